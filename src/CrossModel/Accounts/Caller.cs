@@ -1,0 +1,35 @@
+namespace CrossModel.Accounts;
+
+/// <summary>Limits of a key or an account; null: none. Counts per sliding minute, spend in nano-dollars per UTC day, month, in all.</summary>
+internal sealed record Terms
+{
+    public static Terms None { get; } = new();
+
+    public long? RequestsPerMinute { get; init; }
+    public long? TokensPerMinute { get; init; }
+    public int? Parallel { get; init; }
+    public long? SpendDay { get; init; }
+    public long? SpendMonth { get; init; }
+    public long? SpendTotal { get; init; }
+}
+
+/// <summary>A paying account as the nodes remember it. Replaced as a whole when it changes.</summary>
+/// <param name="Id">Time-ordered text of ours.</param>
+/// <param name="CreditLimit">Nano-dollars below zero that the balance may go; 0 for prepaid.</param>
+internal sealed record Account(string Id, string Name, bool Enabled, long CreditLimit, Terms Terms);
+
+/// <summary>A key as the nodes remember it: never the key itself.</summary>
+/// <param name="Hash">Hex SHA-256 of the whole key.</param>
+/// <param name="Prefix">First 7 and last 4 characters, e.g. <c>cm-a1b2…wxyz</c>.</param>
+/// <param name="Expires">Unix milliseconds; null: never.</param>
+/// <param name="Models">Allowed ids and <c>vendor/*</c>; null: all.</param>
+internal sealed record KeyEntry(string Id, string AccountId, string Name, string Hash, string Prefix, long? Expires, bool Enabled, bool Revoked,
+    IReadOnlyList<string>? Models, Terms Terms)
+{
+    /// <summary>May this key call the model? <c>vendor/*</c> allows every id that starts with <c>vendor/</c>; <c>*</c> allows all.</summary>
+    public bool Allows(string model) =>
+        Models is null || Models.Any(m => m == model || (m.EndsWith('*') && model.StartsWith(m[..^1], StringComparison.Ordinal)));
+}
+
+/// <summary>Who is calling: resolved once a request.</summary>
+internal sealed record Caller(KeyEntry Key, Account Account);

@@ -1,0 +1,91 @@
+using CrossModel.Configuration;
+using CrossModel.Protocol;
+
+namespace CrossModel.Dialects;
+
+/// <summary>
+/// How one upstream is spoken to. One instance an upstream: it holds the upstream's credentials, its preset and what was learned from it.
+/// Everything but <see cref="AuthorizeAsync"/> is pure computation over bytes: no I/O, no waiting.
+/// </summary>
+internal interface IDialect : IDisposable
+{
+    /// <summary>
+    /// True if the upstream gives <c>n</c> candidates in one call for this model; false: it is asked n times side by side
+    /// (Write then writes a request for one candidate).
+    /// </summary>
+    bool TakesCandidates(RouteModel model);
+
+    /// <summary>
+    /// Writes address, headers and body for this request, and names in <see cref="UpstreamRequest.Ignored"/> what was dropped or lowered.
+    /// Answers a refusal (400) when something that matters cannot be expressed; nothing is sent then.
+    /// Called again with the same request for a retry: it must not change the request.
+    /// </summary>
+    ApiError? Write(ChatRequest request, RouteModel model, WriteOptions options, UpstreamRequest upstream);
+
+    /// <summary>Adds credentials to a message about to be sent. May wait for a token; signs exactly the bytes in <paramref name="upstream"/>.</summary>
+    ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation);
+
+    /// <summary>A reader for one reply of this upstream.</summary>
+    ReplyReader OpenReply(ReplyContext context, RouteModel model);
+
+    /// <summary>Reads a reply whose status is not 2xx. Learns from it too (e.g. which spelling of the token cap the server takes): then TryAgain is set.</summary>
+    UpstreamFault ReadFault(int status, System.Net.Http.Headers.HttpResponseHeaders headers, ReadOnlySpan<byte> body, UpstreamRequest upstream);
+}
+
+/// <summary>The model as one route serves it.</summary>
+/// <param name="Id">The public id that was asked for.</param>
+/// <param name="UpstreamModel">Its name at the upstream.</param>
+internal sealed record RouteModel(string Id, string UpstreamModel, ModelFacts Facts)
+{
+    /// <summary>What happens to unknown top-level parameters here, after model, upstream preset and gateway settings; rejecting is done before Write.</summary>
+    public UnknownParameters UnknownParameters { get; init; }
+
+    /// <summary>Unknown parameters that are forwarded whatever the setting above.</summary>
+    public IReadOnlySet<string> Passthrough { get; init; } = new HashSet<string>();
+}
+
+/// <param name="CapOutputTokens">A cap the caller did not give but can only afford; null: none to add.</param>
+/// <param name="Account">The caller's account: memories of opaque reasoning state never mix between accounts.</param>
+internal readonly record struct WriteOptions(long? CapOutputTokens, string Account);
+
+/// <summary>One request to an upstream, ready to be sent. Owns pooled bytes.</summary>
+internal sealed class UpstreamRequest : IDisposable
+{
+    public Uri Uri { get; set; } = null!;
+
+    /// <summary>The body, JSON. Empty until written.</summary>
+    public PooledBuffer Body { get; } = new();
+
+    /// <summary>Headers of the dialect itself (version, beta); not credentials.</summary>
+    public List<KeyValuePair<string, string>> Headers { get; } = [];
+
+    /// <summary>What was dropped, or lowered as <c>temperature=1</c>; shown in x-crossmodel-ignored.</summary>
+    public List<string> Ignored { get; } = [];
+
+    /// <summary>What the upstream is asked for; may differ from what the caller asked for (a plain reply can be collected from a stream).</summary>
+    public bool Stream { get; set; }
+
+    /// <summary>Null: application/json, or text/event-stream when streaming.</summary>
+    public string? Accept { get; set; }
+
+    /// <summary>Makes it empty for a second Write.</summary>
+    public void Reset()
+    {
+        Body.Clear();
+        Headers.Clear();
+        Ignored.Clear();
+        Accept = null;
+    }
+
+    public void Dispose() => Body.Dispose();
+}
+
+/// <summary>Whose reply it is: the identity that callers see is ours.</summary>
+/// <param name="Id"><c>chatcmpl_</c> + 24 base62, the same in every chunk.</param>
+/// <param name="Created">Unix seconds.</param>
+/// <param name="Model">The public id.</param>
+/// <param name="Stream">What the caller asked for.</param>
+/// <param name="IncludeUsage">The caller asked for the usage chunk.</param>
+/// <param name="ChoiceOffset">Added to every choice index: the number of this call among n side by side.</param>
+/// <param name="Account">For memories of opaque reasoning state.</param>
+internal sealed record ReplyContext(string Id, long Created, string Model, bool Stream, bool IncludeUsage, int ChoiceOffset, string Account);

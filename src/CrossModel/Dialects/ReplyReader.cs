@@ -1,0 +1,30 @@
+using CrossModel.Protocol;
+
+namespace CrossModel.Dialects;
+
+/// <summary>
+/// Reads one reply of an upstream and writes what the caller gets. One pipeline for pass-through and translation: the same-dialect
+/// reader splices, the others write chunks of their own; the relay sees no difference.
+/// </summary>
+internal abstract class ReplyReader : IDisposable
+{
+    /// <summary>Null until the upstream said it, then normalised. Hostile counts (negative, fractional, above 2^31) leave it null.</summary>
+    public TokenUsage? Usage { get; protected set; }
+
+    /// <summary>Set once the reply has failed (an error inside a 200, garbage, the end before a finish). Nothing more is read then.</summary>
+    public UpstreamFault? Fault { get; protected set; }
+
+    /// <summary>The upstream has said that the reply is whole (finish reason for every choice and usage, or the protocol's end mark): the rest of the body need not be awaited.</summary>
+    public bool Ended { get; protected set; }
+
+    /// <summary>Reads what is whole of a stream's bytes and writes the caller's events. Answers how many bytes were used; the rest comes again with more behind it.</summary>
+    public abstract int Read(ReadOnlySpan<byte> unread, ChunkWriter client);
+
+    /// <summary>The end of the upstream's body, with what was not used: reads a last event without its blank line, and judges whether the reply is whole (else Fault).</summary>
+    public abstract void Complete(ReadOnlySpan<byte> unread, ChunkWriter client);
+
+    /// <summary>Reads a plain reply (also one whose upstream ignored stream:true). Null with <see cref="Fault"/> set when it is none.</summary>
+    public abstract PlainReply? ReadPlain(ReadOnlyMemory<byte> body);
+
+    public virtual void Dispose() { }
+}

@@ -1,0 +1,111 @@
+using System.Text.Json;
+
+namespace CrossModel.Protocol;
+
+/// <summary>A refusal or failure as a caller sees it: <c>{"error":{message,type,param,code}}</c> under an HTTP status. A value, never thrown.</summary>
+/// <param name="Status">HTTP status, 400 to 503.</param>
+/// <param name="Type">The broad category of the specification's table, e.g. <c>invalid_request_error</c>.</param>
+/// <param name="Code">The specific code that programs branch on.</param>
+/// <param name="Message">For people: what is wrong and how to mend it. Holds no key, host name or stack trace.</param>
+/// <param name="Param">The place in the request at fault, e.g. <c>messages[3].content</c>; null when there is none.</param>
+/// <param name="RetryAfter">When asking again makes sense; written as <c>retry-after</c> in whole seconds, rounded up.</param>
+internal sealed record ApiError(int Status, string Type, string Code, string Message, string? Param = null, TimeSpan? RetryAfter = null)
+{
+    /// <summary>Writes <c>{"error":{…}}</c>, no line end.</summary>
+    public void WriteJson(System.Buffers.IBufferWriter<byte> target)
+    {
+        using var json = new Utf8JsonWriter(target, new JsonWriterOptions { Encoder = JsonText.Encoder });
+        json.WriteStartObject();
+        json.WriteStartObject("error"u8);
+        json.WriteString("message"u8, Message);
+        json.WriteString("type"u8, Type);
+        json.WriteString("param"u8, Param);
+        json.WriteString("code"u8, Code);
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+}
+
+/// <summary>The named makers of every refusal: one a row of the specification's error table, so nobody builds an error body by hand.</summary>
+internal static class ApiErrors
+{
+    private const string InvalidRequest = "invalid_request_error";
+    private const string Authentication = "authentication_error";
+
+    /// <summary>What the caller sent is echoed at most this many characters long, in message and param alike.</summary>
+    public const int EchoLength = 64;
+
+    public static ApiError MissingApiKey() =>
+        new(401, Authentication, "missing_api_key", "Missing Bearer token in Authorization header. Send \"Authorization: Bearer cm-…\".");
+
+    public static ApiError InvalidApiKey() =>
+        new(401, Authentication, "invalid_api_key", "This API key is not valid: it is unknown, revoked, expired or disabled. Create a new one or ask whoever gave it to you.");
+
+    public static ApiError InvalidJson(string what) =>
+        new(400, InvalidRequest, "invalid_json", what);
+
+    public static ApiError InvalidMessages(string param, string what) =>
+        new(400, InvalidRequest, "invalid_messages", what, Echo(param));
+
+    public static ApiError UnsupportedMessageRole(string param, string role) =>
+        new(400, InvalidRequest, "unsupported_message_role",
+            $"Unknown role \"{Echo(role)}\". A role is one of system, developer, user, assistant, tool.", Echo(param));
+
+    public static ApiError UnsupportedParameter(string param, string what) =>
+        new(400, InvalidRequest, "unsupported_parameter", what, Echo(param));
+
+    public static ApiError ToolCallIdMismatch(string param, string what) =>
+        new(400, InvalidRequest, "tool_call_id_mismatch", what, Echo(param));
+
+    public static ApiError MissingRequiredParameter(string param) =>
+        new(400, InvalidRequest, "missing_required_parameter", $"Missing required parameter: \"{Echo(param)}\".", Echo(param));
+
+    public static ApiError InvalidType(string param, string what) =>
+        new(400, InvalidRequest, "invalid_type", what, Echo(param));
+
+    public static ApiError InvalidValue(string param, string what) =>
+        new(400, InvalidRequest, "invalid_value", what, Echo(param));
+
+    public static ApiError RequestTooLarge(long limit) =>
+        new(413, InvalidRequest, "request_too_large", $"The request body is larger than {limit} bytes. Send less, or ask the operator to raise limits.bodyBytes.");
+
+    public static ApiError ModelNotFound(string model) =>
+        new(404, InvalidRequest, "model_not_found",
+            $"The model \"{Echo(model)}\" does not exist or is not available to this key. GET /v1/models lists those that are.", "model");
+
+    public static ApiError RateLimited(string what, TimeSpan retryAfter) =>
+        new(429, "rate_limit_error", "rate_limit_exceeded", what, RetryAfter: retryAfter);
+
+    public static ApiError ProviderRateLimited(TimeSpan? retryAfter) =>
+        new(429, "rate_limit_error", "provider_rate_limited", "The model's provider is limiting requests. Retry after the time given in retry-after.",
+            RetryAfter: retryAfter ?? TimeSpan.FromSeconds(1));
+
+    public static ApiError InsufficientBalance(string what) =>
+        new(402, "billing_error", "insufficient_balance", what);
+
+    public static ApiError ProviderError(string what) =>
+        new(502, "provider_error", "provider_error", what);
+
+    public static ApiError ModelUnavailable(string what, TimeSpan? retryAfter = null) =>
+        new(503, "api_error", "model_unavailable", what, RetryAfter: retryAfter ?? TimeSpan.FromSeconds(1));
+
+    public static ApiError Internal() =>
+        new(500, "api_error", "internal_error", "Something broke inside the gateway. Report it with the x-request-id of this reply.");
+
+    public static ApiError NotFound(string path) =>
+        new(404, InvalidRequest, "not_found", $"There is nothing at {Echo(path)}. The endpoint is POST /v1/chat/completions.");
+
+    public static ApiError MethodNotAllowed(string method, string allowed) =>
+        new(405, InvalidRequest, "method_not_allowed", $"{Echo(method)} is not allowed here. Use {allowed}.");
+
+    /// <summary>A fault of the request that only the upstream saw; its message is passed on, scrubbed.</summary>
+    public static ApiError UpstreamRejected(string message, string code = "upstream_rejected", string? param = null) =>
+        new(400, InvalidRequest, code, message, param is null ? null : Echo(param));
+
+    /// <summary>The caller's own text, cut to <see cref="EchoLength"/> characters, never inside a surrogate pair, control characters shown as a space.</summary>
+    public static string Echo(string text)
+    {
+        var cut = text.Length <= EchoLength ? text : text[..(char.IsHighSurrogate(text[EchoLength - 2]) ? EchoLength - 2 : EchoLength - 1)] + "…";
+        return cut.Any(char.IsControl) ? string.Concat(cut.Select(c => char.IsControl(c) ? ' ' : c)) : cut;
+    }
+}

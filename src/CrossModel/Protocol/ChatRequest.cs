@@ -1,0 +1,144 @@
+namespace CrossModel.Protocol;
+
+/// <summary>The top-level parameters that the specification, OpenAI's current reference or this gateway's own routing know.</summary>
+internal enum ChatParameter
+{
+    Model, Messages, Stream, StreamOptions, MaxCompletionTokens, MaxTokens, Temperature, TopP, Stop, Tools, ToolChoice,
+    ReasoningEffort, SafetyIdentifier, User,
+    PresencePenalty, FrequencyPenalty, ResponseFormat, ParallelToolCalls, N, Logprobs, TopLogprobs, Modalities, Audio, Prediction,
+    Seed, Metadata, Store, ServiceTier, Verbosity, WebSearchOptions,
+    LogitBias, Functions, FunctionCall, PromptCacheKey, PromptCacheRetention, PromptCacheOptions, Moderation,
+    Models, Provider,
+}
+
+/// <summary>What a request contains that not every model or server can take. Known after the one pass over the body.</summary>
+[Flags]
+internal enum ChatFeatures
+{
+    None = 0,
+    Tools = 1 << 0,
+    /// <summary>tool_choice is "required" or names a tool.</summary>
+    ForcedTool = 1 << 1,
+    /// <summary>A tool carries <c>strict</c>.</summary>
+    StrictTool = 1 << 2,
+    /// <summary>A tool of type <c>custom</c>, or a tool_choice about one.</summary>
+    CustomTool = 1 << 3,
+    JsonObject = 1 << 4,
+    JsonSchema = 1 << 5,
+    Images = 1 << 6,
+    AudioInput = 1 << 7,
+    Video = 1 << 8,
+    Files = 1 << 9,
+    /// <summary>logprobs is true.</summary>
+    Logprobs = 1 << 10,
+    /// <summary>modalities names something besides text.</summary>
+    OtherModalities = 1 << 11,
+    DeveloperRole = 1 << 12,
+    /// <summary>Some message content is an array of blocks.</summary>
+    BlockContent = 1 << 13,
+    /// <summary>Some assistant message carries tool_calls.</summary>
+    ToolHistory = 1 << 14,
+    /// <summary>Some assistant message carries reasoning_content, reasoning or reasoning_details.</summary>
+    ReasoningHistory = 1 << 15,
+    /// <summary>Some block of text, or a message, carries cache_control or prompt_cache_breakpoint.</summary>
+    CacheMarks = 1 << 16,
+    /// <summary>Some tool call carries extra_content (opaque reasoning state that a provider wants back).</summary>
+    ExtraContent = 1 << 17,
+    /// <summary>A file block that names a file_id.</summary>
+    FileIds = 1 << 18,
+}
+
+/// <summary>What the prompt is made of, for the hold. Base64 is never counted as text.</summary>
+internal struct PromptSize
+{
+    public int Messages;
+    /// <summary>UTF-8 bytes of text as the model reads it: contents, tool declarations, schemas, arguments.</summary>
+    public long TextBytes;
+    public int Images;
+    /// <summary>Decoded bytes of inline files (base64 length × 3/4).</summary>
+    public long FileBytes;
+    public int Files;
+    /// <summary>Decoded bytes of inline audio.</summary>
+    public long AudioBytes;
+    public int Audios;
+    public int Videos;
+}
+
+/// <summary>A top-level member that nobody lists. What happens to it is the model's setting.</summary>
+/// <param name="Name">Unescaped.</param>
+/// <param name="Member">From the opening quote of the name to the end of the value.</param>
+internal sealed record UnknownParameter(string Name, JsonSpan Member, JsonSpan Value);
+
+/// <summary>
+/// The caller's body as it came, already judged against the specification, and where in it the few members are that we act on.
+/// Owns the pooled bytes: everything it hands out lives until Dispose.
+/// </summary>
+internal sealed class ChatRequest : IDisposable
+{
+    private readonly PooledBuffer _buffer;
+    private readonly JsonSpan[] _members = new JsonSpan[(int)ChatParameter.Provider + 1];
+    private readonly JsonSpan[] _values = new JsonSpan[(int)ChatParameter.Provider + 1];
+
+    public ChatRequest(PooledBuffer buffer) => _buffer = buffer;
+
+    /// <summary>One JSON object in valid UTF-8, no byte order mark.</summary>
+    public ReadOnlyMemory<byte> Body => _buffer.Memory;
+
+    public string Model { get; set; } = "";
+
+    /// <summary>The further models of <c>models</c>, in the caller's order, tried after <see cref="Model"/>.</summary>
+    public IReadOnlyList<string> FallbackModels { get; set; } = [];
+
+    /// <summary>The caller's own choice of route (<c>provider</c>); null when absent.</summary>
+    public RoutePreferences? Preferences { get; set; }
+
+    public bool Stream { get; set; }
+
+    /// <summary>The caller asked for the usage chunk.</summary>
+    public bool IncludeUsage { get; set; }
+
+    /// <summary>n: 1 when absent.</summary>
+    public int Candidates { get; set; } = 1;
+
+    /// <summary>max_completion_tokens, else max_tokens; null when neither is there.</summary>
+    public long? MaxOutputTokens { get; set; }
+
+    public ChatFeatures Features { get; set; }
+
+    /// <summary>reasoning_effort as sent: none, minimal, low, medium, high, xhigh; null when absent.</summary>
+    public string? ReasoningEffort { get; set; }
+
+    public PromptSize Prompt;
+
+    public List<UnknownParameter> Unknown { get; } = [];
+
+    /// <summary>From the opening quote of the name to the end of the value. Absent also when the value is null: null means absent.</summary>
+    public JsonSpan Member(ChatParameter parameter) => _members[(int)parameter];
+
+    public JsonSpan Value(ChatParameter parameter) => _values[(int)parameter];
+
+    public bool Has(ChatParameter parameter) => _values[(int)parameter].IsPresent;
+
+    public void Set(ChatParameter parameter, JsonSpan member, JsonSpan value)
+    {
+        _members[(int)parameter] = member;
+        _values[(int)parameter] = value;
+    }
+
+    public void Dispose() => _buffer.Dispose();
+}
+
+/// <summary>The caller's <c>provider</c> object (OpenRouter's meanings); names are this gateway's upstreams.</summary>
+internal sealed record RoutePreferences
+{
+    public IReadOnlyList<string> Order { get; init; } = [];
+    public IReadOnlyList<string>? Only { get; init; }
+    public IReadOnlyList<string> Ignore { get; init; } = [];
+    /// <summary>"price", "throughput" or "latency"; null: the gateway's own order.</summary>
+    public string? Sort { get; init; }
+    /// <summary>USD per million tokens; null: any.</summary>
+    public decimal? MaxInputPrice { get; init; }
+    public decimal? MaxOutputPrice { get; init; }
+    public bool AllowFallbacks { get; init; } = true;
+    public bool RequireParameters { get; init; }
+}
