@@ -1,0 +1,110 @@
+using CrossModel.Configuration;
+using CrossModel.Dialects;
+using CrossModel.Protocol;
+
+namespace CrossModel.Upstreams;
+
+/// <summary>
+/// One try at one upstream: its deadlines, its body, and the name of whatever went wrong.
+/// Timers: connect (in the client), first byte, idle between reads, total. Any byte resets idle.
+/// </summary>
+internal sealed class Attempt : IDisposable
+{
+    /// <summary>An error body is for reading, not for keeping: this much of it is enough.</summary>
+    private const int ErrorBodyBytes = 64 * 1024;
+    private const int ReadBytes = 16 * 1024;
+
+    private readonly TimeoutsConfig _timeouts;
+    private readonly TimeProvider _time;
+    private readonly CancellationToken _caller;
+    private readonly CancellationTokenSource _deadline;
+    private readonly CancellationTokenRegistration _registration;
+    private readonly long _started;
+    private UpstreamFailure _onTimeout = UpstreamFailure.FirstByteTimeout;
+    private HttpResponseMessage? _response;
+    private Stream? _body;
+
+    public Attempt(TimeoutsConfig timeouts, TimeProvider time, CancellationToken caller)
+    {
+        (_timeouts, _time, _caller) = (timeouts, time, caller);
+        _deadline = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
+        _registration = caller.UnsafeRegister(static state => ((CancellationTokenSource)state!).Cancel(), _deadline);
+        _started = time.GetTimestamp();
+        StartedAt = time.GetUtcNow();
+    }
+
+    public DateTimeOffset StartedAt { get; }
+    public TimeSpan Elapsed => _time.GetElapsedTime(_started);
+
+    /// <summary>From the start to the first byte of the body; null until then.</summary>
+    public TimeSpan? FirstByteAfter { get; private set; }
+
+    /// <summary>The upstream's HTTP status; null when none came.</summary>
+    public int? Status { get; private set; }
+
+    /// <summary>Sends; null: 2xx, and the body can be read. Else what went wrong, read from the reply by the dialect.</summary>
+    /// <param name="patient">The first byte may take as long as a whole reply does: plain calls and reasoning models.</param>
+    public async ValueTask<UpstreamFault?> SendAsync(UpstreamClient client, IDialect dialect, UpstreamRequest request, bool patient)
+    {
+        try
+        {
+            Arm(patient ? _timeouts.Plain : _timeouts.FirstByte, UpstreamFailure.FirstByteTimeout);
+            _response = await client.SendAsync(dialect, request, _deadline.Token);
+            Status = (int)_response.StatusCode;
+            _body = await _response.Content.ReadAsStreamAsync(_deadline.Token);
+            if (Status is >= 200 and < 300) return null;
+
+            using var body = new PooledBuffer();
+            while (body.Length < ErrorBodyBytes && await ReadAsync(body) > 0) { }
+            return dialect.ReadFault(Status.Value, _response.Headers, body.Span, request);
+        }
+        catch (Exception e) when (Explain(e) is { } fault)
+        {
+            return fault;
+        }
+    }
+
+    /// <summary>Waits for bytes and appends them. 0: the end. Throws; see <see cref="Explain"/>.</summary>
+    public async ValueTask<int> ReadAsync(PooledBuffer into)
+    {
+        if (FirstByteAfter is not null) Arm(_timeouts.Idle, UpstreamFailure.IdleTimeout);
+        // A read of nothing waits without a buffer: thousands of silent streams then hold none.
+        if (into.Length == 0) await _body!.ReadAsync(Memory<byte>.Empty, _deadline.Token);
+        var count = await _body!.ReadAsync(into.GetMemory(ReadBytes), _deadline.Token);
+        into.Advance(count);
+        if (count > 0) FirstByteAfter ??= Elapsed;
+        return count;
+    }
+
+    /// <summary>The name of what an exception means here; null: not the upstream's doing, let it fly.</summary>
+    public UpstreamFault? Explain(Exception e) => e switch
+    {
+        OperationCanceledException when _caller.IsCancellationRequested => new UpstreamFault(UpstreamFailure.ClientGone, Status),
+        OperationCanceledException when _deadline.IsCancellationRequested => new UpstreamFault(_onTimeout, Status),
+        // SocketsHttpHandler reports its connect timeout as a cancellation that nobody asked for.
+        OperationCanceledException => new UpstreamFault(UpstreamFailure.Connect, Detail: "no connection within timeouts.connect"),
+        HttpRequestException h when Status is null && h.HttpRequestError is not HttpRequestError.ResponseEnded =>
+            new UpstreamFault(UpstreamFailure.Connect, Detail: h.HttpRequestError.ToString()),
+        HttpRequestException or IOException when Status is null =>
+            new UpstreamFault(UpstreamFailure.ServerError, Detail: "the connection ended before a reply began"),
+        HttpRequestException or IOException => new UpstreamFault(UpstreamFailure.CutShort, Status, Detail: "the connection ended inside the reply"),
+        CredentialException c => new UpstreamFault(UpstreamFailure.Operator, Detail: c.Message),
+        _ => null,
+    };
+
+    private void Arm(TimeSpan limit, UpstreamFailure onTimeout)
+    {
+        var left = _timeouts.Total - Elapsed;
+        if (left <= TimeSpan.Zero) left = TimeSpan.FromMilliseconds(1);
+        _onTimeout = limit < left ? onTimeout : UpstreamFailure.TotalTimeout;
+        _deadline.CancelAfter(limit < left ? limit : left);
+    }
+
+    /// <summary>Ends the upstream's work at once if it still goes on: closing an unfinished body closes its connection.</summary>
+    public void Dispose()
+    {
+        _registration.Dispose();
+        _response?.Dispose();
+        _deadline.Dispose();
+    }
+}

@@ -1,0 +1,48 @@
+using System.Net;
+using System.Net.Http.Headers;
+using CrossModel.Configuration;
+using CrossModel.Dialects;
+
+namespace CrossModel.Upstreams;
+
+/// <summary>The connections to one upstream. Never follows a redirect, keeps a cookie or sends a header of the caller's.</summary>
+internal sealed class UpstreamClient : IDisposable
+{
+    private static readonly MediaTypeHeaderValue Json = new("application/json");
+    private readonly HttpMessageInvoker _http;
+
+    public UpstreamClient(UpstreamConfig config) => _http = new HttpMessageInvoker(new SocketsHttpHandler
+    {
+        AllowAutoRedirect = false,
+        UseCookies = false,
+        AutomaticDecompression = DecompressionMethods.None,
+        ConnectTimeout = config.Timeouts.Connect,
+        // A connection lives long enough to be reused and short enough to follow a change of address in DNS.
+        PooledConnectionLifetime = TimeSpan.FromMinutes(10),
+        PooledConnectionIdleTimeout = TimeSpan.FromSeconds(50),
+        EnableMultipleHttp2Connections = true,
+        ActivityHeadersPropagator = null,
+        // What an abandoned reply still has to say is not worth waiting for.
+        ResponseDrainTimeout = TimeSpan.FromMilliseconds(200),
+        MaxResponseDrainSize = 16 * 1024,
+    });
+
+    /// <summary>Sends and waits for the headers. Throws what SocketsHttpHandler throws; <see cref="Attempt.Explain"/> reads it.</summary>
+    public async Task<HttpResponseMessage> SendAsync(IDialect dialect, UpstreamRequest request, CancellationToken cancellation)
+    {
+        using var message = new HttpRequestMessage(HttpMethod.Post, request.Uri)
+        {
+            Content = new ReadOnlyMemoryContent(request.Body.Memory),
+            VersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
+            Version = request.Uri.Scheme == Uri.UriSchemeHttps ? HttpVersion.Version20 : HttpVersion.Version11,
+        };
+        message.Content.Headers.ContentType = Json;
+        message.Headers.TryAddWithoutValidation("Accept", request.Accept ?? (request.Stream ? "text/event-stream" : "application/json"));
+        message.Headers.TryAddWithoutValidation("User-Agent", "crossmodel");
+        foreach (var (name, value) in request.Headers) message.Headers.TryAddWithoutValidation(name, value);
+        await dialect.AuthorizeAsync(message, request, cancellation);
+        return await _http.SendAsync(message, cancellation);
+    }
+
+    public void Dispose() => _http.Dispose();
+}
