@@ -69,7 +69,7 @@ internal sealed class Attempt : IDisposable
     {
         if (FirstByteAfter is not null) Arm(_timeouts.Idle, UpstreamFailure.IdleTimeout);
         // A read of nothing waits without a buffer: thousands of silent streams then hold none.
-        if (into.Length == 0) await _body!.ReadAsync(Memory<byte>.Empty, _deadline.Token);
+        if (into.Length == 0) _ = await _body!.ReadAsync(Memory<byte>.Empty, _deadline.Token);
         var count = await _body!.ReadAsync(into.GetMemory(ReadBytes), _deadline.Token);
         into.Advance(count);
         if (count > 0) FirstByteAfter ??= Elapsed;
