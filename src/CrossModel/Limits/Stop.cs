@@ -1,0 +1,33 @@
+using CrossModel.Protocol;
+
+namespace CrossModel.Limits;
+
+internal enum LimitKind { Requests, Tokens, Parallel, SpendDay, SpendMonth, SpendTotal }
+
+/// <summary>Whose limit it is.</summary>
+internal enum Scope { Key, Account }
+
+/// <summary>A limit that has no room for a call.</summary>
+/// <param name="Limit">A minute's count, calls at once, or nano-dollars.</param>
+/// <param name="Wait">Ticks until the call would fit; 0 for spend limits.</param>
+internal readonly record struct Stop(LimitKind Kind, Scope Scope, long Limit, long Wait)
+{
+    public ApiError ToError()
+    {
+        var whose = Scope == Scope.Key ? "this key" : "this account";
+        var wait = TimeSpan.FromTicks(Wait);
+        var seconds = Math.Max(1, Math.Ceiling(wait.TotalSeconds));
+        return Kind switch
+        {
+            LimitKind.Requests => ApiErrors.RateLimited($"The limit rpm of {whose} is reached: {Limit} requests per minute. Retry after {seconds} s.", wait),
+            LimitKind.Tokens => ApiErrors.RateLimited($"The limit tpm of {whose} is reached: {Limit} tokens per minute. Retry after {seconds} s.", wait),
+            LimitKind.Parallel => ApiErrors.RateLimited($"The limit parallel of {whose} is reached: {Limit} requests at once. Retry when one of them has ended.", wait),
+            LimitKind.SpendDay => OutOfMoney("spend-day", whose, "It opens again at midnight UTC."),
+            LimitKind.SpendMonth => OutOfMoney("spend-month", whose, "It opens again with the next month, UTC."),
+            _ => OutOfMoney("spend-total", whose, "It does not open again by itself."),
+        };
+    }
+
+    private ApiError OutOfMoney(string flag, string whose, string when) =>
+        ApiErrors.InsufficientBalance($"The limit {flag} of {whose} is reached: {(Limit / 1_000_000_000m):0.#########} USD. {when} Ask the operator to raise it.");
+}
