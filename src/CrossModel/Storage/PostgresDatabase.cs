@@ -1,0 +1,91 @@
+using System.Data;
+using System.Net.Sockets;
+using Npgsql;
+
+namespace CrossModel.Storage;
+
+/// <summary>PostgreSQL through the driver's pool of connections.</summary>
+internal sealed class PostgresDatabase : Database
+{
+    private const int Tries = 5;
+    private const long MigrationLock = 0x43726F73_734D6F64; // any number that no other program would take
+
+    private readonly NpgsqlDataSource _source;
+
+    private PostgresDatabase(NpgsqlDataSource source, TimeProvider time) : base(time) => _source = source;
+
+    public static async Task<PostgresDatabase> ReachAsync(string address, DatabaseOptions options, CancellationToken ct)
+    {
+        var source = NpgsqlDataSource.Create(PostgresAddress.ToConnectionString(address));
+        try
+        {
+            await using var connection = await source.OpenConnectionAsync(ct);
+            return new PostgresDatabase(source, options.Time);
+        }
+        catch (Exception e) when (e is NpgsqlException or TimeoutException or SocketException)
+        {
+            await source.DisposeAsync();
+            // The driver's own message names the host; the server's (wrong password, no such database) does not.
+            var what = e is PostgresException answer ? answer.MessageText : e.InnerException is SocketException socket ? socket.Message : "it did not answer";
+            throw new DatabaseException($"The PostgreSQL database cannot be reached: {what}. Check \"database\" in the configuration and that the server runs.", e);
+        }
+    }
+
+    public override async Task<T> ReadAsync<T>(Func<Session, Task<T>> read, CancellationToken ct = default)
+    {
+        await using var session = await ConnectAsync(ct);
+        return await read(session);
+    }
+
+    public override async Task<T> SnapshotAsync<T>(Func<Session, Task<T>> read, CancellationToken ct = default)
+    {
+        await using var session = await ConnectAsync(ct);
+        await using var transaction = await session.Connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, ct);
+        var result = await read(session);
+        await transaction.CommitAsync(CancellationToken.None);
+        return result;
+    }
+
+    public override async Task<T> WriteAsync<T>(Func<Session, Task<T>> write, CancellationToken ct = default)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            await using var session = await ConnectAsync(ct);
+            await using var transaction = await session.Connection.BeginTransactionAsync(ct);
+            try
+            {
+                var result = await write(session);
+                // Not cancelled with the caller: half-way through nobody could say whether it happened.
+                await transaction.CommitAsync(CancellationToken.None);
+                return result;
+            }
+            catch (PostgresException e) when (attempt < Tries && e.SqlState is PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure)
+            {
+                // The other side of the deadlock has won and goes on; the disposed transaction is rolled back.
+            }
+        }
+    }
+
+    private async Task<Session> ConnectAsync(CancellationToken ct) => new(await _source.OpenConnectionAsync(ct), keepsCommands: false);
+
+    public override bool IsUniqueViolation(Exception e) => e is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation };
+
+    public override bool IsAway(Exception e) => e switch
+    {
+        // 08 connection, 53 out of something (disk, memory, connections), 57P stopping or starting, 58 I/O, 25006 became a standby
+        PostgresException p => p.SqlState.StartsWith("08", StringComparison.Ordinal) || p.SqlState.StartsWith("53", StringComparison.Ordinal)
+            || p.SqlState.StartsWith("57P", StringComparison.Ordinal) || p.SqlState.StartsWith("58", StringComparison.Ordinal) || p.SqlState == "25006"
+            || p.IsTransient,
+        NpgsqlException => true,
+        TimeoutException or SocketException or IOException => true,
+        _ => false,
+    };
+
+    public override Task BackupAsync(string file, CancellationToken ct) =>
+        throw new DatabaseException("A PostgreSQL database is copied with its own tool: pg_dump --format=custom --file=FILE DATABASE.");
+
+    internal override Task LockForMigrationAsync(Session session) =>
+        session.ExecuteAsync("SELECT pg_advisory_xact_lock(@key)", ("@key", MigrationLock));
+
+    public override ValueTask DisposeAsync() => _source.DisposeAsync();
+}

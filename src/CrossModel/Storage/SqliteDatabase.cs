@@ -1,0 +1,276 @@
+using System.Collections.Concurrent;
+using Microsoft.Data.Sqlite;
+
+namespace CrossModel.Storage;
+
+/// <summary>
+/// SQLite in WAL mode: many readers, one writer. Writes queue for a thread of their own, so that a disk sync never holds a thread that serves callers;
+/// those waiting together share one commit.
+/// </summary>
+internal sealed class SqliteDatabase : Database
+{
+    private const int MostInOneCommit = 128;
+    private const int IdleReaders = 16;
+
+    private readonly string _file;
+    private readonly string _synchronous;
+    private readonly FileStream? _serverLock;
+    private readonly ConcurrentBag<Session> _readers = [];
+    private readonly BlockingCollection<QueuedWrite> _writes = [];
+    private readonly TaskCompletionSource _writerEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Session? _writer;
+    private int _disposed;
+
+    private SqliteDatabase(string file, DatabaseOptions options, FileStream? serverLock) : base(options.Time)
+    {
+        _file = file;
+        _synchronous = options.Storage.Synchronous.Equals("normal", StringComparison.OrdinalIgnoreCase) ? "NORMAL" : "FULL";
+        _serverLock = serverLock;
+    }
+
+    public static SqliteDatabase Open(string path, DatabaseOptions options)
+    {
+        FileStream? serverLock = null;
+        try
+        {
+            var file = Path.GetFullPath(path);
+            Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+            if (options.Server) serverLock = TakeServerLock(file);
+            var database = new SqliteDatabase(file, options, serverLock);
+            database._writer = database.Connect(forWriting: true);
+            new Thread(database.WriteLoop) { IsBackground = true, Name = "sqlite writer" }.Start();
+            return database;
+        }
+        catch (Exception e) when (e is SqliteException or IOException or UnauthorizedAccessException)
+        {
+            serverLock?.Dispose();
+            throw new DatabaseException($"The database file {path} cannot be opened: {e.Message} Check \"database\" in the configuration and the folder's permissions.", e);
+        }
+        catch
+        {
+            serverLock?.Dispose();
+            throw;
+        }
+    }
+
+    // An operating-system lock on a file beside the database: it ends with the process, however that ends. Not on the database file itself, since
+    // closing any other handle of that would drop the locks that SQLite holds on it (POSIX).
+    private static FileStream TakeServerLock(string file)
+    {
+        var real = File.Exists(file) ? File.ResolveLinkTarget(file, returnFinalTarget: true)?.FullName ?? file : file;
+        try
+        {
+            return new FileStream(real + ".lock", FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException e) when (e is not (DirectoryNotFoundException or FileNotFoundException or PathTooLongException))
+        {
+            throw new DatabaseException(
+                $"Another CrossModel server already runs on the database file {file}. Stop it first, give this one a \"database\" of its own, or use PostgreSQL for several servers.", e);
+        }
+    }
+
+    private Session Connect(bool forWriting)
+    {
+        var connection = new SqliteConnection(new SqliteConnectionStringBuilder
+        {
+            DataSource = _file,
+            Mode = SqliteOpenMode.ReadWriteCreate,
+            Pooling = false, // sessions are kept here, with their statements
+            DefaultTimeout = 5,
+        }.ConnectionString);
+        try
+        {
+            connection.Open();
+            using var pragmas = connection.CreateCommand();
+            pragmas.CommandText = "PRAGMA busy_timeout=5000; PRAGMA foreign_keys=ON; " + (forWriting
+                ? _synchronous == "NORMAL" ? "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" : "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+                : "PRAGMA query_only=ON;");
+            pragmas.ExecuteNonQuery();
+            return new Session(connection, keepsCommands: true);
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
+        }
+    }
+
+    public override async Task<T> ReadAsync<T>(Func<Session, Task<T>> read, CancellationToken ct = default)
+    {
+        ct.ThrowIfCancellationRequested();
+        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        if (!_readers.TryTake(out var session)) session = Connect(forWriting: false);
+        var reusable = false;
+        try
+        {
+            var result = await read(session);
+            reusable = true;
+            return result;
+        }
+        finally
+        {
+            // A session whose statement failed is not kept: what ails it (a lost file, a transaction left open) would meet the next reader.
+            if (reusable && _readers.Count < IdleReaders && _disposed == 0) _readers.Add(session);
+            else await session.DisposeAsync();
+        }
+    }
+
+    public override Task<T> SnapshotAsync<T>(Func<Session, Task<T>> read, CancellationToken ct = default) =>
+        ReadAsync(async session =>
+        {
+            await session.ExecuteAsync("BEGIN");
+            var result = await read(session);
+            await session.ExecuteAsync("COMMIT");
+            return result;
+        }, ct);
+
+    public override Task<T> WriteAsync<T>(Func<Session, Task<T>> write, CancellationToken ct = default)
+    {
+        var queued = new QueuedWrite<T>(write, ct);
+        try
+        {
+            _writes.Add(queued, CancellationToken.None);
+        }
+        catch (InvalidOperationException)
+        {
+            throw new ObjectDisposedException(nameof(SqliteDatabase));
+        }
+        return queued.Task;
+    }
+
+    private void WriteLoop()
+    {
+        var batch = new List<QueuedWrite>();
+        foreach (var first in _writes.GetConsumingEnumerable())
+        {
+            batch.Clear();
+            batch.Add(first);
+            while (batch.Count < MostInOneCommit && _writes.TryTake(out var next)) batch.Add(next);
+            batch.RemoveAll(write => write.IsCancelled());
+            if (batch.Count > 0) Commit(batch);
+        }
+        _writerEnded.SetResult();
+    }
+
+    private void Commit(List<QueuedWrite> batch)
+    {
+        try
+        {
+            var session = _writer ??= Connect(forWriting: true);
+            Run(session, "BEGIN IMMEDIATE");
+            foreach (var write in batch)
+            {
+                Run(session, "SAVEPOINT one");
+                var fault = write.Run(session);
+                // Some errors (a full disk) have ended the whole transaction already: then nobody's part is left.
+                if (fault is not null && IsOutsideTransaction(session)) throw fault;
+                if (fault is not null) Run(session, "ROLLBACK TO one");
+                Run(session, "RELEASE one");
+            }
+            Run(session, "COMMIT");
+        }
+        catch (Exception e)
+        {
+            // Whatever broke, the next batch starts on a fresh connection; closing this one rolls back.
+            if (_writer is { } broken)
+            {
+                _writer = null;
+                try
+                {
+                    broken.DisposeAsync().AsTask().GetAwaiter().GetResult();
+                }
+                catch (SqliteException)
+                {
+                    // Closing a connection to a lost file may fail as well; it is given up either way.
+                }
+            }
+            foreach (var write in batch) write.Fail(e);
+            return;
+        }
+        foreach (var write in batch) write.Complete();
+    }
+
+    private static void Run(Session session, string sql) => session.ExecuteAsync(sql).GetAwaiter().GetResult();
+
+    private static bool IsOutsideTransaction(Session session) =>
+        SQLitePCL.raw.sqlite3_get_autocommit(((SqliteConnection)session.Connection).Handle) != 0;
+
+    public override bool IsUniqueViolation(Exception e) => e is SqliteException { SqliteExtendedErrorCode: 2067 or 1555 };
+
+    // 5 busy, 6 locked, 7 no memory, 8 read-only, 10 I/O, 13 full, 14 cannot open
+    public override bool IsAway(Exception e) => e is SqliteException { SqliteErrorCode: 5 or 6 or 7 or 8 or 10 or 13 or 14 };
+
+    public override async Task BackupAsync(string file, CancellationToken ct)
+    {
+        if (File.Exists(file)) throw new DatabaseException($"{file} exists already. Name a new file, so that no older copy is lost.");
+        var unfinished = file + ".part";
+        await using var session = Connect(forWriting: true);
+        try
+        {
+            File.Delete(unfinished);
+            await session.ExecuteAsync("VACUUM INTO @file", ("@file", unfinished));
+            File.Move(unfinished, file);
+        }
+        catch (Exception e) when (e is SqliteException or IOException or UnauthorizedAccessException)
+        {
+            File.Delete(unfinished);
+            throw new DatabaseException($"The copy could not be written: {e.Message}", e);
+        }
+    }
+
+    // The writer's transaction is BEGIN IMMEDIATE: it keeps every other process out already.
+    internal override Task LockForMigrationAsync(Session session) => Task.CompletedTask;
+
+    public override async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
+        _writes.CompleteAdding();
+        await _writerEnded.Task;
+        while (_readers.TryTake(out var reader)) await reader.DisposeAsync();
+        // Last, so that it can fold the WAL into the database file.
+        if (_writer is not null) await _writer.DisposeAsync();
+        _writes.Dispose();
+        _serverLock?.Dispose();
+    }
+
+    private abstract class QueuedWrite
+    {
+        public abstract bool IsCancelled();
+        /// <summary>Answers what went wrong; null: nothing.</summary>
+        public abstract Exception? Run(Session session);
+        public abstract void Complete();
+        public abstract void Fail(Exception e);
+    }
+
+    private sealed class QueuedWrite<T>(Func<Session, Task<T>> write, CancellationToken ct) : QueuedWrite
+    {
+        private readonly TaskCompletionSource<T> _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private Exception? _fault;
+        private T _result = default!;
+
+        public Task<T> Task => _done.Task;
+
+        public override bool IsCancelled() => ct.IsCancellationRequested && _done.TrySetCanceled(ct);
+
+        public override Exception? Run(Session session)
+        {
+            try
+            {
+                _result = write(session).GetAwaiter().GetResult();
+                return null;
+            }
+            catch (Exception e)
+            {
+                return _fault = e;
+            }
+        }
+
+        public override void Complete()
+        {
+            if (_fault is null) _done.TrySetResult(_result);
+            else _done.TrySetException(_fault);
+        }
+
+        public override void Fail(Exception e) => _done.TrySetException(_fault ?? e);
+    }
+}
