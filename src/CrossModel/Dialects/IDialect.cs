@@ -9,6 +9,9 @@ namespace CrossModel.Dialects;
 /// </summary>
 internal interface IDialect : IDisposable
 {
+    /// <summary>What this server's documented extras ask to be done with unknown parameters, where neither model nor upstream says so; null: the gateway's setting.</summary>
+    UnknownParameters? UnknownParameters => null;
+
     /// <summary>
     /// True if the upstream gives <c>n</c> candidates in one call for this model; false: it is asked n times side by side
     /// (Write then writes a request for one candidate).

@@ -1,0 +1,90 @@
+using CrossModel.Billing;
+using CrossModel.Configuration;
+using CrossModel.Dialects;
+
+namespace CrossModel.Routing;
+
+/// <summary>One public model as it is in force: who serves it, what is known of it, what it costs.</summary>
+internal sealed class Model(string id, ModelConfig config, ModelFacts facts, PriceList price, DateTimeOffset created)
+{
+    /// <summary>What callers write in <c>model</c>.</summary>
+    public string Id => id;
+    public ModelConfig Config => config;
+
+    /// <summary>The configuration over the catalogue's facts of the first route that has some.</summary>
+    public ModelFacts Facts => facts;
+
+    /// <summary>Has at least one version. While the first lies in the future <see cref="PriceList.At"/> is null and the model is off.</summary>
+    public PriceList Price => price;
+
+    /// <summary>The date of release where it is known, else when this process first saw the model.</summary>
+    public DateTimeOffset Created => created;
+
+    /// <summary>At least one, in the configuration's order.</summary>
+    public IReadOnlyList<Route> Routes => RouteArray;
+
+    /// <summary>The same routes for planning without an enumerator.</summary>
+    public Route[] RouteArray { get; init; } = [];
+}
+
+/// <summary>One way to serve a model.</summary>
+internal sealed class Route(Model owner, Upstream upstream, RouteModel model, int priority, double weight, Seats? seats, PriceList? cost)
+{
+    private readonly UpstreamHealth _health = upstream.HealthOf(model.UpstreamModel);
+
+    /// <summary>The public model that this route serves.</summary>
+    public Model Owner => owner;
+    public Upstream Upstream => upstream;
+    public RouteModel Model => model;
+
+    /// <summary>Lower is tried first.</summary>
+    public int Priority => priority;
+
+    /// <summary>Share of the traffic among equal priorities; above zero.</summary>
+    public double Weight => weight;
+
+    /// <summary>Null: the route has no limit of its own.</summary>
+    public Seats? Seats => seats;
+
+    /// <summary>What the operator pays; null: unknown.</summary>
+    public PriceList? Cost => cost;
+
+    public TimeSpan Cooling
+    {
+        get
+        {
+            var (here, there) = (_health.Cooling, upstream.Health.Cooling);
+            return here > there ? here : there;
+        }
+    }
+
+    /// <summary>False: the route or its upstream is at its limit of parallel calls, skip it. True: <see cref="Leave"/> when the call has ended, its stream included.</summary>
+    public bool TryEnter()
+    {
+        if (seats is not null && !seats.TryTake()) return false;
+        if (upstream.Seats.TryTake()) return true;
+        seats?.Free();
+        return false;
+    }
+
+    public void Leave()
+    {
+        upstream.Seats.Free();
+        seats?.Free();
+    }
+
+    /// <summary>Notes a failure as the failure table says.</summary>
+    public void Failed(UpstreamFault fault)
+    {
+        var rule = FailureRules.Of(fault);
+        if (rule.Cools == Cools.Model) _health.Failed(rule.Rest, fault.RetryAfter);
+        else if (rule.Cools == Cools.Upstream) upstream.Health.Failed(rule.Rest, fault.RetryAfter);
+    }
+
+    /// <summary>A reply was read to its end.</summary>
+    public void Succeeded()
+    {
+        _health.Succeeded();
+        upstream.Health.Succeeded();
+    }
+}

@@ -1,0 +1,47 @@
+namespace CrossModel.Routing;
+
+/// <summary>
+/// This node's own view of an upstream, or of one model there: after a failure it rests a while. Resting only moves traffic to other
+/// routes; it never refuses a call by itself.
+/// </summary>
+internal sealed class UpstreamHealth(TimeProvider time)
+{
+    /// <summary>However often it failed in a row, it is asked again after this long.</summary>
+    public static readonly TimeSpan Longest = TimeSpan.FromMinutes(1);
+
+    private long _restsUntil;
+    private int _failures;
+
+    /// <summary>Time it still rests; zero when it is well.</summary>
+    public TimeSpan Cooling
+    {
+        get
+        {
+            var until = Volatile.Read(ref _restsUntil);
+            if (until == 0) return TimeSpan.Zero;
+            var left = time.GetElapsedTime(time.GetTimestamp(), until);
+            return left > TimeSpan.Zero ? left : TimeSpan.Zero;
+        }
+    }
+
+    /// <summary>Rests for <paramref name="rest"/>, doubled with every failure in a row, at most <see cref="Longest"/>; exactly <paramref name="asked"/> (at most ten times Longest) if the provider said how long.</summary>
+    public void Failed(TimeSpan rest, TimeSpan? asked = null)
+    {
+        var doublings = Math.Min(Interlocked.Increment(ref _failures) - 1, 10);
+        var span = asked is { } hint ? Min(hint, 10 * Longest) : Min(rest * (1 << doublings), Longest > rest ? Longest : rest);
+        var until = time.GetTimestamp() + (long)(span.TotalSeconds * time.TimestampFrequency);
+        // The longest rest wins: a late failure of an older call must not shorten what a newer one asked for.
+        long seen;
+        while ((seen = Volatile.Read(ref _restsUntil)) < until && Interlocked.CompareExchange(ref _restsUntil, until, seen) != seen) { }
+    }
+
+    /// <summary>It answered: whatever was held against it is forgotten.</summary>
+    public void Succeeded()
+    {
+        if (Volatile.Read(ref _failures) == 0) return;
+        Volatile.Write(ref _failures, 0);
+        Volatile.Write(ref _restsUntil, 0);
+    }
+
+    private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
+}
