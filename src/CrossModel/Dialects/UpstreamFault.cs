@@ -27,6 +27,8 @@ internal enum UpstreamFailure
     CutShort,
     /// <summary>Our caller left.</summary>
     ClientGone,
+    /// <summary>This server stops and its patience with running calls is over.</summary>
+    Stopping,
 }
 
 /// <summary>One failure, read.</summary>

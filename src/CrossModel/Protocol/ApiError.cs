@@ -69,6 +69,9 @@ internal static class ApiErrors
     public static ApiError RequestTooLarge(long limit) =>
         new(413, InvalidRequest, "request_too_large", $"The request body is larger than {limit} bytes. Send less, or ask the operator to raise limits.bodyBytes.");
 
+    public static ApiError UnsupportedContentEncoding(string encoding) =>
+        new(415, InvalidRequest, "unsupported_content_encoding", $"Content-Encoding {Echo(encoding)} is not read here. Send the body as plain JSON.");
+
     public static ApiError ModelNotFound(string model) =>
         new(404, InvalidRequest, "model_not_found",
             $"The model \"{Echo(model)}\" does not exist or is not available to this key. GET /v1/models lists those that are.", "model");

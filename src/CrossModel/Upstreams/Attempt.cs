@@ -17,18 +17,21 @@ internal sealed class Attempt : IDisposable
     private readonly TimeoutsConfig _timeouts;
     private readonly TimeProvider _time;
     private readonly CancellationToken _caller;
+    private readonly CancellationToken _stopping;
     private readonly CancellationTokenSource _deadline;
-    private readonly CancellationTokenRegistration _registration;
+    private readonly CancellationTokenRegistration _onCaller;
+    private readonly CancellationTokenRegistration _onStopping;
     private readonly long _started;
     private UpstreamFailure _onTimeout = UpstreamFailure.FirstByteTimeout;
     private HttpResponseMessage? _response;
     private Stream? _body;
 
-    public Attempt(TimeoutsConfig timeouts, TimeProvider time, CancellationToken caller)
+    public Attempt(TimeoutsConfig timeouts, TimeProvider time, CancellationToken caller, CancellationToken stopping)
     {
-        (_timeouts, _time, _caller) = (timeouts, time, caller);
+        (_timeouts, _time, _caller, _stopping) = (timeouts, time, caller, stopping);
         _deadline = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
-        _registration = caller.UnsafeRegister(static state => ((CancellationTokenSource)state!).Cancel(), _deadline);
+        _onCaller = caller.UnsafeRegister(static state => ((CancellationTokenSource)state!).Cancel(), _deadline);
+        _onStopping = stopping.UnsafeRegister(static state => ((CancellationTokenSource)state!).Cancel(), _deadline);
         _started = time.GetTimestamp();
         StartedAt = time.GetUtcNow();
     }
@@ -80,6 +83,7 @@ internal sealed class Attempt : IDisposable
     public UpstreamFault? Explain(Exception e) => e switch
     {
         OperationCanceledException when _caller.IsCancellationRequested => new UpstreamFault(UpstreamFailure.ClientGone, Status),
+        OperationCanceledException when _stopping.IsCancellationRequested => new UpstreamFault(UpstreamFailure.Stopping, Status),
         OperationCanceledException when _deadline.IsCancellationRequested => new UpstreamFault(_onTimeout, Status),
         // SocketsHttpHandler reports its connect timeout as a cancellation that nobody asked for.
         OperationCanceledException => new UpstreamFault(UpstreamFailure.Connect, Detail: "no connection within timeouts.connect"),
@@ -103,7 +107,8 @@ internal sealed class Attempt : IDisposable
     /// <summary>Ends the upstream's work at once if it still goes on: closing an unfinished body closes its connection.</summary>
     public void Dispose()
     {
-        _registration.Dispose();
+        _onCaller.Dispose();
+        _onStopping.Dispose();
         _response?.Dispose();
         _deadline.Dispose();
     }
