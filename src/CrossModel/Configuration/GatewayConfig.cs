@@ -4,9 +4,11 @@ namespace CrossModel.Configuration;
 internal sealed record GatewayConfig
 {
     /// <summary>Addresses to listen on, separated by semicolons. Default loopback only. A change needs a restart.</summary>
+    [NeedsRestart]
     public string Urls { get; init; } = "http://127.0.0.1:8080";
 
     /// <summary><c>sqlite:FILE</c> (relative to the configuration file) or <c>postgresql://user:password@host/db</c>. A change needs a restart.</summary>
+    [NeedsRestart]
     public string Database { get; init; } = "sqlite:data/crossmodel.db";
 
     /// <summary>Where requests can go, by name.</summary>
@@ -15,12 +17,14 @@ internal sealed record GatewayConfig
     /// <summary>What callers can ask for, by public model id (<c>vendor/name</c>).</summary>
     public IReadOnlyDictionary<string, ModelConfig> Models { get; init; } = new Dictionary<string, ModelConfig>();
 
+    /// <summary>Ceilings that keep the process alive and callers served.</summary>
     public LimitsConfig Limits { get; init; } = new();
 
     /// <summary>Tell callers which upstream answered. Default false: who resells does not show suppliers.</summary>
     public bool ExposeUpstream { get; init; }
 
     /// <summary>Time that running calls get to finish after SIGTERM. Default 30 s.</summary>
+    [Bounds(0, 86_400_000)]
     public TimeSpan ShutdownTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>What happens to top-level parameters that nobody lists: reject (default), ignore or forward.</summary>
@@ -29,6 +33,7 @@ internal sealed record GatewayConfig
     /// <summary>Names of extra parameters that are let through to every model.</summary>
     public IReadOnlyList<string> Passthrough { get; init; } = [];
 
+    /// <summary>Who may read /metrics, and where.</summary>
     public MetricsConfig Metrics { get; init; } = new();
 
     /// <summary>Told when an account's balance falls below a threshold; null: nobody is told.</summary>
@@ -37,6 +42,7 @@ internal sealed record GatewayConfig
     /// <summary>Addresses or networks (CIDR) whose X-Forwarded-For is believed. Default none.</summary>
     public IReadOnlyList<string> TrustedProxies { get; init; } = [];
 
+    /// <summary>How the database is written.</summary>
     public StorageConfig Storage { get; init; } = new();
 }
 
@@ -45,18 +51,23 @@ internal enum UnknownParameters { Reject, Ignore, Forward }
 internal sealed record LimitsConfig
 {
     /// <summary>Largest request body in bytes. Default 32 MiB; a larger one is 413.</summary>
+    [Bounds(1, int.MaxValue)]
     public long BodyBytes { get; init; } = 32 * 1024 * 1024;
 
     /// <summary>Bytes of bodies and replies held in memory at once, all calls together; over it 503. Null (default): a quarter of the memory the process may use.</summary>
+    [Bounds(1)]
     public long? BufferedBytes { get; init; }
 
     /// <summary>Calls in flight at once; over it 503. Null (default): by memory, one call per 128 KiB of a quarter of it.</summary>
+    [Bounds(1, int.MaxValue)]
     public int? CallsInFlight { get; init; }
 
     /// <summary>Largest n that is served by asking a one-candidate upstream n times. Default 8.</summary>
+    [Bounds(1, 128)]
     public int FanOut { get; init; } = 8;
 
     /// <summary>Time in which a caller must have sent its headers. Default 30 s.</summary>
+    [NeedsRestart]
     public TimeSpan RequestHeaders { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Silence towards the caller after which a <c>: keep-alive</c> comment goes out. Default 15 s.</summary>
@@ -90,6 +101,8 @@ internal sealed record AlertsConfig
 internal sealed record StorageConfig
 {
     /// <summary>full (default): a charge survives a power cut. normal: it survives a killed process, but a power cut may lose the last ones (SQLite only).</summary>
+    [NeedsRestart]
+    [OneOf("full", "normal")]
     public string Synchronous { get; init; } = "full";
 }
 
@@ -102,6 +115,7 @@ internal sealed record UpstreamConfig
     /// <summary>See docs/configuration.md for each dialect's form. Null: the dialect's public address.</summary>
     public string? BaseUrl { get; init; }
 
+    /// <summary>The credential, as <c>${ENV}</c> or <c>${file:…}</c>; null: none is sent.</summary>
     public string? ApiKey { get; init; }
 
     /// <summary>Several keys, used in turn.</summary>
@@ -110,9 +124,11 @@ internal sealed record UpstreamConfig
     /// <summary>A known server's quirks by name; null: chosen by base URL, else treated as OpenAI itself.</summary>
     public string? Preset { get; init; }
 
+    /// <summary>How long to wait for this upstream.</summary>
     public TimeoutsConfig Timeouts { get; init; } = new();
 
     /// <summary>Calls at once to this upstream; null (default): no limit.</summary>
+    [Bounds(1, int.MaxValue)]
     public int? MaxParallel { get; init; }
 
     /// <summary>Overrides the preset's and the gateway's setting; null: theirs.</summary>
@@ -124,22 +140,30 @@ internal sealed record UpstreamConfig
     /// <summary>The upstream may name this server's own files or answers on private addresses: remote files are fetched by the gateway. Default false.</summary>
     public bool FetchRemote { get; init; }
 
-    // vertex
+    /// <summary>Vertex: the Google Cloud project's id.</summary>
     public string? Project { get; init; }
+    /// <summary>Vertex: the region, e.g. <c>europe-west1</c>, or <c>global</c>.</summary>
     public string? Location { get; init; }
-    /// <summary>Path of a service account file; null: the machine's default credentials.</summary>
+    /// <summary>Vertex: path of a service account file (relative to the configuration file); null: the machine's default credentials.</summary>
+    [FilePath]
     public string? ServiceAccount { get; init; }
 
-    // bedrock
+    /// <summary>Bedrock: the AWS region, e.g. <c>eu-central-1</c>.</summary>
     public string? Region { get; init; }
+    /// <summary>Bedrock: the access key's id; null: <c>apiKey</c> is a bearer key.</summary>
     public string? AccessKeyId { get; init; }
+    /// <summary>Bedrock: the access key's secret.</summary>
     public string? SecretAccessKey { get; init; }
+    /// <summary>Bedrock: the token of temporary credentials; null: they are lasting ones.</summary>
     public string? SessionToken { get; init; }
 
-    // azure
+    /// <summary>Azure: the <c>api-version</c> of a classic endpoint; null: the base URL ends in <c>/openai/v1</c>.</summary>
     public string? ApiVersion { get; init; }
+    /// <summary>Azure: the Entra ID tenant; null: <c>apiKey</c> is used.</summary>
     public string? TenantId { get; init; }
+    /// <summary>Azure: the Entra ID application's id.</summary>
     public string? ClientId { get; init; }
+    /// <summary>Azure: the Entra ID application's secret.</summary>
     public string? ClientSecret { get; init; }
 }
 
@@ -172,21 +196,30 @@ internal sealed record ModelConfig
 
     /// <summary>Shown in /v1/models; null: the catalogue's.</summary>
     public string? Name { get; init; }
+    /// <summary>Shown in /v1/models; null: the catalogue's.</summary>
     public string? Description { get; init; }
 
-    /// <summary>Tokens; null: the catalogue's, else unknown.</summary>
+    /// <summary>Longest reply in tokens; null: the catalogue's, else unknown.</summary>
+    [Bounds(1)]
     public long? MaxOutputTokens { get; init; }
-    /// <summary>Tokens; null: the catalogue's, else unknown.</summary>
+    /// <summary>Prompt and reply together, in tokens; null: the catalogue's, else unknown.</summary>
+    [Bounds(1)]
     public long? ContextWindow { get; init; }
 
-    /// <summary>text, image, audio, video, pdf; null: the catalogue's.</summary>
+    /// <summary>What the model reads: text, image, audio, video, pdf; null: the catalogue's.</summary>
+    [OneOf("text", "image", "audio", "video", "pdf")]
     public IReadOnlyList<string>? InputModalities { get; init; }
+    /// <summary>What the model answers with; null: the catalogue's.</summary>
+    [OneOf("text", "image", "audio", "video", "pdf")]
     public IReadOnlyList<string>? OutputModalities { get; init; }
 
-    /// <summary>Abilities; null: the catalogue's, else unknown and tried.</summary>
+    /// <summary>The model calls tools; null: the catalogue's, else unknown and tried.</summary>
     public bool? Tools { get; init; }
+    /// <summary>The model follows a JSON schema; null: the catalogue's, else unknown and tried.</summary>
     public bool? StructuredOutput { get; init; }
+    /// <summary>The model thinks before it answers; null: the catalogue's, else unknown and tried.</summary>
     public bool? Reasoning { get; init; }
+    /// <summary>The model accepts temperature and top_p; null: the catalogue's, else unknown and tried.</summary>
     public bool? Temperature { get; init; }
     /// <summary>reasoning_effort values the model accepts; null: the catalogue's.</summary>
     public IReadOnlyList<string>? ReasoningEfforts { get; init; }
@@ -206,9 +239,13 @@ internal sealed record ModelConfig
 /// <summary>Tokens held for media of unknown size.</summary>
 internal sealed record MediaTokensConfig
 {
+    /// <summary>An image. Default 2,000.</summary>
     public long Image { get; init; } = 2000;
+    /// <summary>A page of a PDF; a page is reckoned as 3 kB. Default 300.</summary>
     public long Page { get; init; } = 300;
+    /// <summary>A second of audio. Default 50.</summary>
     public long AudioSecond { get; init; } = 50;
+    /// <summary>A video. Default 20,000.</summary>
     public long Video { get; init; } = 20000;
 }
 
@@ -220,10 +257,12 @@ internal sealed record RouteConfig
     /// <summary>The model's name there; null: the public id's part after the first slash.</summary>
     public string? Model { get; init; }
     /// <summary>Lower is tried first. Default: the position in the list.</summary>
+    [Bounds(int.MinValue, int.MaxValue)]
     public int? Priority { get; init; }
     /// <summary>Share of the traffic among routes of equal priority. Default 1.</summary>
     public double Weight { get; init; } = 1;
     /// <summary>Calls at once on this route; null: no limit.</summary>
+    [Bounds(1, int.MaxValue)]
     public int? MaxParallel { get; init; }
     /// <summary>What the operator pays; null: unknown.</summary>
     public PriceConfig? Cost { get; init; }
@@ -242,30 +281,39 @@ internal sealed record PriceVersionConfig
 {
     /// <summary>From when it holds; null: always has.</summary>
     public DateTimeOffset? From { get; init; }
+    /// <summary>Tokens of the prompt. Must be stated; 0 is a price.</summary>
     public decimal? Input { get; init; }
-    /// <summary>Null: input's.</summary>
+    /// <summary>Tokens of the prompt that the provider had in its cache; null: input's.</summary>
     public decimal? CachedInput { get; init; }
-    /// <summary>Null: input's.</summary>
+    /// <summary>Tokens of the prompt written into the provider's cache; null: input's.</summary>
     public decimal? CacheWrite { get; init; }
+    /// <summary>Tokens of the reply. Must be stated; 0 is a price.</summary>
     public decimal? Output { get; init; }
-    /// <summary>Null: output's.</summary>
+    /// <summary>Tokens of the reply spent on reasoning; null: output's.</summary>
     public decimal? Reasoning { get; init; }
-    /// <summary>USD a request.</summary>
+    /// <summary>USD a request; null: nothing.</summary>
     public decimal? Request { get; init; }
-    /// <summary>USD an image in the prompt.</summary>
+    /// <summary>USD an image in the prompt; null: nothing.</summary>
     public decimal? Image { get; init; }
-    /// <summary>USD a second of audio in the prompt.</summary>
+    /// <summary>USD a second of audio in the prompt; null: nothing.</summary>
     public decimal? AudioSecond { get; init; }
+    /// <summary>Other prices for large prompts; of several the highest exceeded one applies.</summary>
     public IReadOnlyList<PriceTierConfig> Tiers { get; init; } = [];
 }
 
 /// <summary>Prices for the whole request when its prompt is larger than Above tokens; what is null stays as in the version.</summary>
 internal sealed record PriceTierConfig
 {
+    /// <summary>Prompt tokens; the tier applies from one more on.</summary>
     public long Above { get; init; }
+    /// <summary>Null: the version's input.</summary>
     public decimal? Input { get; init; }
+    /// <summary>Null: the version's cachedInput.</summary>
     public decimal? CachedInput { get; init; }
+    /// <summary>Null: the version's cacheWrite.</summary>
     public decimal? CacheWrite { get; init; }
+    /// <summary>Null: the version's output.</summary>
     public decimal? Output { get; init; }
+    /// <summary>Null: the version's reasoning.</summary>
     public decimal? Reasoning { get; init; }
 }

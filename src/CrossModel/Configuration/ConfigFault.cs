@@ -1,0 +1,58 @@
+namespace CrossModel.Configuration;
+
+/// <summary>How much a fault weighs.</summary>
+internal enum FaultKind
+{
+    /// <summary>The whole file is rejected; the last good configuration stays.</summary>
+    Fault,
+
+    /// <summary>A model has no price in force: it is off, everything else works. An error in <c>check</c>, a warning at start-up.</summary>
+    MissingPrice,
+
+    /// <summary>Worth knowing; changes nothing.</summary>
+    Warning,
+}
+
+/// <summary>One thing wrong with the configuration. Never contains an expanded secret: values are quoted as they are written in the file.</summary>
+/// <param name="Path">Where, e.g. <c>models["a/b"].routes[0].upstream</c>; <c>$</c> for the file as a whole.</param>
+/// <param name="Message">What is wrong, without a full stop.</param>
+internal sealed record ConfigFault(string Path, string Message, FaultKind Kind = FaultKind.Fault)
+{
+    /// <summary>How to mend it; null: the message says it already.</summary>
+    public string? Hint { get; init; }
+
+    /// <summary>1-based line of the file; null: not in the file (missing, or set by an environment variable).</summary>
+    public int? Line { get; init; }
+
+    public override string ToString() =>
+        $"{Path}: {(Kind == FaultKind.Warning ? "warning: " : "")}{Message}{(Hint is null ? "" : "; " + Hint)}{(Line is null ? "" : $" (line {Line})")}";
+}
+
+/// <summary>What became of a configuration file.</summary>
+/// <param name="Config">Null when any fault rejects the file.</param>
+/// <param name="File">Absolute path; null: there is no file, these are the defaults.</param>
+/// <param name="BaseFolder">What relative paths are relative to.</param>
+internal sealed record LoadedConfig(GatewayConfig? Config, IReadOnlyList<ConfigFault> Faults, string? File, string BaseFolder)
+{
+    /// <summary>The database's address even where other things are at fault, so that keys can still be revoked; null: it is itself at fault.</summary>
+    public string? Database { get; init; }
+
+    /// <summary>The file as read, secrets unexpanded.</summary>
+    public byte[] Text { get; init; } = [];
+
+    /// <summary>Absolute paths of the <c>${file:…}</c> secrets that it names.</summary>
+    public IReadOnlyList<string> SecretFiles { get; init; } = [];
+}
+
+/// <summary>What the configuration cannot know by itself, given by the composition: this room knows no other.</summary>
+internal sealed record ConfigRules(IReadOnlySet<string> KnownDialects, IReadOnlySet<string> BuiltDialects, IReadOnlySet<string> KnownPresets)
+{
+    /// <summary>A dialect's own demands on its upstream (form of the base URL, credentials that belong together).</summary>
+    public Func<UpstreamConfig, IEnumerable<UpstreamRemark>> CheckUpstream { get; init; } = _ => [];
+
+    /// <summary>Decides whether a price has begun.</summary>
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+}
+
+/// <param name="Member">JSON name of the member of the upstream that it is about, e.g. <c>baseUrl</c>.</param>
+internal sealed record UpstreamRemark(string Member, string Message, bool IsWarning = false);

@@ -1,0 +1,52 @@
+using System.Text;
+using System.Text.Json;
+
+namespace CrossModel.Configuration;
+
+/// <summary>What <c>check</c>, the log and the console say about a configuration.</summary>
+internal static class ConfigReport
+{
+    /// <summary>True for anything that <c>check</c> ends with exit code 1 for: a missing price too, warnings not.</summary>
+    public static bool HasErrors(LoadedConfig loaded) => loaded.Faults.Any(fault => fault.Kind != FaultKind.Warning);
+
+    /// <summary>One line a fault and a last line that sums up.</summary>
+    public static string Text(LoadedConfig loaded)
+    {
+        var text = new StringBuilder();
+        foreach (ConfigFault fault in loaded.Faults)
+            text.Append(fault).Append('\n');
+        int errors = loaded.Faults.Count(fault => fault.Kind != FaultKind.Warning);
+        int warnings = loaded.Faults.Count - errors;
+        string counts = $"{errors} {(errors == 1 ? "error" : "errors")}, {warnings} {(warnings == 1 ? "warning" : "warnings")}";
+        return text.Append(loaded.File ?? "no configuration file, built-in defaults").Append(": ").Append(loaded.Faults.Count == 0 ? "good" : counts).Append('\n').ToString();
+    }
+
+    /// <summary><c>{"file", "ok", "faults": [{"path", "kind": "fault"|"missing_price"|"warning", "message", "hint", "line"}]}</c> on one line; hint and line may be null.</summary>
+    public static string Json(LoadedConfig loaded)
+    {
+        using var stream = new MemoryStream();
+        using (var json = new Utf8JsonWriter(stream))
+        {
+            json.WriteStartObject();
+            json.WriteString("file", loaded.File);
+            json.WriteBoolean("ok", !HasErrors(loaded));
+            json.WriteStartArray("faults");
+            foreach (ConfigFault fault in loaded.Faults)
+            {
+                json.WriteStartObject();
+                json.WriteString("path", fault.Path);
+                json.WriteString("kind", JsonNamingPolicy.SnakeCaseLower.ConvertName(fault.Kind.ToString()));
+                json.WriteString("message", fault.Message);
+                json.WriteString("hint", fault.Hint);
+                if (fault.Line is { } line)
+                    json.WriteNumber("line", line);
+                else
+                    json.WriteNull("line");
+                json.WriteEndObject();
+            }
+            json.WriteEndArray();
+            json.WriteEndObject();
+        }
+        return Encoding.UTF8.GetString(stream.GetBuffer(), 0, (int)stream.Length);
+    }
+}

@@ -1,0 +1,80 @@
+using System.Globalization;
+using System.Text.Json;
+
+namespace CrossModel.Configuration;
+
+/// <summary>
+/// Single values from the environment: <c>CROSSMODEL__UPSTREAMS__local__APIKEY</c> sets <c>upstreams.local.apiKey</c>. Names are matched
+/// whatever their case; in a list the part is an index. They beat the file and work without one.
+/// </summary>
+internal static class EnvironmentOverrides
+{
+    private const string Prefix = "CROSSMODEL__";
+
+    public static void Apply(ConfigNode root, IReadOnlyDictionary<string, string> environment, List<ConfigFault> faults)
+    {
+        foreach ((string variable, string value) in environment.OrderBy(entry => entry.Key, StringComparer.Ordinal))
+        {
+            if (!variable.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase))
+                continue;
+            if (Set(root, Shape.Of(typeof(GatewayConfig)), variable[Prefix.Length..].Split("__"), value) is { } fault)
+                faults.Add(fault with { Path = variable });
+        }
+    }
+
+    private static ConfigFault? Set(ConfigNode node, Shape shape, ReadOnlySpan<string> parts, string value)
+    {
+        Shape? part = null;
+        string name = parts[0];
+        if (shape.Kind == ShapeKind.Price)
+            shape = node.Kind == JsonValueKind.Array ? Shape.Of(typeof(IReadOnlyList<PriceVersionConfig>)) : shape.Item!;
+        switch (shape.Kind)
+        {
+            case ShapeKind.Record:
+                Setting? setting = shape.Settings.FirstOrDefault(candidate => candidate.JsonName.Equals(name, StringComparison.OrdinalIgnoreCase));
+                if (setting is null)
+                    return Unknown(name, shape);
+                (name, part) = (setting.JsonName, setting.Shape);
+                break;
+            case ShapeKind.Map when name.Length > 0:
+                name = node.Members.Find(member => member.Key.Equals(name, StringComparison.OrdinalIgnoreCase)).Key ?? name;
+                part = shape.Item!;
+                break;
+            case ShapeKind.List when node.Kind == JsonValueKind.Array:
+                return SetItem(node, shape.Item!, parts, value);
+        }
+        if (part is null || node.Kind != JsonValueKind.Object)
+            return new ConfigFault("", $"there is nothing inside to set by the name \"{Quote(name)}\"");
+        if (parts.Length == 1)
+        {
+            node.Set(name, Value(value));
+            return null;
+        }
+        ConfigNode? inner = node.Find(name);
+        if (inner is null || inner.Kind is not (JsonValueKind.Object or JsonValueKind.Array))
+        {
+            inner = part.Kind == ShapeKind.List ? new ConfigNode(JsonValueKind.Array, null) : ConfigNode.NewObject();
+            node.Set(name, inner);
+        }
+        return Set(inner, part, parts[1..], value);
+    }
+
+    private static ConfigFault? SetItem(ConfigNode list, Shape item, ReadOnlySpan<string> parts, string value)
+    {
+        if (!int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out int index) || index > list.Items.Count)
+            return new ConfigFault("", $"a position from 0 to {list.Items.Count} is expected where \"{Quote(parts[0])}\" stands");
+        bool whole = parts.Length == 1;
+        if (index == list.Items.Count)
+            list.Items.Add(whole ? Value(value) : ConfigNode.NewObject());
+        else if (whole)
+            list.Items[index] = Value(value);
+        return whole ? null : Set(list.Items[index], item, parts[1..], value);
+    }
+
+    private static ConfigNode Value(string text) => new(JsonValueKind.String, null) { Text = text, FromEnvironment = true };
+
+    private static ConfigFault Unknown(string name, Shape shape) =>
+        new("", $"there is no setting named \"{Quote(name)}\"") { Hint = Nearest.Hint(name, shape.Settings.Select(setting => setting.JsonName)) };
+
+    private static string Quote(string name) => name.Length > 64 ? name[..64] + "…" : name;
+}

@@ -1,0 +1,40 @@
+namespace CrossModel.Configuration;
+
+/// <summary>When a price is whole. Amounts themselves (sign, decimals) are judged where they are read.</summary>
+internal static class PriceRules
+{
+    public static void Check(PriceConfig price, string path, TimeProvider time, ConfigSource source, List<ConfigFault> faults)
+    {
+        if (price.IsFree)
+            return;
+        if (price.Versions.Count == 0)
+            faults.Add(new ConfigFault(path, "the list has no price in it", FaultKind.MissingPrice) { Hint = "state one, or write \"free\"" });
+        else if (price.Versions.All(version => version.From > time.GetUtcNow()))
+            faults.Add(new ConfigFault(path, $"no price has begun yet: the first one holds from {price.Versions.Min(version => version.From):yyyy-MM-ddTHH:mm:ssZ}", FaultKind.MissingPrice)
+            { Hint = "add the price that holds until then" });
+        for (int i = 0; i < price.Versions.Count; i++)
+        {
+            PriceVersionConfig version = price.Versions[i];
+            string at = source.Has($"{path}[{i}]") ? $"{path}[{i}]" : path;
+            if (version.Input is null)
+                faults.Add(new ConfigFault($"{at}.input", "a price needs an input price") { Hint = "USD per million tokens; 0 is a price" });
+            if (version.Output is null)
+                faults.Add(new ConfigFault($"{at}.output", "a price needs an output price") { Hint = "USD per million tokens; 0 is a price" });
+            if (price.Versions.Take(i).Any(earlier => earlier.From == version.From))
+                faults.Add(new ConfigFault($"{at}.from", "two prices hold from the same time") { Hint = "give each its own \"from\"" });
+            CheckTiers(version.Tiers, $"{at}.tiers", faults);
+        }
+    }
+
+    private static void CheckTiers(IReadOnlyList<PriceTierConfig> tiers, string path, List<ConfigFault> faults)
+    {
+        for (int i = 0; i < tiers.Count; i++)
+        {
+            PriceTierConfig tier = tiers[i];
+            if (tiers.Take(i).Any(other => other.Above == tier.Above))
+                faults.Add(new ConfigFault($"{path}[{i}].above", "two tiers begin above the same size"));
+            if ((tier.Input ?? tier.CachedInput ?? tier.CacheWrite ?? tier.Output ?? tier.Reasoning) is null)
+                faults.Add(new ConfigFault($"{path}[{i}]", "the tier names no price") { Hint = "give it at least one of input, cachedInput, cacheWrite, output, reasoning" });
+        }
+    }
+}

@@ -1,0 +1,190 @@
+using CrossModel.Configuration;
+
+namespace CrossModel.Tests.Configuration;
+
+public sealed class ConfigFaultTests
+{
+    [Fact]
+    public void Faults_OfEveryKind_AreReportedAtOnce()
+    {
+        LoadedConfig loaded = Given.LoadText("""
+            {
+              "urlz": "http://127.0.0.1:8080",
+              "shutdownTimeout": "30",
+              "upstreams": { "local": { "baseUrl": "ftp://x", "dialect": "opanai" } },
+              "models": {
+                "a/b": { "routes": [ { "upstream": "locl" } ], "price": { "input": -1, "output": 1 } },
+                "a/c": { "routes": [ { "upstream": "local" } ] }
+              }
+            }
+            """);
+        Assert.Null(loaded.Config);
+        Assert.Equal(
+        [
+            "urlz: there is no such setting; did you mean \"urls\"? (line 2)",
+            "shutdownTimeout: a duration such as \"300ms\", \"30s\", \"5m\", \"24h\" or \"90d\" is expected, not \"30\" (line 3)",
+            "upstreams.local.dialect: there is no such dialect; did you mean \"openai\"? (line 4)",
+            "upstreams.local.baseUrl: this is not an http or https address; write \"https://host/v1\" (line 4)",
+            "models[\"a/b\"].price.input: 0 is the least (line 6)",
+            "models[\"a/b\"].routes[0].upstream: no upstream is named \"locl\"; did you mean \"local\"? (line 6)",
+            "models[\"a/c\"].price: the model has no price and is off until it has one; state { \"input\": …, \"output\": … } in USD per million tokens, or \"free\" (line 7)",
+        ], loaded.Faults.Select(fault => fault.ToString()));
+    }
+
+    [Theory]
+    [InlineData("{ \"urls\": 5 }", "urls", "a text in quotes is expected, not a number")]
+    [InlineData("{ \"upstreams\": [] }", "upstreams", "an object { … } is expected, not a list")]
+    [InlineData("{ \"trustedProxies\": \"10.0.0.1\" }", "trustedProxies", "a list [ … ] is expected, not this text")]
+    [InlineData("{ \"exposeUpstream\": \"yes\" }", "exposeUpstream", "true or false is expected, not this text")]
+    [InlineData("{ \"limits\": { \"fanOut\": \"5\" } }", "limits.fanOut", "a whole number is expected, not this text")]
+    [InlineData("{ \"limits\": { \"fanOut\": 1.5 } }", "limits.fanOut", "a whole number is expected, not 1.5")]
+    [InlineData("{ \"limits\": { \"fanOut\": 0 } }", "limits.fanOut", "1 is the least")]
+    [InlineData("{ \"limits\": { \"bodyBytes\": 3000000000 } }", "limits.bodyBytes", "2147483647 is the most")]
+    [InlineData("{ \"limits\": { \"keepAlive\": \"0s\" } }", "limits.keepAlive", "1ms is the least")]
+    [InlineData("{ \"limits\": { \"keepAlive\": \"90d\" } }", "limits.keepAlive", "24d is the most")]
+    [InlineData("{ \"unknownParameters\": \"rejct\" }", "unknownParameters", "\"reject\", \"ignore\", \"forward\" is expected, not \"rejct\"")]
+    [InlineData("{ \"storage\": { \"synchronous\": \"none\" } }", "storage.synchronous", "\"full\", \"normal\" is expected, not \"none\"")]
+    [InlineData("{ \"urls\": \"localhost:8080\" }", "urls", "an address to listen on is expected")]
+    [InlineData("{ \"urls\": \"http://127.0.0.1:1;http://x/path\" }", "urls", "an address to listen on is expected")]
+    [InlineData("{ \"database\": \"sqlite:\" }", "database", "the database file is not named")]
+    [InlineData("{ \"database\": \"crossmodel.db\" }", "database", "this is not the address of a database")]
+    [InlineData("{ \"database\": \"postgresql://host\" }", "database", "the server or the database is not named")]
+    [InlineData("{ \"trustedProxies\": [\"10.0.0.0/8\", \"::1\", \"nearby\"] }", "trustedProxies[2]", "this is neither an IP address nor a network")]
+    [InlineData("{ \"alerts\": { \"webhook\": \"x\", \"secret\": \"s\" } }", "alerts.webhook", "this is not an http or https address")]
+    [InlineData("{ \"alerts\": { \"below\": 0.0000000001 } }", "alerts.below", "an amount has at most 9 decimal places")]
+    [InlineData("{ \"passthrough\": [null] }", "passthrough[0]", "null cannot stand in a list")]
+    [InlineData("{ \"models\": { \"a/b\": null } }", "models[\"a/b\"]", "null cannot stand here")]
+    [InlineData("[]", "$", "the configuration must be a JSON object")]
+    [InlineData("", "$", "this is not valid JSON from line 1, byte 1 on")]
+    [InlineData("{ \"urls\": \"http://127.0.0.1:1\"\n  \"database\": 1 }", "$", "this is not valid JSON from line 2, byte 3 on")]
+    public void Setting_AtFault_IsNamedWithItsPath(string json, string path, string message)
+    {
+        ConfigFault fault = Given.Fault(json);
+        Assert.Equal((path, message, FaultKind.Fault), (fault.Path, fault.Message, fault.Kind));
+    }
+
+    [Theory]
+    [InlineData("\"baseUrl\": \"http://user:pw@host/v1\"", "baseUrl", "without user, query and fragment")]
+    [InlineData("\"baseUrl\": \"http://host/v1/chat/completions\"", "baseUrl", "one operation")]
+    [InlineData("\"preset\": \"olama\"", "preset", "no such preset")]
+    [InlineData("\"apiKey\": \"a\", \"apiKeys\": [\"b\"]", "apiKeys", "both given")]
+    [InlineData("\"apiKeys\": [\"a b\"]", "apiKeys[0]", "cannot have blanks")]
+    [InlineData("\"headers\": { \"Host\": \"x\" }", "headers.Host", "written by the gateway itself")]
+    [InlineData("\"headers\": { \"a b\": \"x\" }", "headers[\"a b\"]", "not the name of a header")]
+    [InlineData("\"headers\": { \"a\": \"x\\ny\" }", "headers.a", "line breaks")]
+    [InlineData("\"serviceAccount\": \"nowhere.json\"", "serviceAccount", "does not exist")]
+    [InlineData("\"timeouts\": { \"idle\": \"1h30m\" }", "timeouts.idle", "a duration")]
+    [InlineData("\"apikey\": \"x\"", "apikey", "no such setting")]
+    public void Upstream_AtFault_IsNamedWithItsPath(string members, string member, string message)
+    {
+        ConfigFault fault = Given.Fault(Given.Upstream(members));
+        Assert.Equal("upstreams.local." + member, fault.Path);
+        Assert.Contains(message, fault.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("\"cheap\"", "price", "a price object, a list of price versions or \"free\" is expected", "Fault")]
+    [InlineData("{ \"input\": 1 }", "price.output", "needs an output price", "Fault")]
+    [InlineData("[{ \"output\": 1 }]", "price[0].input", "needs an input price", "Fault")]
+    [InlineData("{ \"input\": 1, \"output\": 0.0000000001 }", "price.output", "at most 9 decimal places", "Fault")]
+    [InlineData("{ \"input\": 1, \"output\": \"2\" }", "price.output", "an amount in USD", "Fault")]
+    [InlineData("{ \"input\": 1, \"output\": 2, \"tiers\": [{ \"above\": 5 }] }", "price.tiers[0]", "names no price", "Fault")]
+    [InlineData("{ \"input\": 1, \"output\": 2, \"tiers\": [{ \"above\": 5, \"input\": 1 }, { \"above\": 5, \"input\": 2 }] }", "price.tiers[1].above", "same size", "Fault")]
+    [InlineData("[{ \"input\": 1, \"output\": 2 }, { \"input\": 3, \"output\": 4 }]", "price[1].from", "same time", "Fault")]
+    [InlineData("[]", "price", "no price in it", "MissingPrice")]
+    [InlineData("[{ \"from\": \"2999-01-01T00:00:00Z\", \"input\": 3, \"output\": 4 }]", "price", "no price has begun yet", "MissingPrice")]
+    public void Price_AtFault_IsNamedWithItsPath(string price, string member, string message, string kind)
+    {
+        ConfigFault fault = Given.Fault(Given.Model("", price: price));
+        Assert.Equal(($"models[\"a/b\"].{member}", kind), (fault.Path, fault.Kind.ToString()));
+        Assert.Contains(message, fault.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Price_OfTheFuture_HoldsOnceItHasBegun()
+    {
+        using var given = new Given(Given.Model("", price: """[{ "from": "2999-01-01T00:00:00Z", "input": 3, "output": 4 }]"""));
+        Assert.Equal(FaultKind.MissingPrice, Assert.Single(given.Load().Faults).Kind);
+        var rules = Given.Rules with { Time = new FixedTime(new DateTimeOffset(2999, 1, 1, 0, 0, 0, TimeSpan.Zero)) };
+        Assert.Empty(given.Load(rules: rules).Faults);
+    }
+
+    [Fact]
+    public void Model_WithoutPrice_IsNoReasonToRejectTheFile()
+    {
+        LoadedConfig loaded = Given.LoadText("""{ "upstreams": { "x": {} }, "models": { "a/b": { "routes": [{ "upstream": "x" }] } } }""");
+        Assert.Equal(("models[\"a/b\"].price", FaultKind.MissingPrice), (loaded.Faults[0].Path, Assert.Single(loaded.Faults).Kind));
+        Assert.NotNull(loaded.Config);
+        Assert.True(ConfigReport.HasErrors(loaded));
+    }
+
+    [Fact]
+    public void Model_WithoutRoute_IsAFault() => Assert.Equal("models[\"a/b\"].routes", Given.Fault(Given.Model("", routes: "[]")).Path);
+
+    [Fact]
+    public void Dialect_NotBuiltYet_IsAWarning()
+    {
+        LoadedConfig loaded = Given.LoadText(Given.Upstream("\"dialect\": \"bedrock\", \"region\": \"eu-central-1\""));
+        Assert.Equal(FaultKind.Warning, Assert.Single(loaded.Faults).Kind);
+        Assert.NotNull(loaded.Config);
+        Assert.False(ConfigReport.HasErrors(loaded));
+    }
+
+    [Fact]
+    public void Name_WrittenTwice_IsAFaultWithTheSecondsLine()
+    {
+        ConfigFault fault = Given.Fault("{ \"upstreams\": { \"x\": {},\n\"x\": {} } }");
+        Assert.Equal(("upstreams.x", 2), (fault.Path, fault.Line));
+        Assert.Contains("twice", fault.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void DialectsDemands_OnAnUpstream_AreReportedAtItsMember()
+    {
+        using var given = new Given(Given.Upstream("\"dialect\": \"openai\""));
+        var rules = Given.Rules with { CheckUpstream = upstream => upstream.BaseUrl is null ? [new UpstreamRemark("baseUrl", "an address is needed")] : [] };
+        Assert.Equal("upstreams.local.baseUrl: an address is needed (line 1)", Assert.Single(given.Load(rules: rules).Faults).ToString());
+    }
+
+    [Theory]
+    [InlineData("\"dialect\": \"${SECRET}\"")]
+    [InlineData("\"baseUrl\": \"${SECRET}\"")]
+    [InlineData("\"preset\": \"${SECRET}\"")]
+    [InlineData("\"apiKey\": \"${SECRET} ${SECRET}\"")]
+    [InlineData("\"unknownParameters\": \"${SECRET}\"")]
+    [InlineData("\"maxParallel\": \"${SECRET}\"")]
+    [InlineData("\"fetchRemote\": \"${SECRET}\"")]
+    [InlineData("\"timeouts\": { \"idle\": \"${SECRET}\" }")]
+    [InlineData("\"headers\": { \"x\": \"${SECRET}\\n\" }")]
+    public void Secret_InAnUpstreamAtFault_IsNotInTheMessage(string members)
+    {
+        ConfigFault fault = Given.Fault(Given.Upstream(members), ("SECRET", "hunter2"));
+        Assert.DoesNotContain("hunter2", fault.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Secret_InARouteAtFault_IsQuotedAsWritten()
+    {
+        ConfigFault fault = Given.Fault(Given.Model("", routes: "[{ \"upstream\": \"${SECRET}\" }]"), ("SECRET", "hunter2"));
+        Assert.Equal("no upstream is named \"${SECRET}\"", fault.Message);
+    }
+
+    [Fact]
+    public void Secret_ThatLostItsQuotes_IsNotInTheMessage() =>
+        Assert.DoesNotContain("hunter2", Given.Fault("{ \"apiKey\": thunter2 }").ToString(), StringComparison.Ordinal);
+
+    [Fact]
+    public void Report_AsText_EndsWithASummary()
+    {
+        LoadedConfig loaded = Given.LoadText("{ \"urlz\": 1, \"upstreams\": { \"x\": { \"dialect\": \"vertex\" } } }");
+        Assert.Equal("urlz: there is no such setting; did you mean \"urls\"? (line 1)\n"
+            + "upstreams.x.dialect: warning: this version does not speak vertex yet: its models answer 503 (line 1)\n"
+            + "/etc/crossmodel/crossmodel.json: 1 error, 1 warning\n", ConfigReport.Text(loaded));
+        Assert.Equal("/etc/crossmodel/crossmodel.json: good\n", ConfigReport.Text(Given.LoadText("{}")));
+    }
+
+    [Fact]
+    public void Report_AsJson_HasEveryFault() => Assert.Equal(
+        """{"file":"/etc/crossmodel/crossmodel.json","ok":false,"faults":[{"path":"urlz","kind":"fault","message":"there is no such setting","hint":"did you mean \u0022urls\u0022?","line":1}]}""",
+        ConfigReport.Json(Given.LoadText("{ \"urlz\": 1 }")));
+}
