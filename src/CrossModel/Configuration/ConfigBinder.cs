@@ -105,7 +105,9 @@ internal sealed class ConfigBinder(Expansion expansion, string baseFolder, List<
         };
         if (value is null)
         {
-            bool quotable = isText && shape.Kind is ShapeKind.Choice or ShapeKind.Duration or ShapeKind.Instant || node.Kind == JsonValueKind.Number;
+            // Only what cannot be a key is quoted, even as written.
+            bool quotable = node.Kind == JsonValueKind.Number ? shape.Kind is ShapeKind.Whole
+                : isText && (shape.Kind is ShapeKind.Choice or ShapeKind.Duration or ShapeKind.Instant);
             return Misfit(node, path, $"{Expected(shape, setting)} is expected, not {(quotable ? node.Quote() : Name(node))}", isText && !node.FromEnvironment ? Nearest.Hint(node.Text, shape.Choices) : null);
         }
         return Within(node, setting, value, path) ? Fit(shape, setting, value) : null;

@@ -50,6 +50,8 @@ internal static class EnvironmentOverrides
             node.Set(name, Value(value));
             return null;
         }
+        if (part.Kind is not (ShapeKind.Record or ShapeKind.Map or ShapeKind.List or ShapeKind.Price))
+            return new ConfigFault("", $"{name} is a single value: there is nothing inside to set");
         ConfigNode? inner = node.Find(name);
         if (inner is null || inner.Kind is not (JsonValueKind.Object or JsonValueKind.Array))
         {
