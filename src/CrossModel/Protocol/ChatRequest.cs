@@ -16,12 +16,13 @@ internal enum ChatParameter
 internal enum ChatFeatures
 {
     None = 0,
+    /// <summary>tools has elements. An empty array has no effect: dialects leave it out, and a tool_choice of none or auto with it.</summary>
     Tools = 1 << 0,
     /// <summary>tool_choice is "required" or names a tool.</summary>
     ForcedTool = 1 << 1,
     /// <summary>A tool carries <c>strict</c>.</summary>
     StrictTool = 1 << 2,
-    /// <summary>A tool of type <c>custom</c>, or a tool_choice about one.</summary>
+    /// <summary>A tool of type <c>custom</c>, or a tool_choice naming one.</summary>
     CustomTool = 1 << 3,
     JsonObject = 1 << 4,
     JsonSchema = 1 << 5,
@@ -46,13 +47,20 @@ internal enum ChatFeatures
     ExtraContent = 1 << 17,
     /// <summary>A file block that names a file_id.</summary>
     FileIds = 1 << 18,
+    /// <summary>tool_choice is of type allowed_tools. Its mode required sets <see cref="ForcedTool"/> too.</summary>
+    AllowedTools = 1 << 19,
+    /// <summary>A tool of a type that nobody lists (a server's own); see <see cref="ChatRequest.UnlistedTool"/>.</summary>
+    UnlistedTool = 1 << 20,
 }
 
 /// <summary>What the prompt is made of, for the hold. Base64 is never counted as text.</summary>
 internal struct PromptSize
 {
     public int Messages;
-    /// <summary>UTF-8 bytes of text as the model reads it: contents, tool declarations, schemas, arguments.</summary>
+    /// <summary>
+    /// UTF-8 bytes of text as the model reads it, escapes undone: contents, names, calls and their arguments, reasoning sent back;
+    /// tools, functions and response_format as they stand in the body, schemas included.
+    /// </summary>
     public long TextBytes;
     public int Images;
     /// <summary>Decoded bytes of inline files (base64 length × 3/4).</summary>
@@ -75,9 +83,15 @@ internal sealed record UnknownParameter(string Name, JsonSpan Member, JsonSpan V
 /// </summary>
 internal sealed class ChatRequest : IDisposable
 {
+    [System.Runtime.CompilerServices.InlineArray((int)ChatParameter.Provider + 1)]
+    private struct Places
+    {
+        private (JsonSpan Member, JsonSpan Value) _first;
+    }
+
     private readonly PooledBuffer _buffer;
-    private readonly JsonSpan[] _members = new JsonSpan[(int)ChatParameter.Provider + 1];
-    private readonly JsonSpan[] _values = new JsonSpan[(int)ChatParameter.Provider + 1];
+    private Places _places;
+    private List<UnknownParameter>? _unknown;
 
     public ChatRequest(PooledBuffer buffer) => _buffer = buffer;
 
@@ -110,20 +124,24 @@ internal sealed class ChatRequest : IDisposable
 
     public PromptSize Prompt;
 
-    public List<UnknownParameter> Unknown { get; } = [];
+    /// <summary>stream_options.include_usage: its value as it stands in the body, null included; absent when it is not there.</summary>
+    public JsonSpan IncludeUsageValue { get; set; }
+
+    public IReadOnlyList<UnknownParameter> Unknown => _unknown ?? (IReadOnlyList<UnknownParameter>)[];
+
+    /// <summary>The refusal that a tool of an unlisted type earns unless unknown parameters are let through for the model; see <see cref="UnknownParameterRule"/>.</summary>
+    public ApiError? UnlistedTool { get; set; }
 
     /// <summary>From the opening quote of the name to the end of the value. Absent also when the value is null: null means absent.</summary>
-    public JsonSpan Member(ChatParameter parameter) => _members[(int)parameter];
+    public JsonSpan Member(ChatParameter parameter) => _places[(int)parameter].Member;
 
-    public JsonSpan Value(ChatParameter parameter) => _values[(int)parameter];
+    public JsonSpan Value(ChatParameter parameter) => _places[(int)parameter].Value;
 
-    public bool Has(ChatParameter parameter) => _values[(int)parameter].IsPresent;
+    public bool Has(ChatParameter parameter) => _places[(int)parameter].Value.IsPresent;
 
-    public void Set(ChatParameter parameter, JsonSpan member, JsonSpan value)
-    {
-        _members[(int)parameter] = member;
-        _values[(int)parameter] = value;
-    }
+    public void Set(ChatParameter parameter, JsonSpan member, JsonSpan value) => _places[(int)parameter] = (member, value);
+
+    public void AddUnknown(UnknownParameter parameter) => (_unknown ??= []).Add(parameter);
 
     public void Dispose() => _buffer.Dispose();
 }

@@ -1,0 +1,106 @@
+using System.Text.Json;
+
+namespace CrossModel.Protocol;
+
+/// <summary>
+/// Judges a body against the specification in one forward pass and remembers where the few members are that we act on.
+/// The first fault in the order of the body is told, except that an unreadable body is always <c>invalid_json</c>, wherever it breaks:
+/// so after a fault the rest is still read, only no longer judged. What needs several members (a tool_choice and the tools) is judged last.
+/// </summary>
+internal static partial class ChatRequestReader
+{
+    /// <summary>Objects and arrays within each other, the outermost counted.</summary>
+    public const int MaxDepth = 64;
+
+    /// <summary>Everything of the specification's rules but the unknown-parameter policy, which depends on the model.</summary>
+    /// <param name="body">Owned by the request from here on if there is one (Dispose gives it back), else still the caller's.</param>
+    /// <returns>Null, and a request; or a refusal, and none.</returns>
+    public static ApiError? Read(PooledBuffer body, out ChatRequest? request)
+    {
+        request = null;
+        if (JsonFaults.BeforeParsing(body.Span) is { } unreadable) return unreadable;
+        var candidate = new ChatRequest(body);
+        var seen = SeenInThread ?? new SeenTexts();
+        // Taken, not shared: nothing that this pass calls may find it half full.
+        SeenInThread = null;
+        var refusal = new Pass(body.Span, candidate, seen).Run();
+        seen.Clear();
+        SeenInThread = seen;
+        if (refusal is null) request = candidate;
+        return refusal;
+    }
+
+    [ThreadStatic]
+    private static SeenTexts? SeenInThread;
+
+    /// <summary>
+    /// One pass. Every Read… method finds the reader on the first token of its value and leaves it on the last one, unless it refuses:
+    /// then all loops end, since <see cref="NextMember"/> and <see cref="NextElement"/> answer false from there on.
+    /// </summary>
+    private ref partial struct Pass
+    {
+        private readonly ReadOnlySpan<byte> _body;
+        private readonly ChatRequest _request;
+        private readonly SeenTexts _seen;
+        private Utf8JsonReader _json;
+        private ApiError? _refusal;
+        private int _nameStart;
+        private int _scopes = FirstFreeScope;
+
+        // The calls of the nearest assistant message that has some: each is answered once, and all before a user or assistant message follows.
+        private int _openScope;
+        private int _openCalls;
+        private int _openMessage;
+
+        // Judged together at the end, since members come in any order. Tools may be declared behind the choice that names them.
+        private List<ToolReference>? _named;
+        private bool _mustCall;
+        private bool _logprobs;
+        private bool _wantsAudio;
+        private long? _maxTokens;
+        private long? _maxCompletionTokens;
+
+        public Pass(ReadOnlySpan<byte> body, ChatRequest request, SeenTexts seen)
+        {
+            _body = body;
+            _request = request;
+            _seen = seen;
+            _json = new Utf8JsonReader(body, new JsonReaderOptions { MaxDepth = MaxDepth });
+        }
+
+        public ApiError? Run()
+        {
+            try
+            {
+                _json.Read();
+                if (_json.TokenType == JsonTokenType.StartObject) ReadTop();
+                else RefuseJson(0, "the body must be a JSON object");
+                while (_json.Read()) { }
+            }
+            catch (JsonException fault)
+            {
+                return JsonFaults.Broken(_body, fault, _json.CurrentDepth);
+            }
+            if (_refusal is null) JudgeTogether();
+            return _refusal;
+        }
+
+        private void ReadTop()
+        {
+            var members = Members();
+            while (NextMember(ChatParameters.Table, ref members, out var index))
+            {
+                var (name, value) = (_nameStart, (int)_json.TokenStartIndex);
+                var unknown = index < 0 ? NameAt(name) : null;
+                if (unknown is not null) _json.Skip();
+                else if (_json.TokenType == JsonTokenType.Null) continue;
+                else ReadParameter((ChatParameter)index);
+                if (_refusal is not null) return;
+                var end = (int)_json.BytesConsumed;
+                var (memberSpan, valueSpan) = (new JsonSpan(name, end - name), new JsonSpan(value, end - value));
+                if (unknown is not null) _request.AddUnknown(new UnknownParameter(unknown, memberSpan, valueSpan));
+                else _request.Set((ChatParameter)index, memberSpan, valueSpan);
+            }
+        }
+    }
+}
