@@ -1,0 +1,66 @@
+using CrossModel.Protocol;
+
+namespace CrossModel.Billing;
+
+/// <summary>What a hold is computed from.</summary>
+/// <param name="PromptTokens">Estimated tokens of one call's prompt.</param>
+/// <param name="OutputTokens">Tokens that one candidate may have.</param>
+/// <param name="Calls">Upstream calls made for the request: each reads the whole prompt.</param>
+/// <param name="Candidates">Candidates of all calls together: each may have OutputTokens.</param>
+internal readonly record struct HoldSize(long PromptTokens, long OutputTokens, int Calls = 1, int Candidates = 1, int Images = 0, long AudioSeconds = 0)
+{
+    /// <summary>Tokens of the whole hold, for limits.</summary>
+    public long Tokens => PromptTokens * Calls + OutputTokens * Candidates;
+}
+
+/// <summary>Tokens held for media, a unit each.</summary>
+internal sealed record MediaTokens
+{
+    public static MediaTokens Default { get; } = new();
+
+    public long Image { get; init; } = 2000;
+    /// <summary>A page is 3,000 bytes of a file.</summary>
+    public long Page { get; init; } = 300;
+    public long AudioSecond { get; init; } = 50;
+    public long Video { get; init; } = 20000;
+}
+
+/// <summary>Tokens before anybody has counted them: estimates for holds, and the stated count where an upstream gives no usage.</summary>
+internal static class HoldEstimate
+{
+    /// <summary>Output tokens held for a caller without a cap, unless the model's own maximum is lower.</summary>
+    public const long DefaultOutput = 8192;
+
+    /// <summary>A caller without a cap is served with a lowered one down to this many tokens; below it the call is refused.</summary>
+    public const long SmallestCap = 256;
+
+    private const long BytesPerPage = 3000;
+    // Compressed audio at 128 kbit/s. Uncompressed audio has more bytes a second, so its seconds are estimated too high: the hold errs on the safe side.
+    private const long AudioBytesPerSecond = 16_000;
+
+    /// <summary>ceil(text bytes ÷ 3) + 8 a message + media.</summary>
+    public static long PromptTokens(in PromptSize size, MediaTokens media)
+    {
+        var pages = Math.Max(size.Files, Ceil(size.FileBytes, BytesPerPage));
+        return Ceil(size.TextBytes, 3) + 8L * size.Messages + size.Images * media.Image + pages * media.Page
+            + AudioSeconds(size) * media.AudioSecond + size.Videos * media.Video;
+    }
+
+    /// <summary>Seconds of inline audio, estimated from its bytes; at least one an audio block.</summary>
+    public static long AudioSeconds(in PromptSize size) => Math.Max(size.Audios, Ceil(size.AudioBytes, AudioBytesPerSecond));
+
+    /// <summary>The caller's cap, else the smaller of the model's maximum and 8,192.</summary>
+    public static long OutputTokens(long? callersCap, long? modelMaximum) =>
+        callersCap ?? Math.Min(modelMaximum ?? DefaultOutput, DefaultOutput);
+
+    /// <summary>Tokens of a text whose upstream gave no usage (basis "counted"): UTF-8 bytes ÷ 4, rounded up.</summary>
+    public static long CountTokens(long textBytes) => Ceil(textBytes, 4);
+
+    /// <summary>The 402's words.</summary>
+    /// <param name="affordable">Output tokens that the free money would pay.</param>
+    public static string Refusal(long needed, long held, long available, long affordable) =>
+        $"Insufficient balance: needed {Usd.Format(needed)}, held {Usd.Format(held)}, available {Usd.Format(Math.Max(0, available))} USD; "
+        + $"{affordable} output tokens would be affordable. Add credit, ask for fewer tokens (max_completion_tokens) or wait for calls in flight to end.";
+
+    private static long Ceil(long value, long unit) => value <= 0 ? 0 : (value - 1) / unit + 1;
+}
