@@ -3,9 +3,27 @@ using CrossModel.Configuration;
 
 namespace CrossModel.Routing;
 
-/// <summary>From a configured price to the room that computes with it.</summary>
+/// <summary>From a configured price to the room that computes with it. The validator has seen to it that input and output are there and every amount fits.</summary>
 internal static class Prices
 {
-    public static PriceList From(PriceConfig price) =>
-        price.IsFree ? PriceList.Free : new PriceList([.. price.Versions.Select(v => new PriceVersion { Name = v.From?.ToString("O") ?? "first", From = v.From })]);
+    public static PriceList From(PriceConfig price) => price.IsFree ? PriceList.Free : new PriceList([.. price.Versions.Select(Version)]);
+
+    private static PriceVersion Version(PriceVersionConfig v) => new()
+    {
+        From = v.From,
+        Input = Nano(v.Input ?? 0),
+        CachedInput = Nano(v.CachedInput),
+        CacheWrite = Nano(v.CacheWrite),
+        Output = Nano(v.Output ?? 0),
+        Reasoning = Nano(v.Reasoning),
+        Request = Nano(v.Request ?? 0),
+        Image = Nano(v.Image ?? 0),
+        AudioSecond = Nano(v.AudioSecond ?? 0),
+        Tiers = [.. v.Tiers.Select(t => new PriceTier(t.Above, Nano(t.Input), Nano(t.CachedInput), Nano(t.CacheWrite), Nano(t.Output), Nano(t.Reasoning)))],
+    };
+
+    private static long? Nano(decimal? usd) => usd is { } amount ? Nano(amount) : null;
+
+    private static long Nano(decimal usd) =>
+        Usd.FromDecimal(usd) ?? throw new ArgumentOutOfRangeException(nameof(usd), usd, "A price is at least 0 and has at most 9 decimal places.");
 }
