@@ -89,6 +89,8 @@ internal sealed class ConfigBinder(Expansion expansion, string baseFolder, List<
             anyScalar = text.Contains("${", StringComparison.Ordinal);
             text = expanded;
         }
+        if (text.Contains('\0', StringComparison.Ordinal))
+            return Misfit(node, path, "no text can contain the character U+0000", null);
         bool isText = node.Kind == JsonValueKind.String;
         object? value = shape.Kind switch
         {

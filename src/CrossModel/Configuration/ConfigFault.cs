@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+
 namespace CrossModel.Configuration;
 
 /// <summary>How much a fault weighs.</summary>
@@ -37,11 +39,13 @@ internal sealed record LoadedConfig(GatewayConfig? Config, IReadOnlyList<ConfigF
     /// <summary>The database's address even where other things are at fault, so that keys can still be revoked; null: it is itself at fault.</summary>
     public string? Database { get; init; }
 
-    /// <summary>The file as read, secrets unexpanded.</summary>
-    public byte[] Text { get; init; } = [];
+    /// <summary>The file as read, secrets unexpanded; null: there is none or it could not be read.</summary>
+    public byte[]? Text { get; init; }
 
-    /// <summary>Absolute paths of the <c>${file:…}</c> secrets that it names.</summary>
-    public IReadOnlyList<string> SecretFiles { get; init; } = [];
+    /// <summary>Absolute paths of the <c>${file:…}</c> secrets that it names, with the digest of what was read; empty: could not be read.</summary>
+    public IReadOnlyDictionary<string, string> SecretFiles { get; init; } = new Dictionary<string, string>();
+
+    public static string DigestOf(ReadOnlySpan<byte> bytes) => Convert.ToHexString(SHA256.HashData(bytes));
 }
 
 /// <summary>What the configuration cannot know by itself, given by the composition: this room knows no other.</summary>

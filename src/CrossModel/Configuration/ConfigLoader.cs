@@ -3,9 +3,6 @@ namespace CrossModel.Configuration;
 /// <summary>From a file and the environment to a judged configuration: read, override, bind, validate. Every fault is found in one go.</summary>
 internal static class ConfigLoader
 {
-    // A thousand models with prices are some 300 kB; a file beyond this is not a configuration.
-    private const int LargestFile = 64 * 1024 * 1024;
-
     /// <param name="file">Null: no file, the defaults (the environment still overrides them, relative paths start at the working folder).</param>
     /// <param name="expandSecrets">False for commands that need no provider keys: an unset <c>${ENV}</c> is no fault then, the setting is left out.</param>
     public static LoadedConfig Load(string? file, IReadOnlyDictionary<string, string> environment, bool expandSecrets, ConfigRules rules)
@@ -16,9 +13,7 @@ internal static class ConfigLoader
         byte[] text;
         try
         {
-            if (new FileInfo(file).Length > LargestFile)
-                return Unreadable(file, "the configuration file is larger than 64 MiB", "is it the right file?");
-            text = System.IO.File.ReadAllBytes(file);
+            text = File.ReadAllBytes(file);
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -58,8 +53,8 @@ internal static class ConfigLoader
         return new LoadedConfig(placed.Exists(fault => fault.Kind == FaultKind.Fault) ? null : config, placed, file, folder)
         {
             Database = databaseIsKnown ? config.Database : null,
-            Text = text,
-            SecretFiles = [.. expansion.Files],
+            Text = file is null ? null : text,
+            SecretFiles = expansion.Files,
         };
     }
 

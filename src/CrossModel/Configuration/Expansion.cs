@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text;
 
 namespace CrossModel.Configuration;
@@ -9,8 +10,8 @@ internal sealed class Expansion(IReadOnlyDictionary<string, string> environment,
     // A secret is a line or a small file; anything larger is the wrong file, and is not worth the memory.
     private const int LargestSecret = 64 * 1024;
 
-    /// <summary>Absolute paths of the files named so far, readable or not.</summary>
-    public HashSet<string> Files { get; } = [];
+    /// <summary>Absolute paths of the files named so far and the digest of what was read; empty: it could not be read.</summary>
+    public Dictionary<string, string> Files { get; } = [];
 
     /// <summary>Null: a fault was added, or the setting is to be left out.</summary>
     public string? Expand(string text, string path, int? line, List<ConfigFault> faults)
@@ -65,16 +66,23 @@ internal sealed class Expansion(IReadOnlyDictionary<string, string> environment,
 
     private (string? Value, string Message, string? Hint) ReadFile(string named)
     {
+        if (named.Contains('\0', StringComparison.Ordinal))
+            return (null, "a file's name cannot contain the character U+0000", null);
         string file = Path.GetFullPath(named, baseFolder);
-        Files.Add(file);
+        Files[file] = "";
         try
         {
             using FileStream stream = File.OpenRead(file);
             byte[] bytes = new byte[LargestSecret + 1];
             int length = stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
-            return length > LargestSecret
-                ? (null, $"the secret file {named} is larger than 64 KiB", "is it the right file?")
-                : (Encoding.UTF8.GetString(bytes, 0, length).TrimEnd('\r', '\n'), "", null);
+            if (length > LargestSecret)
+            {
+                stream.Position = 0;
+                Files[file] = Convert.ToHexString(SHA256.HashData(stream));
+                return (null, $"the secret file {named} is larger than 64 KiB", "is it the right file?");
+            }
+            Files[file] = LoadedConfig.DigestOf(bytes.AsSpan(0, length));
+            return (Encoding.UTF8.GetString(bytes, 0, length).TrimEnd('\r', '\n'), "", null);
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {

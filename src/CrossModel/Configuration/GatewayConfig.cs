@@ -3,11 +3,11 @@ namespace CrossModel.Configuration;
 /// <summary>The whole of crossmodel.json: immutable, judged as a whole, swapped as a whole. Every property's comment states unit, default and what null means.</summary>
 internal sealed record GatewayConfig
 {
-    /// <summary>Addresses to listen on, separated by semicolons. Default loopback only. A change needs a restart.</summary>
+    /// <summary>Addresses to listen on, separated by semicolons. Default loopback only.</summary>
     [NeedsRestart]
     public string Urls { get; init; } = "http://127.0.0.1:8080";
 
-    /// <summary><c>sqlite:FILE</c> (relative to the configuration file) or <c>postgresql://user:password@host/db</c>. A change needs a restart.</summary>
+    /// <summary><c>sqlite:FILE</c> (relative to the configuration file) or <c>postgresql://user:password@host/db</c>.</summary>
     [NeedsRestart]
     public string Database { get; init; } = "sqlite:data/crossmodel.db";
 

@@ -77,7 +77,7 @@ public sealed class ConfigLoaderTests
         Assert.Equal("sqlite:" + Path.Combine(given.Folder, "data/x.db"), loaded.Config!.Database);
         Assert.Equal(Path.Combine(given.Folder, "keys/sa.json"), loaded.Config.Upstreams["v"].ServiceAccount);
         Assert.Equal("secret-1", loaded.Config.Upstreams["v"].ApiKey);
-        Assert.Equal([Path.Combine(given.Folder, "key.txt")], loaded.SecretFiles);
+        Assert.Equal([Path.Combine(given.Folder, "key.txt")], loaded.SecretFiles.Keys);
     }
 
     [Theory]

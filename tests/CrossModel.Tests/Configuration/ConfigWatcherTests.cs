@@ -1,0 +1,240 @@
+using CrossModel.Configuration;
+using Microsoft.Extensions.Logging;
+
+namespace CrossModel.Tests.Configuration;
+
+public sealed class ConfigWatcherTests
+{
+    private readonly LogLines _log = new();
+    private readonly List<GatewayConfig> _applied = [];
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    private ConfigWatcher Open(Given given)
+    {
+        ConfigRules rules = Given.Rules with { Time = new SlowTime() };
+        ConfigWatcher? watcher = ConfigWatcher.Open(given.File, given.Environment, rules, _log, out LoadedConfig loaded);
+        Assert.True(watcher is not null, ConfigReport.Text(loaded));
+        watcher.Start((config, _) =>
+        {
+            _applied.Add(config);
+            return Task.CompletedTask;
+        });
+        return watcher;
+    }
+
+    [Fact]
+    public async Task File_WithAGoodChange_IsAppliedAtTheFirstLook()
+    {
+        using var given = new Given("{}");
+        await using ConfigWatcher watcher = Open(given);
+        await watcher.LookAsync(Cancellation);
+        Assert.Empty(_applied);
+        given.Write(Given.Model(""));
+        await watcher.LookAsync(Cancellation);
+        Assert.Same(Assert.Single(_applied), watcher.Current);
+        Assert.Contains("a/b", watcher.Current.Models.Keys);
+        await watcher.LookAsync(Cancellation);
+        Assert.Single(_applied);
+    }
+
+    [Fact]
+    public async Task File_WithABadChangeThenAGoodOne_KeepsTheFirstAndTakesTheLast()
+    {
+        using var given = new Given(Given.Model(""));
+        await using ConfigWatcher watcher = Open(given);
+        GatewayConfig first = watcher.Current;
+
+        given.Write("{ \"urlz\": 1 }");
+        await watcher.LookAsync(Cancellation);
+        Assert.Empty(_log.Lines);
+        await watcher.LookAsync(Cancellation);
+        await watcher.LookAsync(Cancellation);
+        Assert.Same(first, watcher.Current);
+        Assert.Null(watcher.Last.Config);
+        Assert.Equal("urlz", Assert.Single(watcher.Last.Faults).Path);
+        Assert.Equal([$"Error {given.File} was changed and is at fault: the configuration before stays in force",
+            "Error Configuration: urlz: there is no such setting; did you mean \"urls\"? (line 1)"], _log.Lines);
+
+        given.Write("{ \"exposeUpstream\": true }");
+        await watcher.LookAsync(Cancellation);
+        Assert.True(watcher.Current.ExposeUpstream);
+        Assert.Empty(watcher.Last.Faults);
+    }
+
+    [Fact]
+    public async Task File_SeenHalfWrittenOnce_IsNotReported()
+    {
+        using var given = new Given("{}");
+        await using ConfigWatcher watcher = Open(given);
+        given.Write("{ \"exposeUpstream\": ");
+        await watcher.LookAsync(Cancellation);
+        given.Write("{ \"exposeUpstream\": true }");
+        await watcher.LookAsync(Cancellation);
+        Assert.True(watcher.Current.ExposeUpstream);
+        Assert.DoesNotContain(_log.Lines, line => line.StartsWith("Error", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task File_WithAModelWithoutPrice_IsAppliedAndWarnedOf()
+    {
+        using var given = new Given("{}");
+        await using ConfigWatcher watcher = Open(given);
+        given.Write("""{ "upstreams": { "x": {} }, "models": { "a/b": { "routes": [{ "upstream": "x" }] } } }""");
+        await watcher.LookAsync(Cancellation);
+        Assert.Single(_applied);
+        Assert.Contains(_log.Lines, line => line.StartsWith("Warning Configuration: models[\"a/b\"].price", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task SecretFile_ThatChanges_IsAppliedToo()
+    {
+        using var given = new Given(Given.Upstream("\"apiKey\": \"${file:key}\""));
+        string key = Path.Combine(given.Folder, "key");
+        File.WriteAllText(key, "one\n");
+        await using ConfigWatcher watcher = Open(given);
+        Assert.Equal("one", watcher.Current.Upstreams["local"].ApiKey);
+        File.WriteAllText(key, "two\n");
+        await watcher.LookAsync(Cancellation);
+        Assert.Equal("two", watcher.Current.Upstreams["local"].ApiKey);
+
+        File.Delete(key);
+        await watcher.LookAsync(Cancellation);
+        await watcher.LookAsync(Cancellation);
+        Assert.Equal("two", watcher.Current.Upstreams["local"].ApiKey);
+        Assert.Null(watcher.Last.Config);
+        File.WriteAllText(key, "three\n");
+        await watcher.LookAsync(Cancellation);
+        Assert.Equal("three", watcher.Current.Upstreams["local"].ApiKey);
+    }
+
+    [Fact]
+    public async Task File_ThatDisappears_LeavesTheConfigurationInForce()
+    {
+        using var given = new Given(Given.Model(""));
+        await using ConfigWatcher watcher = Open(given);
+        File.Delete(given.File);
+        await watcher.LookAsync(Cancellation);
+        await watcher.LookAsync(Cancellation);
+        Assert.Contains("a/b", watcher.Current.Models.Keys);
+        Assert.Null(watcher.Last.Config);
+    }
+
+    [Fact]
+    public async Task UrlsAndDatabase_ThatChange_AreReportedToNeedARestart()
+    {
+        using var given = new Given("{}");
+        await using ConfigWatcher watcher = Open(given);
+        given.Write("{ \"urls\": \"http://127.0.0.1:1\", \"database\": \"sqlite:y.db\", \"storage\": { \"synchronous\": \"normal\" }, \"exposeUpstream\": true }");
+        await watcher.LookAsync(Cancellation);
+        Assert.Equal(["urls", "database", "storage.synchronous"], watcher.RestartNeeded);
+        Assert.Contains("Warning urls was changed and needs a restart", _log.Lines);
+        given.Write("{ \"exposeUpstream\": true }");
+        await watcher.LookAsync(Cancellation);
+        Assert.Empty(watcher.RestartNeeded);
+    }
+
+    [Fact]
+    public async Task Change_ThatCannotBeApplied_LeavesTheConfigurationInForce()
+    {
+        using var given = new Given("{}");
+        await using ConfigWatcher watcher = ConfigWatcher.Open(given.File, given.Environment, Given.Rules with { Time = new SlowTime() }, _log, out _)!;
+        watcher.Start((_, _) => throw new InvalidOperationException("no"));
+        given.Write("{ \"exposeUpstream\": true }");
+        await watcher.LookAsync(Cancellation);
+        Assert.False(watcher.Current.ExposeUpstream);
+        Assert.Null(watcher.Last.Config);
+        Assert.DoesNotContain("exposeUpstream", File.ReadAllText(Path.Combine(given.Folder, "data/crossmodel.last-good.json")), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Restart_WithAFaultyFile_ComesUpWithTheLastGoodOne()
+    {
+        using var given = new Given(Given.Model("\"name\": \"${NAME}\""));
+        given.Environment["NAME"] = "secret-name";
+        await using (Open(given))
+        {
+        }
+        string kept = Path.Combine(given.Folder, "data/crossmodel.last-good.json");
+        Assert.DoesNotContain("secret-name", File.ReadAllText(kept), StringComparison.Ordinal);
+        if (!OperatingSystem.IsWindows())
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(kept));
+
+        given.Write("{ \"models\": ");
+        await using ConfigWatcher watcher = Open(given);
+        Assert.Equal("secret-name", watcher.Current.Models["a/b"].Name);
+        Assert.Null(watcher.Last.Config);
+        Assert.Contains($"Error {given.File} is at fault: the last good configuration is in force until it is mended", _log.Lines);
+        await watcher.LookAsync(Cancellation);
+        Assert.Empty(_applied);
+
+        given.Write("{ \"exposeUpstream\": true }");
+        await watcher.LookAsync(Cancellation);
+        Assert.True(watcher.Current.ExposeUpstream);
+    }
+
+    [Fact]
+    public async Task Restart_WithADatabaseElsewhere_FindsTheCopyBesideIt()
+    {
+        using var given = new Given("{ \"database\": \"sqlite:state/x.db\", \"exposeUpstream\": true }");
+        await using (Open(given))
+        {
+        }
+        Assert.True(File.Exists(Path.Combine(given.Folder, "state/crossmodel.last-good.json")));
+        given.Write("{ \"database\": \"sqlite:state/x.db\", \"models\": { ");
+        await using ConfigWatcher watcher = Open(given);
+        Assert.True(watcher.Current.ExposeUpstream);
+    }
+
+    [Fact]
+    public void Start_WithAFaultyFileAndNoLastGoodOne_IsRefusedWithEveryFault()
+    {
+        using var given = new Given("{ \"urlz\": 1, \"modelz\": {} }");
+        Assert.Null(ConfigWatcher.Open(given.File, given.Environment, Given.Rules, _log, out LoadedConfig loaded));
+        Assert.Equal(["urlz", "modelz"], loaded.Faults.Select(fault => fault.Path));
+    }
+
+    [Fact]
+    public async Task Restart_WhereTheLastGoodOneIsAtFaultToday_IsRefused()
+    {
+        using var given = new Given(Given.Model("\"name\": \"${NAME}\""));
+        given.Environment["NAME"] = "x";
+        await using (Open(given))
+        {
+        }
+        given.Environment.Clear();
+        given.Write("{ \"urlz\": 1 }");
+        Assert.Null(ConfigWatcher.Open(given.File, given.Environment, Given.Rules, _log, out _));
+    }
+
+    [Fact]
+    public async Task Loop_OnTheRealClock_AppliesWithinTwoSeconds()
+    {
+        using var given = new Given("{}");
+        var applied = new TaskCompletionSource<GatewayConfig>(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using ConfigWatcher watcher = ConfigWatcher.Open(given.File, given.Environment, Given.Rules, _log, out _)!;
+        watcher.Start((config, _) =>
+        {
+            applied.SetResult(config);
+            return Task.CompletedTask;
+        });
+        given.Write("{ \"exposeUpstream\": true }");
+        Assert.True((await applied.Task.WaitAsync(TimeSpan.FromSeconds(2), Cancellation)).ExposeUpstream);
+    }
+
+    /// <summary>Timers that never fire.</summary>
+    private sealed class SlowTime : TimeProvider
+    {
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+            System.CreateTimer(callback, state, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    private sealed class LogLines : ILogger
+    {
+        public List<string> Lines { get; } = [];
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+        public bool IsEnabled(LogLevel logLevel) => true;
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            Lines.Add($"{logLevel} {formatter(state, exception)}");
+    }
+}
