@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using CrossModel.Accounts;
 using CrossModel.Protocol;
+using CrossModel.Storage;
 using Microsoft.AspNetCore.Http;
 
 namespace CrossModel.Limits;
@@ -8,24 +9,38 @@ namespace CrossModel.Limits;
 /// <summary>The answer to a call at the gate: exactly one of the two is set.</summary>
 internal readonly record struct AdmitAnswer(ApiError? Refusal, Seat? Seat);
 
-/// <summary>May they? Requests and tokens per minute, parallel calls and spend, of the key and of its account. A call passes all limits or takes nothing of any.</summary>
+/// <summary>
+/// May they? Requests and tokens per minute, parallel calls and spend, of the key and of its account. A call passes all limits or takes nothing of any.
+/// In memory: the database is asked at the first sight of a key or account whose spend is limited, and, where nodes share it, for more of a limit.
+/// </summary>
 internal sealed class LimitGate : IAsyncDisposable
 {
-    // Longer than any window that only memory knows; spend is read from the books again.
-    private static readonly long IdleTicks = TimeSpan.FromMinutes(5).Ticks;
+    private static readonly TimeSpan s_tick = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan s_sweep = TimeSpan.FromMinutes(1);
+    // Longer than any window that only memory knows; what was spent is read from the books again.
+    private static readonly long s_idle = TimeSpan.FromMinutes(5).Ticks;
 
     private readonly ConcurrentDictionary<string, AccountTally> _accounts = new();
-    private readonly TimeProvider _time;
+    private readonly Func<string, AccountTally> _newAccount;
+    private readonly Database _database;
+    private readonly ILogger _log;
+    private readonly Shares? _shares;
     private readonly long _started;
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly Task _upkeep;
 
-    public LimitGate(TimeProvider time)
+    /// <param name="shared">Other nodes may use this database: limits are then dealt out among them.</param>
+    public LimitGate(Database database, bool shared, ILogger log)
     {
-        _time = time;
-        _started = time.GetTimestamp();
+        (_database, _log) = (database, log);
+        _started = database.Time.GetTimestamp();
+        _shares = shared ? new Shares(database, Ids.New("node", database.Time), () => Now) : null;
+        _newAccount = id => new AccountTally(id, shared);
+        _upkeep = KeepUpAsync();
     }
 
     /// <summary>Ticks of a clock that never jumps.</summary>
-    public long Now => _time.GetElapsedTime(_started).Ticks;
+    public long Now => _database.Time.GetElapsedTime(_started).Ticks;
 
     /// <summary>Accounts in memory.</summary>
     public int Count => _accounts.Count;
@@ -35,25 +50,92 @@ internal sealed class LimitGate : IAsyncDisposable
     public ValueTask<AdmitAnswer> AdmitAsync(Caller caller, long tokens, long cost, CancellationToken ct = default)
     {
         if (HasNone(caller.Key.Terms) && HasNone(caller.Account.Terms)) return new(new AdmitAnswer(null, Seat.None));
+        var turn = Try(caller, tokens, cost);
+        return turn.Tally is null ? new(turn.Answer) : AskAsync(caller, tokens, cost, turn, ct);
+    }
+
+    /// <summary>Judges once, in memory.</summary>
+    private Turn Try(Caller caller, long tokens, long cost)
+    {
+        var (ofKey, ofAccount) = (caller.Key.Terms, caller.Account.Terms);
+        var day = SpendStore.DayOf(_database.Now);
         while (true)
         {
-            var account = _accounts.GetOrAdd(caller.Account.Id, static _ => new AccountTally());
+            var account = _accounts.GetOrAdd(caller.Account.Id, _newAccount);
             lock (account.Gate)
             {
-                if (!account.IsRetired) return new(Admit(account, caller, tokens, cost));
+                if (account.IsRetired) continue;
+                var (key, own, now) = (account.Key(caller.Key.Line), account.Own, Now);
+                if (key.NeedsBooks(ofKey, day)) return new Turn(default, account, key, NeedsBooks: true);
+                if (own.NeedsBooks(ofAccount, day)) return new Turn(default, account, own, NeedsBooks: true);
+                var stop = Stop.Longer(key.JudgeRate(ofKey, tokens, now), own.JudgeRate(ofAccount, tokens, now))
+                    ?? key.JudgeSpend(ofKey, cost, now)
+                    ?? own.JudgeSpend(ofAccount, cost, now);
+                if (stop is not { } reached)
+                    return new Turn(new(null, new Seat(this, account, key, key.Take(ofKey, tokens, cost, now), own.Take(ofAccount, tokens, cost, now))), account, null, false);
+                var stopped = reached.Scope == Scope.Key ? key : own;
+                var mayGrow = stopped.Share is { } share && share.DeniedUntil <= now;
+                return new Turn(new(reached.ToError(), null), account, mayGrow ? stopped : null, false);
             }
         }
     }
 
-    private AdmitAnswer Admit(AccountTally account, Caller caller, long tokens, long cost)
+    /// <summary>As often as the database gives more, judges again.</summary>
+    private async ValueTask<AdmitAnswer> AskAsync(Caller caller, long tokens, long cost, Turn turn, CancellationToken ct)
     {
-        var (key, ofKey, ofAccount, now) = (account.Key(caller.Key.Id), caller.Key.Terms, caller.Account.Terms, Now);
-        var stop = Longer(key.JudgeRate(ofKey, tokens, now), account.Own.JudgeRate(ofAccount, tokens, now))
-            ?? key.JudgeSpend(ofKey, cost)
-            ?? account.Own.JudgeSpend(ofAccount, cost);
-        return stop is { } reached
-            ? new AdmitAnswer(reached.ToError(), null)
-            : new AdmitAnswer(null, new Seat(this, account, key, key.Take(ofKey, tokens, cost, now), account.Own.Take(ofAccount, tokens, cost, now)));
+        try
+        {
+            while (turn.Tally is { } tally)
+            {
+                var terms = tally.Scope == Scope.Key ? caller.Key.Terms : caller.Account.Terms;
+                if (turn.NeedsBooks) await LoadOnceAsync(turn.Account, tally);
+                else if (!await _shares!.GrowAsync(turn.Account, tally, terms, tokens, cost, ct)) return turn.Answer;
+                turn = Try(caller, tokens, cost);
+            }
+            return turn.Answer;
+        }
+        catch (Exception e) when (_database.IsAway(e))
+        {
+            _log.LimitsUnknown(e.GetType().Name);
+            return new(ApiErrors.ModelUnavailable("The gateway cannot look up this key's limits right now. Retry shortly."), null);
+        }
+    }
+
+    private Task LoadOnceAsync(AccountTally account, Tally tally)
+    {
+        lock (account.Gate)
+        {
+            if (tally.Loading is not { } loading)
+            {
+                loading = LoadAsync(account, tally);
+                if (!loading.IsCompleted) tally.Loading = loading;
+            }
+            return loading;
+        }
+    }
+
+    private async Task LoadAsync(AccountTally account, Tally tally)
+    {
+        await Task.Yield(); // The caller has the account's lock.
+        var deal = tally.Share?.Deal;
+        if (deal is not null) await deal.WaitAsync();
+        try
+        {
+            lock (account.Gate) tally.Spend!.BeginLoad();
+            var day = SpendStore.DayOf(_database.Now);
+            var books = await _database.ReadAsync(session => SpendStore.ReadAsync(session, tally.AccountId, tally.Line, day));
+            lock (account.Gate)
+            {
+                var seen = tally.Spend!.EndLoad(day, books, Now);
+                // The others see it on the books as well now: it must not be spent from the share again.
+                if (tally.Share?.Of(Now) is { } share) tally.Share.Shrink(share with { Spend = Math.Max(0, share.Spend - seen) });
+            }
+        }
+        finally
+        {
+            lock (account.Gate) tally.Loading = null;
+            deal?.Release();
+        }
     }
 
     /// <summary>Writes <c>x-ratelimit-{limit,remaining,reset}-{requests,tokens}</c>: of key and account the tighter. Nothing where there is no limit.</summary>
@@ -63,36 +145,91 @@ internal sealed class LimitGate : IAsyncDisposable
         var (ofKey, ofAccount) = (caller.Key.Terms, caller.Account.Terms);
         if (ofKey is { RequestsPerMinute: null, TokensPerMinute: null } && ofAccount is { RequestsPerMinute: null, TokensPerMinute: null }) return;
         RateLeft? requests = null, left = null;
-        var account = _accounts.GetOrAdd(caller.Account.Id, static _ => new AccountTally());
+        var account = _accounts.GetOrAdd(caller.Account.Id, _newAccount);
         lock (account.Gate)
         {
-            var (key, own, now) = (account.Key(caller.Key.Id), account.Own, Now);
-            if (ofKey.RequestsPerMinute is { } a) requests = new RateLeft(a, key.RequestsLeft(a, now), key.WaitForRequest(a, now));
-            if (ofAccount.RequestsPerMinute is { } b) requests = RateLeft.Tighter(requests, new RateLeft(b, own.RequestsLeft(b, now), own.WaitForRequest(b, now)));
-            if (ofKey.TokensPerMinute is { } c) left = new RateLeft(c, key.TokensLeft(c, now), key.WaitForTokens(c, tokens, now));
-            if (ofAccount.TokensPerMinute is { } d) left = RateLeft.Tighter(left, new RateLeft(d, own.TokensLeft(d, now), own.WaitForTokens(d, tokens, now)));
+            var (key, own, now) = (account.Key(caller.Key.Line), account.Own, Now);
+            if (ofKey.RequestsPerMinute is { } a) requests = key.RequestsLeft(a, now);
+            if (ofAccount.RequestsPerMinute is { } b) requests = RateLeft.Tighter(requests, own.RequestsLeft(b, now));
+            if (ofKey.TokensPerMinute is { } c) left = key.TokensLeft(c, tokens, now);
+            if (ofAccount.TokensPerMinute is { } d) left = RateLeft.Tighter(left, own.TokensLeft(d, tokens, now));
         }
         requests?.Write(headers, "requests");
         left?.Write(headers, "tokens");
     }
 
-    /// <summary>Forgets accounts and keys that have been idle for five minutes.</summary>
-    internal void Sweep()
+    private async Task KeepUpAsync()
     {
-        var before = Now - IdleTicks;
-        foreach (var (id, account) in _accounts)
+        var swept = 0L;
+        using var timer = new PeriodicTimer(_shares is null ? s_sweep : s_tick, _database.Time);
+        try
         {
-            lock (account.Gate)
+            while (await timer.WaitForNextTickAsync(_stopping.Token))
             {
-                if (account.TryRetire(before)) _accounts.TryRemove(id, out _);
+                try
+                {
+                    if (_shares is not null) await _shares.TickAsync(_stopping.Token);
+                    if (Now - swept < s_sweep.Ticks) continue;
+                    swept = Now;
+                    await SweepAsync();
+                }
+                catch (Exception e) when (e is not OperationCanceledException)
+                {
+                    // Leases that cannot be renewed run out by themselves; the next tick tries again.
+                    _log.UpkeepFailed(e.GetType().Name);
+                }
             }
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopping.
         }
     }
 
-    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    /// <summary>Forgets accounts and keys that have been idle for five minutes; reads the books again for those whose spend is limited.</summary>
+    private async Task SweepAsync()
+    {
+        var (before, stale) = (Now - s_idle, Now - s_sweep.Ticks);
+        foreach (var (id, account) in _accounts)
+        {
+            List<Tally>? outdated = null;
+            lock (account.Gate)
+            {
+                if (account.TryRetire(before)) _accounts.TryRemove(id, out _);
+                else foreach (var tally in account.All)
+                    if (tally.Spend is { Day: >= 0 } spend && spend.LoadedAt <= stale && tally.LastUsed > stale) (outdated ??= []).Add(tally);
+            }
+            foreach (var tally in outdated ?? []) await LoadOnceAsync(account, tally);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        await _upkeep;
+        _stopping.Dispose();
+        try
+        {
+            if (_shares is not null) await _shares.ReleaseAsync();
+        }
+        catch (Exception e) when (_database.IsAway(e))
+        {
+            _log.UpkeepFailed(e.GetType().Name);
+        }
+    }
 
     private static bool HasNone(Terms terms) => ReferenceEquals(terms, Terms.None)
         || terms is { RequestsPerMinute: null, TokensPerMinute: null, Parallel: null, SpendDay: null, SpendMonth: null, SpendTotal: null };
 
-    private static Stop? Longer(Stop? a, Stop? b) => a is null || b?.Wait > a?.Wait ? b : a;
+    /// <summary>One judgement. With a tally, the database may still change it: its books are to be read, or its share to grow.</summary>
+    private readonly record struct Turn(AdmitAnswer Answer, AccountTally Account, Tally? Tally, bool NeedsBooks);
+}
+
+internal static partial class Log
+{
+    [LoggerMessage(EventId = 3001, Level = LogLevel.Warning, Message = "A call was refused: the database is away and its limits are not known ({Reason})")]
+    public static partial void LimitsUnknown(this ILogger log, string reason);
+
+    [LoggerMessage(EventId = 3002, Level = LogLevel.Warning, Message = "Upkeep of limits failed and will be tried again ({Reason})")]
+    public static partial void UpkeepFailed(this ILogger log, string reason);
 }

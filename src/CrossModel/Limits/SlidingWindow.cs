@@ -51,10 +51,10 @@ internal sealed class SlidingWindow
         _used -= amount;
     }
 
-    /// <summary>Ticks until used + amount ≤ limit; 0: now. An amount above the limit itself fits once nothing is used.</summary>
-    public long Wait(long now, long limit, long amount)
+    /// <summary>Ticks until used + amount ≤ most; 0: now; a whole window when time alone makes no room.</summary>
+    public long Wait(long now, long most, long amount)
     {
-        var over = Used(now) + Math.Min(amount, limit) - limit;
+        var over = Used(now) + amount - most;
         if (over <= 0) return 0;
         for (var entry = _first; entry < _next; entry++)
         {

@@ -12,6 +12,8 @@ internal enum Scope { Key, Account }
 /// <param name="Wait">Ticks until the call would fit; 0 for spend limits.</param>
 internal readonly record struct Stop(LimitKind Kind, Scope Scope, long Limit, long Wait)
 {
+    public static Stop? Longer(Stop? a, Stop? b) => b is not { Wait: > 0 } || a?.Wait >= b?.Wait ? a : b;
+
     public ApiError ToError()
     {
         var whose = Scope == Scope.Key ? "this key" : "this account";

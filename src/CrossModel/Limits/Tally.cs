@@ -3,7 +3,9 @@ using CrossModel.Accounts;
 namespace CrossModel.Limits;
 
 /// <summary>What one key or one account has used of its limits. Only what is limited is counted. Not thread-safe: the account's lock guards it.</summary>
-internal sealed class Tally(Scope scope)
+/// <param name="line">The key's line; null: this is the account's own tally.</param>
+/// <param name="share">What this node may admit by itself; null: it is alone and may admit all.</param>
+internal sealed class Tally(string accountId, string? line, Share? share)
 {
     // Up to so many requests a minute each has its own moment; above, those of one second share one (see SlidingWindow).
     private const long ExactRequests = 64;
@@ -11,20 +13,27 @@ internal sealed class Tally(Scope scope)
     private SlidingWindow? _requests;
     private SlidingWindow? _tokens;
 
-    /// <summary>Calls in flight, limited or not: a limit set now counts those that run already.</summary>
+    public string AccountId => accountId;
+    public string? Line => line;
+    public Share? Share => share;
+    public Scope Scope => line is null ? Scope.Account : Scope.Key;
+
+    /// <summary>Calls in flight, limited or not: a limit set later counts those that run already.</summary>
     public int Parallel { get; private set; }
 
+    /// <summary>Null until a spend limit was seen.</summary>
     public SpendWindows? Spend { get; private set; }
 
+    /// <summary>The load of the books under way; all calls that need it await the same.</summary>
+    public Task? Loading { get; set; }
+
     /// <summary>Monotonic ticks of the last call.</summary>
-    public long LastUsed { get; set; }
+    public long LastUsed { get; private set; }
 
-    public Scope Scope => scope;
-
-    /// <summary>Must the books be read before this call can be judged?</summary>
-    public bool NeedsBooks(Terms terms, int day)
+    /// <summary>Must the books be read before a call can be judged?</summary>
+    public bool NeedsBooks(Terms terms, long day)
     {
-        if (terms is { SpendDay: null, SpendMonth: null, SpendTotal: null }) return false;
+        if (!HasSpend(terms)) return false;
         Spend ??= new SpendWindows();
         return Spend.Day != day;
     }
@@ -34,17 +43,25 @@ internal sealed class Tally(Scope scope)
     {
         Stop? longest = null;
         if (terms.RequestsPerMinute is { } requests)
-            longest = Longer(longest, new Stop(LimitKind.Requests, scope, requests, WaitForRequest(requests, now)));
+            longest = Stop.Longer(longest, new Stop(LimitKind.Requests, Scope, requests, WaitForRequest(requests, now)));
         if (terms.TokensPerMinute is { } most)
-            longest = Longer(longest, new Stop(LimitKind.Tokens, scope, most, WaitForTokens(most, tokens, now)));
-        if (terms.Parallel is { } parallel && Parallel >= parallel)
-            longest = Longer(longest, new Stop(LimitKind.Parallel, scope, parallel, TimeSpan.TicksPerSecond));
+            longest = Stop.Longer(longest, new Stop(LimitKind.Tokens, Scope, most, WaitForTokens(most, tokens, now)));
+        if (terms.Parallel is { } parallel && Parallel >= Math.Min(parallel, share?.Of(now).Parallel ?? parallel))
+            longest = Stop.Longer(longest, new Stop(LimitKind.Parallel, Scope, parallel, TimeSpan.TicksPerSecond));
         return longest;
     }
 
-    public Stop? JudgeSpend(Terms terms, long cost) => Spend?.Judge(terms, scope, cost);
+    public Stop? JudgeSpend(Terms terms, long cost, long now)
+    {
+        if (Spend is null || !HasSpend(terms) || cost <= 0) return null;
+        if (SpendWindows.Judge(terms, Scope, Spend.Spent, Spend.Held, cost) is { } stop) return stop;
+        return share is not null && Spend.Unseen + Spend.Held + cost > share.Of(now).Spend
+            ? new Stop(terms.SpendDay is not null ? LimitKind.SpendDay : terms.SpendMonth is not null ? LimitKind.SpendMonth : LimitKind.SpendTotal, Scope,
+                terms.SpendDay ?? terms.SpendMonth ?? terms.SpendTotal!.Value, 0)
+            : null;
+    }
 
-    /// <summary>Counts an admitted call. Answers what to undo or correct at its end.</summary>
+    /// <summary>Counts an admitted call. Answers what to correct at its end.</summary>
     public Taken Take(Terms terms, long tokens, long cost, long now)
     {
         LastUsed = now;
@@ -57,10 +74,10 @@ internal sealed class Tally(Scope scope)
             var held = Math.Min(tokens, most);
             taken = taken with { Entry = (_tokens ??= new SlidingWindow()).Add(now, held, TimeSpan.TicksPerSecond), Tokens = held };
         }
-        if (Spend is { Day: >= 0 } spend)
+        if (Spend is { Day: >= 0 })
         {
-            spend.Hold(cost);
-            taken = taken with { Cost = cost, Day = spend.Day };
+            Spend.Hold(cost);
+            taken = taken with { Cost = cost, Day = Spend.Day };
         }
         return taken;
     }
@@ -79,20 +96,31 @@ internal sealed class Tally(Scope scope)
 
     public void Leave() => Parallel--;
 
-    public long RequestsLeft(long limit, long now) => Math.Max(0, limit - (_requests?.Used(now) ?? 0));
-    public long TokensLeft(long limit, long now) => Math.Max(0, limit - (_tokens?.Used(now) ?? 0));
+    /// <summary>What a share must cover: windows, seats, and charges that the last load of the books lacked.</summary>
+    public ShareAmounts Used(long now) =>
+        new(_requests?.Used(now) ?? 0, _tokens?.Used(now) ?? 0, Parallel, Spend is null ? 0 : Spend.Unseen + Spend.Held);
 
-    /// <summary>Ticks until one more request is within the limit; a limit of 0 is never open.</summary>
-    public long WaitForRequest(long limit, long now) =>
-        limit <= 0 ? SlidingWindow.Length : _requests?.Wait(now, limit, 1) ?? 0;
+    public RateLeft RequestsLeft(long limit, long now) =>
+        new(limit, Math.Max(0, Math.Min(limit, share?.Of(now).Requests ?? limit) - (_requests?.Used(now) ?? 0)), WaitForRequest(limit, now));
 
-    public long WaitForTokens(long limit, long tokens, long now) =>
-        limit <= 0 ? SlidingWindow.Length : _tokens?.Wait(now, limit, tokens) ?? 0;
+    public RateLeft TokensLeft(long limit, long tokens, long now) =>
+        new(limit, Math.Max(0, Math.Min(limit, share?.Of(now).Tokens ?? limit) - (_tokens?.Used(now) ?? 0)), WaitForTokens(limit, tokens, now));
 
-    private static Stop? Longer(Stop? a, Stop b) => b.Wait == 0 || a?.Wait >= b.Wait ? a : b;
+    // A limit of 0 is never open: a whole window is the longest that can be said.
+    private long WaitForRequest(long limit, long now) =>
+        Wait(_requests, Math.Min(limit, share?.Of(now).Requests ?? limit), 1, now);
+
+    private long WaitForTokens(long limit, long tokens, long now) => limit <= 0
+        ? SlidingWindow.Length
+        : Wait(_tokens, Math.Min(limit, share?.Of(now).Tokens ?? limit), Math.Min(tokens, limit), now);
+
+    private static long Wait(SlidingWindow? window, long most, long amount, long now) =>
+        window?.Wait(now, most, amount) ?? (amount > most ? SlidingWindow.Length : 0);
+
+    private static bool HasSpend(Terms terms) => terms is not { SpendDay: null, SpendMonth: null, SpendTotal: null };
 }
 
 /// <summary>What a call took from one tally.</summary>
 /// <param name="Entry">Of the token window; -1: tokens were not counted.</param>
 /// <param name="Day">In which the spend was held; -1: none was.</param>
-internal readonly record struct Taken(long Entry, long Tokens, long Cost, int Day);
+internal readonly record struct Taken(long Entry, long Tokens, long Cost, long Day);

@@ -1,0 +1,235 @@
+using System.Collections.Concurrent;
+using CrossModel.Accounts;
+using CrossModel.Storage;
+
+namespace CrossModel.Limits;
+
+/// <summary>
+/// Deals limits out among the nodes of one database. A node that is alone with a key or account leases all that is left of its limits; with others about only
+/// what it uses and a twentieth of the limit more, and of limits under 20 exactly what it uses: those are then counted in the database.
+/// The shares of all nodes never sum to more than the limit; a dead node's run out.
+/// </summary>
+/// <param name="clock">Ticks of a clock that never jumps.</param>
+internal sealed class Shares(Database database, string node, Func<long> clock)
+{
+    private const long Counted = 20; // limits below it are not shared out ahead
+    private const long LeaseMs = 10_000;
+    // A node stops using its lease two seconds before others may take it: the clocks of nodes may differ by that much.
+    private const long UseTicks = 8 * TimeSpan.TicksPerSecond;
+    private const long RenewTicks = 3 * TimeSpan.TicksPerSecond;
+    private const long DeniedTicks = TimeSpan.TicksPerSecond / 10;
+    private const long IdleTicks = SlidingWindow.Length + 15 * TimeSpan.TicksPerSecond; // nothing of a window is given up with it
+
+    private readonly ConcurrentDictionary<string, (AccountTally Account, Tally Tally)> _leased = new();
+    private long _renewed;
+
+    /// <summary>Leases what one more call needs; false when the other nodes leave too little. A node that comes new to a subject waits once for the
+    /// others to notice and to give back what they do not use.</summary>
+    public async Task<bool> GrowAsync(AccountTally account, Tally tally, Terms terms, long tokens, long cost, CancellationToken ct)
+    {
+        var share = tally.Share!;
+        await share.Deal.WaitAsync(ct);
+        try
+        {
+            for (var turns = 0; ; turns--)
+            {
+                var deal = await DealAsync(account, tally, terms, tokens, cost);
+                if (deal is not Dealt.NothingLeft and not Dealt.NotAlone) return deal == Dealt.Granted;
+                if (deal == Dealt.NotAlone) turns = 3;
+                if (turns <= 0) break;
+                await Task.Delay(TimeSpan.FromMilliseconds(250), database.Time, ct);
+            }
+            lock (account.Gate) share.DeniedUntil = clock() + DeniedTicks;
+            return false;
+        }
+        finally
+        {
+            share.Deal.Release();
+        }
+    }
+
+    private async Task<Dealt> DealAsync(AccountTally account, Tally tally, Terms terms, long tokens, long cost)
+    {
+        var share = tally.Share!;
+        SpendWindows? spend;
+        ShareAmounts need, had;
+        long held, began, day = SpendStore.DayOf(database.Now), expires = database.Now + LeaseMs;
+        lock (account.Gate)
+        {
+            began = clock();
+            if (tally.JudgeRate(terms, tokens, began) is null && tally.JudgeSpend(terms, cost, began) is null) return Dealt.Granted; // an earlier deal was large enough
+            var used = tally.Used(began);
+            (had, spend, held) = (share.Of(began), tally.Spend, tally.Spend?.Held ?? 0);
+            need = new ShareAmounts(used.Requests + 1, used.Tokens + Math.Min(tokens, terms.TokensPerMinute ?? 0), used.Parallel + 1, held + cost);
+            if (need.Requests > terms.RequestsPerMinute || need.Tokens > terms.TokensPerMinute || need.Parallel > terms.Parallel) return Dealt.OverLimit;
+            // What was charged here until now is on the books that the deal reads, so the share need not cover it any longer.
+            had = had with { Spend = Math.Max(0, had.Spend - (used.Spend - held)) };
+            spend?.BeginLoad();
+        }
+        var subject = SubjectOf(tally);
+        var (answer, amounts, books) = await database.WriteAsync(async session =>
+        {
+            await session.ExecuteAsync(
+                "INSERT INTO limit_subject (subject, deals) VALUES (@subject, 1) ON CONFLICT (subject) DO UPDATE SET deals = limit_subject.deals + 1",
+                ("@subject", subject));
+            var (others, count) = await session.FirstAsync(
+                """
+                SELECT CAST(COALESCE(SUM(requests), 0) AS BIGINT), CAST(COALESCE(SUM(tokens), 0) AS BIGINT), CAST(COALESCE(SUM(parallel), 0) AS BIGINT),
+                       CAST(COALESCE(SUM(spend), 0) AS BIGINT), COUNT(*)
+                FROM limit_share WHERE subject = @subject AND node <> @node AND expires > @now
+                """,
+                row => (new ShareAmounts(row.GetInt64(0), row.GetInt64(1), row.GetInt64(2), row.GetInt64(3)), row.GetInt64(4)),
+                ("@subject", subject), ("@node", node), ("@now", database.Now));
+            var spent = spend is null ? default : await SpendStore.ReadAsync(session, tally.AccountId, tally.Line, day);
+            var alone = count == 0;
+            var granted = new ShareAmounts(
+                Part(terms.RequestsPerMinute, others.Requests, need.Requests, alone), Part(terms.TokensPerMinute, others.Tokens, need.Tokens, alone),
+                Part(terms.Parallel, others.Parallel, need.Parallel, alone), SpendPart(terms, spent, others.Spend, held, cost, alone));
+            var fits = granted is { Requests: >= 0, Tokens: >= 0, Parallel: >= 0, Spend: >= 0 };
+            // Never less than before, since calls go on being admitted within it. A row of nothing tells the others that they are not alone.
+            var amounts = fits ? ShareAmounts.Most(had, granted) : had;
+            var isNew = await UpsertAsync(session, subject, amounts, expires);
+            return (fits ? Dealt.Granted : isNew && !alone ? Dealt.NotAlone : Dealt.NothingLeft, amounts, spent);
+        }, CancellationToken.None);
+        lock (account.Gate)
+        {
+            spend?.EndLoad(day, books, began);
+            share.Set(amounts, began + UseTicks);
+            (share.IsLeased, share.Spare) = (true, SpareOf(terms));
+        }
+        _leased[subject] = (account, tally);
+        return answer;
+    }
+
+    /// <summary>To be called several times a second: renews leases, and gives back what is idle to nodes that want it.</summary>
+    public async Task TickAsync(CancellationToken ct)
+    {
+        if (_leased.IsEmpty) return;
+        if (clock() - _renewed >= RenewTicks) await RenewAsync(ct);
+        var wanted = await database.ReadAsync(session => session.QueryAsync(
+            """
+            SELECT DISTINCT mine.subject FROM limit_share mine JOIN limit_share other ON other.subject = mine.subject AND other.node <> mine.node
+            WHERE mine.node = @node AND other.expires > @now
+            """,
+            row => row.GetString(0), ("@node", node), ("@now", database.Now)), ct);
+        foreach (var subject in wanted)
+            if (_leased.TryGetValue(subject, out var lease)) await GiveBackAsync(subject, lease.Account, lease.Tally, ct);
+    }
+
+    private async Task RenewAsync(CancellationToken ct)
+    {
+        var began = clock();
+        foreach (var (subject, (account, tally)) in _leased)
+        {
+            bool isIdle;
+            lock (account.Gate) isIdle = tally.Parallel == 0 && tally.LastUsed < began - IdleTicks;
+            if (isIdle) await ForgetAsync(subject, account, tally, ct);
+        }
+        await database.WriteAsync(session => session.ExecuteAsync("UPDATE limit_share SET expires = @expires WHERE node = @node AND expires > @now",
+            ("@expires", database.Now + LeaseMs), ("@node", node), ("@now", database.Now)), ct);
+        foreach (var (account, tally) in _leased.Values)
+            lock (account.Gate) tally.Share!.Renew(began, began + UseTicks);
+        _renewed = began;
+    }
+
+    private async Task GiveBackAsync(string subject, AccountTally account, Tally tally, CancellationToken ct)
+    {
+        var share = tally.Share!;
+        await share.Deal.WaitAsync(ct);
+        try
+        {
+            ShareAmounts kept;
+            lock (account.Gate)
+            {
+                var (now, had) = (clock(), share.Of(clock()));
+                kept = ShareAmounts.Least(had, tally.Used(now) + share.Spare);
+                if (kept == had) return;
+                // First here, then in the database: in between nobody has it.
+                share.Shrink(kept);
+            }
+            await database.WriteAsync(session => session.ExecuteAsync(
+                "UPDATE limit_share SET requests = @requests, tokens = @tokens, parallel = @parallel, spend = @spend WHERE subject = @subject AND node = @node",
+                ("@requests", kept.Requests), ("@tokens", kept.Tokens), ("@parallel", kept.Parallel), ("@spend", kept.Spend), ("@subject", subject), ("@node", node)), ct);
+        }
+        finally
+        {
+            share.Deal.Release();
+        }
+    }
+
+    private async Task ForgetAsync(string subject, AccountTally account, Tally tally, CancellationToken ct)
+    {
+        var share = tally.Share!;
+        await share.Deal.WaitAsync(ct);
+        try
+        {
+            lock (account.Gate)
+            {
+                if (tally.Parallel > 0 || tally.LastUsed >= clock() - IdleTicks) return;
+                share.Shrink(default);
+            }
+            await database.WriteAsync(session => session.ExecuteAsync("DELETE FROM limit_share WHERE subject = @subject AND node = @node",
+                ("@subject", subject), ("@node", node)), ct);
+            lock (account.Gate) share.IsLeased = false;
+            _leased.TryRemove(subject, out _);
+        }
+        finally
+        {
+            share.Deal.Release();
+        }
+    }
+
+    /// <summary>Gives everything back: the node stops.</summary>
+    public Task ReleaseAsync() => _leased.IsEmpty
+        ? Task.CompletedTask
+        : database.WriteAsync(session => session.ExecuteAsync("DELETE FROM limit_share WHERE node = @node", ("@node", node)));
+
+    private async Task<bool> UpsertAsync(Session session, string subject, ShareAmounts share, long expires)
+    {
+        var isNew = await session.FirstAsync("SELECT 1 FROM limit_share WHERE subject = @subject AND node = @node", _ => true,
+            ("@subject", subject), ("@node", node)) is false;
+        await session.ExecuteAsync(
+            """
+            INSERT INTO limit_share (subject, node, requests, tokens, parallel, spend, expires)
+            VALUES (@subject, @node, @requests, @tokens, @parallel, @spend, @expires)
+            ON CONFLICT (subject, node) DO UPDATE SET requests = excluded.requests, tokens = excluded.tokens, parallel = excluded.parallel,
+              spend = excluded.spend, expires = excluded.expires
+            """,
+            ("@subject", subject), ("@node", node), ("@requests", share.Requests), ("@tokens", share.Tokens), ("@parallel", share.Parallel),
+            ("@spend", share.Spend), ("@expires", expires));
+        return isNew;
+    }
+
+    private static string SubjectOf(Tally tally) => tally.Line is { } line ? "key:" + line : "account:" + tally.AccountId;
+
+    // What this node gets of a limit; negative: not even what it needs is left. 0 where there is no limit.
+    private static long Part(long? limit, long others, long need, bool alone)
+    {
+        if (limit is not { } most) return 0;
+        var free = most - others;
+        return need > free ? -1 : alone ? free : Math.Min(free, need + Spare(most));
+    }
+
+    private static long SpendPart(Terms terms, Spent spent, long others, long held, long cost, bool alone)
+    {
+        if (LeastSpend(terms) is not { } least) return 0;
+        if (SpendWindows.Judge(terms, Scope.Key, spent, held + others, cost) is not null) return -1;
+        var free = Math.Min(Math.Min((terms.SpendDay ?? long.MaxValue) - spent.Day, (terms.SpendMonth ?? long.MaxValue) - spent.Month),
+            (terms.SpendTotal ?? long.MaxValue) - spent.Total) - others;
+        return Math.Max(held + cost, alone ? free : Math.Min(free, held + cost + Spare(least)));
+    }
+
+    private static ShareAmounts SpareOf(Terms terms) =>
+        new(Spare(terms.RequestsPerMinute), Spare(terms.TokensPerMinute), Spare(terms.Parallel), Spare(LeastSpend(terms)));
+
+    private static long Spare(long? limit) => limit >= Counted ? limit.Value / 20 : 0;
+
+    private static long? LeastSpend(Terms terms)
+    {
+        var least = Math.Min(Math.Min(terms.SpendDay ?? long.MaxValue, terms.SpendMonth ?? long.MaxValue), terms.SpendTotal ?? long.MaxValue);
+        return least == long.MaxValue ? null : least;
+    }
+}
+
+/// <summary>How a deal ended.</summary>
+internal enum Dealt { Granted, NothingLeft, NotAlone, OverLimit }

@@ -1,0 +1,27 @@
+-- What left the balance, a key and UTC day (days since 1970-01-01) of the request: written in the settlement's transaction, read at first sight of a key
+-- or account whose spend is limited. It outlives pruned request records.
+CREATE TABLE spend (
+  account_id TEXT NOT NULL,
+  key_id TEXT NOT NULL,
+  day BIGINT NOT NULL,
+  amount BIGINT NOT NULL,
+  PRIMARY KEY (account_id, key_id, day)
+);
+
+-- Only where several nodes share a database: how much of its limits each may admit by itself. The row of limit_subject is the lock behind which
+-- the shares of one key or account are dealt, so that they never sum to more than the limit.
+CREATE TABLE limit_subject (
+  subject TEXT NOT NULL PRIMARY KEY,
+  deals BIGINT NOT NULL
+);
+CREATE TABLE limit_share (
+  subject TEXT NOT NULL,
+  node TEXT NOT NULL,
+  requests BIGINT NOT NULL,
+  tokens BIGINT NOT NULL,
+  parallel BIGINT NOT NULL,
+  spend BIGINT NOT NULL,
+  expires BIGINT NOT NULL,
+  PRIMARY KEY (subject, node)
+);
+CREATE INDEX limit_share_node ON limit_share (node);
