@@ -26,6 +26,9 @@ internal sealed record Account(string Id, string Name, bool Enabled, long Credit
 internal sealed record KeyEntry(string Id, string AccountId, string Name, string Hash, string Prefix, long? Expires, bool Enabled, bool Revoked,
     IReadOnlyList<string>? Models, Terms Terms)
 {
+    /// <summary>Id of the first key of a rotation line, the key's own if it was never rotated: limits and spend are counted under it, so that a rotation keeps them.</summary>
+    public string Line { get; init; } = Id;
+
     /// <summary>May this key call the model? <c>vendor/*</c> allows every id that starts with <c>vendor/</c>; <c>*</c> allows all.</summary>
     public bool Allows(string model) =>
         Models is null || Models.Any(m => m == model || (m.EndsWith('*') && model.StartsWith(m[..^1], StringComparison.Ordinal)));

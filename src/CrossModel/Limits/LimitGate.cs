@@ -66,6 +66,7 @@ internal sealed class LimitGate : IAsyncDisposable
             {
                 if (account.IsRetired) continue;
                 var (key, own, now) = (account.Key(caller.Key.Line), account.Own, Now);
+                key.LastUsed = own.LastUsed = now;
                 if (key.NeedsBooks(ofKey, day)) return new Turn(default, account, key, NeedsBooks: true);
                 if (own.NeedsBooks(ofAccount, day)) return new Turn(default, account, own, NeedsBooks: true);
                 var stop = Stop.Longer(key.JudgeRate(ofKey, tokens, now), own.JudgeRate(ofAccount, tokens, now))
@@ -88,7 +89,7 @@ internal sealed class LimitGate : IAsyncDisposable
             while (turn.Tally is { } tally)
             {
                 var terms = tally.Scope == Scope.Key ? caller.Key.Terms : caller.Account.Terms;
-                if (turn.NeedsBooks) await LoadOnceAsync(turn.Account, tally);
+                if (turn.NeedsBooks) await LoadOnceAsync(turn.Account, tally).WaitAsync(ct);
                 else if (!await _shares!.GrowAsync(turn.Account, tally, terms, tokens, cost, ct)) return turn.Answer;
                 turn = Try(caller, tokens, cost);
             }
@@ -105,18 +106,13 @@ internal sealed class LimitGate : IAsyncDisposable
     {
         lock (account.Gate)
         {
-            if (tally.Loading is not { } loading)
-            {
-                loading = LoadAsync(account, tally);
-                if (!loading.IsCompleted) tally.Loading = loading;
-            }
-            return loading;
+            return tally.Loading ??= LoadAsync(account, tally);
         }
     }
 
     private async Task LoadAsync(AccountTally account, Tally tally)
     {
-        await Task.Yield(); // The caller has the account's lock.
+        await Task.Yield(); // The caller has the account's lock, and notes this task before it may end.
         var deal = tally.Share?.Deal;
         if (deal is not null) await deal.WaitAsync();
         try

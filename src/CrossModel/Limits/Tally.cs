@@ -27,8 +27,8 @@ internal sealed class Tally(string accountId, string? line, Share? share)
     /// <summary>The load of the books under way; all calls that need it await the same.</summary>
     public Task? Loading { get; set; }
 
-    /// <summary>Monotonic ticks of the last call.</summary>
-    public long LastUsed { get; private set; }
+    /// <summary>Monotonic ticks of the last call that began, refused or not, or ended.</summary>
+    public long LastUsed { get; set; }
 
     /// <summary>Must the books be read before a call can be judged?</summary>
     public bool NeedsBooks(Terms terms, long day)
@@ -64,7 +64,6 @@ internal sealed class Tally(string accountId, string? line, Share? share)
     /// <summary>Counts an admitted call. Answers what to correct at its end.</summary>
     public Taken Take(Terms terms, long tokens, long cost, long now)
     {
-        LastUsed = now;
         Parallel++;
         if (terms.RequestsPerMinute is { } requests)
             (_requests ??= new SlidingWindow()).Add(now, 1, requests <= ExactRequests ? 0 : TimeSpan.TicksPerSecond);

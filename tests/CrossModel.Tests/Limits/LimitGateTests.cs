@@ -1,0 +1,233 @@
+using CrossModel.Accounts;
+using CrossModel.Limits;
+using CrossModel.Storage;
+using CrossModel.Tests.Support;
+using CsCheck;
+
+namespace CrossModel.Tests.Limits;
+
+public sealed class LimitGateTests : IAsyncLifetime
+{
+    private readonly FakeClock _clock = new();
+    private Database _database = null!;
+    private LimitGate _gate = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _database = await TestDatabase.OpenNewAsync(postgres: false, _clock);
+        _gate = Gates.Open(_database);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _gate.DisposeAsync();
+        await _database.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Admit_NoLimits_GivesTheOneSeatAndRemembersNobody()
+    {
+        var caller = Gates.Caller();
+        Assert.Same(Seat.None, await _gate.SeatAsync(caller, 1_000_000, 1_000_000));
+        Assert.Empty(_gate.Headers(caller));
+        Assert.Equal(0, _gate.Count);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var i = 0; i < 1000; i++) (await _gate.AdmitAsync(caller, 1, 1, CancellationToken.None)).Seat!.Dispose();
+        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+    }
+
+    [Fact]
+    public async Task Admit_RequestsOverTheLimit_IsRefusedUntilTheRetryAfter()
+    {
+        var caller = Gates.Caller(new Terms { RequestsPerMinute = 2 });
+        (await _gate.SeatAsync(caller)).Dispose();
+        _clock.Advance(TimeSpan.FromSeconds(19.5));
+        (await _gate.SeatAsync(caller)).Dispose();
+        var refusal = await _gate.RefusalAsync(caller);
+        Assert.Equal((429, "rate_limit_exceeded"), (refusal.Status, refusal.Code));
+        Assert.Contains("rpm of this key", refusal.Message, StringComparison.Ordinal);
+        Assert.Equal(40.5, refusal.RetryAfter!.Value.TotalSeconds, 0.001);
+        Assert.Equal("41s", _gate.Headers(caller)["x-ratelimit-reset-requests"]);
+        _clock.Advance(TimeSpan.FromSeconds(40.4));
+        await _gate.RefusalAsync(caller);
+        _clock.Advance(TimeSpan.FromSeconds(0.101));
+        (await _gate.SeatAsync(caller)).Dispose();
+        await _gate.RefusalAsync(caller);
+    }
+
+    [Fact]
+    public async Task Admit_RefusedByTheAccount_TakesNothingOfTheKey()
+    {
+        var blocked = new Terms { Parallel = 1 };
+        var first = await _gate.SeatAsync(Gates.Caller(account: blocked, id: "other"));
+        var caller = Gates.Caller(new Terms { RequestsPerMinute = 5, TokensPerMinute = 1000, SpendDay = Gates.Usd }, blocked);
+        for (var i = 0; i < 10; i++) Assert.Contains("parallel of this account", (await _gate.RefusalAsync(caller, 100, Gates.Usd / 2)).Message, StringComparison.Ordinal);
+        var headers = _gate.Headers(caller);
+        Assert.Equal("5", headers["x-ratelimit-remaining-requests"]);
+        Assert.Equal("1000", headers["x-ratelimit-remaining-tokens"]);
+        first.Dispose();
+        (await _gate.SeatAsync(caller, 1000, Gates.Usd)).Dispose();
+    }
+
+    [Fact]
+    public async Task Admit_ParallelFull_IsRefusedWithRetryAfterOneUntilASeatIsDisposed()
+    {
+        var caller = Gates.Caller(new Terms { Parallel = 2 });
+        var first = await _gate.SeatAsync(caller);
+        using var second = await _gate.SeatAsync(caller);
+        Assert.Equal(TimeSpan.FromSeconds(1), (await _gate.RefusalAsync(caller)).RetryAfter);
+        first.Dispose();
+        first.Dispose();
+        using var third = await _gate.SeatAsync(caller);
+        await _gate.RefusalAsync(caller);
+    }
+
+    [Fact]
+    public async Task Admit_TokensAboveTheLimit_AdmitsALoneCallAndNoSecond()
+    {
+        var caller = Gates.Caller(new Terms { TokensPerMinute = 100 });
+        using var lone = await _gate.SeatAsync(caller, 5000);
+        var refusal = await _gate.RefusalAsync(caller, 1);
+        Assert.Contains("tpm of this key", refusal.Message, StringComparison.Ordinal);
+        Assert.Equal("0", _gate.Headers(caller)["x-ratelimit-remaining-tokens"]);
+        lone.Correct(30, 0);
+        Assert.Equal("70", _gate.Headers(caller)["x-ratelimit-remaining-tokens"]);
+        (await _gate.SeatAsync(caller, 70)).Dispose();
+    }
+
+    [Fact]
+    public async Task Correct_MoreThanHeld_CountsTheRestFromNow()
+    {
+        var caller = Gates.Caller(new Terms { TokensPerMinute = 100 });
+        var seat = await _gate.SeatAsync(caller, 10);
+        _clock.Advance(TimeSpan.FromSeconds(90));
+        seat.Correct(80, 0);
+        seat.Correct(1000, 0);
+        seat.Dispose();
+        Assert.Equal("30", _gate.Headers(caller)["x-ratelimit-remaining-tokens"]);
+        Assert.Equal("1m0s", _gate.Headers(caller, 31)["x-ratelimit-reset-tokens"]);
+    }
+
+    [Fact]
+    public async Task Dispose_NeverCorrected_CountsAsARequestOnly()
+    {
+        var caller = Gates.Caller(new Terms { RequestsPerMinute = 10, TokensPerMinute = 100, SpendDay = Gates.Usd });
+        (await _gate.SeatAsync(caller, 100, Gates.Usd)).Dispose();
+        var headers = _gate.Headers(caller);
+        Assert.Equal("9", headers["x-ratelimit-remaining-requests"]);
+        Assert.Equal("100", headers["x-ratelimit-remaining-tokens"]);
+        (await _gate.SeatAsync(caller, 100, Gates.Usd)).Dispose();
+    }
+
+    [Fact]
+    public async Task Headers_KeyAndAccountLimited_ShowTheTighter()
+    {
+        var account = new Terms { RequestsPerMinute = 10 };
+        for (var i = 0; i < 8; i++) (await _gate.SeatAsync(Gates.Caller(account: account, id: "other"))).Dispose();
+        var caller = Gates.Caller(new Terms { RequestsPerMinute = 5 }, account);
+        (await _gate.SeatAsync(caller)).Dispose();
+        var headers = _gate.Headers(caller);
+        Assert.Equal("10", headers["x-ratelimit-limit-requests"]);
+        Assert.Equal("1", headers["x-ratelimit-remaining-requests"]);
+        Assert.Equal("0s", headers["x-ratelimit-reset-requests"]);
+        Assert.False(headers.ContainsKey("x-ratelimit-limit-tokens"));
+    }
+
+    [Fact]
+    public async Task Admit_RotatedKey_SharesTheLimitsOfItsLine()
+    {
+        var terms = new Terms { RequestsPerMinute = 1 };
+        var old = Gates.Caller(terms);
+        (await _gate.SeatAsync(old)).Dispose();
+        await _gate.RefusalAsync(old with { Key = old.Key with { Id = "key_2", Line = old.Key.Line } });
+    }
+
+    [Fact]
+    public async Task Sweep_IdleKeysAndAccounts_AreForgottenAndBusyOnesKept()
+    {
+        var terms = new Terms { RequestsPerMinute = 100 };
+        for (var i = 0; i < 1000; i++) (await _gate.SeatAsync(Gates.Caller(terms, id: "k" + i, accountId: "a" + i))).Dispose();
+        using var busy = await _gate.SeatAsync(Gates.Caller(terms, id: "busy", accountId: "busy"));
+        Assert.Equal(1001, _gate.Count);
+        for (var turn = 0; turn < 10_000 && _gate.Count > 1; turn++)
+        {
+            _clock.Advance(TimeSpan.FromMinutes(1));
+            await Task.Yield(); // the sweep runs beside the test
+        }
+        Assert.Equal(1, _gate.Count);
+    }
+
+    [Fact]
+    public async Task Admit_FromManyThreads_NeverGivesMoreSeatsThanThereAre()
+    {
+        var caller = Gates.Caller(new Terms { Parallel = 3 }, new Terms { Parallel = 5 });
+        var (inside, most, admitted) = (0, 0, 0);
+        await Parallel.ForAsync(0, 20_000, new ParallelOptions { MaxDegreeOfParallelism = 16 }, async (_, ct) =>
+        {
+            var answer = await _gate.AdmitAsync(caller, 1, 0, ct);
+            if (answer.Seat is not { } seat) return;
+            var now = Interlocked.Increment(ref inside);
+            InterlockedMax(ref most, now);
+            Interlocked.Increment(ref admitted);
+            await Task.Yield();
+            Interlocked.Decrement(ref inside);
+            seat.Dispose();
+        });
+        Assert.InRange(most, 1, 3);
+        Assert.True(admitted > 3);
+        var seats = new List<Seat> { await _gate.SeatAsync(caller), await _gate.SeatAsync(caller), await _gate.SeatAsync(caller) };
+        await _gate.RefusalAsync(caller);
+        seats.ForEach(seat => seat.Dispose());
+    }
+
+    // Steps of more than a second, so that moments shared within a second are no approximation and the reference must agree exactly;
+    // and none that sum to a minute, where a clock's rounding decides.
+    private static readonly Gen<(int Seconds, int Tokens, int Cost, bool OtherKey, bool End)[]> s_calls =
+        Gen.Select(Gen.Int[0, 9], Gen.Int[1, 40], Gen.Int[1, 30], Gen.Bool, Gen.Bool).Array[1, 120];
+
+    [Fact]
+    public async Task Admit_AnySequenceOfCalls_AgreesWithAListOfAllCalls() => await s_calls.SampleAsync(async calls =>
+    {
+        await using var gate = Gates.Open(_database);
+        var account = new Terms { RequestsPerMinute = 12, TokensPerMinute = 150, Parallel = 6 };
+        Caller[] callers = [Gates.Caller(new Terms { RequestsPerMinute = 8, TokensPerMinute = 90, Parallel = 4 }, account, "one"), Gates.Caller(Terms.None, account, "two")];
+        var past = new List<Past>();
+        foreach (var (seconds, tokens, cost, otherKey, end) in calls)
+        {
+            _clock.Advance(TimeSpan.FromSeconds(seconds * 1.013));
+            var (now, caller) = (_clock.GetUtcNow(), callers[otherKey ? 1 : 0]);
+            if (end && past.Find(call => call.Seat is not null) is { } running)
+            {
+                running.Seat!.Correct(cost, 0);
+                running.Seat.Dispose();
+                if (cost > running.Tokens) past.Add(new Past(now, running.Key, cost - running.Tokens, 0, null));
+                else running.Tokens = cost;
+                running.Seat = null;
+            }
+            var fits = Fits(past.Where(call => call.Key == caller.Key.Id), caller.Key.Terms, now, tokens) && Fits(past, account, now, tokens);
+            var answer = await gate.AdmitAsync(caller, tokens, 0);
+            Assert.Equal(fits, answer.Seat is not null);
+            if (answer.Seat is not null) past.Add(new Past(now, caller.Key.Id, tokens, 1, answer.Seat));
+        }
+    }, iter: 200, threads: 1);
+
+    private static bool Fits(IEnumerable<Past> past, Terms terms, DateTimeOffset now, long tokens)
+    {
+        var calls = past.ToList();
+        var recent = calls.Where(call => call.Time > now.AddMinutes(-1)).ToList();
+        return !(recent.Sum(call => call.Requests) + 1 > terms.RequestsPerMinute) && !(recent.Sum(call => call.Tokens) + tokens > terms.TokensPerMinute)
+            && !(calls.Count(call => call.Seat is not null) + 1 > terms.Parallel);
+    }
+
+    private sealed record Past(DateTimeOffset Time, string Key, long Held, int Requests, Seat? First)
+    {
+        public long Tokens { get; set; } = Held;
+        public Seat? Seat { get; set; } = First;
+    }
+
+    private static void InterlockedMax(ref int most, int value)
+    {
+        for (var seen = most; value > seen; seen = most)
+            if (Interlocked.CompareExchange(ref most, value, seen) == seen) return;
+    }
+}

@@ -1,0 +1,16 @@
+using CrossModel.Limits;
+
+namespace CrossModel.Tests.Limits;
+
+public sealed class RateLeftTests
+{
+    [Theory]
+    [InlineData(0, "0s")]
+    [InlineData(11.2, "12ms")]
+    [InlineData(999.5, "1s")]
+    [InlineData(5001, "6s")]
+    [InlineData(60_000, "1m0s")]
+    [InlineData(89_999, "1m30s")]
+    public void Duration_AnyTime_IsSpelledLikeOpenAiAndRoundedUp(double ms, string text) =>
+        Assert.Equal(text, RateLeft.Duration((long)(ms * TimeSpan.TicksPerMillisecond)));
+}

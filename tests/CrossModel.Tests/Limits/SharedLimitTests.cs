@@ -1,0 +1,135 @@
+using CrossModel.Accounts;
+using CrossModel.Limits;
+using CrossModel.Storage;
+using CrossModel.Tests.Support;
+
+namespace CrossModel.Tests.Limits;
+
+/// <summary>Two and three nodes on one database, in real time: what they admit together.</summary>
+public abstract class SharedLimitContract(bool postgres)
+{
+    private async Task<(Database[] Databases, LimitGate[] Gates)> OpenAsync(int nodes)
+    {
+        var address = await TestDatabase.NewAddressAsync(postgres);
+        var databases = new Database[nodes];
+        for (var i = 0; i < nodes; i++) databases[i] = await TestDatabase.OpenAsync(address);
+        return (databases, [.. databases.Select(database => Gates.Open(database, shared: true))]);
+    }
+
+    private static async Task CloseAsync(Database[] databases, LimitGate[] gates)
+    {
+        foreach (var gate in gates) await gate.DisposeAsync();
+        foreach (var database in databases) await database.DisposeAsync();
+    }
+
+    [Theory]
+    [InlineData(5)]
+    [InlineData(19)]
+    [InlineData(200)]
+    public async Task Requests_FromTwoNodesAtOnce_AreTheLimitInAllAndNearlyAllOfIt(int limit)
+    {
+        var (databases, gates) = await OpenAsync(2);
+        var caller = Gates.Caller(account: new Terms { RequestsPerMinute = limit });
+        var admitted = 0;
+        // Several rounds: a node that comes late finds the other's idle share given back.
+        for (var round = 0; round < 4; round++)
+        {
+            await Parallel.ForAsync(0, limit, new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (i, ct) =>
+            {
+                var answer = await gates[i % 2].AdmitAsync(caller, 1, 0, ct);
+                if (answer.Seat is null) return;
+                answer.Seat.Dispose();
+                Interlocked.Increment(ref admitted);
+            });
+            var left = gates.Sum(gate => int.Parse(gate.Headers(caller)["x-ratelimit-remaining-requests"]!, null));
+            Assert.InRange(left, 0, limit - admitted);
+        }
+        Assert.InRange(admitted, limit * 9 / 10, limit);
+        await CloseAsync(databases, gates);
+    }
+
+    [Fact]
+    public async Task Tokens_FromThreeNodesAtOnce_AreTheLimitInAll()
+    {
+        var (databases, gates) = await OpenAsync(3);
+        var caller = Gates.Caller(new Terms { TokensPerMinute = 10_000 });
+        var tokens = 0;
+        await Parallel.ForAsync(0, 300, new ParallelOptions { MaxDegreeOfParallelism = 12 }, async (i, ct) =>
+        {
+            var answer = await gates[i % 3].AdmitAsync(caller, 100, 0, ct);
+            if (answer.Seat is not { } seat) return;
+            seat.Correct(100, 0);
+            seat.Dispose();
+            Interlocked.Add(ref tokens, 100);
+        });
+        Assert.InRange(tokens, 8_000, 10_000);
+        await CloseAsync(databases, gates);
+    }
+
+    [Fact]
+    public async Task Parallel_SeatFreedOnOneNode_IsFreeOnTheOther()
+    {
+        var (databases, gates) = await OpenAsync(2);
+        var caller = Gates.Caller(new Terms { Parallel = 2 });
+        var here = await gates[0].SeatAsync(caller);
+        var there = await gates[1].SeatAsync(caller);
+        Assert.Equal(429, (await gates[0].RefusalAsync(caller)).Status);
+        Assert.Equal(429, (await gates[1].RefusalAsync(caller)).Status);
+        here.Dispose();
+        var seat = await AdmitWithin5sAsync(gates[1], caller);
+        Assert.NotNull(seat);
+        Assert.Equal(429, (await gates[0].RefusalAsync(caller)).Status);
+        seat.Dispose();
+        there.Dispose();
+        await CloseAsync(databases, gates);
+    }
+
+    [Fact]
+    public async Task Spend_FromTwoNodesAtOnce_IsTheLimitInAllAndNearlyAllOfIt()
+    {
+        var (databases, gates) = await OpenAsync(2);
+        var caller = Gates.Caller(account: new Terms { SpendDay = 1000 });
+        var spent = 0L;
+        // Refused calls come again until the nodes have given each other what is idle.
+        var started = TimeProvider.System.GetTimestamp();
+        while (spent < 900 && TimeProvider.System.GetElapsedTime(started) < TimeSpan.FromSeconds(10))
+        {
+            await Parallel.ForAsync(0, 200, new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (i, ct) =>
+            {
+                var answer = await gates[i % 2].AdmitAsync(caller, 1, 20, ct);
+                if (answer.Seat is not { } seat) return;
+                await databases[i % 2].ChargeAsync(caller, 10);
+                Interlocked.Add(ref spent, 10);
+                seat.Correct(1, 10);
+                seat.Dispose();
+            });
+        }
+        Assert.InRange(spent, 900, 1000);
+        await CloseAsync(databases, gates);
+    }
+
+    // What one node gave up reaches the other with a tick; the refusals in between count for nothing.
+    private static async Task<Seat?> AdmitWithin5sAsync(LimitGate gate, Caller caller)
+    {
+        var started = TimeProvider.System.GetTimestamp();
+        while (TimeProvider.System.GetElapsedTime(started) < TimeSpan.FromSeconds(5))
+            if (await gate.AdmitAsync(caller, 1, 0, TestContext.Current.CancellationToken) is { Seat: { } seat }) return seat;
+        return null;
+    }
+
+    [Fact]
+    public async Task Node_Stopped_LeavesItsShareToTheOther()
+    {
+        var (databases, gates) = await OpenAsync(2);
+        var caller = Gates.Caller(new Terms { Parallel = 1 });
+        await gates[0].SeatAsync(caller);
+        await gates[1].RefusalAsync(caller);
+        await gates[0].DisposeAsync();
+        Assert.NotNull(await AdmitWithin5sAsync(gates[1], caller));
+        await CloseAsync(databases, gates[1..]);
+    }
+}
+
+public sealed class SqliteSharedLimitTests() : SharedLimitContract(postgres: false);
+
+public sealed class PostgresSharedLimitTests() : SharedLimitContract(postgres: true);
