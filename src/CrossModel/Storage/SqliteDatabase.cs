@@ -76,7 +76,7 @@ internal sealed class SqliteDatabase : Database
             DataSource = _file,
             Mode = SqliteOpenMode.ReadWriteCreate,
             Pooling = false, // sessions are kept here, with their statements
-            DefaultTimeout = 5,
+            DefaultTimeout = 1, // the driver tries again this long after busy_timeout, asleep: the latter waits better
         }.ConnectionString);
         try
         {

@@ -1,0 +1,86 @@
+using CrossModel.Storage;
+using CrossModel.Tests.Support;
+using Npgsql;
+
+namespace CrossModel.Tests.Storage;
+
+public sealed class PostgresDatabaseTests
+{
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData("postgresql://user:p%40ss%3Aword@db.example:6432/money?sslmode=verify-full&application_name=x", "db.example", 6432, "user", "p@ss:word", "money", SslMode.VerifyFull)]
+    [InlineData("postgres://u@[::1]/d?sslmode=require", "::1", 5432, "u", null, "d", SslMode.Require)]
+    public void Address_InTheUsualForm_BecomesTheDriversOwn(string address, string host, int port, string user, string? password, string database, SslMode ssl)
+    {
+        var parts = new NpgsqlConnectionStringBuilder(PostgresAddress.ToConnectionString(address));
+        Assert.Equal((host, port, user, password, database, ssl), (parts.Host, parts.Port, parts.Username, parts.Password, parts.Database, parts.SslMode));
+    }
+
+    [Theory]
+    [InlineData("postgresql://user:secret@host", "names no database")]
+    [InlineData("postgresql://user:secret@host:x/db", "cannot be read")]
+    [InlineData("postgresql://user:secret@host/db?sslmod=require", "sslmod")]
+    [InlineData("postgresql://user:secret@host/db?sslmode=perhaps", "sslmode")]
+    public void Address_Wrong_IsRefusedWithoutThePassword(string address, string reason)
+    {
+        var refusal = Assert.Throws<DatabaseException>(() => PostgresAddress.ToConnectionString(address));
+        Assert.Contains(reason, refusal.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("secret", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Open_NobodyThere_IsRefusedInWordsWithoutTheHost()
+    {
+        var refusal = await Assert.ThrowsAsync<DatabaseException>(() => TestDatabase.OpenAsync("postgresql://u:secret@127.0.0.1:1/db"));
+        Assert.Contains("cannot be reached", refusal.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("127.0.0.1", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Server_StoppedAndStarted_IsAwayMeanwhileAndServesAfterwards()
+    {
+        PostgresServer.SkipIfMissing();
+        await using var server = await PostgresServer.StartNewAsync();
+        await using var database = await TestDatabase.OpenAsync(await server.CreateDatabaseAsync());
+        Assert.Equal(1, await database.WriteAsync(session => ChangeFeed.NextAsync(session, "a"), Cancel));
+        await server.KillAsync();
+        for (var i = 0; i < 3; i++)
+        {
+            var fault = await Assert.ThrowsAnyAsync<Exception>(() => database.WriteAsync(session => ChangeFeed.NextAsync(session, "a"), Cancel));
+            Assert.True(database.IsAway(fault), fault.ToString());
+        }
+        await server.StartAsync();
+        Assert.Equal(2, await database.WriteAsync(session => ChangeFeed.NextAsync(session, "a"), Cancel));
+    }
+
+    [Fact]
+    public async Task Backup_IsRefusedNamingTheRightTool()
+    {
+        await using var database = await TestDatabase.OpenNewAsync(postgres: true);
+        var refusal = await Assert.ThrowsAsync<DatabaseException>(() => database.BackupAsync("x", Cancel));
+        Assert.Contains("pg_dump", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Writes_InADeadlock_BothCommit()
+    {
+        await using var database = await TestDatabase.OpenNewAsync(postgres: true);
+        await database.WriteAsync(session => session.ExecuteAsync("INSERT INTO change (kind, number) VALUES ('a', 0), ('b', 0)"), Cancel);
+        using var bothHaveOne = new CountdownEvent(2);
+        Task Cross(string first, string second) => Task.Run(async () =>
+        {
+            var waits = true;
+            await database.WriteAsync(async session =>
+            {
+                await session.ExecuteAsync("UPDATE change SET number = number + 1 WHERE kind = @kind", ("@kind", first));
+                if (waits) bothHaveOne.Signal();
+                waits = false;
+                bothHaveOne.Wait(Cancel);
+                await session.ExecuteAsync("UPDATE change SET number = number + 1 WHERE kind = @kind", ("@kind", second));
+            }, Cancel);
+        }, Cancel);
+        await Task.WhenAll(Cross("a", "b"), Cross("b", "a"));
+        Assert.Equal([2, 2], await database.ReadAsync(session => session.QueryAsync("SELECT number FROM change WHERE kind IN ('a', 'b')", row => row.GetInt64(0)), Cancel));
+    }
+}

@@ -1,0 +1,92 @@
+using CrossModel.Storage;
+using CrossModel.Tests.Support;
+using Microsoft.Data.Sqlite;
+
+namespace CrossModel.Tests.Storage;
+
+public sealed class SqliteDatabaseTests
+{
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Server_SecondOnTheSameFile_IsRefusedInWordsAndTheFirstGoesOn()
+    {
+        var address = await TestDatabase.NewAddressAsync(postgres: false);
+        await using (var first = await TestDatabase.OpenAsync(address, server: true))
+        {
+            var refusal = await Assert.ThrowsAsync<DatabaseException>(() => TestDatabase.OpenAsync(address, server: true));
+            Assert.Contains("Another CrossModel server", refusal.Message, StringComparison.Ordinal);
+            await first.WriteAsync(session => ChangeFeed.NextAsync(session, "a"), Cancel);
+        }
+        await using var next = await TestDatabase.OpenAsync(address, server: true);
+    }
+
+    [Fact]
+    public async Task CommandLine_BesideARunningServer_WritesAndIsSeen()
+    {
+        var address = await TestDatabase.NewAddressAsync(postgres: false);
+        await using var server = await TestDatabase.OpenAsync(address, server: true);
+        await using (var commandLine = await TestDatabase.OpenAsync(address))
+            await Task.WhenAll(Enumerable.Range(0, 50).Select(i => (i % 2 == 0 ? server : commandLine).WriteAsync(session => ChangeFeed.NextAsync(session, "a"), Cancel)));
+        Assert.Equal(51, await server.WriteAsync(session => ChangeFeed.NextAsync(session, "a"), Cancel));
+    }
+
+    [Fact]
+    public async Task Open_FolderMissing_IsMade()
+    {
+        var file = Path.Combine(TempFolder.New(), "a", "b", "c.db");
+        await using var database = await TestDatabase.OpenAsync("sqlite:" + file);
+        Assert.True(File.Exists(file));
+    }
+
+    [Fact]
+    public async Task Open_FileThatIsNoDatabase_IsRefusedInWordsAndUntouched()
+    {
+        var file = Path.Combine(TempFolder.New(), "notes.txt");
+        var text = string.Concat(Enumerable.Repeat("shopping list\n", 500));
+        await File.WriteAllTextAsync(file, text, Cancel);
+        await Assert.ThrowsAsync<DatabaseException>(() => TestDatabase.OpenAsync("sqlite:" + file));
+        Assert.Equal(text, await File.ReadAllTextAsync(file, Cancel));
+    }
+
+    [Fact]
+    public async Task Pragmas_OnTheWriter_AreWalAndFullSync()
+    {
+        await using var database = await TestDatabase.OpenNewAsync(postgres: false);
+        var (mode, sync) = await database.WriteAsync(async session => (
+            await session.FirstAsync("PRAGMA journal_mode", row => row.GetString(0)),
+            await session.FirstAsync<long?>("PRAGMA synchronous", row => row.GetInt64(0))), Cancel);
+        Assert.Equal(("wal", 2), (mode, sync));
+    }
+
+    [Fact]
+    public async Task Write_WhileAnotherProcessHoldsTheFileTooLong_IsAwayAndComesBack()
+    {
+        var address = await TestDatabase.NewAddressAsync(postgres: false);
+        await using var database = await TestDatabase.OpenAsync(address);
+        await using var other = new SqliteConnection($"Data Source={address["sqlite:".Length..]};Pooling=false");
+        await other.OpenAsync(Cancel);
+        var exclusive = other.CreateCommand();
+        exclusive.CommandText = "BEGIN IMMEDIATE";
+        await exclusive.ExecuteNonQueryAsync(Cancel);
+        var fault = await Assert.ThrowsAnyAsync<SqliteException>(() => database.WriteAsync(session => ChangeFeed.NextAsync(session, "a"), Cancel));
+        Assert.True(database.IsAway(fault));
+        exclusive.CommandText = "ROLLBACK";
+        await exclusive.ExecuteNonQueryAsync(Cancel);
+        Assert.Equal(1, await database.WriteAsync(session => ChangeFeed.NextAsync(session, "a"), Cancel));
+    }
+
+    [Fact]
+    public async Task Backup_WhileWritesRun_IsAConsistentCopyThatOpens()
+    {
+        await using var database = await TestDatabase.OpenNewAsync(postgres: false);
+        for (var i = 0; i < 10; i++) await database.WriteAsync(session => ChangeFeed.NextAsync(session, "a"), Cancel);
+        var copy = Path.Combine(TempFolder.New(), "copy.db");
+        var writes = Enumerable.Range(0, 20).Select(_ => database.WriteAsync(session => ChangeFeed.NextAsync(session, "a"), Cancel)).ToArray();
+        await database.BackupAsync(copy, Cancel);
+        await Task.WhenAll(writes);
+        await using var opened = await TestDatabase.OpenAsync("sqlite:" + copy);
+        Assert.InRange(await opened.WriteAsync(session => ChangeFeed.NextAsync(session, "a"), Cancel), 11, 31);
+        await Assert.ThrowsAsync<DatabaseException>(() => database.BackupAsync(copy, Cancel));
+    }
+}
