@@ -11,12 +11,7 @@ namespace CrossModel.Tests.Support;
 /// </summary>
 internal sealed class PostgresServer : IAsyncDisposable
 {
-    private static readonly Lazy<Task<PostgresServer>> s_shared = new(async () =>
-    {
-        var server = await StartNewAsync();
-        AppDomain.CurrentDomain.ProcessExit += (_, _) => server.DisposeAsync().AsTask().Wait(TimeSpan.FromSeconds(10));
-        return server;
-    });
+    private static readonly Lazy<Task<PostgresServer>> s_shared = new(StartNewAsync);
 
     private readonly string _bin;
     private readonly string _folder;
@@ -47,6 +42,7 @@ internal sealed class PostgresServer : IAsyncDisposable
         await server.RunAsServerUserAsync("initdb", "-D", server.Cluster, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync");
         await File.AppendAllTextAsync(Path.Combine(server.Cluster, "postgresql.conf"),
             $"\nport = {server._port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{folder}'\nmax_connections = 200\nshared_buffers = 64MB\n");
+        server.CleanUpWhenThisProcessEnds();
         await server.StartAsync();
         return server;
     }
@@ -88,11 +84,27 @@ internal sealed class PostgresServer : IAsyncDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
+    private Task RunAsServerUserAsync(string program, params string[] arguments)
+    {
+        var line = AsServerUser(program, arguments);
+        return RunAsync(line[0], line[1..]);
+    }
+
     // PostgreSQL refuses to run as root.
-    private Task RunAsServerUserAsync(string program, params string[] arguments) => Environment.UserName == "root"
-        ? RunAsync("setpriv", ["--reuid", ServerUser(), "--regid", ServerUser() == "nobody" ? "nogroup" : ServerUser(), "--clear-groups",
-            "--", Path.Combine(_bin, program), .. arguments])
-        : RunAsync(Path.Combine(_bin, program), arguments);
+    private string[] AsServerUser(string program, params string[] arguments) => Environment.UserName == "root"
+        ? ["setpriv", "--reuid", ServerUser(), "--regid", ServerUser() == "nobody" ? "nogroup" : ServerUser(), "--clear-groups", "--",
+            Path.Combine(_bin, program), .. arguments]
+        : [Path.Combine(_bin, program), .. arguments];
+
+    // A shell that waits on a pipe which only this process holds: however the tests end, killed too, no server and no folder is left behind.
+    private void CleanUpWhenThisProcessEnds() => Process.Start(new ProcessStartInfo("/bin/sh",
+    [
+        "-c", "exec >/dev/null 2>&1; cat; \"$@\"; rm -rf \"$0\"", _folder, .. AsServerUser("pg_ctl", "stop", "-m", "immediate", "-D", Cluster),
+    ])
+    {
+        RedirectStandardInput = true,
+        WorkingDirectory = "/",
+    });
 
     private static string ServerUser() => File.ReadLines("/etc/passwd").Any(line => line.StartsWith("postgres:", StringComparison.Ordinal)) ? "postgres" : "nobody";
 
