@@ -17,6 +17,7 @@ internal sealed class PostgresServer : IAsyncDisposable
     private readonly string _folder;
     private readonly int _port;
     private int _databases;
+    private Process? _cleanUp; // kept: the collector would close its pipe
 
     private PostgresServer(string bin, string folder, int port) => (_bin, _folder, _port) = (bin, folder, port);
 
@@ -97,7 +98,7 @@ internal sealed class PostgresServer : IAsyncDisposable
         : [Path.Combine(_bin, program), .. arguments];
 
     // A shell that waits on a pipe which only this process holds: however the tests end, killed too, no server and no folder is left behind.
-    private void CleanUpWhenThisProcessEnds() => Process.Start(new ProcessStartInfo("/bin/sh",
+    private void CleanUpWhenThisProcessEnds() => _cleanUp = Process.Start(new ProcessStartInfo("/bin/sh",
     [
         "-c", "exec >/dev/null 2>&1; cat; \"$@\"; rm -rf \"$0\"", _folder, .. AsServerUser("pg_ctl", "stop", "-m", "immediate", "-D", Cluster),
     ])
