@@ -28,20 +28,21 @@ internal sealed class Model(string id, ModelConfig config, ModelFacts facts, Pri
 }
 
 /// <summary>One way to serve a model.</summary>
-internal sealed class Route(Model owner, Upstream upstream, RouteModel model, int priority, double weight, Seats? seats, PriceList? cost)
+internal sealed class Route(Model owner, Upstream upstream, RouteConfig config, RouteModel model, int priority, Seats? seats, PriceList? cost)
 {
     private readonly UpstreamHealth _health = upstream.HealthOf(model.UpstreamModel);
 
     /// <summary>The public model that this route serves.</summary>
     public Model Owner => owner;
     public Upstream Upstream => upstream;
+    public RouteConfig Config => config;
     public RouteModel Model => model;
 
     /// <summary>Lower is tried first.</summary>
     public int Priority => priority;
 
     /// <summary>Share of the traffic among equal priorities; above zero.</summary>
-    public double Weight => weight;
+    public double Weight => config.Weight;
 
     /// <summary>Null: the route has no limit of its own.</summary>
     public Seats? Seats => seats;

@@ -2,6 +2,7 @@ using System.Text;
 using CrossModel.Billing;
 using CrossModel.Configuration;
 using CrossModel.Dialects;
+using CrossModel.Protocol;
 
 namespace CrossModel.Routing;
 
@@ -14,15 +15,47 @@ internal sealed class ModelCatalog
     private readonly Dictionary<string, Model> _byId;
     private readonly Dictionary<string, Model>.AlternateLookup<ReadOnlySpan<char>> _byChars;
 
-    private ModelCatalog(List<Model> models)
+    private readonly IReadOnlyDictionary<string, Upstream> _upstreams;
+
+    private ModelCatalog(List<Model> models, IReadOnlyDictionary<string, Upstream> upstreams, bool exposesUpstreams)
     {
         All = models;
+        _upstreams = upstreams;
+        ExposesUpstreams = exposesUpstreams;
         _byId = models.ToDictionary(m => m.Id, StringComparer.Ordinal);
         _byChars = _byId.GetAlternateLookup<ReadOnlySpan<char>>();
     }
 
     /// <summary>In the configuration's order.</summary>
     public IReadOnlyList<Model> All { get; }
+
+    /// <summary>Callers may see and name upstreams.</summary>
+    public bool ExposesUpstreams { get; }
+
+    public bool HasUpstream(string name) => _upstreams.ContainsKey(name);
+
+    /// <summary>
+    /// The models of a call: <paramref name="id"/>, then <paramref name="further"/> in order. Ids that are unknown, not allowed or not
+    /// priced yet are skipped; 404 naming <paramref name="id"/> when none is left.
+    /// </summary>
+    /// <param name="allows">May the key call this id? Null: it may call all.</param>
+    public ApiError? Resolve(string id, IReadOnlyList<string> further, Func<string, bool>? allows, DateTimeOffset now, out ModelChoice choice)
+    {
+        var first = FindFor(id, allows, now);
+        List<Model>? rest = null;
+        for (var i = 0; i < further.Count; i++)
+        {
+            if (FindFor(further[i], allows, now) is not { } model || model == first || (rest?.Contains(model) ?? false)) continue;
+            if (first is null) first = model;
+            else (rest ??= []).Add(model);
+        }
+        choice = first is null ? default : rest is null ? new ModelChoice(first) : new ModelChoice(first, rest);
+        return first is null ? ApiErrors.ModelNotFound(id) : null;
+    }
+
+    /// <summary>The model if it exists, is priced now and the key may call it.</summary>
+    public Model? FindFor(string id, Func<string, bool>? allows, DateTimeOffset now) =>
+        Find(id) is { } model && (allows is null || allows(id)) && model.Price.At(now) is not null ? model : null;
 
     public Model? Find(string id) => _byId.GetValueOrDefault(id);
 
@@ -45,7 +78,7 @@ internal sealed class ModelCatalog
         {
             if (id.Length <= LongestId && model.Price is { } price && Make(id, model, price) is { } made) models.Add(made);
         }
-        return new ModelCatalog(models);
+        return new ModelCatalog(models, upstreams, config.ExposeUpstream);
 
         Model? Make(string id, ModelConfig model, PriceConfig price)
         {
@@ -64,13 +97,13 @@ internal sealed class ModelCatalog
             {
                 var (route, upstream, position) = routes[i];
                 var name = UpstreamModel(id, route);
-                array[i] = new Route(made, upstream,
+                array[i] = new Route(made, upstream, route,
                     new RouteModel(id, name, Overlay(model, FactsOf(id, route, upstream)))
                     {
                         UnknownParameters = model.UnknownParameters ?? upstream.Config.UnknownParameters ?? upstream.Dialect?.UnknownParameters ?? config.UnknownParameters,
                         Passthrough = model.Passthrough.Concat(config.Passthrough).ToHashSet(StringComparer.Ordinal),
                     },
-                    route.Priority ?? position, route.Weight, SeatsOf(route, before, upstream, name), route.Cost is { } cost ? Prices.From(cost) : null);
+                    route.Priority ?? position, SeatsOf(route, before, upstream, name), route.Cost is { } cost ? Prices.From(cost) : null);
             }
             return made;
         }

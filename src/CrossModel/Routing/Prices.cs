@@ -8,6 +8,22 @@ internal static class Prices
 {
     public static PriceList From(PriceConfig price) => price.IsFree ? PriceList.Free : new PriceList([.. price.Versions.Select(Version)]);
 
+    /// <summary>False: every version lies in the future, which is no price.</summary>
+    public static bool IsOn(PriceConfig price, DateTimeOffset now) => price.IsFree || InForce(price, now) is not null;
+
+    /// <summary>The version that holds at <paramref name="now"/>, the newest begun, in the configuration's own decimals; null: free, or none has begun.</summary>
+    public static PriceVersionConfig? InForce(PriceConfig price, DateTimeOffset now)
+    {
+        PriceVersionConfig? newest = null;
+        for (var i = 0; i < price.Versions.Count; i++)
+        {
+            var version = price.Versions[i];
+            var from = version.From ?? DateTimeOffset.MinValue;
+            if (from <= now && (newest is null || from > (newest.From ?? DateTimeOffset.MinValue))) newest = version;
+        }
+        return newest;
+    }
+
     private static PriceVersion Version(PriceVersionConfig v) => new()
     {
         From = v.From,
