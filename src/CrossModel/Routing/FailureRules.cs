@@ -69,7 +69,7 @@ internal static class FailureRules
     public static ApiError ToCaller(IReadOnlyList<UpstreamFault> faults)
     {
         var last = faults[^1];
-        if (last.Failure == UpstreamFailure.Rejected || faults.All(f => f.Failure == last.Failure))
+        if (last.Failure is UpstreamFailure.Rejected or UpstreamFailure.Stopping || faults.All(f => f.Failure == last.Failure))
             return ToCaller(last.Failure == UpstreamFailure.RateLimited ? last with { RetryAfter = faults.Min(f => f.RetryAfter) } : last);
         var error = ToCaller(last);
         return error.Status == 502 ? error : ApiErrors.ProviderError("None of the model's providers could answer. Try again, or use another model.");

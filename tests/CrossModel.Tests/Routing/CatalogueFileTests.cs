@@ -1,5 +1,6 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using CrossModel.Tests.Support;
 using Xunit;
 
 namespace CrossModel.Tests.Routing;
@@ -13,11 +14,10 @@ public sealed class CatalogueFileTests
     [Fact]
     public void CatalogueFile_MadeAnewFromItsSource_IsTheCommittedOne()
     {
-        var root = Root();
-        var source = Path.Combine(root, "..", "shared", "catalog", "models.json");
+        var source = RepoRoot.File("..", "shared", "catalog", "models.json");
         Assert.SkipUnless(File.Exists(source), "left out: ../shared/catalog is not beside this checkout");
         var made = Make(JsonDocument.Parse(File.ReadAllBytes(source)).RootElement);
-        var file = Path.Combine(root, "src", "CrossModel", "Routing", "Catalogue", "models.json");
+        var file = RepoRoot.File("src", "CrossModel", "Routing", "Catalogue", "models.json");
         if (Environment.GetEnvironmentVariable("UPDATE_GOLDEN") == "1") File.WriteAllText(file, made);
         Assert.Equal(made, File.ReadAllText(file));
     }
@@ -104,11 +104,4 @@ public sealed class CatalogueFileTests
     private static string Compact(JsonElement list) => $"[{string.Join(',', list.EnumerateArray().Select(e => e.GetRawText()))}]";
     private static string Json(string text) => JsonSerializer.Serialize(text, Relaxed);
     private static readonly JsonSerializerOptions Relaxed = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
-    internal static string Root()
-    {
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(folder.FullName, "CrossModel.slnx"))) folder = folder.Parent!;
-        return folder.FullName;
-    }
 }

@@ -1,0 +1,153 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using CrossModel.Configuration;
+using CrossModel.Routing;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+using Xunit;
+
+namespace CrossModel.Tests.Routing;
+
+public sealed class DiscoveryTests
+{
+    private static readonly HashSet<int> None = [];
+
+    [Fact]
+    public void Keys_InAnEmptyEnvironment_LeaveTheSimulationAlone()
+    {
+        var found = KeyDiscovery.Find(new Dictionary<string, string> { ["OPENAI_API_KEY"] = " " });
+        Assert.Equal(["crossmodel/simulated"], found.Models.Keys);
+        Assert.True(found.Models["crossmodel/simulated"].Price!.IsFree);
+        Assert.Equal("simulated", found.Upstreams["crossmodel"].Dialect);
+    }
+
+    [Fact]
+    public void Keys_OfProviders_BringTheirPricedModels_UnderTheirNames()
+    {
+        var found = KeyDiscovery.Find(new Dictionary<string, string> { ["OPENAI_API_KEY"] = "k1", ["GOOGLE_API_KEY"] = "k2", ["DEEPSEEK_API_KEY"] = "k3" });
+        Assert.Equal(["crossmodel", "openai", "google", "deepseek"], found.Sources.Select(s => s.Upstream));
+        Assert.Equal(("k1", "https://api.openai.com/v1", "openai"), (found.Upstreams["openai"].ApiKey, found.Upstreams["openai"].BaseUrl, found.Upstreams["openai"].Dialect));
+        Assert.Equal("gemini", found.Upstreams["google"].Dialect);
+        var mini = found.Models["openai/gpt-4.1-mini"];
+        Assert.Equal((0.4m, 0.1m, 1.6m), (mini.Price!.Versions[0].Input, mini.Price.Versions[0].CachedInput, mini.Price.Versions[0].Output));
+        Assert.Contains("2026-07-02", found.Sources[1].Price, StringComparison.Ordinal);
+        Assert.All(found.Models.Values, m => Assert.NotNull(m.Price));
+        Assert.DoesNotContain("k1", string.Join(' ', found.Sources), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Catalogue_OfEveryVendor_IsFound_WithPricesThatCanBeBilled()
+    {
+        foreach (var vendor in Vendor.All)
+        {
+            var models = BuiltInCatalogue.All(vendor.Name).ToList();
+            Assert.NotEmpty(models);
+            foreach (var price in models.SelectMany(m => m.Price?.Versions ?? []))
+            {
+                Assert.True(price is { Input: >= 0, Output: >= 0 });
+                Assert.All(price.Tiers, t => Assert.True(t.Above > 0 && t.Input > 0));
+            }
+        }
+    }
+
+    [Fact]
+    public void Catalogue_OfAModelPricedPerSearch_StatesNoPrice() =>
+        Assert.Null(BuiltInCatalogue.Find("perplexity", "sonar-deep-research")!.Price);
+
+    [Theory]
+    [InlineData("openai", "https://api.mistral.ai/v1", "mistral")]
+    [InlineData("openai", "https://api.openai.com.evil.example/v1", null)]
+    [InlineData("openai", "http://127.0.0.1:11434/v1", null)]
+    [InlineData("openai", null, "openai")]
+    [InlineData("simulated", null, null)]
+    [InlineData("azure", "https://mine.openai.azure.com", "azure")]
+    [InlineData("vertex", "https://europe-west1-aiplatform.googleapis.com", "google-vertex")]
+    [InlineData("bedrock", null, "amazon-bedrock")]
+    public void Vendor_OfAnUpstream_IsToldByItsAddress(string dialect, string? baseUrl, string? vendor) =>
+        Assert.Equal(vendor, Vendor.Of(new UpstreamConfig { Dialect = dialect, BaseUrl = baseUrl })?.Name);
+
+    [Fact]
+    public async Task Probe_OfARunningServer_BringsItsModels_FreeOfCharge()
+    {
+        await using var server = await ServeAsync("""{"object":"list","data":[{"id":"llama3.2:1b"},{"id":"/models/tiny.gguf"},{"id":"nomic-embed-text"},{"id":7}]}""");
+        using var servers = new LoopbackServers([new LoopbackServer("ollama", "Ollama", Port(server), "ollama")], None, TimeProvider.System);
+        var found = await servers.ProbeAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(["ollama/llama3.2:1b", "ollama/tiny"], found.Models.Keys);
+        Assert.Equal("/models/tiny.gguf", found.Models["ollama/tiny"].Routes[0].Model);
+        Assert.All(found.Models.Values, m => Assert.True(m.Price!.IsFree));
+        Assert.Equal(("ollama", $"http://127.0.0.1:{Port(server)}/v1"), (found.Upstreams["ollama"].Preset, found.Upstreams["ollama"].BaseUrl));
+    }
+
+    [Theory]
+    [InlineData("<html>hello</html>")]
+    [InlineData("[]")]
+    [InlineData("""{"data":{}}""")]
+    [InlineData("""{"data":[{"id":"crossmodel/simulated"},{"id":"openai/gpt-4o"}]}""")]
+    public async Task Probe_OfSomethingElseOrOfAnotherGateway_BringsNothing(string answer)
+    {
+        await using var server = await ServeAsync(answer);
+        using var servers = new LoopbackServers([new LoopbackServer("vllm", "vLLM", Port(server), "vllm")], None, TimeProvider.System);
+        Assert.Empty((await servers.ProbeAsync(TestContext.Current.CancellationToken)).Models);
+    }
+
+    [Fact]
+    public async Task Probe_OfOurOwnPortOrOfNobody_BringsNothing()
+    {
+        await using var server = await ServeAsync("""{"data":[{"id":"m"}]}""");
+        using var closed = new TcpListener(IPAddress.Loopback, 0);
+        closed.Start();
+        var nobody = ((IPEndPoint)closed.LocalEndpoint).Port;
+        closed.Stop();
+        using var servers = new LoopbackServers(
+            [new LoopbackServer("a", "A", Port(server), "vllm"), new LoopbackServer("b", "B", nobody, "vllm")], new HashSet<int> { Port(server) }, TimeProvider.System);
+        Assert.Empty((await servers.ProbeAsync(TestContext.Current.CancellationToken)).Models);
+    }
+
+    [Fact]
+    public async Task Watch_OfAServerThatStops_TellsOfEachChangeOnce()
+    {
+        var server = await ServeAsync("""{"data":[{"id":"m"}]}""");
+        var clock = new Support.FakeClock();
+        using var servers = new LoopbackServers([new LoopbackServer("a", "A", Port(server), "vllm")], None, clock);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        var told = System.Threading.Channels.Channel.CreateUnbounded<int>();
+        var watch = servers.WatchAsync(found => told.Writer.WriteAsync(found.Models.Count), stop.Token);
+        Assert.Equal(1, await told.Reader.ReadAsync(stop.Token));
+        await server.DisposeAsync();
+        var next = told.Reader.ReadAsync(stop.Token).AsTask();
+        while (!next.IsCompleted)
+        {
+            clock.Advance(TimeSpan.FromSeconds(30));
+            await Task.Yield();
+        }
+        Assert.Equal(0, await next);
+        await stop.CancelAsync();
+        await watch;
+    }
+
+    [Fact]
+    public void Found_AddedToAConfiguration_LeavesItsOwnNamesAlone()
+    {
+        var own = new ModelConfig { Name = "mine" };
+        var config = KeyDiscovery.Find(new Dictionary<string, string>()).AddTo(new GatewayConfig { Models = new Dictionary<string, ModelConfig> { ["crossmodel/simulated"] = own, ["x/y"] = own } });
+        Assert.Same(own, config.Models["crossmodel/simulated"]);
+        Assert.Equal(2, config.Models.Count);
+        Assert.Single(config.Upstreams);
+    }
+
+    private static int Port(WebApplication server) => new Uri(server.Urls.First()).Port;
+
+    private static async Task<WebApplication> ServeAsync(string models)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        var server = builder.Build();
+        server.MapGet("/v1/models", (HttpContext http) => http.Response.Body.WriteAsync(Encoding.UTF8.GetBytes(models)).AsTask());
+        await server.StartAsync();
+        return server;
+    }
+}

@@ -1,0 +1,113 @@
+using CrossModel.Dialects;
+using CrossModel.Routing;
+using Xunit;
+
+namespace CrossModel.Tests.Routing;
+
+/// <summary>The failure table, row by row: upstream → caller's status, type, code; whether other routes are tried; what rests; who is told.</summary>
+public sealed class FailureRulesTests
+{
+    public static TheoryData<string, int, string, string, bool, string, bool> Rows() => new()
+    {
+        { "Rejected", 400, "invalid_request_error", "upstream_rejected", false, "Nothing", false },
+        { "Operator", 502, "provider_error", "provider_error", true, "Upstream", true },
+        { "ModelMissing", 503, "api_error", "model_unavailable", true, "Model", true },
+        { "RateLimited", 429, "rate_limit_error", "provider_rate_limited", true, "Model", false },
+        { "ServerError", 502, "provider_error", "provider_error", true, "Model", false },
+        { "Connect", 502, "provider_error", "provider_error", true, "Upstream", false },
+        { "BadReply", 502, "provider_error", "provider_error", true, "Model", false },
+        { "CutShort", 502, "provider_error", "provider_error", true, "Model", false },
+        { "FirstByteTimeout", 502, "provider_error", "provider_error", true, "Model", false },
+        { "IdleTimeout", 502, "provider_error", "provider_error", true, "Model", false },
+        { "TotalTimeout", 502, "provider_error", "provider_error", true, "Nothing", false },
+        { "Stopping", 503, "api_error", "model_unavailable", false, "Nothing", false },
+        { "ClientGone", 502, "provider_error", "provider_error", false, "Nothing", false },
+    };
+
+    [Theory]
+    [MemberData(nameof(Rows))]
+    public void Rule_OfEachFailure_IsTheTables(string failure, int status, string type, string code, bool next, string cools, bool alarm)
+    {
+        var fault = new UpstreamFault(Enum.Parse<UpstreamFailure>(failure));
+        var rule = FailureRules.Of(fault);
+        var error = FailureRules.ToCaller(fault);
+        Assert.Equal((status, type, code), (error.Status, error.Type, error.Code));
+        Assert.Equal((next, cools, alarm), (rule.TryNext, rule.Cools.ToString(), rule.Alarm));
+    }
+
+    [Fact]
+    public void Table_OfAllFailures_LeavesNoneOut() =>
+        Assert.Equal(Enum.GetNames<UpstreamFailure>().Order(), Rows().Select(r => r.Data.Item1).Order());
+
+    [Fact]
+    public void Rejected_WithTheProvidersWords_PassesMessageCodeAndParamOn()
+    {
+        var error = FailureRules.ToCaller(new UpstreamFault(UpstreamFailure.Rejected, 400, "too long by 7 tokens", "context_length_exceeded", "messages"));
+        Assert.Equal(("too long by 7 tokens", "context_length_exceeded", "messages"), (error.Message, error.Code, error.Param));
+    }
+
+    [Fact]
+    public void OtherFailures_WithDetail_KeepItFromTheCaller()
+    {
+        foreach (var failure in Enum.GetValues<UpstreamFailure>())
+            Assert.DoesNotContain("secret", FailureRules.ToCaller(new UpstreamFault(failure, 500, Detail: "secret host")).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("FirstByteTimeout", "first byte")]
+    [InlineData("IdleTimeout", "idle")]
+    [InlineData("TotalTimeout", "total")]
+    public void Timeout_ToTheCaller_SaysWhichLimit(string failure, string limit) =>
+        Assert.Contains(limit, FailureRules.ToCaller(new UpstreamFault(Enum.Parse<UpstreamFailure>(failure))).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void RateLimited_WithAHint_TellsTheCallerToWaitThatLong() =>
+        Assert.Equal(TimeSpan.FromSeconds(7), FailureRules.ToCaller(new UpstreamFault(UpstreamFailure.RateLimited, 429, RetryAfter: TimeSpan.FromSeconds(7))).RetryAfter);
+
+    [Theory]
+    [InlineData(null, true)]
+    [InlineData(408, true)]
+    [InlineData(500, true)]
+    [InlineData(529, true)]
+    [InlineData(302, false)]
+    public void ServerError_ByStatus_IsAskedAgainOnlyWhereItMayPass(int? status, bool again) =>
+        Assert.Equal(again, FailureRules.Of(new UpstreamFault(UpstreamFailure.ServerError, status)).RetryAfter is not null);
+
+    [Fact]
+    public void ServerError_ThatAsksForALongRest_IsNotAskedAgain() =>
+        Assert.Null(FailureRules.Of(new UpstreamFault(UpstreamFailure.ServerError, 503, RetryAfter: TimeSpan.FromSeconds(20))).RetryAfter);
+
+    [Theory]
+    [InlineData("Rejected")]
+    [InlineData("RateLimited")]
+    [InlineData("FirstByteTimeout")]
+    public void SameRoute_AfterWhatWillNotPass_IsNotAskedAgain(string failure) =>
+        Assert.Null(FailureRules.Of(new UpstreamFault(Enum.Parse<UpstreamFailure>(failure))).RetryAfter);
+
+    [Fact]
+    public void TryAgain_OfADialectThatLearned_AsksAtOnceAndRestsNothing()
+    {
+        var rule = FailureRules.Of(new UpstreamFault(UpstreamFailure.Rejected, 400, TryAgain: true));
+        Assert.Equal((TimeSpan.Zero, Cools.Nothing, false), (rule.RetryAfter, rule.Cools, rule.Alarm));
+    }
+
+    [Theory]
+    [InlineData(429, "RateLimited", "RateLimited")]
+    [InlineData(502, "RateLimited", "ServerError")]
+    [InlineData(502, "ServerError", "RateLimited")]
+    [InlineData(502, "ModelMissing", "RateLimited")]
+    [InlineData(502, "ServerError", "ModelMissing")]
+    [InlineData(503, "ModelMissing", "ModelMissing")]
+    [InlineData(502, "Operator", "Connect")]
+    [InlineData(400, "RateLimited", "Rejected")]
+    [InlineData(503, "ServerError", "Stopping")]
+    public void SeveralFailures_Together_Are429OnlyIfAllSaidSo(int status, string first, string second) =>
+        Assert.Equal(status, FailureRules.ToCaller([new UpstreamFault(Enum.Parse<UpstreamFailure>(first)), new UpstreamFault(Enum.Parse<UpstreamFailure>(second))]).Status);
+
+    [Fact]
+    public void SeveralRateLimits_Together_TellTheShortestWait()
+    {
+        var error = FailureRules.ToCaller([.. new[] { 30, 4, 9 }.Select(s => new UpstreamFault(UpstreamFailure.RateLimited, 429, RetryAfter: TimeSpan.FromSeconds(s)))]);
+        Assert.Equal(TimeSpan.FromSeconds(4), error.RetryAfter);
+    }
+}

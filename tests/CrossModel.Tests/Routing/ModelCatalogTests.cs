@@ -1,0 +1,157 @@
+using System.Text;
+using CrossModel.Configuration;
+using CrossModel.Dialects;
+using CrossModel.Routing;
+using Xunit;
+using static CrossModel.Tests.Routing.RoutingBench;
+
+namespace CrossModel.Tests.Routing;
+
+public sealed class ModelCatalogTests
+{
+    private readonly RoutingBench _bench = new();
+
+    [Fact]
+    public void Find_ByStringAndByBytes_IsTheSameModel_WithoutAllocating()
+    {
+        var catalog = _bench.Build(Config("x/modèle", To("a")));
+        var id = Encoding.UTF8.GetBytes("x/modèle");
+        Assert.Same(catalog.Find("x/modèle"), catalog.Find(id));
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var i = 0; i < 100; i++) Assert.NotNull(catalog.Find(id));
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    [Fact]
+    public void Find_OfAHugeOrBrokenId_IsNull()
+    {
+        var catalog = _bench.Build(Config("x/m", To("a")));
+        Assert.Null(catalog.Find(new byte[100_000]));
+        Assert.Null(catalog.Find([0xFF, 0xFE]));
+    }
+
+    [Fact]
+    public void Model_WithoutPriceOrRoute_IsAbsent()
+    {
+        var catalog = _bench.Build(Config(new()
+        {
+            ["x/unpriced"] = new ModelConfig { Routes = [To("a")] },
+            ["x/nowhere"] = Priced(),
+            ["x/drained"] = Priced(To("a", weight: 0)),
+            ["x/free"] = new ModelConfig { Routes = [To("a")], Price = new PriceConfig { IsFree = true } },
+        }));
+        Assert.Equal(["x/free"], catalog.All.Select(m => m.Id));
+    }
+
+    [Fact]
+    public void Model_WhosePriceBeginsLater_IsOffUntilThen()
+    {
+        var from = _bench.Now.AddHours(1);
+        var catalog = _bench.Build(Config(new() { ["x/m"] = new ModelConfig { Routes = [To("a")], Price = Price(1, 2, from) } }));
+        Assert.Equal(404, catalog.Resolve("x/m", [], null, _bench.Now, out _)!.Status);
+        Assert.Null(catalog.Resolve("x/m", [], null, from, out _));
+    }
+
+    [Fact]
+    public void Resolve_OfWhatTheKeyMayNotCall_Is404_AndSkippedInAList()
+    {
+        var catalog = _bench.Build(Config(new() { ["x/1"] = Priced(To("a")), ["x/2"] = Priced(To("a")) }));
+        Assert.Equal("model_not_found", catalog.Resolve("x/1", [], id => id == "x/2", _bench.Now, out _)!.Code);
+        Assert.Null(catalog.Resolve("x/1", ["x/2"], id => id == "x/2", _bench.Now, out var choice));
+        Assert.Equal(("x/2", 0), (choice.First.Id, choice.Further.Count));
+        Assert.Equal(404, catalog.Resolve("x/1", ["x/3"], id => id == "x/2", _bench.Now, out _)!.Status);
+    }
+
+    [Fact]
+    public void Facts_OfAKnownProvider_ComeFromTheCatalogue_AndTheConfigurationWins()
+    {
+        var config = Config(new() { ["my/name"] = Priced(new RouteConfig { Upstream = "u", Model = "gpt-4.1-mini" }) with { MaxOutputTokens = 99, Name = "Mine" } })
+            with { Upstreams = new Dictionary<string, UpstreamConfig> { ["u"] = new() { BaseUrl = "https://api.openai.com/v1" } } };
+        var facts = _bench.Build(config).Find("my/name")!.Facts;
+        Assert.Equal(("Mine", 99, 1047576), (facts.Name, facts.MaxOutputTokens, facts.ContextWindow));
+        Assert.True(facts.Tools);
+    }
+
+    [Fact]
+    public void UnknownParameters_OfARoute_AreTheModelsThenTheUpstreamsThenTheGateways()
+    {
+        Assert.Equal(UnknownParameters.Ignore, Effective(UnknownParameters.Ignore, UnknownParameters.Forward));
+        Assert.Equal(UnknownParameters.Forward, Effective(null, UnknownParameters.Forward));
+        Assert.Equal(UnknownParameters.Reject, Effective(null, null));
+    }
+
+    [Fact]
+    public void Passthrough_OfARoute_IsTheModelsAndTheGateways()
+    {
+        var config = Config(new() { ["x/m"] = Priced(To("a")) with { Passthrough = ["top_k"] } }) with { Passthrough = ["min_p"] };
+        Assert.Equal(["min_p", "top_k"], _bench.Build(config).Find("x/m")!.Routes[0].Model.Passthrough.Order());
+    }
+
+    [Fact]
+    public void Reload_ThatLeavesAnUpstreamAlone_KeepsItWithHealthAndSeats()
+    {
+        var first = _bench.Build(Config("x/m", To("a", maxParallel: 1)));
+        var route = first.Find("x/m")!.Routes[0];
+        Assert.True(route.TryEnter());
+        route.Failed(new UpstreamFault(UpstreamFailure.Connect));
+        var second = _bench.Build(Config("x/m", To("a", maxParallel: 2), To("b")), first).Find("x/m")!.Routes;
+        Assert.Same(route.Upstream, second[0].Upstream);
+        Assert.True(second[0].Cooling > TimeSpan.Zero);
+        Assert.True(second[0].TryEnter());
+        Assert.False(second[0].TryEnter());
+        Assert.Equal(["a", "b"], _bench.Created);
+    }
+
+    [Fact]
+    public void Reload_ThatChangesAKey_MakesTheUpstreamAnew()
+    {
+        var config = Config("x/m", To("a"));
+        var first = _bench.Build(config);
+        var second = _bench.Build(config with { Upstreams = new Dictionary<string, UpstreamConfig> { ["a"] = config.Upstreams["a"] with { ApiKeys = ["k"] } } }, first);
+        Assert.NotSame(first.Find("x/m")!.Routes[0].Upstream, second.Find("x/m")!.Routes[0].Upstream);
+    }
+
+    [Fact]
+    public void Sameness_OfUpstreams_LooksIntoListsAndHeaders()
+    {
+        static UpstreamConfig Make(string header) => new() { BaseUrl = "http://x", ApiKeys = ["a", "b"], Headers = new Dictionary<string, string> { ["h"] = header } };
+        Assert.True(UpstreamSet.IsSame(Make("1"), Make("1")));
+        Assert.False(UpstreamSet.IsSame(Make("1"), Make("2")));
+        Assert.False(UpstreamSet.IsSame(Make("1"), Make("1") with { Timeouts = new TimeoutsConfig { Idle = TimeSpan.FromSeconds(1) } }));
+    }
+
+    [Fact]
+    public void Health_AfterFailuresInARow_RestsLonger_AndForgetsOnSuccess()
+    {
+        var health = new UpstreamHealth(_bench.Clock);
+        health.Failed(TimeSpan.FromSeconds(2));
+        Assert.InRange(health.Cooling.TotalSeconds, 1.99, 2.01);
+        health.Failed(TimeSpan.FromSeconds(2));
+        Assert.InRange(health.Cooling.TotalSeconds, 3.99, 4.01);
+        for (var i = 0; i < 40; i++) health.Failed(TimeSpan.FromSeconds(2));
+        Assert.InRange(health.Cooling.TotalSeconds, 59, 60.01);
+        health.Succeeded();
+        Assert.Equal(TimeSpan.Zero, health.Cooling);
+    }
+
+    [Fact]
+    public void Health_OfOneModelsRateLimit_LeavesTheUpstreamsOthersAlone()
+    {
+        var catalog = _bench.Build(Config(new()
+        {
+            ["x/1"] = Priced(new RouteConfig { Upstream = "a", Model = "one" }),
+            ["x/2"] = Priced(new RouteConfig { Upstream = "a", Model = "two" }),
+        }));
+        catalog.Find("x/1")!.Routes[0].Failed(new UpstreamFault(UpstreamFailure.RateLimited, 429));
+        Assert.Equal(TimeSpan.Zero, catalog.Find("x/2")!.Routes[0].Cooling);
+        catalog.Find("x/1")!.Routes[0].Failed(new UpstreamFault(UpstreamFailure.Operator, 401));
+        Assert.True(catalog.Find("x/2")!.Routes[0].Cooling > TimeSpan.Zero);
+    }
+
+    private UnknownParameters Effective(UnknownParameters? model, UnknownParameters? upstream)
+    {
+        var config = Config(new() { ["x/m"] = Priced(To("a")) with { UnknownParameters = model } });
+        config = config with { Upstreams = new Dictionary<string, UpstreamConfig> { ["a"] = config.Upstreams["a"] with { UnknownParameters = upstream } } };
+        return _bench.Build(config).Find("x/m")!.Routes[0].Model.UnknownParameters;
+    }
+}
