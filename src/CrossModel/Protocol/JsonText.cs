@@ -1,4 +1,7 @@
+using System.Buffers;
+using System.Buffers.Text;
 using System.Text.Encodings.Web;
+using System.Text.Json;
 
 namespace CrossModel.Protocol;
 
@@ -8,6 +11,7 @@ internal readonly record struct JsonSpan(int Start, int Length)
     public int End => Start + Length;
     public bool IsPresent => Length > 0;
     public ReadOnlySpan<byte> In(ReadOnlyMemory<byte> body) => body.Span.Slice(Start, Length);
+    public ReadOnlySpan<byte> In(ReadOnlySpan<byte> body) => body.Slice(Start, Length);
 }
 
 /// <summary>How every JSON text of ours is written.</summary>
@@ -15,4 +19,47 @@ internal static class JsonText
 {
     /// <summary>Non-ASCII letters stay readable; only what JSON itself demands is escaped. Replies are never embedded in HTML unescaped.</summary>
     public static JavaScriptEncoder Encoder { get; } = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
+
+    /// <summary>The inside of a JSON string, escaped, without quotes.</summary>
+    public static byte[] Escape(ReadOnlySpan<char> text) => JsonEncodedText.Encode(text, Encoder).EncodedUtf8Bytes.ToArray();
+
+    /// <summary>The inside of a JSON string made from UTF-8 bytes (invalid ones become U+FFFD), without quotes.</summary>
+    public static byte[] Escape(ReadOnlySpan<byte> utf8) => Escape(System.Text.Encoding.UTF8.GetString(utf8));
+
+    public static void WriteNumber(IBufferWriter<byte> target, long value)
+    {
+        var span = target.GetSpan(20);
+        Utf8Formatter.TryFormat(value, span, out var written);
+        target.Advance(written);
+    }
+
+    /// <summary>Nano-dollars as USD in plain decimal: 1234500 -> 0.0012345.</summary>
+    public static void WriteUsd(IBufferWriter<byte> target, long nano)
+    {
+        var text = (nano / 1_000_000_000m).ToString("0.#########", System.Globalization.CultureInfo.InvariantCulture);
+        target.Write(System.Text.Encoding.ASCII.GetBytes(text));
+    }
+
+    /// <summary>UTF-8 bytes of the text that the inside of a JSON string stands for.</summary>
+    public static int UnescapedLength(ReadOnlySpan<byte> escaped)
+    {
+        var length = escaped.Length;
+        for (var at = escaped.IndexOf((byte)'\\'); at >= 0 && at + 1 < escaped.Length;)
+        {
+            var isUnicode = escaped[at + 1] == (byte)'u';
+            var run = isUnicode ? 6 : 2;
+            // Half a surrogate pair counts as two of the pair's four bytes; other \u escapes as what they take.
+            length -= run - (isUnicode ? UnicodeLength(escaped, at) : 1);
+            if (at + run >= escaped.Length) break;
+            var next = escaped[(at + run)..].IndexOf((byte)'\\');
+            at = next < 0 ? -1 : at + run + next;
+        }
+        return length;
+    }
+
+    private static int UnicodeLength(ReadOnlySpan<byte> escaped, int at)
+    {
+        if (at + 6 > escaped.Length || !Utf8Parser.TryParse(escaped.Slice(at + 2, 4), out int code, out _, 'X')) return 6;
+        return code < 0x80 ? 1 : code < 0x800 || char.IsSurrogate((char)code) ? 2 : 3;
+    }
 }

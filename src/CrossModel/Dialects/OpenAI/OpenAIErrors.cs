@@ -1,0 +1,155 @@
+using System.Globalization;
+using System.Net.Http.Headers;
+using System.Text.Json;
+
+namespace CrossModel.Dialects.OpenAI;
+
+/// <summary>What an error body says, whatever its shape.</summary>
+/// <param name="Status">A status inside the body; null: none.</param>
+internal sealed record ErrorText(string? Message, string? Type, string? Code, string? Param, int? Status)
+{
+    public bool Mentions(string words) => Message?.Contains(words, StringComparison.OrdinalIgnoreCase) is true;
+    public bool IsCode(params ReadOnlySpan<string> codes)
+    {
+        foreach (var code in codes)
+        {
+            if (string.Equals(Code, code, StringComparison.OrdinalIgnoreCase) || string.Equals(Type, code, StringComparison.OrdinalIgnoreCase)) return true;
+        }
+        return false;
+    }
+}
+
+/// <summary>Reads the error shapes of OpenAI-compatible servers into one failure each; the table is docs/dialects.md's.</summary>
+internal static class OpenAIErrors
+{
+    /// <summary>A reply whose status is not 2xx.</summary>
+    public static UpstreamFault Read(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, DateTimeOffset now) =>
+        Judge(status, Parse(body)) with { RetryAfter = RetryHints.Read(headers, now) };
+
+    /// <summary>An error inside a 200: its own status counts where it has one.</summary>
+    public static UpstreamFault ReadInReply(ReadOnlySpan<byte> json)
+    {
+        var error = Parse(json);
+        if (error.Status is { } status) return Judge(status, error);
+        var judged = Judge(400, error);
+        // Without a status only what is plainly about the request, the key or the rate counts as that; else the reply is simply bad.
+        var isPlain = judged.Failure != UpstreamFailure.Rejected || judged.Code == "context_length_exceeded" || error.IsCode("invalid_request_error");
+        return isPlain ? judged : new UpstreamFault(UpstreamFailure.BadReply, 200, Detail: Detail(200, error));
+    }
+
+    /// <summary>MiniMax' <c>base_resp</c>: 0 is success.</summary>
+    public static bool IsSuccess(ReadOnlySpan<byte> baseResp)
+    {
+        var json = new Utf8JsonReader(baseResp);
+        while (json.Read())
+        {
+            if (json.TokenType != JsonTokenType.PropertyName || !json.ValueTextEquals("status_code"u8)) continue;
+            return !json.Read() || json.TokenType != JsonTokenType.Number || (json.TryGetInt64(out var code) && code == 0);
+        }
+        return true;
+    }
+
+    private static UpstreamFault Judge(int status, ErrorText error)
+    {
+        UpstreamFault Fault(UpstreamFailure failure) => new(failure, status, Detail: Detail(status, error));
+        UpstreamFault Rejected(string code) => new(UpstreamFailure.Rejected, status, Scrub.Message(error.Message), code, Scrub.Param(error.Param), Detail(status, error));
+
+        if (error.IsCode("insufficient_quota", "billing_hard_limit_reached", "insufficient_balance", "1113", "1008")) return Fault(UpstreamFailure.Operator);
+        if (error.IsCode("invalid_api_key", "invalid_authentication_error", "authentication_error", "1004") || status is 401 or 402 or 403) return Fault(UpstreamFailure.Operator);
+        if (status == 429 || error.IsCode("rate_limit_exceeded", "1302", "1002")) return Fault(UpstreamFailure.RateLimited);
+        if (error.IsCode("context_length_exceeded", "exceed_context_size_error", "too_many_prompt_tokens") || IsTooLong(error)) return Rejected("context_length_exceeded");
+        if (error.IsCode("model_not_found", "model_not_available", "1211", "DeploymentNotFound")) return Fault(UpstreamFailure.ModelMissing);
+        switch (status)
+        {
+            case 404:
+                // Only a body that speaks of something else than the model is the caller's fault; a wrong address answers without a word.
+                return error.Message is null || error.Mentions("model") || error.Mentions("deployment") || error.Mentions("page") || (error.Param is null && error.Code is null)
+                    ? Fault(UpstreamFailure.ModelMissing)
+                    : Rejected("upstream_rejected");
+            case 400 or 409 or 413 or 415 or 422:
+                // xAI answers a bad key with 400 and no code of its own.
+                if (error.Mentions("API key") && (error.Mentions("incorrect") || error.Mentions("invalid") || error.Mentions("expired"))) return Fault(UpstreamFailure.Operator);
+                if (error.IsCode("content_filter", "content_policy_violation", "data_inspection_failed", "ResponsibleAIPolicyViolation", "1301", "1026")) return Rejected("content_filter");
+                return Rejected(CodeOf(error));
+            case 408 or >= 500 or (>= 300 and < 400):
+                return Fault(UpstreamFailure.ServerError);
+            default:
+                return Fault(UpstreamFailure.BadReply);
+        }
+    }
+
+    private static bool IsTooLong(ErrorText error) =>
+        error.Mentions("maximum context length") || error.Mentions("prompt too long") || error.Mentions("prompt is too long") || error.Mentions("max context length")
+        || error.Mentions("context window") || error.Mentions("available context size") || error.Mentions("input token count")
+        || (error.Mentions("longer than") && error.Mentions("context length")) || error.Mentions("length of all messages is too long");
+
+    private static string CodeOf(ErrorText error)
+    {
+        if (error.IsCode("unsupported_parameter") || error.Mentions("unsupported parameter")) return "unsupported_parameter";
+        return error.Param?.StartsWith("messages", StringComparison.Ordinal) is true || error.Mentions("messages[") || error.IsCode("invalid_image_url", "unsupported_file")
+            ? "invalid_messages"
+            : "upstream_rejected";
+    }
+
+    private static string Detail(int status, ErrorText error) =>
+        string.Create(CultureInfo.InvariantCulture, $"{status} {error.Type} {error.Code}: {Scrub.Message(error.Message)}");
+
+    private static ErrorText Parse(ReadOnlySpan<byte> body)
+    {
+        try
+        {
+            using var json = JsonDocument.Parse(body.Trim(" \r\n\t"u8).ToArray());
+            return Of(json.RootElement);
+        }
+        catch (JsonException)
+        {
+            // Plain text is passed on, a page is not: it is some proxy's.
+            var text = System.Text.Encoding.UTF8.GetString(body).Trim();
+            return new ErrorText(text.Length == 0 || text.StartsWith('<') ? null : text, null, null, null, null);
+        }
+    }
+
+    private static ErrorText Of(JsonElement json)
+    {
+        if (json.ValueKind == JsonValueKind.Array) return json.GetArrayLength() == 0 ? new(null, null, null, null, null) : Of(json[0]);
+        if (json.ValueKind != JsonValueKind.Object) return new(Text(json), null, null, null, null);
+        if (json.TryGetProperty("error", out var error) && error.ValueKind == JsonValueKind.Object) return Inner(error);
+        if (json.TryGetProperty("base_resp", out var minimax) && minimax.ValueKind == JsonValueKind.Object)
+        {
+            return new(Member(minimax, "status_msg"), null, Member(minimax, "status_code"), null, null);
+        }
+        return new(Member(json, "error") ?? Member(json, "message") ?? Member(json, "detail") ?? Member(json, "msg"),
+            Member(json, "type"), Member(json, "code"), Member(json, "param"), StatusOf(json));
+    }
+
+    private static ErrorText Inner(JsonElement error)
+    {
+        var message = Member(error, "message");
+        // OpenRouter wraps the provider's own words.
+        if (error.TryGetProperty("metadata", out var metadata) && metadata.ValueKind == JsonValueKind.Object && metadata.TryGetProperty("raw", out var raw))
+        {
+            message = $"{message}: {Text(raw)}";
+        }
+        return new(message ?? Member(error, "detail"), Member(error, "type"), Member(error, "code"), Member(error, "param"), StatusOf(error));
+    }
+
+    private static int? StatusOf(JsonElement error)
+    {
+        foreach (var name in (ReadOnlySpan<string>)["status_code", "code", "status"])
+        {
+            if (!error.TryGetProperty(name, out var value)) continue;
+            if (value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number) && number is >= 400 and < 600) return number;
+            if (value.ValueKind == JsonValueKind.String && int.TryParse(value.GetString(), NumberStyles.None, CultureInfo.InvariantCulture, out number) && number is >= 400 and < 600) return number;
+        }
+        return null;
+    }
+
+    private static string? Member(JsonElement json, string name) => json.TryGetProperty(name, out var value) ? Text(value) : null;
+
+    private static string? Text(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.String => value.GetString(),
+        JsonValueKind.Null or JsonValueKind.Undefined => null,
+        _ => value.GetRawText(),
+    };
+}

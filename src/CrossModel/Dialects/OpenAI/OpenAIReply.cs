@@ -1,0 +1,432 @@
+using System.Buffers;
+using System.Text.Json;
+using CrossModel.Protocol;
+
+namespace CrossModel.Dialects.OpenAI;
+
+/// <summary>
+/// Reads a reply in OpenAI's own format and splices it: identity, finish reasons, usage and what a server left out are mended, all else keeps its
+/// bytes. One an answer. What a stream must remember is per choice; see the state machine in README.md beside this file.
+/// </summary>
+internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyReader
+{
+    private readonly SseReader _events = new();
+    private readonly ReplyView _view = new();
+    private readonly JsonEdits _edits = new();
+    private readonly ToolCallEdits _tools = new();
+    private readonly PooledBuffer _text = new();
+    private readonly PooledBuffer _line = new();
+    private readonly List<ChoiceState> _choices = [];
+    private UsageNumbers _numbers;
+    private bool _hasUsage;
+    private bool? _isStream;
+
+    public override int Read(ReadOnlySpan<byte> unread, ChunkWriter client)
+    {
+        if (!IsStream(unread)) return 0;
+        return ReadEvents(unread, atEnd: false, client);
+    }
+
+    public override void Complete(ReadOnlySpan<byte> unread, ChunkWriter client)
+    {
+        if (Fault is not null || Ended) return;
+        if (unread.IsEmpty && _isStream is null)
+        {
+            Fail(UpstreamFailure.BadReply, "the body was empty");
+            return;
+        }
+        if (!IsStream(unread))
+        {
+            // stream: true was ignored: the whole reply came as one JSON object.
+            using var reply = ReadPlain(unread.ToArray());
+            reply?.WriteAsChunks(client);
+            return;
+        }
+        ReadEvents(unread, atEnd: true, client);
+        if (Fault is not null || Ended) return;
+        if (_choices.Count == 0 || _choices.Any(choice => choice.Finish is null)) Fail(UpstreamFailure.CutShort, "the stream ended without a finish reason");
+        else Ended = true;
+    }
+
+    public override PlainReply? ReadPlain(ReadOnlyMemory<byte> body)
+    {
+        if (body.Span.StartsWith("\uFEFF"u8)) body = body[3..];
+        if (body.Span.IndexOfAnyExcept(" \r\n\t"u8) is var start && start < 0)
+        {
+            Fail(UpstreamFailure.BadReply, "the body was empty");
+            return null;
+        }
+        if (body.Span[start] != (byte)'{' && IsStream(body.Span)) return Collect(body.Span);
+        _isStream = false;
+        try
+        {
+            return ReadObject(body[start..]);
+        }
+        catch (JsonException)
+        {
+            Fail(UpstreamFailure.BadReply, "the body is not a chat completion in JSON");
+            return null;
+        }
+    }
+
+    public override void Dispose()
+    {
+        _events.Dispose();
+        _edits.Dispose();
+        _tools.Dispose();
+        _text.Dispose();
+        _line.Dispose();
+    }
+
+    /// <summary>A server may answer a stream with a plain body and the reverse, under any content type: the first byte that says something tells.</summary>
+    private bool IsStream(ReadOnlySpan<byte> unread)
+    {
+        if (_isStream is { } known) return known;
+        var first = unread.IndexOfAnyExcept(" \r\n\t"u8);
+        if (first < 0) return true;
+        _isStream = unread[first] is not ((byte)'{' or (byte)'<' or (byte)'[');
+        return _isStream.Value;
+    }
+
+    private int ReadEvents(ReadOnlySpan<byte> unread, bool atEnd, ChunkWriter client)
+    {
+        var used = 0;
+        while (Fault is null && !Ended)
+        {
+            var found = _events.TryRead(unread[used..], atEnd, out var evt, out var length);
+            used += length;
+            if (!found) break;
+            try
+            {
+                ReadEvent(evt, client);
+            }
+            catch (JsonException)
+            {
+                // Half an event before the end of the body was cut; a whole one that is no JSON is garbage.
+                Fail(atEnd && used == unread.Length ? UpstreamFailure.CutShort : UpstreamFailure.BadReply, "an event is not JSON of a chunk");
+            }
+        }
+        return used;
+    }
+
+    private void ReadEvent(in SseEvent evt, ChunkWriter client)
+    {
+        var text = evt.Data.Trim(" \n\r\t"u8);
+        if (text.IsEmpty) return;
+        if (text.SequenceEqual("[DONE]"u8))
+        {
+            EndStream(client);
+            return;
+        }
+        if (evt.IsErrorField || evt.Name.SequenceEqual("error"u8))
+        {
+            Fault = OpenAIErrors.ReadInReply(text);
+            return;
+        }
+        if (text.Contains((byte)'\n')) text = OneLine(text);
+        if (!_view.Read(text, "delta"u8)) return;
+        if (IsError(text))
+        {
+            Fault = OpenAIErrors.ReadInReply(text);
+            return;
+        }
+        ReadUsage(text, client);
+        if (_view.ChoiceCount == 0) RelayAside(text, client);
+        for (var i = 0; i < _view.ChoiceCount && Fault is null; i++) ReadChoice(text, i, client);
+    }
+
+    /// <summary>Line ends inside an event's JSON can only stand between tokens; a chunk goes out as one line.</summary>
+    private ReadOnlySpan<byte> OneLine(ReadOnlySpan<byte> text)
+    {
+        _line.Reset();
+        text.Replace(_line.GetSpan(text.Length), (byte)'\n', (byte)' ');
+        _line.Advance(text.Length);
+        return _line.Span;
+    }
+
+    private bool IsError(ReadOnlySpan<byte> text)
+    {
+        if (_view.Error.IsPresent && _view.Error.In(text) is var error && !error.SequenceEqual("null"u8) && !error.SequenceEqual("{}"u8) && !error.SequenceEqual("\"\""u8)) return true;
+        return (_view.IsBareError && !_view.Usage.IsPresent) || (_view.BaseResp.IsPresent && !OpenAIErrors.IsSuccess(_view.BaseResp.In(text)));
+    }
+
+    private void ReadUsage(ReadOnlySpan<byte> text, ChunkWriter client)
+    {
+        var usage = _view.Usage;
+        for (var i = 0; i < _view.ChoiceCount && !IsObject(text, usage); i++) usage = _view.Choice(i).Usage;
+        if (!IsObject(text, usage) && !_hasUsage) usage = _view.GroqUsage;
+        if (!IsObject(text, usage)) return;
+        _hasUsage = true;
+        _numbers.Overlay(usage.In(text));
+        Usage = _numbers.Normalise(preset.SurplusIsReasoning);
+        if (!client.IncludeUsage) return;
+        _text.Reset();
+        if (_view.ChoiceCount == 0)
+        {
+            foreach (var member in _view.Others)
+            {
+                if (_text.Length > 0) _text.Write(","u8);
+                _text.Write(member.In(text));
+            }
+        }
+        client.RememberUsage(context.ChoiceOffset, Usage is null ? default : usage.In(text), _text.Span);
+    }
+
+    private static bool IsObject(ReadOnlySpan<byte> text, JsonSpan span) => span.IsPresent && span.In(text)[0] == (byte)'{';
+
+    /// <summary>A chunk about no choice. With usage it waits for the end; before the first role nothing else may go out; what is left is relayed.</summary>
+    private void RelayAside(ReadOnlySpan<byte> text, ChunkWriter client)
+    {
+        if (!_view.Choices.IsPresent || IsObject(text, _view.Usage) || _choices.Count == 0 || !_view.HasNews) return;
+        EditRoot(text, client);
+        WriteEvent(text, client.OpenTail());
+    }
+
+    private void ReadChoice(ReadOnlySpan<byte> text, int position, ChunkWriter client)
+    {
+        ref var view = ref _view.Choice(position);
+        var index = (view.IndexNumber < 0 ? 0 : view.IndexNumber) + context.ChoiceOffset;
+        if (index >= ChunkWriter.MaxChoices) throw new JsonException("a choice index out of range");
+        var choice = Choice(index);
+        EditRoot(text, client);
+        if (_view.ChoiceCount > 1)
+        {
+            // Each choice goes out in a chunk of its own, so that one's finish can wait.
+            _edits.Replace(_view.Choices.Start, view.Span.Start, "["u8);
+            _edits.Replace(view.Span.End, _view.Choices.End, "]"u8);
+        }
+        if (view.IndexNumber != index) EditIndex(view, index);
+        var says = EditDelta(text, view, choice, client);
+        switch (FinishMap.Read(view.Finish.In(text), choice.HasCall, out var reason))
+        {
+            case FinishMap.Said.Failed:
+                Fail(UpstreamFailure.ServerError, "the upstream ended the reply with " + System.Text.Encoding.UTF8.GetString(view.Finish.In(text)));
+                return;
+            case FinishMap.Said.Nothing:
+                if (choice.Finish is not null && !says) return;
+                EditFinish(view, "null"u8);
+                WriteEvent(text, client.Open(index));
+                if (choice.Finish == FinishReason.Stop && choice.HasCall) Finish(choice, FinishReason.ToolCalls, client);
+                return;
+            default:
+                if (choice.Finish is not null && !says) return;
+                if (says)
+                {
+                    EditFinish(view, "null"u8);
+                    WriteEvent(text, client.Open(index));
+                    Finish(choice, choice.Finish ?? reason, client);
+                    return;
+                }
+                FinishSpliced(text, view, choice, reason, client);
+                return;
+        }
+    }
+
+    private ChoiceState Choice(int index)
+    {
+        foreach (var known in _choices)
+        {
+            if (known.Index == index) return known;
+        }
+        var choice = new ChoiceState(index);
+        _choices.Add(choice);
+        return choice;
+    }
+
+    private void EditRoot(ReadOnlySpan<byte> text, ChunkWriter client)
+    {
+        _edits.Clear();
+        var first = _view.ObjectStart + 1;
+        if (_view.Id.IsPresent) _edits.Replace(_view.Id, client.IdJson);
+        else Insert(first, "\"id\":"u8, client.IdJson);
+        if (!_view.Object.IsPresent) _edits.Insert(first, "\"object\":\"chat.completion.chunk\","u8);
+        else if (!_view.Object.In(text).SequenceEqual("\"chat.completion.chunk\""u8)) _edits.Replace(_view.Object, "\"chat.completion.chunk\""u8);
+        if (_view.Created.IsPresent) _edits.Replace(_view.Created, client.CreatedJson);
+        else Insert(first, "\"created\":"u8, client.CreatedJson);
+        if (_view.Model.IsPresent) _edits.Replace(_view.Model, client.ModelJson);
+        else Insert(first, "\"model\":"u8, client.ModelJson);
+        if (!_view.Usage.IsPresent)
+        {
+            if (client.IncludeUsage) _edits.Insert(first, "\"usage\":null,"u8);
+        }
+        else if (client.IncludeUsage) _edits.Replace(_view.Usage, "null"u8);
+        else _edits.Remove(text, _view.UsageMember);
+    }
+
+    private void Insert(int at, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
+    {
+        _edits.Insert(at, name);
+        _edits.Insert(at, value);
+        _edits.Insert(at, ","u8);
+    }
+
+    private void EditIndex(in ChoiceView view, int index)
+    {
+        Span<byte> number = stackalloc byte[4];
+        System.Buffers.Text.Utf8Formatter.TryFormat(index, number, out var length);
+        if (view.Index.IsPresent) _edits.Replace(view.Index, number[..length]);
+        else
+        {
+            _edits.Insert(view.Span.Start + 1, "\"index\":"u8);
+            _edits.Insert(view.Span.Start + 1, number[..length]);
+            if (!view.IsEmpty) _edits.Insert(view.Span.Start + 1, ","u8);
+        }
+    }
+
+    private void EditFinish(in ChoiceView view, ReadOnlySpan<byte> reason)
+    {
+        if (view.Finish.IsPresent) _edits.Replace(view.Finish, reason);
+        else
+        {
+            _edits.Insert(view.Span.End - 1, ",\"finish_reason\":"u8);
+            _edits.Insert(view.Span.End - 1, reason);
+        }
+        if (!view.Logprobs.IsPresent) _edits.Insert(view.Span.End - 1, ",\"logprobs\":null"u8);
+    }
+
+    /// <summary>Brings a delta into form. Answers whether it says anything: text, a call, or another member that is not empty.</summary>
+    private bool EditDelta(ReadOnlySpan<byte> text, in ChoiceView view, ChoiceState choice, ChunkWriter client)
+    {
+        var says = view.HasOthers;
+        if (!view.Message.IsPresent || view.IsMessageEmpty)
+        {
+            var delta = client.HasBegun(choice.Index) ? "{}"u8 : "{\"role\":\"assistant\"}"u8;
+            if (view.Message.IsPresent) _edits.Replace(view.Message, delta);
+            else
+            {
+                _edits.Insert(view.Span.End - 1, ",\"delta\":"u8);
+                _edits.Insert(view.Span.End - 1, delta);
+            }
+            return false;
+        }
+        var first = view.Message.Start + 1;
+        if (!client.HasBegun(choice.Index))
+        {
+            if (!view.Role.IsPresent) _edits.Insert(first, "\"role\":\"assistant\","u8);
+            else if (!view.Role.In(text).SequenceEqual("\"assistant\""u8)) _edits.Replace(view.Role, "\"assistant\""u8);
+        }
+        var counted = ReplyText.Edit(text, view, _edits, _text, preset.ReasoningInDetails, ",\"reasoning_content\":"u8);
+        if (view.IsFunctionCallReal)
+        {
+            choice.HasFunctionCall = true;
+            counted += view.FunctionCall.Length;
+        }
+        if (view.ToolCalls.IsPresent && view.ToolCalls.Length > 2)
+        {
+            var outcome = _tools.ReadDelta(view.ToolCalls.In(text), choice);
+            counted += _tools.TextBytes;
+            says |= outcome != ToolCallEdits.Outcome.None;
+            if (outcome == ToolCallEdits.Outcome.Changed) _edits.Replace(view.ToolCalls, _tools.Text);
+            else if (outcome == ToolCallEdits.Outcome.None && view.ToolCalls.In(text)[0] == (byte)'[') _edits.Replace(view.ToolCalls, "null"u8);
+        }
+        says |= counted > 0;
+        client.TextBytes += counted;
+        client.HasContent |= says;
+        return says;
+    }
+
+    private void FinishSpliced(ReadOnlySpan<byte> text, in ChoiceView view, ChoiceState choice, FinishReason reason, ChunkWriter client)
+    {
+        client.Role(choice.Index);
+        CloseCalls(choice, reason, client);
+        choice.Finish = reason;
+        if (client.OpenFinish(choice.Index) is not { } target) return;
+        EditRoot(text, client);
+        if (_view.ChoiceCount > 1)
+        {
+            _edits.Replace(_view.Choices.Start, view.Span.Start, "["u8);
+            _edits.Replace(view.Span.End, _view.Choices.End, "]"u8);
+        }
+        if (view.IndexNumber != choice.Index) EditIndex(view, choice.Index);
+        if (view.Message.IsPresent) _edits.Replace(view.Message, "{}"u8);
+        else _edits.Insert(view.Span.End - 1, ",\"delta\":{}"u8);
+        EditFinish(view, reason.Json());
+        WriteEvent(text, target);
+    }
+
+    private void Finish(ChoiceState choice, FinishReason reason, ChunkWriter client)
+    {
+        CloseCalls(choice, reason, client);
+        choice.Finish = reason;
+        client.Finish(choice.Index, reason);
+    }
+
+    /// <summary>A call without arguments has the arguments {}: a caller parses what it got.</summary>
+    private static void CloseCalls(ChoiceState choice, FinishReason reason, ChunkWriter client)
+    {
+        if (reason is FinishReason.Length or FinishReason.ContentFilter) return;
+        foreach (var call in choice.Calls)
+        {
+            if (call.Index < 0 || call.HasArguments) continue;
+            call.HasArguments = true;
+            client.ToolArguments(choice.Index, call.Index, "{}"u8);
+        }
+    }
+
+    private void EndStream(ChunkWriter client)
+    {
+        if (_choices.Count == 0)
+        {
+            Fail(UpstreamFailure.BadReply, "the stream had no choice in it");
+            return;
+        }
+        foreach (var choice in _choices)
+        {
+            if (choice.Finish is null) Finish(choice, choice.HasCall ? FinishReason.ToolCalls : FinishReason.Stop, client);
+        }
+        Ended = true;
+    }
+
+    private void WriteEvent(ReadOnlySpan<byte> text, IBufferWriter<byte> target)
+    {
+        target.Write("data: "u8);
+        _edits.Write(text, 0, text.Length, target);
+        target.Write("\n\n"u8);
+    }
+
+    private PlainReply? ReadObject(ReadOnlyMemory<byte> body)
+    {
+        var text = body.Span;
+        if (!_view.Read(text, "message"u8))
+        {
+            Fail(UpstreamFailure.BadReply, "the body is JSON but no object");
+            return null;
+        }
+        if (IsError(text))
+        {
+            Fault = OpenAIErrors.ReadInReply(text);
+            return null;
+        }
+        if (_view.ChoiceCount == 0)
+        {
+            Fail(UpstreamFailure.BadReply, "the reply has no choices");
+            return null;
+        }
+        var usage = IsObject(text, _view.Usage) ? _view.Usage : _view.GroqUsage;
+        if (IsObject(text, usage))
+        {
+            _numbers.Overlay(usage.In(text));
+            Usage = _numbers.Normalise(preset.SurplusIsReasoning);
+        }
+        var plain = new OpenAIPlain(_view, _edits, _tools, _text, preset);
+        var reply = plain.Build(text, context.ChoiceOffset, out var failed);
+        if (reply is null)
+        {
+            Fail(UpstreamFailure.ServerError, "the upstream ended the reply with " + failed);
+            return null;
+        }
+        reply.Usage = Usage;
+        if (Usage is not null) reply.UpstreamUsage.Write(usage.In(text));
+        Ended = true;
+        return reply;
+    }
+
+    private PlainReply? Collect(ReadOnlySpan<byte> body)
+    {
+        using var collector = new ChunkCollector();
+        Complete(body, collector.Writer);
+        return Fault is null ? collector.Collect(Usage) : null;
+    }
+
+    private void Fail(UpstreamFailure failure, string detail) => Fault = new UpstreamFault(failure, Detail: detail);
+}

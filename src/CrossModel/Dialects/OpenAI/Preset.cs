@@ -1,0 +1,114 @@
+using CrossModel.Configuration;
+
+namespace CrossModel.Dialects.OpenAI;
+
+/// <summary>How a server spells the token cap.</summary>
+internal enum CapSpelling { MaxTokens, MaxCompletionTokens }
+
+/// <summary>How a server is told how much to think.</summary>
+internal enum ReasoningStyle
+{
+    /// <summary><c>reasoning_effort</c> with OpenAI's words.</summary>
+    Effort,
+    /// <summary><c>reasoning_effort</c> of which only some words are known: the nearest lower is sent.</summary>
+    NearestEffort,
+    /// <summary><c>reasoning: {"effort": …}</c>.</summary>
+    ReasoningObject,
+    /// <summary><c>thinking: {"type": "enabled" | "disabled"}</c>.</summary>
+    ThinkingType,
+    /// <summary>The same, and <c>reasoning_effort</c> beside it.</summary>
+    ThinkingTypeAndEffort,
+    /// <summary><c>enable_thinking: true | false</c> and <c>thinking_budget</c>.</summary>
+    EnableThinking,
+    /// <summary><c>reasoning_effort</c>: none or high.</summary>
+    NoneOrHigh,
+    /// <summary><c>chat_template_kwargs: {"reasoning_effort": …}</c>.</summary>
+    TemplateArguments,
+    /// <summary>Not at all: the parameter is dropped and named.</summary>
+    Dropped,
+}
+
+/// <summary>What a server does with <c>safety_identifier</c> and <c>user</c>.</summary>
+internal enum UserSpelling { SafetyIdentifier, User, Dropped }
+
+/// <summary>What the history must say of earlier reasoning.</summary>
+internal enum ReasoningHistory
+{
+    /// <summary>As the caller sent it.</summary>
+    Kept,
+    /// <summary><c>reasoning_content</c> on every assistant message, "" where there is none.</summary>
+    Required,
+    /// <summary><c>reasoning_content</c> not before the last user message.</summary>
+    NotBeforeLastUser,
+    /// <summary>As <c>reasoning</c>.</summary>
+    AsReasoning,
+}
+
+/// <summary>The quirks of one known server, as traits: readers and writers ask for these and never for a server's name. Each default is OpenAI's way.</summary>
+internal sealed record Preset
+{
+    public required string Name { get; init; }
+
+    /// <summary>Ends of host names, or <c>:port</c> of a server that usually runs on this machine.</summary>
+    public IReadOnlyList<string> Hosts { get; init; } = [];
+
+    /// <summary>Where it is when the configuration does not say; null: it must say.</summary>
+    public string? BaseUrl { get; init; }
+
+    public CapSpelling Cap { get; init; } = CapSpelling.MaxTokens;
+    public UserSpelling User { get; init; } = UserSpelling.Dropped;
+    public ReasoningStyle Reasoning { get; init; } = ReasoningStyle.Effort;
+
+    /// <summary>For NearestEffort: the words the server knows, in rising order.</summary>
+    public IReadOnlyList<string> Efforts { get; init; } = [];
+
+    public ReasoningHistory History { get; init; } = ReasoningHistory.Kept;
+
+    /// <summary>Knows the role developer; else it is sent as system.</summary>
+    public bool DeveloperRole { get; init; }
+
+    /// <summary>Takes n itself; else it is asked n times.</summary>
+    public bool Candidates { get; init; }
+
+    /// <summary>Takes <c>stream_options</c>; one that does not sends usage anyway, or none.</summary>
+    public bool StreamOptions { get; init; } = true;
+
+    /// <summary>Takes <c>tools[].function.strict</c>.</summary>
+    public bool Strict { get; init; } = true;
+
+    /// <summary>Takes a string as content only: arrays of nothing but texts are joined.</summary>
+    public bool TextOnlyContent { get; init; }
+
+    /// <summary>The name of <c>seed</c>; null: dropped.</summary>
+    public string? Seed { get; init; } = "seed";
+
+    /// <summary>What <c>tool_choice</c> "required" is called; null: not to be had (400).</summary>
+    public string? RequiredTool { get; init; } = "required";
+
+    /// <summary>Tool call ids must be exactly nine letters or digits.</summary>
+    public bool NineCharacterIds { get; init; }
+
+    /// <summary>Parameters that are dropped, by their name on the wire, and named to the caller: they change taste only.</summary>
+    public IReadOnlySet<string> Drops { get; init; } = new HashSet<string>();
+
+    /// <summary>Parameters without which the caller would get something else than asked: 400.</summary>
+    public IReadOnlySet<string> Refuses { get; init; } = new HashSet<string>();
+
+    /// <summary>Members that are added to every request, e.g. <c>"reasoning_split":true</c>.</summary>
+    public string? Adds { get; init; }
+
+    /// <summary>Highest temperature it takes; a higher one is lowered and named.</summary>
+    public double? MaxTemperature { get; init; }
+
+    /// <summary>Most stop sequences it takes; more is 400.</summary>
+    public int MaxStops { get; init; } = 4;
+
+    /// <summary>What happens to unknown parameters; null: as the gateway says.</summary>
+    public UnknownParameters? Unknown { get; init; }
+
+    /// <summary>In usage, what total has beyond prompt and completion is hidden thinking.</summary>
+    public bool SurplusIsReasoning { get; init; }
+
+    /// <summary>Reasoning text comes in <c>reasoning_details</c> only.</summary>
+    public bool ReasoningInDetails { get; init; }
+}

@@ -1,0 +1,63 @@
+using System.Text.Json;
+using CrossModel.Protocol;
+
+namespace CrossModel.Dialects.OpenAI;
+
+/// <summary>Content and reasoning of a delta or message, in the places where callers look: <c>content</c> a string, reasoning in <c>reasoning_content</c>.</summary>
+internal static class ReplyText
+{
+    /// <summary>Adds the edits and answers the UTF-8 bytes of text, reasoning and refusal. The message object must not be empty.</summary>
+    /// <param name="scratch">Overwritten.</param>
+    /// <param name="inDetails">The server gives reasoning in <c>reasoning_details</c> only.</param>
+    /// <param name="member">How the added member begins, comma included.</param>
+    public static int Edit(ReadOnlySpan<byte> text, in ChoiceView view, JsonEdits edits, PooledBuffer scratch, bool inDetails, ReadOnlySpan<byte> member)
+    {
+        var bytes = JsonText.UnescapedLength(view.ContentText.In(text)) + JsonText.UnescapedLength(view.RefusalText.In(text)) + JsonText.UnescapedLength(view.ReasoningText.In(text));
+        scratch.Reset();
+        scratch.Write("\""u8);
+        if (view.Content.IsPresent && view.Content.In(text)[0] == (byte)'[')
+        {
+            // Mistral's blocks: thinking first, then text, each already a JSON string.
+            Strings(view.Content.In(text), "text"u8, "thinking"u8, scratch);
+            scratch.Write("\""u8);
+            edits.Replace(view.Content, scratch.Span);
+            bytes += JsonText.UnescapedLength(scratch.Span[1..^1]);
+            scratch.Reset();
+            scratch.Write("\""u8);
+            Strings(view.Content.In(text), "thinking"u8, default, scratch);
+        }
+        if (view.ReasoningText.IsPresent) return bytes;
+        if (scratch.Length == 1 && view.Reasoning.IsPresent && view.Reasoning.In(text) is [(byte)'"', _, _, ..] reasoning) scratch.Write(reasoning[1..^1]);
+        if (scratch.Length == 1 && inDetails && view.ReasoningDetails.IsPresent && view.ReasoningDetails.In(text)[0] == (byte)'[') Strings(view.ReasoningDetails.In(text), "text"u8, default, scratch);
+        if (scratch.Length == 1) return bytes;
+        scratch.Write("\""u8);
+        if (view.ReasoningContent.IsPresent) edits.Replace(view.ReasoningContent, scratch.Span);
+        else
+        {
+            edits.Insert(view.Message.End - 1, member);
+            edits.Insert(view.Message.End - 1, scratch.Span);
+        }
+        return bytes + JsonText.UnescapedLength(scratch.Span[1..^1]);
+    }
+
+    /// <summary>The strings of the members of that name, at any depth outside members called <paramref name="except"/>; below an array member of that name, its texts.</summary>
+    private static void Strings(ReadOnlySpan<byte> blocks, ReadOnlySpan<byte> name, ReadOnlySpan<byte> except, PooledBuffer target)
+    {
+        var json = new Utf8JsonReader(blocks);
+        while (json.Read())
+        {
+            if (json.TokenType != JsonTokenType.PropertyName) continue;
+            var isName = json.ValueSpan.SequenceEqual(name);
+            var isExcepted = !except.IsEmpty && json.ValueSpan.SequenceEqual(except);
+            json.Read();
+            var start = (int)json.TokenStartIndex;
+            if (isExcepted) json.Skip();
+            else if (isName && json.TokenType == JsonTokenType.String) target.Write(json.ValueSpan);
+            else if (isName && json.TokenType == JsonTokenType.StartArray)
+            {
+                json.Skip();
+                Strings(blocks[start..(int)json.BytesConsumed], "text"u8, default, target);
+            }
+        }
+    }
+}

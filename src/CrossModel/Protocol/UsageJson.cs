@@ -1,0 +1,85 @@
+using System.Buffers;
+using System.Text.Json;
+
+namespace CrossModel.Protocol;
+
+/// <summary>Writes <c>usage</c> as callers see it: our counts, both detail objects, what else the upstream said of it, and <c>cost</c> in USD.</summary>
+internal static class UsageJson
+{
+    /// <param name="cost">Nano-dollars; null: no <c>cost</c> member.</param>
+    /// <param name="upstream">The upstream's usage object whose further members are kept, empty for none. What it calls a cost is the operator's, and is left out.</param>
+    public static void Write(IBufferWriter<byte> target, in TokenUsage usage, long? cost, ReadOnlySpan<byte> upstream)
+    {
+        target.Write("{\"prompt_tokens\":"u8);
+        JsonText.WriteNumber(target, usage.InputTokens);
+        target.Write(",\"completion_tokens\":"u8);
+        JsonText.WriteNumber(target, usage.OutputTokens);
+        target.Write(",\"total_tokens\":"u8);
+        JsonText.WriteNumber(target, usage.TotalTokens);
+        target.Write(",\"prompt_tokens_details\":{\"cached_tokens\":"u8);
+        JsonText.WriteNumber(target, usage.CachedInputTokens);
+        if (usage.CacheWriteTokens > 0)
+        {
+            target.Write(",\"cache_write_tokens\":"u8);
+            JsonText.WriteNumber(target, usage.CacheWriteTokens);
+        }
+        Further(target, upstream, "prompt_tokens_details"u8);
+        target.Write("},\"completion_tokens_details\":{\"reasoning_tokens\":"u8);
+        JsonText.WriteNumber(target, usage.ReasoningTokens);
+        Further(target, upstream, "completion_tokens_details"u8);
+        target.Write("}"u8);
+        Further(target, upstream, default);
+        if (cost is { } nano)
+        {
+            target.Write(",\"cost\":"u8);
+            JsonText.WriteUsd(target, nano);
+        }
+        target.Write("}"u8);
+    }
+
+    /// <summary>The members of the upstream's object, or of the named object in it, that are not written above.</summary>
+    private static void Further(IBufferWriter<byte> target, ReadOnlySpan<byte> upstream, ReadOnlySpan<byte> inside)
+    {
+        if (upstream.IsEmpty) return;
+        var json = new Utf8JsonReader(upstream);
+        if (!json.Read() || json.TokenType != JsonTokenType.StartObject) return;
+        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        {
+            var start = (int)json.TokenStartIndex;
+            var isInside = !inside.IsEmpty && json.ValueTextEquals(inside);
+            var isOurs = inside.IsEmpty && IsOurs(ref json);
+            json.Read();
+            if (isInside && json.TokenType == JsonTokenType.StartObject)
+            {
+                FurtherDetails(target, upstream, ref json);
+                continue;
+            }
+            json.Skip();
+            if (inside.IsEmpty && !isOurs) Copy(target, upstream[start..(int)json.BytesConsumed]);
+        }
+    }
+
+    private static void FurtherDetails(IBufferWriter<byte> target, ReadOnlySpan<byte> upstream, ref Utf8JsonReader json)
+    {
+        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        {
+            var start = (int)json.TokenStartIndex;
+            var isOurs = IsOurs(ref json);
+            json.Read();
+            json.Skip();
+            if (!isOurs) Copy(target, upstream[start..(int)json.BytesConsumed]);
+        }
+    }
+
+    private static bool IsOurs(ref Utf8JsonReader json) =>
+        json.ValueTextEquals("prompt_tokens"u8) || json.ValueTextEquals("completion_tokens"u8) || json.ValueTextEquals("total_tokens"u8)
+        || json.ValueTextEquals("prompt_tokens_details"u8) || json.ValueTextEquals("completion_tokens_details"u8)
+        || json.ValueTextEquals("cached_tokens"u8) || json.ValueTextEquals("reasoning_tokens"u8) || json.ValueTextEquals("cache_write_tokens"u8)
+        || json.ValueSpan.IndexOf("cost"u8) >= 0 || json.ValueTextEquals("is_byok"u8);
+
+    private static void Copy(IBufferWriter<byte> target, ReadOnlySpan<byte> member)
+    {
+        target.Write(","u8);
+        target.Write(member);
+    }
+}
