@@ -132,7 +132,7 @@ internal sealed class ChatRequest : IDisposable
     /// <summary>The refusal that a tool of an unlisted type earns unless unknown parameters are let through for the model; see <see cref="UnknownParameterRule"/>.</summary>
     public ApiError? UnlistedTool { get; set; }
 
-    /// <summary>From the opening quote of the name to the end of the value. Absent also when the value is null: null means absent.</summary>
+    /// <summary>From the opening quote of the name to the end of the value. Present also when the value is null, which means absent: <see cref="Has"/> tells.</summary>
     public JsonSpan Member(ChatParameter parameter) => _places[(int)parameter].Member;
 
     public JsonSpan Value(ChatParameter parameter) => _places[(int)parameter].Value;

@@ -92,14 +92,14 @@ internal static partial class ChatRequestReader
             {
                 var (name, value) = (_nameStart, (int)_json.TokenStartIndex);
                 var unknown = index < 0 ? NameAt(name) : null;
+                var isNull = _json.TokenType == JsonTokenType.Null;
                 if (unknown is not null) _json.Skip();
-                else if (_json.TokenType == JsonTokenType.Null) continue;
-                else ReadParameter((ChatParameter)index);
+                else if (!isNull) ReadParameter((ChatParameter)index);
                 if (_refusal is not null) return;
                 var end = (int)_json.BytesConsumed;
                 var (memberSpan, valueSpan) = (new JsonSpan(name, end - name), new JsonSpan(value, end - value));
                 if (unknown is not null) _request.AddUnknown(new UnknownParameter(unknown, memberSpan, valueSpan));
-                else _request.Set((ChatParameter)index, memberSpan, valueSpan);
+                else _request.Set((ChatParameter)index, memberSpan, isNull ? default : valueSpan);
             }
         }
     }

@@ -76,6 +76,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
         _tools.Dispose();
         _text.Dispose();
         _line.Dispose();
+        base.Dispose();
     }
 
     /// <summary>A server may answer a stream with a plain body and the reverse, under any content type: the first byte that says something tells.</summary>
@@ -344,7 +345,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
         WriteEvent(text, target);
     }
 
-    private void Finish(ChoiceState choice, FinishReason reason, ChunkWriter client)
+    private static void Finish(ChoiceState choice, FinishReason reason, ChunkWriter client)
     {
         CloseCalls(choice, reason, client);
         choice.Finish = reason;

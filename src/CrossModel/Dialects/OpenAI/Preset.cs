@@ -29,7 +29,7 @@ internal enum ReasoningStyle
 }
 
 /// <summary>What a server does with <c>safety_identifier</c> and <c>user</c>.</summary>
-internal enum UserSpelling { SafetyIdentifier, User, Dropped }
+internal enum UserSpelling { AsSent, SafetyIdentifier, User, Dropped }
 
 /// <summary>What the history must say of earlier reasoning.</summary>
 internal enum ReasoningHistory
@@ -42,18 +42,20 @@ internal enum ReasoningHistory
     NotBeforeLastUser,
     /// <summary>As <c>reasoning</c>.</summary>
     AsReasoning,
+    /// <summary>The server refuses members that it does not know.</summary>
+    Dropped,
 }
 
-/// <summary>The quirks of one known server, as traits: readers and writers ask for these and never for a server's name. Each default is OpenAI's way.</summary>
+/// <summary>
+/// The quirks of one server, as traits: readers and writers ask for these and never for a server's name.
+/// Each default is what most servers that speak this dialect do; the rows are in Presets.cs.
+/// </summary>
 internal sealed record Preset
 {
     public required string Name { get; init; }
 
     /// <summary>Ends of host names, or <c>:port</c> of a server that usually runs on this machine.</summary>
     public IReadOnlyList<string> Hosts { get; init; } = [];
-
-    /// <summary>Where it is when the configuration does not say; null: it must say.</summary>
-    public string? BaseUrl { get; init; }
 
     public CapSpelling Cap { get; init; } = CapSpelling.MaxTokens;
     public UserSpelling User { get; init; } = UserSpelling.Dropped;
@@ -63,6 +65,12 @@ internal sealed record Preset
     public IReadOnlyList<string> Efforts { get; init; } = [];
 
     public ReasoningHistory History { get; init; } = ReasoningHistory.Kept;
+
+    /// <summary>Upstream models, by the beginning of their name, that want <see cref="ReasoningHistory.Required"/> instead.</summary>
+    public string? ReasoningRequiredBy { get; init; }
+
+    /// <summary>Takes <c>tool_calls[].extra_content</c> back; else it is left out, for a server that refuses members it does not know.</summary>
+    public bool ExtraContent { get; init; }
 
     /// <summary>Knows the role developer; else it is sent as system.</summary>
     public bool DeveloperRole { get; init; }
@@ -82,19 +90,19 @@ internal sealed record Preset
     /// <summary>The name of <c>seed</c>; null: dropped.</summary>
     public string? Seed { get; init; } = "seed";
 
-    /// <summary>What <c>tool_choice</c> "required" is called; null: not to be had (400).</summary>
+    /// <summary>What <c>tool_choice</c> "required" is called; null: the server knows neither it nor "none".</summary>
     public string? RequiredTool { get; init; } = "required";
 
     /// <summary>Tool call ids must be exactly nine letters or digits.</summary>
     public bool NineCharacterIds { get; init; }
 
     /// <summary>Parameters that are dropped, by their name on the wire, and named to the caller: they change taste only.</summary>
-    public IReadOnlySet<string> Drops { get; init; } = new HashSet<string>();
+    public HashSet<string> Drops { get; init; } = [];
 
     /// <summary>Parameters without which the caller would get something else than asked: 400.</summary>
-    public IReadOnlySet<string> Refuses { get; init; } = new HashSet<string>();
+    public HashSet<string> Refuses { get; init; } = [];
 
-    /// <summary>Members that are added to every request, e.g. <c>"reasoning_split":true</c>.</summary>
+    /// <summary>Members that are added to every request, e.g. <c>"reasoning_split":true</c>; null: none.</summary>
     public string? Adds { get; init; }
 
     /// <summary>Highest temperature it takes; a higher one is lowered and named.</summary>

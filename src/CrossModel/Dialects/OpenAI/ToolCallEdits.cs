@@ -245,7 +245,7 @@ internal sealed class ToolCallEdits : IDisposable
                 else if (name.SequenceEqual("id"u8))
                 {
                     entry.HasId = true;
-                    entry.Id = String(ref json);
+                    entry.Id = String(ref json).In(array);
                 }
                 else if (name.SequenceEqual("type"u8))
                 {
@@ -278,7 +278,7 @@ internal sealed class ToolCallEdits : IDisposable
                 if (name.SequenceEqual("name"u8))
                 {
                     HasName = true;
-                    Name = String(ref json);
+                    Name = String(ref json).In(array);
                 }
                 else if (name.SequenceEqual("arguments"u8)) ReadArguments(ref json, array);
                 else ReplyView.Skip(ref json);
@@ -297,12 +297,14 @@ internal sealed class ToolCallEdits : IDisposable
             ArgumentsValue = array[start..(int)json.BytesConsumed];
         }
 
-        private static ReadOnlySpan<byte> String(ref Utf8JsonReader json)
+        /// <summary>Where the inside of a JSON string is; nowhere when the value is none.</summary>
+        private static JsonSpan String(ref Utf8JsonReader json)
         {
             json.Read();
-            var text = json.TokenType == JsonTokenType.String ? json.ValueSpan : default;
+            var isString = json.TokenType == JsonTokenType.String;
+            var start = (int)json.TokenStartIndex;
             json.Skip();
-            return text;
+            return isString ? new JsonSpan(start + 1, (int)json.BytesConsumed - start - 2) : default;
         }
     }
 }

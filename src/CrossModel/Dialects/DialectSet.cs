@@ -1,0 +1,26 @@
+using CrossModel.Configuration;
+using CrossModel.Dialects.OpenAI;
+
+namespace CrossModel.Dialects;
+
+/// <summary>Every dialect by its name in the configuration: one line each.</summary>
+internal static class DialectSet
+{
+    public static IReadOnlySet<string> Known { get; } = new HashSet<string> { "openai", "azure", "anthropic", "gemini", "vertex", "bedrock", "simulated" };
+
+    public static IReadOnlySet<string> Built { get; } = new HashSet<string> { "openai", "simulated" };
+
+    public static IReadOnlySet<string> Presets => OpenAI.Presets.Names;
+
+    public static bool IsKnown(string dialect) => Known.Contains(dialect);
+
+    public static bool IsBuilt(string dialect) => Built.Contains(dialect);
+
+    /// <summary>Null: the dialect is not built yet; its models answer 503.</summary>
+    public static IDialect? Create(UpstreamConfig config, TimeProvider time) => config.Dialect switch
+    {
+        "openai" => new OpenAIDialect(config, preset: null, time),
+        "simulated" => new OpenAIDialect(config, OpenAI.Presets.Unknown, time),
+        _ => null,
+    };
+}

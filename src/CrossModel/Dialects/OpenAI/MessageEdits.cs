@@ -1,0 +1,164 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using CrossModel.Protocol;
+
+namespace CrossModel.Dialects.OpenAI;
+
+/// <summary>What some servers need changed inside messages: roles, contents that are strings only, call ids, reasoning of earlier turns. Most need nothing.</summary>
+internal sealed class MessageEdits(Preset preset, RouteModel model, BodySplice splice)
+{
+    private const string Alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+    /// <summary>Where in one message the members are that may be changed.</summary>
+    private sealed class View
+    {
+        public int Start;
+        public JsonSpan Role, Content, ReasoningContent, ReasoningContentMember, Reasoning, ToolCalls, ToolCallId;
+    }
+
+    public void Edit(ChatRequest request)
+    {
+        var history = preset.ReasoningRequiredBy is { } beginning && model.UpstreamModel.StartsWith(beginning, StringComparison.Ordinal) ? ReasoningHistory.Required : preset.History;
+        var has = request.Features;
+        var roles = !preset.DeveloperRole && has.HasFlag(ChatFeatures.DeveloperRole);
+        var joins = preset.TextOnlyContent && has.HasFlag(ChatFeatures.BlockContent);
+        var ids = preset.NineCharacterIds && has.HasFlag(ChatFeatures.ToolHistory);
+        var reasoning = history == ReasoningHistory.Required || (history != ReasoningHistory.Kept && has.HasFlag(ChatFeatures.ReasoningHistory));
+        var extras = !preset.ExtraContent && has.HasFlag(ChatFeatures.ExtraContent);
+        if (!roles && !joins && !ids && !reasoning && !extras) return;
+
+        var body = request.Body.Span;
+        var messages = Read(body, request.Value(ChatParameter.Messages));
+        var lastUser = messages.Count - 1;
+        while (lastUser >= 0 && !Is(messages[lastUser].Role, body, "\"user\""u8)) lastUser--;
+        for (var i = 0; i < messages.Count; i++)
+        {
+            var message = messages[i];
+            if (roles && Is(message.Role, body, "\"developer\""u8)) splice.Replace(message.Role, "\"system\""u8);
+            if (joins) Join(body, message.Content);
+            if (ids) Rename(body, message);
+            if (extras && message.ToolCalls.IsPresent) RemoveNested(body, message.ToolCalls, "extra_content", splice);
+            if (reasoning && Is(message.Role, body, "\"assistant\""u8)) EditReasoning(message, history, isBeforeLastUser: i < lastUser);
+        }
+    }
+
+    public static void RemoveStrict(ReadOnlySpan<byte> body, JsonSpan tools, BodySplice splice) => RemoveNested(body, tools, "strict", splice, parent: "function");
+
+    private static bool Is(JsonSpan span, ReadOnlySpan<byte> body, ReadOnlySpan<byte> value) => span.IsPresent && span.In(body).SequenceEqual(value);
+
+    private void EditReasoning(View message, ReasoningHistory history, bool isBeforeLastUser)
+    {
+        switch (history)
+        {
+            case ReasoningHistory.Required when !message.ReasoningContentMember.IsPresent:
+                splice.InsertFirst(message.Start, "\"reasoning_content\":\"\""u8);
+                break;
+            case ReasoningHistory.Required when !message.ReasoningContent.IsPresent:
+                splice.Replace(message.ReasoningContentMember, "\"reasoning_content\":\"\""u8);
+                break;
+            case ReasoningHistory.NotBeforeLastUser when isBeforeLastUser && message.ReasoningContentMember.IsPresent:
+            case ReasoningHistory.Dropped when message.ReasoningContentMember.IsPresent:
+                splice.Remove(message.ReasoningContentMember);
+                break;
+            case ReasoningHistory.AsReasoning when message.ReasoningContentMember.IsPresent:
+                if (message.Reasoning.IsPresent) splice.Remove(message.ReasoningContentMember);
+                else splice.Replace(new JsonSpan(message.ReasoningContentMember.Start, "\"reasoning_content\""u8.Length), "\"reasoning\""u8);
+                break;
+        }
+    }
+
+    /// <summary>An array of nothing but text blocks becomes one string, its texts parted by line ends.</summary>
+    private void Join(ReadOnlySpan<byte> body, JsonSpan content)
+    {
+        if (!content.IsPresent || content.In(body)[0] != (byte)'[') return;
+        var texts = new List<string>();
+        using var json = JsonDocument.Parse(content.In(body).ToArray());
+        foreach (var block in json.RootElement.EnumerateArray())
+        {
+            if (!block.TryGetProperty("text"u8, out var text) || text.ValueKind != JsonValueKind.String || block.GetProperty("type"u8).GetString() != "text") return;
+            texts.Add(Encoding.UTF8.GetString(System.Runtime.InteropServices.JsonMarshal.GetRawUtf8Value(text)[1..^1]));
+        }
+        splice.Replace(content, Encoding.UTF8.GetBytes('"' + string.Join("\\n", texts) + '"'));
+    }
+
+    private void Rename(ReadOnlySpan<byte> body, View message)
+    {
+        if (message.ToolCallId.IsPresent) RenameId(body, message.ToolCallId);
+        if (!message.ToolCalls.IsPresent) return;
+        var json = new Utf8JsonReader(message.ToolCalls.In(body));
+        while (json.Read())
+        {
+            if (json.TokenType != JsonTokenType.PropertyName || json.CurrentDepth != 2 || !json.ValueTextEquals("id"u8)) continue;
+            json.Read();
+            if (json.TokenType == JsonTokenType.String) RenameId(body, new JsonSpan(message.ToolCalls.Start + (int)json.TokenStartIndex, (int)(json.BytesConsumed - json.TokenStartIndex)));
+        }
+    }
+
+    private void RenameId(ReadOnlySpan<byte> body, JsonSpan id)
+    {
+        var text = JsonSerializer.Deserialize<string>(id.In(body))!;
+        if (text.Length == 9 && text.All(char.IsAsciiLetterOrDigit)) return;
+        // The same id always becomes the same nine characters, in the call and in its result, today and in the next turn.
+        var hash = SHA256.HashData(Encoding.UTF8.GetBytes(text));
+        Span<byte> name = stackalloc byte[11];
+        name[0] = name[10] = (byte)'"';
+        for (var i = 0; i < 9; i++) name[i + 1] = (byte)Alphanumeric[hash[i] % Alphanumeric.Length];
+        splice.Replace(id, name);
+    }
+
+    /// <summary>Removes a member of that name from each element's object, or from the element's object member <paramref name="parent"/>.</summary>
+    private static void RemoveNested(ReadOnlySpan<byte> body, JsonSpan array, string name, BodySplice splice, string? parent = null)
+    {
+        var json = new Utf8JsonReader(array.In(body));
+        var depth = parent is null ? 2 : 3;
+        var isInParent = false;
+        while (json.Read())
+        {
+            if (json.TokenType != JsonTokenType.PropertyName) continue;
+            if (json.CurrentDepth == 2) isInParent = parent is not null && json.ValueTextEquals(parent);
+            if (json.CurrentDepth != depth || (parent is not null && !isInParent) || !json.ValueTextEquals(name)) continue;
+            var start = (int)json.TokenStartIndex;
+            json.Read();
+            json.Skip();
+            splice.Remove(new JsonSpan(array.Start + start, (int)json.BytesConsumed - start));
+        }
+    }
+
+    private static List<View> Read(ReadOnlySpan<byte> body, JsonSpan messages)
+    {
+        var found = new List<View>();
+        var json = new Utf8JsonReader(messages.In(body));
+        json.Read();
+        while (json.Read() && json.TokenType == JsonTokenType.StartObject)
+        {
+            var view = new View { Start = messages.Start + (int)json.TokenStartIndex };
+            while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+            {
+                var start = messages.Start + (int)json.TokenStartIndex;
+                var isRole = json.ValueTextEquals("role"u8);
+                var isContent = json.ValueTextEquals("content"u8);
+                var isReasoningContent = json.ValueTextEquals("reasoning_content"u8);
+                var isReasoning = json.ValueTextEquals("reasoning"u8);
+                var isToolCalls = json.ValueTextEquals("tool_calls"u8);
+                var isToolCallId = json.ValueTextEquals("tool_call_id"u8);
+                json.Read();
+                var kind = json.TokenType;
+                var value = messages.Start + (int)json.TokenStartIndex;
+                json.Skip();
+                var end = messages.Start + (int)json.BytesConsumed;
+                var span = new JsonSpan(value, end - value);
+                if (isReasoningContent) view.ReasoningContentMember = new JsonSpan(start, end - start);
+                if (kind == JsonTokenType.Null) continue;
+                if (isRole) view.Role = span;
+                else if (isContent) view.Content = span;
+                else if (isReasoningContent) view.ReasoningContent = span;
+                else if (isReasoning) view.Reasoning = span;
+                else if (isToolCalls) view.ToolCalls = span;
+                else if (isToolCallId) view.ToolCallId = span;
+            }
+            found.Add(view);
+        }
+        return found;
+    }
+}

@@ -1,0 +1,95 @@
+using System.Collections.Concurrent;
+using System.Net.Http.Headers;
+using CrossModel.Configuration;
+using CrossModel.Protocol;
+
+namespace CrossModel.Dialects.OpenAI;
+
+/// <summary>OpenAI's own format, spoken by OpenAI and by most other servers with small differences (see <see cref="Preset"/>).</summary>
+internal sealed class OpenAIDialect : IDialect
+{
+    private readonly ConcurrentDictionary<string, Learned> _learned = new();
+    private readonly string[] _keys;
+    private readonly Preset _preset;
+    private readonly TimeProvider _time;
+    private readonly Uri _address;
+    private int _turn = -1;
+
+    /// <summary>What a server's refusals have taught of one of its models.</summary>
+    /// <param name="Cap">The spelling to use; null: the preset's.</param>
+    internal readonly record struct Learned(CapSpelling? Cap, bool NoStreamOptions);
+
+    public OpenAIDialect(UpstreamConfig config, Preset? preset, TimeProvider time)
+    {
+        var root = new UriBuilder(config.BaseUrl ?? "https://api.openai.com/v1");
+        root.Path = root.Path.TrimEnd('/') + "/chat/completions";
+        _address = root.Uri;
+        _preset = preset ?? Presets.Choose(config.Preset, _address);
+        _keys = config.ApiKeys.Count > 0 ? [.. config.ApiKeys] : config.ApiKey is { Length: > 0 } key ? [key] : [];
+        _time = time;
+    }
+
+    public UnknownParameters? UnknownParameters => _preset.Unknown;
+
+    public bool TakesCandidates(RouteModel model) => _preset.Candidates;
+
+    public ApiError? Write(ChatRequest request, RouteModel model, WriteOptions options, UpstreamRequest upstream)
+    {
+        upstream.Uri = _address;
+        upstream.Stream = request.Stream;
+        return new OpenAIRequest(_preset, LearnedOf(model.UpstreamModel)).Write(request, model, options, upstream);
+    }
+
+    public ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)
+    {
+        if (_keys.Length > 0)
+        {
+            var key = _keys[(uint)Interlocked.Increment(ref _turn) % (uint)_keys.Length];
+            message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
+        }
+        return default;
+    }
+
+    public ReplyReader OpenReply(ReplyContext context, RouteModel model) => new OpenAIReply(context, _preset);
+
+    public UpstreamFault ReadFault(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, UpstreamRequest upstream)
+    {
+        var fault = OpenAIErrors.Read(status, headers, body, _time.GetUtcNow());
+        return fault.Failure == UpstreamFailure.Rejected && Learn(body, upstream) ? fault with { TryAgain = true } : fault;
+    }
+
+    public void Dispose() { }
+
+    private Learned LearnedOf(string upstreamModel) => _learned.GetValueOrDefault(upstreamModel);
+
+    /// <summary>A refusal that names the token cap or stream_options teaches how this model wants to be asked. True: asking anew makes sense.</summary>
+    private bool Learn(ReadOnlySpan<byte> body, UpstreamRequest upstream)
+    {
+        var sent = upstream.Body.Span;
+        var model = TopLevel.String(sent, "model"u8);
+        if (model is null) return false;
+        var known = LearnedOf(model);
+        if (body.IndexOf("stream_options"u8) >= 0 && !known.NoStreamOptions && TopLevel.Has(sent, "stream_options"u8))
+        {
+            _learned[model] = known with { NoStreamOptions = true };
+            return true;
+        }
+        var spelling = TopLevel.Has(sent, "max_completion_tokens"u8) ? CapSpelling.MaxCompletionTokens : CapSpelling.MaxTokens;
+        var name = spelling == CapSpelling.MaxTokens ? "max_tokens"u8 : "max_completion_tokens"u8;
+        // Once only: a server that refuses both spellings refuses the value.
+        if (known.Cap is not null || !TopLevel.Has(sent, name) || !Names(body, name)) return false;
+        _learned[model] = known with { Cap = spelling == CapSpelling.MaxTokens ? CapSpelling.MaxCompletionTokens : CapSpelling.MaxTokens };
+        return true;
+    }
+
+    /// <summary>The refusal is about the parameter itself, not about its value: it says so by code, or calls it unknown or unsupported.</summary>
+    private static bool Names(ReadOnlySpan<byte> body, ReadOnlySpan<byte> parameter)
+    {
+        if (body.IndexOf(parameter) < 0) return false;
+        foreach (var word in (ReadOnlySpan<string>)["unsupported", "not supported", "unknown", "unrecognized", "unexpected", "not permitted", "extra_forbidden", "extra inputs", "additional properties"])
+        {
+            if (System.Text.Encoding.UTF8.GetString(body).Contains(word, StringComparison.OrdinalIgnoreCase)) return true;
+        }
+        return false;
+    }
+}

@@ -1,0 +1,155 @@
+using CrossModel.Configuration;
+
+namespace CrossModel.Dialects.OpenAI;
+
+/// <summary>Every server whose deviations are known: one row each. Where the facts come from: README.md beside this file.</summary>
+internal static class Presets
+{
+    private static readonly string[] FromLowToHigh = ["low", "medium", "high"];
+    private static readonly HashSet<string> OpenAIOnly = ["store", "metadata", "prediction", "service_tier", "verbosity", "web_search_options", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation"];
+    private static readonly HashSet<string> AudioOut = ["modalities", "audio"];
+
+    /// <summary>A server nobody has named: OpenAI itself, but for the token cap, which nearly every server knows under its old name.</summary>
+    public static Preset Unknown { get; } = new()
+    {
+        Name = "", User = UserSpelling.AsSent, DeveloperRole = true, Candidates = true, ExtraContent = true,
+    };
+
+    public static IReadOnlyList<Preset> All { get; } =
+    [
+        new()
+        {
+            Name = "openai", Hosts = ["api.openai.com"], Cap = CapSpelling.MaxCompletionTokens, User = UserSpelling.SafetyIdentifier,
+            DeveloperRole = true, Candidates = true,
+        },
+        new()
+        {
+            Name = "deepseek", Hosts = ["api.deepseek.com"], Reasoning = ReasoningStyle.ThinkingTypeAndEffort, Efforts = [.. FromLowToHigh, "max"],
+            History = ReasoningHistory.NotBeforeLastUser, ReasoningRequiredBy = "deepseek-v4",
+            Drops = [.. OpenAIOnly, "seed", "logit_bias", "parallel_tool_calls"], Refuses = AudioOut,
+        },
+        new()
+        {
+            Name = "mistral", Hosts = ["api.mistral.ai"], Reasoning = ReasoningStyle.NoneOrHigh, History = ReasoningHistory.Dropped,
+            Seed = "random_seed", RequiredTool = "any", NineCharacterIds = true, Candidates = true, StreamOptions = false,
+            Drops = [.. OpenAIOnly, "logit_bias"], Refuses = [.. AudioOut, "logprobs", "top_logprobs"],
+        },
+        new()
+        {
+            Name = "xai", Hosts = ["api.x.ai"], Cap = CapSpelling.MaxCompletionTokens, User = UserSpelling.User, Candidates = true,
+            Reasoning = ReasoningStyle.NearestEffort, Efforts = FromLowToHigh, Drops = OpenAIOnly, Refuses = AudioOut,
+        },
+        new()
+        {
+            Name = "groq", Hosts = ["api.groq.com"], Cap = CapSpelling.MaxCompletionTokens, User = UserSpelling.User,
+            Reasoning = ReasoningStyle.NearestEffort, Efforts = ["none", .. FromLowToHigh], History = ReasoningHistory.AsReasoning,
+            Drops = ["store", "prediction", "verbosity", "web_search_options", "logit_bias", "metadata", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation"],
+            Refuses = [.. AudioOut, "logprobs", "top_logprobs"],
+        },
+        new()
+        {
+            Name = "openrouter", Hosts = ["openrouter.ai"], User = UserSpelling.User, Reasoning = ReasoningStyle.ReasoningObject,
+            History = ReasoningHistory.AsReasoning, ExtraContent = true, DeveloperRole = true, Unknown = UnknownParameters.Forward,
+        },
+        new()
+        {
+            Name = "together", Hosts = ["api.together.xyz", "api.together.ai"], Reasoning = ReasoningStyle.NearestEffort, Efforts = FromLowToHigh,
+            Candidates = true, RequiredTool = null, Drops = OpenAIOnly, Refuses = AudioOut,
+        },
+        new()
+        {
+            Name = "fireworks", Hosts = ["api.fireworks.ai"], User = UserSpelling.User, Reasoning = ReasoningStyle.NearestEffort, Efforts = FromLowToHigh,
+            Candidates = true, Seed = null, Drops = OpenAIOnly, Refuses = AudioOut,
+            // Fireworks otherwise shortens a prompt that is too long without a word.
+            Adds = "\"context_length_exceeded_behavior\":\"error\"",
+        },
+        new()
+        {
+            Name = "moonshot", Hosts = ["api.moonshot.ai", "api.moonshot.cn"], Reasoning = ReasoningStyle.ThinkingType, Candidates = true,
+            Strict = false, MaxTemperature = 1, Drops = [.. OpenAIOnly, "seed", "logit_bias"], Refuses = [.. AudioOut, "logprobs", "top_logprobs"],
+        },
+        new()
+        {
+            Name = "dashscope", Hosts = ["dashscope.aliyuncs.com", "dashscope-intl.aliyuncs.com", "dashscope-us.aliyuncs.com"],
+            Reasoning = ReasoningStyle.EnableThinking, Drops = [.. OpenAIOnly, "logit_bias"],
+        },
+        new()
+        {
+            Name = "zai", Hosts = ["api.z.ai", "open.bigmodel.cn"], Reasoning = ReasoningStyle.ThinkingType, MaxStops = 1, MaxTemperature = 1,
+            Strict = false, Drops = [.. OpenAIOnly, "seed", "logit_bias", "presence_penalty", "frequency_penalty", "parallel_tool_calls"],
+            Refuses = [.. AudioOut, "logprobs", "top_logprobs"],
+        },
+        new()
+        {
+            Name = "minimax", Hosts = ["api.minimax.io", "api.minimaxi.com"], Reasoning = ReasoningStyle.ThinkingType, MaxTemperature = 1,
+            ReasoningInDetails = true, Adds = "\"reasoning_split\":true", Drops = [.. OpenAIOnly, "seed", "logit_bias", "presence_penalty", "frequency_penalty"],
+            Refuses = [.. AudioOut, "logprobs", "top_logprobs"],
+        },
+        new()
+        {
+            Name = "cerebras", Hosts = ["api.cerebras.ai"], Cap = CapSpelling.MaxCompletionTokens, User = UserSpelling.User,
+            Reasoning = ReasoningStyle.NearestEffort, Efforts = FromLowToHigh, History = ReasoningHistory.AsReasoning,
+            Drops = [.. OpenAIOnly, "presence_penalty", "frequency_penalty", "logit_bias"], Refuses = AudioOut,
+        },
+        new()
+        {
+            Name = "perplexity", Hosts = ["api.perplexity.ai"], Reasoning = ReasoningStyle.NearestEffort, Efforts = ["minimal", .. FromLowToHigh],
+            StreamOptions = false, History = ReasoningHistory.Dropped,
+            Drops = ["store", "metadata", "prediction", "service_tier", "verbosity", "seed", "logit_bias", "parallel_tool_calls", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation"],
+            Refuses = [.. AudioOut, "logprobs", "top_logprobs", "tools", "tool_choice"],
+        },
+        new()
+        {
+            Name = "gemini-compat", Hosts = ["generativelanguage.googleapis.com"], Reasoning = ReasoningStyle.NearestEffort, Efforts = ["none", .. FromLowToHigh],
+            ExtraContent = true, Candidates = true, SurplusIsReasoning = true, History = ReasoningHistory.Dropped,
+            Drops = [.. OpenAIOnly, "seed", "logit_bias", "presence_penalty", "frequency_penalty", "parallel_tool_calls"], Refuses = [.. AudioOut, "logprobs", "top_logprobs"],
+        },
+        new()
+        {
+            Name = "snowflake", Hosts = ["snowflakecomputing.com"], Cap = CapSpelling.MaxCompletionTokens, Reasoning = ReasoningStyle.ReasoningObject,
+            Drops = [.. OpenAIOnly, "seed", "logit_bias"], Refuses = AudioOut,
+        },
+        new() { Name = "huggingface", Hosts = ["router.huggingface.co"], Candidates = true, Drops = OpenAIOnly, Refuses = AudioOut },
+        new()
+        {
+            Name = "vllm", Candidates = true, Unknown = UnknownParameters.Forward, User = UserSpelling.User,
+            Drops = ["store", "metadata", "prediction", "verbosity", "web_search_options", "moderation"], Refuses = AudioOut,
+        },
+        new()
+        {
+            Name = "sglang", Candidates = true, Unknown = UnknownParameters.Forward, Reasoning = ReasoningStyle.TemplateArguments,
+            Drops = ["store", "metadata", "prediction", "verbosity", "web_search_options", "moderation", "service_tier"], Refuses = AudioOut,
+        },
+        new()
+        {
+            // It counts one candidate's tokens when asked for several: asked n times the count is right.
+            Name = "llama.cpp", Unknown = UnknownParameters.Forward, Reasoning = ReasoningStyle.TemplateArguments, Drops = OpenAIOnly, Refuses = AudioOut,
+        },
+        new()
+        {
+            Name = "gpustack", Unknown = UnknownParameters.Forward, Reasoning = ReasoningStyle.TemplateArguments, Drops = OpenAIOnly, Refuses = AudioOut,
+        },
+        new()
+        {
+            Name = "ollama", Hosts = [":11434"], Unknown = UnknownParameters.Forward, History = ReasoningHistory.AsReasoning,
+            Drops = [.. OpenAIOnly, "logit_bias", "parallel_tool_calls"], Refuses = [.. AudioOut, "logprobs", "top_logprobs"],
+        },
+        new()
+        {
+            Name = "lmstudio", Hosts = [":1234"], Unknown = UnknownParameters.Forward, Drops = OpenAIOnly, Refuses = [.. AudioOut, "logprobs", "top_logprobs"],
+        },
+    ];
+
+    public static IReadOnlySet<string> Names { get; } = All.Select(p => p.Name).ToHashSet();
+
+    /// <summary>By the configured name, else by where the upstream is, else <see cref="Unknown"/>.</summary>
+    public static Preset Choose(string? name, Uri address)
+    {
+        if (name is not null) return All.FirstOrDefault(p => p.Name == name) ?? Unknown;
+        return All.FirstOrDefault(p => p.Hosts.Any(host => IsAt(address, host))) ?? Unknown;
+    }
+
+    private static bool IsAt(Uri address, string host) => host[0] == ':'
+        ? address.IsLoopback && address.Port.ToString(System.Globalization.CultureInfo.InvariantCulture) == host[1..]
+        : address.Host.Equals(host, StringComparison.OrdinalIgnoreCase) || address.Host.EndsWith("." + host, StringComparison.OrdinalIgnoreCase);
+}
