@@ -34,12 +34,12 @@ internal static partial class ChatRequestReader
                 RefuseMessages(place.Of(""), "an object with id, type and function");
                 return;
             }
-            var (type, hasId) = (0, false);
+            var (type, hasId, present) = (0, false, 0);
             var members = Members();
             while (NextMember(CallMembers, ref members, out var member))
             {
                 if (member < 0) _json.Skip();
-                else if (IsNull) members.Listed &= ~(1UL << member);
+                else if (IsNull) continue;
                 else switch ((CallMember)member)
                 {
                     case CallMember.Id:
@@ -50,9 +50,11 @@ internal static partial class ChatRequestReader
                         if (type < 0) Refuse(ApiErrors.InvalidMessages(place.Of(".type"), $"{place.Of(".type")} must be one of {ToolTypes}."));
                         break;
                     case CallMember.Function:
+                        present |= 1;
                         ReadCalledFunction(place.Of(".function"), FunctionMembers);
                         break;
                     case CallMember.Custom:
+                        present |= 2;
                         ReadCalledFunction(place.Of(".custom"), CustomCallMembers);
                         break;
                     case CallMember.ExtraContent:
@@ -63,7 +65,7 @@ internal static partial class ChatRequestReader
             }
             if (_refusal is not null) return;
             if (!hasId) RefuseLack(place, ".id", "the id that the reply gave the call");
-            else if (!members.Has((int)CallMember.Function + type)) RefuseLack(place, "." + ToolTypes.Names[type], "an object with the name that was called");
+            else if ((present & (1 << type)) == 0) RefuseLack(place, "." + ToolTypes.Names[type], "an object with the name that was called");
         }
 
         private bool ReadCallId(CallPlace place, int scope)

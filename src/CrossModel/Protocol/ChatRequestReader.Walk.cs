@@ -125,9 +125,10 @@ internal static partial class ChatRequestReader
             }
             else
             {
-                // Each half of a surrogate pair counts 2: the character it is half of takes 4 bytes.
-                var unit = JsonFaults.Unit(raw, at);
-                length += unit < 0x80 ? 1 : unit is < 0x800 or (>= 0xD800 and <= 0xDFFF) ? 2 : 3;
+                // By the digits alone: below 0080, below 0800, else 3 bytes; each half of a surrogate pair is half of 4.
+                length += raw[at + 2] != '0' ? (JsonFaults.Half(raw, at) == 0 ? 3 : 2)
+                    : raw[at + 3] >= '8' ? 3
+                    : raw[at + 3] == '0' && raw[at + 4] < '8' ? 1 : 2;
                 at += 6;
             }
         }

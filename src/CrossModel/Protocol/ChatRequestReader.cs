@@ -74,16 +74,19 @@ internal static partial class ChatRequestReader
             {
                 _json.Read();
                 if (_json.TokenType == JsonTokenType.StartObject) ReadTop();
-                else RefuseJson(0, "the body must be a JSON object");
+                else RefuseJson((int)_json.TokenStartIndex, "the body must be a JSON object");
                 while (_json.Read()) { }
             }
             catch (JsonException fault)
             {
-                return JsonFaults.Broken(_body, fault, _json.CurrentDepth);
+                return JsonFaults.Broken(_body, fault, OpenLevels());
             }
             if (_refusal is null) JudgeTogether();
             return _refusal;
         }
+
+        // CurrentDepth does not count the object or array that a token has just opened.
+        private readonly int OpenLevels() => _json.CurrentDepth + (_json.TokenType is JsonTokenType.StartObject or JsonTokenType.StartArray ? 1 : 0);
 
         private void ReadTop()
         {

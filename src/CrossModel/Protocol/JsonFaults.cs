@@ -19,25 +19,22 @@ internal static class JsonFaults
         return half < 0 ? null : At(body, half, "this \\u escape is half of a surrogate pair; send both halves or the character itself");
     }
 
-    public static ApiError Broken(ReadOnlySpan<byte> body, JsonException fault, int depth)
+    /// <param name="levels">Objects and arrays open where the reader stopped.</param>
+    public static ApiError Broken(ReadOnlySpan<byte> body, JsonException fault, int levels)
     {
-        var (line, column) = (fault.LineNumber ?? 0, fault.BytePositionInLine ?? 0);
-        var what = depth >= ChatRequestReader.MaxDepth ? $"it is nested deeper than {ChatRequestReader.MaxDepth} levels, or broken there"
-            : IsAtEnd(body, line, column) ? "it ends too early"
-            : "this is not JSON";
-        return ApiErrors.InvalidJson($"The body cannot be read at line {line + 1}, byte {column + 1}: {what}.");
+        var offset = 0;
+        for (var line = fault.LineNumber ?? 0; line > 0; line--) offset += body[offset..].IndexOf((byte)'\n') + 1;
+        offset += (int)(fault.BytePositionInLine ?? 0);
+        var isAtEnd = offset >= body.TrimEnd(" \t\r\n"u8).Length;
+        return At(body, offset, isAtEnd ? "it ends too early"
+            : levels >= ChatRequestReader.MaxDepth && body[offset] is (byte)'[' or (byte)'{' ? $"it is nested deeper than {ChatRequestReader.MaxDepth} levels"
+            : "this is not JSON");
     }
 
     public static ApiError At(ReadOnlySpan<byte> body, int offset, string what)
     {
         var before = body[..Math.Min(offset, body.Length)];
         return ApiErrors.InvalidJson($"The body cannot be read at line {before.Count((byte)'\n') + 1}, byte {offset - before.LastIndexOf((byte)'\n')}: {what}.");
-    }
-
-    private static bool IsAtEnd(ReadOnlySpan<byte> body, long line, long column)
-    {
-        for (; line > 0; line--) body = body[(body.IndexOf((byte)'\n') + 1)..];
-        return column >= body.TrimEnd(" \t\r\n"u8).Length;
     }
 
     private static int InvalidUtf8(ReadOnlySpan<byte> body)
@@ -55,39 +52,32 @@ internal static class JsonFaults
     // which the reader skips token by token without looking inside.
     private static int LoneSurrogate(ReadOnlySpan<byte> body)
     {
-        for (var at = 0; ;)
+        for (var at = 0; at < body.Length;)
         {
-            var hit = body[at..].IndexOf("\\u"u8);
-            if (hit < 0) return -1;
-            hit += at;
-            at = hit + 2;
-            if (IsEscaped(body, hit)) continue;
-            var unit = Unit(body, hit);
-            if (unit is < 0xD800 or > 0xDFFF) continue;
-            if (unit >= 0xDC00 || Unit(body, hit + 6) is < 0xDC00 or > 0xDFFF) return hit;
-            at = hit + 12;
+            // Text that escapes every letter has the next escape right here: searching for it each time would cost more than reading it.
+            if (body[at] != '\\' || at + 1 == body.Length || body[at + 1] != 'u')
+            {
+                var hit = body[at..].IndexOf("\\u"u8);
+                if (hit < 0) return -1;
+                at += hit;
+                if (IsEscaped(body, at))
+                {
+                    at += 2;
+                    continue;
+                }
+            }
+            var half = Half(body, at);
+            if (half == 0) at += 6;
+            else if (half == 1 && Half(body, at + 6) == 2) at += 12;
+            else return at;
         }
+        return -1;
     }
 
-    /// <summary>The four hex digits of <c>\uXXXX</c>; -1 if there is no such escape here.</summary>
-    public static int Unit(ReadOnlySpan<byte> body, int at)
-    {
-        if (body.Length - at < 6 || body[at] != '\\' || body[at + 1] != 'u') return -1;
-        var unit = 0;
-        for (var i = at + 2; i < at + 6; i++)
-        {
-            var digit = body[i] switch
-            {
-                >= (byte)'0' and <= (byte)'9' => body[i] - '0',
-                >= (byte)'a' and <= (byte)'f' => body[i] - 'a' + 10,
-                >= (byte)'A' and <= (byte)'F' => body[i] - 'A' + 10,
-                _ => -1,
-            };
-            if (digit < 0) return -1;
-            unit = (unit << 4) | digit;
-        }
-        return unit;
-    }
+    /// <summary>1: the escape here is the first half of a surrogate pair, 2: the second, 0: neither, or no escape.</summary>
+    public static int Half(ReadOnlySpan<byte> body, int at) =>
+        body.Length - at < 6 || body[at] != '\\' || body[at + 1] != 'u' || (body[at + 2] | 0x20) != 'd' || !char.IsAsciiHexDigit((char)body[at + 3]) ? 0
+        : (body[at + 3] | 0x20) switch { < '8' => 0, < 'c' => 1, _ => 2 };
 
     private static bool IsEscaped(ReadOnlySpan<byte> body, int at)
     {

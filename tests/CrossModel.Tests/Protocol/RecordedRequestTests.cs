@@ -1,4 +1,5 @@
 using CrossModel.Protocol;
+using CrossModel.Tests.Support;
 using Xunit;
 
 namespace CrossModel.Tests.Protocol;
@@ -23,9 +24,7 @@ public sealed class RecordedRequestTests
     [Fact]
     public void Reader_EveryRecordedRequest_IsAcceptedOrRefusedForAStatedReason()
     {
-        var folder = Fixtures();
-        Assert.SkipWhen(folder is null, "the recorded exchanges (../shared/fixtures) are not here");
-        var files = Directory.GetFiles(folder!, "*.request.json", SearchOption.AllDirectories)
+        var files = Directory.GetFiles(Fixtures.Require(), "*.request.json", SearchOption.AllDirectories)
             .Where(f => Path.GetFileName(Path.GetDirectoryName(f))!.StartsWith("openai", StringComparison.Ordinal)).ToList();
         Assert.NotEmpty(files);
         var surprises = new List<string>();
@@ -39,13 +38,5 @@ public sealed class RecordedRequestTests
             if (said != RefusedByDefault.GetValueOrDefault(name)) surprises.Add($"{name}: {said} {refusal?.Message}");
         }
         Assert.Empty(surprises);
-    }
-
-    private static string? Fixtures()
-    {
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "CrossModel.slnx"))) folder = folder.Parent;
-        var fixtures = folder is null ? null : Path.GetFullPath(Path.Combine(folder.FullName, "..", "shared", "fixtures"));
-        return Directory.Exists(fixtures) ? fixtures : null;
     }
 }
