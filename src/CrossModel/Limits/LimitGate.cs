@@ -15,10 +15,10 @@ internal readonly record struct AdmitAnswer(ApiError? Refusal, Seat? Seat);
 /// </summary>
 internal sealed class LimitGate : IAsyncDisposable
 {
-    private static readonly TimeSpan s_tick = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan s_sweep = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan TickEvery = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan SweepEvery = TimeSpan.FromMinutes(1);
     // Longer than any window that only memory knows; what was spent is read from the books again.
-    private static readonly long s_idle = TimeSpan.FromMinutes(5).Ticks;
+    private static readonly long IdleTicks = TimeSpan.FromMinutes(5).Ticks;
 
     private readonly ConcurrentDictionary<string, AccountTally> _accounts = new();
     private readonly Func<string, AccountTally> _newAccount;
@@ -157,7 +157,7 @@ internal sealed class LimitGate : IAsyncDisposable
     private async Task KeepUpAsync()
     {
         var swept = 0L;
-        using var timer = new PeriodicTimer(_shares is null ? s_sweep : s_tick, _database.Time);
+        using var timer = new PeriodicTimer(_shares is null ? SweepEvery : TickEvery, _database.Time);
         try
         {
             while (await timer.WaitForNextTickAsync(_stopping.Token))
@@ -165,7 +165,7 @@ internal sealed class LimitGate : IAsyncDisposable
                 try
                 {
                     if (_shares is not null) await _shares.TickAsync(_stopping.Token);
-                    if (Now - swept < s_sweep.Ticks) continue;
+                    if (Now - swept < SweepEvery.Ticks) continue;
                     swept = Now;
                     await SweepAsync();
                 }
@@ -185,7 +185,7 @@ internal sealed class LimitGate : IAsyncDisposable
     /// <summary>Forgets accounts and keys that have been idle for five minutes; reads the books again for those whose spend is limited.</summary>
     private async Task SweepAsync()
     {
-        var (before, stale) = (Now - s_idle, Now - s_sweep.Ticks);
+        var (before, stale) = (Now - IdleTicks, Now - SweepEvery.Ticks);
         foreach (var (id, account) in _accounts)
         {
             List<Tally>? outdated = null;

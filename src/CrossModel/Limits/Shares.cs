@@ -125,10 +125,13 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
             lock (account.Gate) isIdle = tally.Parallel == 0 && tally.LastUsed < began - IdleTicks;
             if (isIdle) await ForgetAsync(subject, account, tally, ct);
         }
-        await database.WriteAsync(session => session.ExecuteAsync("UPDATE limit_share SET expires = @expires WHERE node = @node AND expires > @now",
+        var renewed = await database.WriteAsync(session => session.QueryAsync(
+            "UPDATE limit_share SET expires = @expires WHERE node = @node AND expires > @now RETURNING subject", row => row.GetString(0),
             ("@expires", database.Now + LeaseMs), ("@node", node), ("@now", database.Now)), ct);
-        foreach (var (account, tally) in _leased.Values)
-            lock (account.Gate) tally.Share!.Renew(began, began + UseTicks);
+        // What the database did not renew (a clock that jumped, a row taken away) runs out here too.
+        foreach (var subject in renewed)
+            if (_leased.TryGetValue(subject, out var lease))
+                lock (lease.Account.Gate) lease.Tally.Share!.Renew(began, began + UseTicks);
         _renewed = began;
     }
 

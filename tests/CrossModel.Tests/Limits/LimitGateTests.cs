@@ -37,6 +37,17 @@ public sealed class LimitGateTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Admit_Limited_AllocatesTheSeatAlone()
+    {
+        var terms = new Terms { RequestsPerMinute = 100_000, TokensPerMinute = 100_000, Parallel = 10, SpendDay = Gates.Usd };
+        var caller = Gates.Caller(terms, terms);
+        (await _gate.SeatAsync(caller)).Dispose();
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var i = 0; i < 1000; i++) (await _gate.AdmitAsync(caller, 1, 1, CancellationToken.None)).Seat!.Dispose();
+        Assert.InRange((GC.GetAllocatedBytesForCurrentThread() - before) / 1000, 1, 128);
+    }
+
+    [Fact]
     public async Task Admit_RequestsOverTheLimit_IsRefusedUntilTheRetryAfter()
     {
         var caller = Gates.Caller(new Terms { RequestsPerMinute = 2 });
@@ -182,11 +193,11 @@ public sealed class LimitGateTests : IAsyncLifetime
 
     // Steps of more than a second, so that moments shared within a second are no approximation and the reference must agree exactly;
     // and none that sum to a minute, where a clock's rounding decides.
-    private static readonly Gen<(int Seconds, int Tokens, int Cost, bool OtherKey, bool End)[]> s_calls =
+    private static readonly Gen<(int Seconds, int Tokens, int Cost, bool OtherKey, bool End)[]> Calls =
         Gen.Select(Gen.Int[0, 9], Gen.Int[1, 40], Gen.Int[1, 30], Gen.Bool, Gen.Bool).Array[1, 120];
 
     [Fact]
-    public async Task Admit_AnySequenceOfCalls_AgreesWithAListOfAllCalls() => await s_calls.SampleAsync(async calls =>
+    public async Task Admit_AnySequenceOfCalls_AgreesWithAListOfAllCalls() => await Calls.SampleAsync(async calls =>
     {
         await using var gate = Gates.Open(_database);
         var account = new Terms { RequestsPerMinute = 12, TokensPerMinute = 150, Parallel = 6 };

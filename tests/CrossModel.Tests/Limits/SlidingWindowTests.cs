@@ -7,10 +7,10 @@ public sealed class SlidingWindowTests
 {
     private const long Second = TimeSpan.TicksPerSecond;
 
-    private static readonly Gen<(long Wait, long Amount)[]> s_steps = Gen.Select(Gen.Long[0, 20 * Second], Gen.Long[1, 5]).Array[1, 200];
+    private static readonly Gen<(long Wait, long Amount)[]> Steps = Gen.Select(Gen.Long[0, 20 * Second], Gen.Long[1, 5]).Array[1, 200];
 
     [Fact]
-    public void Window_EachMomentItsOwn_CountsExactlyTheLastMinute() => s_steps.Sample(steps =>
+    public void Window_EachMomentItsOwn_CountsExactlyTheLastMinute() => Steps.Sample(steps =>
     {
         var (window, seen, now) = (new SlidingWindow(), new List<(long Time, long Amount)>(), 0L);
         foreach (var (wait, amount) in steps)
@@ -23,7 +23,7 @@ public sealed class SlidingWindowTests
     });
 
     [Fact]
-    public void Window_MomentsOfASecondShared_NeverForgetsEarlyAndAtMostASecondLate() => s_steps.Sample(steps =>
+    public void Window_MomentsOfASecondShared_NeverForgetsEarlyAndAtMostASecondLate() => Steps.Sample(steps =>
     {
         var (window, seen, now) = (new SlidingWindow(), new List<(long Time, long Amount)>(), 0L);
         foreach (var (wait, amount) in steps)
@@ -36,7 +36,7 @@ public sealed class SlidingWindowTests
     });
 
     [Fact]
-    public void Window_AdmittingByIt_NeverAdmitsMoreThanTheLimitInAnyMinute() => Gen.Select(s_steps, Gen.Long[5, 40]).Sample((steps, limit) =>
+    public void Window_AdmittingByIt_NeverAdmitsMoreThanTheLimitInAnyMinute() => Gen.Select(Steps, Gen.Long[5, 40]).Sample((steps, limit) =>
     {
         var (window, admitted, now) = (new SlidingWindow(), new List<(long Time, long Amount)>(), 0L);
         foreach (var (wait, amount) in steps)
@@ -50,7 +50,7 @@ public sealed class SlidingWindowTests
     });
 
     [Fact]
-    public void Wait_WhenOver_EndsExactlyWhenTheAmountFits() => Gen.Select(s_steps, Gen.Long[5, 40]).Sample((steps, limit) =>
+    public void Wait_WhenOver_EndsExactlyWhenTheAmountFits() => Gen.Select(Steps, Gen.Long[5, 40]).Sample((steps, limit) =>
     {
         var (window, now) = (new SlidingWindow(), 0L);
         foreach (var (wait, amount) in steps)
