@@ -74,6 +74,18 @@ internal abstract class Database(TimeProvider time) : IAsyncDisposable
     /// <summary>Writes a consistent copy to a file that must not exist yet. Throws <see cref="DatabaseException"/> where the database has a tool of its own for that.</summary>
     public abstract Task BackupAsync(string file, CancellationToken ct);
 
+    /// <summary>Several servers may work on it at once.</summary>
+    public abstract bool IsShared { get; }
+
+    /// <summary>Ends a SELECT whose rows of the table called <paramref name="alias"/> nobody else may change until this transaction ends; empty where the writer is alone anyway.</summary>
+    public abstract string RowLock(string alias);
+
+    /// <summary>Rows worth writing with one statement: round trips are dear on PostgreSQL, named parameters on SQLite.</summary>
+    public abstract int RowsPerStatement { get; }
+
+    /// <summary>A migration's text in this database's own words.</summary>
+    internal virtual string Flavored(string sql) => sql;
+
     /// <summary>Inside a transaction: waits until no other process migrates, and keeps others out until it ends.</summary>
     internal abstract Task LockForMigrationAsync(Session session);
 

@@ -84,6 +84,12 @@ internal sealed class PostgresDatabase : Database
     public override Task BackupAsync(string file, CancellationToken ct) =>
         throw new DatabaseException("A PostgreSQL database is copied with its own tool: pg_dump --format=custom --file=FILE DATABASE.");
 
+    public override bool IsShared => true;
+
+    public override string RowLock(string alias) => " FOR UPDATE OF " + alias;
+
+    public override int RowsPerStatement => 64;
+
     internal override Task LockForMigrationAsync(Session session) =>
         session.ExecuteAsync("SELECT pg_advisory_xact_lock(@key)", ("@key", MigrationLock));
 

@@ -218,6 +218,15 @@ internal sealed class SqliteDatabase : Database
         }
     }
 
+    public override bool IsShared => false;
+
+    public override string RowLock(string alias) => "";
+
+    // SQLite finds a named parameter by going through the names: many rows in one statement would cost more than several statements.
+    public override int RowsPerStatement => 4;
+
+    internal override string Flavored(string sql) => sql.Replace("/*sqlite WITHOUT ROWID*/", "WITHOUT ROWID", StringComparison.Ordinal);
+
     // The writer's transaction is BEGIN IMMEDIATE: it keeps every other process out already.
     internal override Task LockForMigrationAsync(Session session) => Task.CompletedTask;
 

@@ -1,0 +1,206 @@
+using System.Threading.Channels;
+using CrossModel.Storage;
+
+namespace CrossModel.Billing;
+
+/// <summary>Something that waits for the next commit of <see cref="Books"/>.</summary>
+internal abstract class BookItem
+{
+    public abstract string AccountId { get; }
+
+    /// <summary>True: stays queued while the database is away. False: fails at once.</summary>
+    public abstract bool OutlivesOutage { get; }
+
+    /// <summary>Inside the transaction. May run several times for one commit, so it changes nothing but the posting and its own outcome.</summary>
+    public abstract void Apply(Posting posting, AccountRow row);
+
+    /// <summary>It is durable.</summary>
+    public abstract void Committed();
+
+    /// <summary>It was taken back.</summary>
+    /// <param name="away">The database was away; else the item itself was at fault.</param>
+    public abstract void Failed(bool away);
+}
+
+/// <summary>
+/// The node's one writer of money. What arrives while a commit runs shares the next one, so a disk sync is paid once for many replies. One writer also
+/// means that what a commit says about this node's leases is the whole truth about them.
+/// </summary>
+internal sealed class Books : IAsyncDisposable
+{
+    private const int MostInOneCommit = 256;
+
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(200);
+
+    private readonly Database _database;
+    private readonly ILogger _log;
+    private readonly Channel<BookItem> _arrivals = Channel.CreateUnbounded<BookItem>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Queue<BookItem> _waiting = new();
+    private readonly CancellationTokenSource _givingUp = new();
+    private readonly Task _loop;
+    private int _disposed;
+
+    public Books(Database database, ILogger log)
+    {
+        (_database, _log) = (database, log);
+        Node = Ids.New("node", database.Time);
+        _loop = LoopAsync();
+    }
+
+    public Database Database => _database;
+    public ILogger Log => _log;
+
+    /// <summary>This process's name on its leases. New at every start: a restarted process never takes an old one's leases for its own.</summary>
+    public string Node { get; }
+
+    /// <summary>The last commit failed because the database was away, and none has succeeded since.</summary>
+    public bool IsAway { get; private set; }
+
+    /// <summary>False once the books are closed: then it will never be written.</summary>
+    public bool Add(BookItem item) => _arrivals.Writer.TryWrite(item);
+
+    private async Task LoopAsync()
+    {
+        var batch = new List<BookItem>();
+        while (_waiting.Count > 0 || await _arrivals.Reader.WaitToReadAsync())
+        {
+            batch.Clear();
+            while (batch.Count < MostInOneCommit && (_waiting.TryDequeue(out var item) || _arrivals.Reader.TryRead(out item))) batch.Add(item);
+            await CommitAsync(batch, mayBeThere: false);
+        }
+    }
+
+    /// <param name="mayBeThere">An earlier try may have committed, or the database says that a request is there already: look before writing.</param>
+    private async Task CommitAsync(List<BookItem> items, bool mayBeThere)
+    {
+        while (items.Count > 0)
+        {
+            try
+            {
+                await _database.WriteAsync(session => ApplyAsync(session, items, mayBeThere), _givingUp.Token);
+                if (IsAway) _log.BooksAreBack();
+                IsAway = false;
+                foreach (var item in items) item.Committed();
+                return;
+            }
+            catch (OperationCanceledException) when (_givingUp.IsCancellationRequested)
+            {
+                foreach (var item in items) item.Failed(away: true);
+                return;
+            }
+            catch (Exception e) when (_database.IsAway(e))
+            {
+                if (!IsAway) _log.BooksAreAway(e.GetType().Name);
+                IsAway = true;
+                mayBeThere = true;
+                FailImpatient(items);
+                if (items.Count > 0 && !await PauseAsync())
+                {
+                    foreach (var item in items) item.Failed(away: true);
+                    return;
+                }
+            }
+            catch (Exception e) when (!mayBeThere && _database.IsUniqueViolation(e))
+            {
+                mayBeThere = true;
+            }
+            catch (Exception e) when (items.Count == 1)
+            {
+                _log.BookItemFailed(e.GetType().Name, items[0].GetType().Name);
+                items[0].Failed(away: false);
+                return;
+            }
+            catch (Exception)
+            {
+                // Somebody in here is at fault: halves are tried until it stands alone, and the others are on the books.
+                var half = items.Count / 2;
+                await CommitAsync(items[..half], mayBeThere: true);
+                await CommitAsync(items[half..], mayBeThere: true);
+                return;
+            }
+        }
+        IsAway = false; // nobody is left to ask for the database: the next one finds out
+    }
+
+    private async Task<bool> ApplyAsync(Session session, List<BookItem> items, bool mayBeThere)
+    {
+        var leases = items.Any(i => i is LeaseChange);
+        if (leases && _database.IsShared) await Nodes.EnsureAliveAsync(session, Node);
+        var posting = await Posting.OpenAsync(_database, session, Node, items.Select(i => i.AccountId));
+        if (mayBeThere || items.Any(i => i is Charge { IsAbandoned: true }))
+            posting.AlreadyThere = await Usage.RecordStore.FindAsync(session, _database.RowsPerStatement,
+                [.. items.OfType<Charge>().Select(c => (c.AccountId, c.Record.Id))]);
+        if (items.Any(i => i is Charge { IsAbandoned: true })) posting.Refunded = await FindRefundsAsync(session, items);
+        // Charges first: what they free can be leased in the same commit.
+        foreach (var item in items)
+            if (item is not LeaseChange) item.Apply(posting, RowOf(posting, item));
+        if (leases)
+            foreach (var item in items)
+                if (item is LeaseChange) item.Apply(posting, RowOf(posting, item));
+        await posting.SaveAsync();
+        return true;
+    }
+
+    // Seldom: a charge whose caller was told "not charged", and whose refund itself may have been cut in its commit.
+    private static async Task<HashSet<string>> FindRefundsAsync(Session session, List<BookItem> items)
+    {
+        var refunded = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var charge in items.OfType<Charge>().Where(c => c.IsAbandoned))
+            if (await session.FirstAsync("SELECT seq FROM ledger_entry WHERE account_id = @account AND kind = 'refund' AND reference = @request",
+                row => (long?)row.GetInt64(0), ("@account", charge.AccountId), ("@request", charge.Record.Id)) is not null)
+                refunded.Add(charge.Record.Id);
+        return refunded;
+    }
+
+    private static AccountRow RowOf(Posting posting, BookItem item) =>
+        posting.Find(item.AccountId) ?? throw new InvalidOperationException("The account of a charge is not in the database.");
+
+    private void FailImpatient(List<BookItem> items)
+    {
+        while (_arrivals.Reader.TryRead(out var arrival)) _waiting.Enqueue(arrival);
+        for (var i = _waiting.Count; i > 0; i--)
+        {
+            var item = _waiting.Dequeue();
+            if (item.OutlivesOutage) _waiting.Enqueue(item);
+            else item.Failed(away: true);
+        }
+        foreach (var item in items)
+            if (!item.OutlivesOutage) item.Failed(away: true);
+        items.RemoveAll(i => !i.OutlivesOutage);
+    }
+
+    private async Task<bool> PauseAsync()
+    {
+        try
+        {
+            await Task.Delay(Pause, _database.Time, _givingUp.Token);
+            return true;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Writes what is queued; gives up after 10 s, since a process that is asked to end must end.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
+        _arrivals.Writer.TryComplete();
+        _givingUp.CancelAfter(TimeSpan.FromSeconds(10));
+        await _loop;
+        _givingUp.Dispose();
+    }
+}
+
+internal static partial class Log
+{
+    [LoggerMessage(EventId = 7001, Level = LogLevel.Error, Message = "The database is away ({Fault}): charges wait for it, new calls that need money are refused")]
+    public static partial void BooksAreAway(this ILogger log, string fault);
+
+    [LoggerMessage(EventId = 7002, Level = LogLevel.Information, Message = "The database is back: what waited is on the books")]
+    public static partial void BooksAreBack(this ILogger log);
+
+    [LoggerMessage(EventId = 7003, Level = LogLevel.Error, Message = "One {Item} could not be written ({Fault}); the others of its commit were")]
+    public static partial void BookItemFailed(this ILogger log, string fault, string item);
+}

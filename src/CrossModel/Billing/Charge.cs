@@ -1,0 +1,107 @@
+using CrossModel.Usage;
+
+namespace CrossModel.Billing;
+
+/// <summary>How a settlement ended. Amounts in nano-dollars.</summary>
+/// <param name="Committed">False: the reply is not on the books (or, queued, not yet).</param>
+/// <param name="Charged">What left the balance.</param>
+/// <param name="Uncovered">What nobody could pay: the operator's loss.</param>
+internal readonly record struct Settled(bool Committed, long Charged, long Uncovered, long BalanceAfter);
+
+/// <summary>One reply on its way to the books.</summary>
+internal sealed class Charge : BookItem
+{
+    private const int Pending = 0, Done = 1, Abandoned = 2;
+
+    private readonly TaskCompletionSource<Settled> _settled = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Hold _hold;
+    private readonly Settlements _settlements;
+    private readonly string _detail;
+    private readonly string _recordHash;
+    private AccountRow? _row;
+    private Settled _outcome;
+    private bool _refunded;
+    private bool _holdEnded;
+    private int _state;
+
+    public Charge(RequestRecord record, Hold hold, Settlements settlements)
+    {
+        (Record, _hold, _settlements) = (record, hold, settlements);
+        (_detail, _recordHash) = RecordText.Write(record);
+    }
+
+    public RequestRecord Record { get; }
+    public override string AccountId => Record.AccountId;
+    public override bool OutlivesOutage => true;
+    public Task<Settled> Task => _settled.Task;
+
+    /// <summary>The caller was told that it is not charged.</summary>
+    public bool IsAbandoned => Volatile.Read(ref _state) == Abandoned;
+
+    /// <summary>The caller waits no longer and must not be charged. False: it is on the books already.</summary>
+    public bool TryAbandon()
+    {
+        if (Interlocked.CompareExchange(ref _state, Abandoned, Pending) != Pending) return false;
+        _settled.TrySetResult(default);
+        return true;
+    }
+
+    public override void Apply(Posting posting, AccountRow row)
+    {
+        _row = row;
+        row.Purse = _hold.Purse;
+        if (!_holdEnded) row.HoldsEnded += _hold.Amount;
+        _refunded = false;
+        if (posting.AlreadyThere.TryGetValue(Record.Id, out var there))
+        {
+            _outcome = new Settled(true, there.Cost, Record.Price - there.Cost, row.Balance);
+            if (!IsAbandoned) return;
+            // An earlier try has committed although nobody could say so at the time.
+            _refunded = true;
+            if (there.Cost != 0 && !posting.Refunded.Contains(Record.Id)) posting.Post(row, EntryKind.Refund, there.Cost, Record.Id, "the database was away: the reply was not delivered");
+            return;
+        }
+        _outcome = default;
+        if (IsAbandoned) return;
+        if (Record.Price > _hold.Amount)
+        {
+            var before = _hold.Amount;
+            _hold.Grow(Record.Price - before);
+            row.HoldsEnded += _hold.Amount - before;
+        }
+        // The lease may be less than the hold when this node was taken for dead in between.
+        var reserved = Math.Min(_hold.Amount, row.Lease);
+        var payable = reserved + Math.Max(0, row.Free);
+        var cost = Math.Min(Record.Price, Math.Min(payable, Math.Max(0, row.Balance + row.CreditLimit)));
+        // Near the account's end the rest of the hold returns at once; else it stays in the purse for the next call.
+        var near = row.Free + reserved - cost < Purse.NearHolds * Math.Max(1, _hold.Amount);
+        row.MoveLease(-(near ? reserved : Math.Min(cost, reserved)));
+        var kind = Record.Basis == Basis.Waived ? EntryKind.Waived : EntryKind.Charge;
+        var entry = posting.Post(row, kind, -cost, Record.Id, "", _recordHash);
+        posting.Keep(new RecordRow(AccountId, Record.Id, Record.Created, entry.Seq, cost, _detail));
+        _outcome = new Settled(true, cost, Record.Price - cost, row.Balance);
+    }
+
+    public override void Committed()
+    {
+        _holdEnded = true;
+        _row!.TellPurse();
+        if (Interlocked.CompareExchange(ref _state, Done, Pending) == Pending)
+        {
+            _settlements.Count(_outcome, this);
+            _settled.TrySetResult(_outcome);
+        }
+        else if (_outcome.Committed && !_refunded)
+        {
+            // Abandoned while the commit ran: once more, to be given back.
+            _settlements.Again(this);
+        }
+    }
+
+    public override void Failed(bool away)
+    {
+        if (!_holdEnded) _hold.Purse.GiveBack(_hold.Amount);
+        _holdEnded = true;
+        if (Interlocked.CompareExchange(ref _state, Done, Pending) == Pending) _settled.TrySetResult(default);
+    }
+}

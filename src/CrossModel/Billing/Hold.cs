@@ -1,0 +1,57 @@
+namespace CrossModel.Billing;
+
+/// <summary>The answer to a call that wants to begin. Amounts in nano-dollars.</summary>
+/// <param name="Hold">Null: refused.</param>
+/// <param name="Needed">What was asked for.</param>
+/// <param name="Held">What calls in flight hold here, and other nodes lease.</param>
+/// <param name="Available">Balance + credit limit − held.</param>
+/// <param name="DatabaseAway">Refused because nobody can say whether the money is there.</param>
+internal readonly record struct HoldAnswer(Hold? Hold, long Needed, long Held, long Available, bool DatabaseAway);
+
+/// <summary>Money set aside for one call. Ends once: settled with its charge, or released; the first of the two wins.</summary>
+internal sealed class Hold(Purse purse, long amount)
+{
+    private static readonly object Released = new();
+
+    private long _amount = amount;
+    private object? _end;
+
+    public string AccountId => purse.AccountId;
+
+    /// <summary>Nano-dollars.</summary>
+    public long Amount => Volatile.Read(ref _amount);
+
+    public Purse Purse => purse;
+
+    public bool HasEnded => Volatile.Read(ref _end) is not null;
+
+    /// <summary>Sets aside more, for a stream that outgrows its hold. False: the money is not there, or the hold has ended; then it stays as it is. One caller at a time.</summary>
+    public async ValueTask<bool> ExtendToAsync(long amount)
+    {
+        var more = amount - Amount;
+        if (more <= 0) return !HasEnded;
+        if (HasEnded) return false;
+        if (!purse.TryTake(more) && (await purse.TakeAsync(more)).Hold is null) return false;
+        Interlocked.Add(ref _amount, more);
+        if (!HasEnded) return true;
+        purse.GiveBack(more);
+        return false;
+    }
+
+    /// <summary>Gives the money back, if nobody settled.</summary>
+    public void Release()
+    {
+        if (Interlocked.CompareExchange(ref _end, Released, null) is null) purse.GiveBack(Amount);
+    }
+
+    /// <summary>Ends the hold with this charge. Answers the charge that ended it (a repeat gets the first one's), null when it was released.</summary>
+    public Charge? EndWith(Charge charge) => Interlocked.CompareExchange(ref _end, charge, null) switch
+    {
+        null => charge,
+        Charge first => first,
+        _ => null,
+    };
+
+    /// <summary>By the charge that ended it: takes up to that much of the purse's idle money on top, for a cost above the hold.</summary>
+    public void Grow(long wanted) => Interlocked.Add(ref _amount, purse.TakeUpTo(wanted));
+}

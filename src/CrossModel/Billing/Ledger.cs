@@ -1,0 +1,98 @@
+using CrossModel.Storage;
+
+namespace CrossModel.Billing;
+
+internal enum CreditOutcome
+{
+    Added,
+    /// <summary>The same reference, account and amount is on the books already: nothing was added.</summary>
+    AlreadyThere,
+    /// <summary>The reference belongs to another account or amount: nothing was added.</summary>
+    ReferenceTaken,
+    NoSuchAccount,
+}
+
+/// <param name="Balance">Nano-dollars, after.</param>
+internal readonly record struct CreditAnswer(CreditOutcome Outcome, long Balance);
+
+/// <summary>Movements of money that no call makes: credits, corrections, refunds. Any process may make them beside a running server.</summary>
+internal sealed class Ledger(Database database)
+{
+    /// <summary>Adds credit.</summary>
+    /// <param name="amount">Nano-dollars, above 0.</param>
+    /// <param name="reference">Credits once in the whole database; null: every call credits.</param>
+    public Task<CreditAnswer> CreditAsync(string accountId, long amount, string? reference, string? note, CancellationToken ct = default) =>
+        WithReferenceAsync(reference, session => CreditAsync(session, accountId, amount, reference, note), ct);
+
+    /// <summary>As above inside the caller's transaction, for an account that is made with a balance. A reference that another process takes at the same moment is a unique violation.</summary>
+    public async Task<CreditAnswer> CreditAsync(Session session, string accountId, long amount, string? reference, string? note)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(amount);
+        if (reference is not null)
+        {
+            var there = await session.FirstAsync("SELECT account_id, amount FROM credit_reference WHERE reference = @reference",
+                row => ((string Account, long Amount)?)(row.GetString(0), row.GetInt64(1)), ("@reference", reference));
+            if (there is { } taken)
+            {
+                var now = await AccountMoney.ReadAsync(session, database.Now, accountId);
+                return new CreditAnswer(taken == (accountId, amount) ? CreditOutcome.AlreadyThere : CreditOutcome.ReferenceTaken, now?.Balance ?? 0);
+            }
+        }
+        var posting = await Posting.OpenAsync(database, session, "", [accountId]);
+        if (posting.Find(accountId) is not { } row) return new CreditAnswer(CreditOutcome.NoSuchAccount, 0);
+        var entry = posting.Post(row, EntryKind.Credit, amount, reference ?? "", note ?? "");
+        await posting.SaveAsync();
+        if (reference is not null)
+            await session.ExecuteAsync("INSERT INTO credit_reference (reference, account_id, amount, seq) VALUES (@reference, @account, @amount, @seq)",
+                ("@reference", reference), ("@account", accountId), ("@amount", amount), ("@seq", entry.Seq));
+        return new CreditAnswer(CreditOutcome.Added, row.Balance);
+    }
+
+    /// <summary>
+    /// Mends a mistake. What is taken (negative) is at most what nobody holds: the entry says how much it was. Answers the amount moved; null: there
+    /// is no such account.
+    /// </summary>
+    public Task<long?> CorrectAsync(string accountId, long amount, string reference, string note, CancellationToken ct = default) =>
+        MoveAsync(EntryKind.Correction, accountId, amount, reference, note, ct);
+
+    /// <summary>Gives a charge back, in whole or in part. Answers the amount; null: there is no such account.</summary>
+    /// <param name="amount">Nano-dollars, above 0.</param>
+    public Task<long?> RefundAsync(string accountId, long amount, string requestId, string note, CancellationToken ct = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(amount);
+        return MoveAsync(EntryKind.Refund, accountId, amount, requestId, note, ct);
+    }
+
+    /// <summary>An account's newest entries, newest first.</summary>
+    public Task<List<LedgerEntry>> ListAsync(string accountId, int limit, CancellationToken ct = default) =>
+        database.ReadAsync(session => session.QueryAsync(
+            "SELECT account_id, seq, kind, amount, balance, at, reference, note, record_hash, hash FROM ledger_entry WHERE account_id = @account ORDER BY seq DESC LIMIT @limit",
+            Map, ("@account", accountId), ("@limit", limit)), ct);
+
+    public static LedgerEntry Map(System.Data.Common.DbDataReader row) => new(row.GetString(0), row.GetInt64(1), row.GetString(2), row.GetInt64(3), row.GetInt64(4),
+        row.GetInt64(5), row.GetString(6), row.GetString(7), row.GetString(8), row.GetString(9));
+
+    private Task<long?> MoveAsync(string kind, string accountId, long amount, string reference, string note, CancellationToken ct) =>
+        database.WriteAsync(async session =>
+        {
+            var posting = await Posting.OpenAsync(database, session, "", [accountId]);
+            if (posting.Find(accountId) is not { } row) return (long?)null;
+            var moved = Math.Max(amount, -Math.Max(0, Math.Min(row.Free, row.Balance + row.CreditLimit)));
+            if (moved != 0) posting.Post(row, kind, moved, reference, note);
+            await posting.SaveAsync();
+            return moved;
+        }, ct);
+
+    private async Task<CreditAnswer> WithReferenceAsync(string? reference, Func<Session, Task<CreditAnswer>> credit, CancellationToken ct)
+    {
+        try
+        {
+            return await database.WriteAsync(credit, ct);
+        }
+        catch (Exception e) when (reference is not null && database.IsUniqueViolation(e))
+        {
+            // Somebody else was a moment faster with the same reference: now it can be seen and compared.
+            return await database.WriteAsync(credit, ct);
+        }
+    }
+}

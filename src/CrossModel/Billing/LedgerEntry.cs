@@ -1,0 +1,62 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace CrossModel.Billing;
+
+/// <summary>The kinds of ledger entries, as stored.</summary>
+internal static class EntryKind
+{
+    /// <summary>Money put in.</summary>
+    public const string Credit = "credit";
+    /// <summary>A reply's cost, 0 or less; the reference is the request's id.</summary>
+    public const string Charge = "charge";
+    /// <summary>A reply that costs nothing because it failed or was empty: amount 0, so that its record is in the chain too.</summary>
+    public const string Waived = "waived";
+    /// <summary>A charge given back; the reference is the request's id.</summary>
+    public const string Refund = "refund";
+    /// <summary>A mistake mended, either way; the reference is the request's id or empty.</summary>
+    public const string Correction = "correction";
+    /// <summary>Request records of entries up to the seq in the note were taken out; amount 0.</summary>
+    public const string Checkpoint = "checkpoint";
+}
+
+/// <summary>One movement of an account's money. Never updated, never deleted.</summary>
+/// <param name="Seq">1, 2, 3 … within the account.</param>
+/// <param name="Amount">Nano-dollars; what leaves the balance is negative.</param>
+/// <param name="Balance">Nano-dollars: the account's after this entry.</param>
+/// <param name="At">Unix milliseconds.</param>
+/// <param name="RecordHash">Hex SHA-256 of the request record's detail; empty where there is none.</param>
+/// <param name="Hash">Hex SHA-256 over this entry and the hash of the one before.</param>
+internal sealed record LedgerEntry(string AccountId, long Seq, string Kind, long Amount, long Balance, long At, string Reference, string Note, string RecordHash, string Hash)
+{
+    /// <summary>The id that receipts show.</summary>
+    public string Id => IdOf(AccountId, Seq);
+
+    public static string IdOf(string accountId, long seq) => string.Create(CultureInfo.InvariantCulture, $"{accountId}:{seq}");
+
+    /// <summary>Hex SHA-256 of everything but the hash itself, chained to <paramref name="previous"/> (empty for the first entry).</summary>
+    public string ComputeHash(string previous)
+    {
+        // Free text carries its length, so that no two different entries spell the same bytes.
+        var text = string.Create(CultureInfo.InvariantCulture,
+            $"{previous}\n{AccountId}\n{Seq}\n{Kind}\n{Amount}\n{Balance}\n{At}\n{Reference.Length}:{Reference}\n{Note.Length}:{Note}\n{RecordHash}");
+        return HashOf(text);
+    }
+
+    public static string HashOf(string text)
+    {
+        Span<byte> hash = stackalloc byte[32];
+        var size = Encoding.UTF8.GetMaxByteCount(text.Length);
+        if (size <= 2048)
+        {
+            Span<byte> bytes = stackalloc byte[2048];
+            SHA256.HashData(bytes[..Encoding.UTF8.GetBytes(text, bytes)], hash);
+        }
+        else
+        {
+            SHA256.HashData(Encoding.UTF8.GetBytes(text), hash);
+        }
+        return Convert.ToHexStringLower(hash);
+    }
+}

@@ -1,0 +1,112 @@
+using System.Collections.Immutable;
+using CrossModel.Storage;
+using CrossModel.Usage;
+
+namespace CrossModel.Billing;
+
+/// <summary>
+/// One transaction on the books: the accounts' money read under a lock, entries chained in memory, everything written at the end with few statements.
+/// Every movement of money in the program goes through here.
+/// </summary>
+internal sealed class Posting
+{
+    private static readonly ManyRows LockAccounts = new(
+        "SELECT a.id, a.balance, a.leased, a.credit_limit, a.ledger_seq, a.ledger_head, a.spent_on, a.spent_day, a.spent_month, a.spent_total "
+        + "FROM account a WHERE a.id IN (VALUES", 1, ") ORDER BY a.id");
+
+    private static readonly ManyRows ReadLeases = new("SELECT account_id, amount FROM lease WHERE (node, account_id) IN (VALUES", 2, ")");
+
+    private static readonly ManyRows UpdateAccounts = new(
+        "UPDATE account SET balance = v.column2, leased = v.column3, ledger_seq = v.column4, ledger_head = v.column5, spent_on = v.column6, "
+        + "spent_day = v.column7, spent_month = v.column8, spent_total = v.column9 FROM (VALUES", 9, ") AS v WHERE account.id = v.column1");
+
+    private static readonly ManyRows UpsertLeases = new("INSERT INTO lease (node, account_id, amount) VALUES", 3,
+        " ON CONFLICT (node, account_id) DO UPDATE SET amount = excluded.amount");
+
+    private static readonly ManyRows InsertEntries = new(
+        "INSERT INTO ledger_entry (account_id, seq, kind, amount, balance, at, reference, note, record_hash, hash) VALUES", 10);
+
+    private readonly Database _database;
+    private readonly Session _session;
+    private readonly string _node;
+    private readonly Dictionary<string, AccountRow> _rows;
+    private readonly List<LedgerEntry> _entries = [];
+    private readonly List<RecordRow> _records = [];
+
+    private Posting(Database database, Session session, string node, Dictionary<string, AccountRow> rows)
+    {
+        (_database, _session, _node, _rows) = (database, session, node, rows);
+        Now = database.Now;
+    }
+
+    /// <summary>Unix milliseconds; the time of every entry of this transaction.</summary>
+    public long Now { get; }
+
+    /// <summary>Request records that an earlier try has written, by id.</summary>
+    public IReadOnlyDictionary<string, (long Seq, long Cost)> AlreadyThere { get; set; } = ImmutableDictionary<string, (long, long)>.Empty;
+
+    /// <summary>Requests among those whose charge was given back already.</summary>
+    public IReadOnlySet<string> Refunded { get; set; } = ImmutableHashSet<string>.Empty;
+
+    public IReadOnlyCollection<AccountRow> Rows => _rows.Values;
+
+    /// <summary>Reads and locks these accounts.</summary>
+    /// <param name="node">Whose leases are meant; empty for a process that has none.</param>
+    public static async Task<Posting> OpenAsync(Database database, Session session, string node, IEnumerable<string> accountIds)
+    {
+        // Everybody locks in the order of ids: two nodes with the same accounts never wait for each other in a ring.
+        string[] ids = [.. accountIds.Distinct().Order(StringComparer.Ordinal)];
+        var rows = await LockAccounts.QueryAsync(session, database.RowsPerStatement, ids, static (id, values) => values[0] = id, static row => new AccountRow
+        {
+            Id = row.GetString(0),
+            Balance = row.GetInt64(1),
+            Leased = row.GetInt64(2),
+            CreditLimit = row.GetInt64(3),
+            Seq = row.GetInt64(4),
+            Head = row.GetString(5),
+            SpentOn = row.GetInt64(6),
+            SpentDay = row.GetInt64(7),
+            SpentMonth = row.GetInt64(8),
+            SpentTotal = row.GetInt64(9),
+        }, database.RowLock("a"));
+        var posting = new Posting(database, session, node, rows.ToDictionary(r => r.Id, StringComparer.Ordinal));
+        if (node.Length == 0) return posting;
+        // A statement of its own, after the lock: one that had waited for the lock would still see the leases of before.
+        var leases = await ReadLeases.QueryAsync(session, database.RowsPerStatement, ids, (id, values) => (values[0], values[1]) = (node, id),
+            static row => (Account: row.GetString(0), Amount: row.GetInt64(1)));
+        foreach (var (account, amount) in leases) posting._rows[account].SetLease(amount);
+        return posting;
+    }
+
+    public AccountRow? Find(string accountId) => _rows.GetValueOrDefault(accountId);
+
+    /// <summary>Appends an entry to the account's chain and moves its balance.</summary>
+    public LedgerEntry Post(AccountRow row, string kind, long amount, string reference = "", string note = "", string recordHash = "")
+    {
+        row.Balance += amount;
+        row.Seq++;
+        var entry = new LedgerEntry(row.Id, row.Seq, kind, amount, row.Balance, Now, reference, note, recordHash, "");
+        row.Head = entry.ComputeHash(row.Head);
+        entry = entry with { Hash = row.Head };
+        _entries.Add(entry);
+        if (kind is EntryKind.Charge or EntryKind.Refund) row.Spend(-amount, AccountRow.DayOf(Now));
+        return entry;
+    }
+
+    public void Keep(RecordRow record) => _records.Add(record);
+
+    /// <summary>Writes what was posted. The transaction is the caller's to commit.</summary>
+    public async Task SaveAsync()
+    {
+        var most = _database.RowsPerStatement;
+        await RecordStore.InsertAsync(_session, most, _records);
+        await InsertEntries.ExecuteAsync(_session, most, _entries, static (e, v) =>
+            (v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9]) =
+            (e.AccountId, e.Seq, e.Kind, e.Amount, e.Balance, e.At, e.Reference, e.Note, e.RecordHash, e.Hash));
+        AccountRow[] leases = [.. _rows.Values.Where(r => r.LeaseChanged)];
+        await UpsertLeases.ExecuteAsync(_session, most, leases, (r, v) => (v[0], v[1], v[2]) = (_node, r.Id, r.Lease));
+        await UpdateAccounts.ExecuteAsync(_session, most, [.. _rows.Values], static (r, v) =>
+            (v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8]) =
+            (r.Id, r.Balance, r.Leased, r.Seq, r.Head, r.SpentOn, r.SpentDay, r.SpentMonth, r.SpentTotal));
+    }
+}

@@ -1,0 +1,291 @@
+namespace CrossModel.Billing;
+
+/// <summary>
+/// One account's money on this node: leased from the database, held by calls in flight, the rest idle. Its lock is the account's own and is never held
+/// over a wait.
+/// </summary>
+internal sealed class Purse(string accountId, Books books)
+{
+    /// <summary>An account is near its end while its free money is under this many recent holds: then nothing is kept idle, so that every node can use the last cents.</summary>
+    public const int NearHolds = 20;
+
+    private const int SmallestStock = 16;
+    private const int LargestStock = 1024;
+
+    /// <summary>How long a refusal waits for what other nodes lease: they give back idle money within this time.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(1500);
+    private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(150);
+    private static readonly TimeSpan Busy = TimeSpan.FromSeconds(1);
+
+    private readonly Lock _lock = new();
+    private readonly LinkedList<Waiter> _waiters = new();
+    private long _leased;
+    private long _held;
+    private long _recent; // a moving average of holds
+    private long _free;   // nobody's, as the last commit saw it
+    private long _lastUsed = books.Database.Time.GetTimestamp();
+    private long _lastRefill;
+    private int _stock = SmallestStock; // holds to keep idle
+    private bool _asked;
+
+    public string AccountId => accountId;
+
+    public long Held
+    {
+        get { lock (_lock) return _held; }
+    }
+
+    /// <summary>A hold out of idle money, at once.</summary>
+    public bool TryTake(long amount)
+    {
+        bool refill;
+        lock (_lock)
+        {
+            // Those who wait come first, or a stream of small holds would starve a large one.
+            if (_waiters.Count > 0 || _leased - _held < amount) return false;
+            _held += amount;
+            Remember(amount);
+            // Refills early enough that nobody waits for one, and only where it would bring a good deal more.
+            refill = !_asked && _leased - _held < Math.Min(_recent * (_stock / 4), (_free - NearHolds * _recent) / 8);
+            if (refill) _asked = true;
+        }
+        if (refill) Ask(returnsAll: false);
+        return true;
+    }
+
+    /// <summary>A hold that may need the database. Fails within seconds.</summary>
+    public async Task<HoldAnswer> TakeAsync(long amount)
+    {
+        if (books.IsAway) return new HoldAnswer(null, amount, 0, 0, DatabaseAway: true);
+        var waiter = new Waiter(amount, books.Database.Time.GetTimestamp());
+        bool ask;
+        lock (_lock)
+        {
+            Remember(amount);
+            _waiters.AddLast(waiter);
+            ask = !_asked;
+            _asked = true;
+        }
+        if (ask) Ask(returnsAll: false);
+        return await waiter.Task;
+    }
+
+    /// <summary>Takes as much as is idle.</summary>
+    public long TakeUpTo(long wanted)
+    {
+        lock (_lock)
+        {
+            var taken = Math.Clamp(_leased - _held, 0, Math.Max(0, wanted));
+            _held += taken;
+            return taken;
+        }
+    }
+
+    /// <summary>A hold or a part of one ends without a charge.</summary>
+    public void GiveBack(long amount)
+    {
+        if (amount == 0) return;
+        bool ask;
+        lock (_lock)
+        {
+            _held -= amount;
+            ask = !_asked && (_waiters.Count > 0 || (_leased > _held && IsNear(_free + _leased - _held)));
+            if (ask) _asked = true;
+        }
+        if (ask) Ask(returnsAll: false);
+    }
+
+    /// <summary>Inside a transaction: moves the lease to what is wanted now. Runs again when the transaction does.</summary>
+    public void Plan(LeaseChange change, AccountRow row)
+    {
+        lock (_lock)
+        {
+            _held -= change.Returning;
+            change.Returning = 0;
+            change.Refused.Clear();
+            // By the database's lease, not by memory's: a node that was taken for dead has lost it.
+            var idle = row.Lease - _held;
+            var usable = idle + Math.Max(0, row.Free);
+            long wanted = 0;
+            foreach (var waiter in _waiters)
+            {
+                if (waiter.Amount <= usable - wanted) wanted += waiter.Amount;
+                else change.Refused.Add(waiter);
+            }
+            var left = usable - wanted;
+            var rich = !change.ReturnsAll && left >= NearHolds * Math.Max(1, _recent);
+            var stock = rich ? Math.Max(Math.Max(0, idle - wanted), Math.Min(_recent * Restock(change), (left - NearHolds * _recent) / 4)) : 0;
+            var delta = Math.Min(wanted + stock - idle, Math.Max(0, row.Free));
+            row.MoveLease(delta);
+            if (delta >= 0) return;
+            // What goes back is set aside until the commit, so that nobody takes it meanwhile.
+            change.Returning = -delta;
+            _held += change.Returning;
+        }
+    }
+
+    /// <summary>A commit that touched this account is durable: the row says what this node leases now.</summary>
+    public void Committed(AccountRow row)
+    {
+        List<Waiter>? served = null, refused = null;
+        bool ask, askLater = false;
+        var othersLease = row.Leased > row.Lease;
+        long held;
+        lock (_lock)
+        {
+            _held -= row.HoldsEnded + (row.Change?.Returning ?? 0);
+            _leased = row.Lease;
+            _free = row.Free;
+            if (row.Change is not null) _asked = false;
+            for (var node = _waiters.First; node is not null;)
+            {
+                var next = node.Next;
+                var waiter = node.Value;
+                if (_leased - _held >= waiter.Amount)
+                {
+                    _held += waiter.Amount;
+                    _waiters.Remove(node);
+                    (served ??= []).Add(waiter);
+                }
+                else if (row.Change?.Refused.Contains(waiter) == true)
+                {
+                    if (othersLease && books.Database.Time.GetElapsedTime(waiter.Since) < Patience)
+                    {
+                        askLater = true;
+                    }
+                    else
+                    {
+                        _waiters.Remove(node);
+                        (refused ??= []).Add(waiter);
+                    }
+                }
+                node = next;
+            }
+            held = _held + row.Leased - row.Lease;
+            ask = !_asked && ((_waiters.Count > 0 && !askLater) || (_waiters.Count == 0 && _leased > _held && IsNear(_free + _leased - _held)));
+            if (ask || askLater) _asked = true;
+        }
+        if (ask) Ask(returnsAll: false);
+        else if (askLater) _ = AskLaterAsync();
+        if (served is not null)
+            foreach (var waiter in served) waiter.Complete(new HoldAnswer(new Hold(this, waiter.Amount), waiter.Amount, held, 0, DatabaseAway: false));
+        if (refused is not null)
+            foreach (var waiter in refused)
+                waiter.Complete(new HoldAnswer(null, waiter.Amount, held, row.Balance + row.CreditLimit - held, DatabaseAway: false));
+    }
+
+    /// <summary>The lease could not be changed: whoever waits for it is refused.</summary>
+    public void Failed(LeaseChange change, bool away)
+    {
+        List<Waiter> waiters;
+        lock (_lock)
+        {
+            _held -= change.Returning;
+            change.Returning = 0;
+            _asked = false;
+            waiters = [.. _waiters];
+            _waiters.Clear();
+        }
+        foreach (var waiter in waiters) waiter.Complete(new HoldAnswer(null, waiter.Amount, 0, 0, DatabaseAway: away));
+    }
+
+    /// <summary>This node's leases were taken back: nothing is here to hold from until more is leased.</summary>
+    public void Lost()
+    {
+        lock (_lock) _leased = 0;
+    }
+
+    /// <summary>Twice a second: gives back what lies idle.</summary>
+    public void Sweep()
+    {
+        lock (_lock)
+        {
+            if (_asked || _waiters.Count > 0 || _leased <= _held || books.Database.Time.GetElapsedTime(_lastUsed) <= Busy) return;
+            _asked = true;
+        }
+        Ask(returnsAll: true);
+    }
+
+    /// <summary>At shutdown: gives back everything that no call holds.</summary>
+    public void ReturnAll()
+    {
+        lock (_lock)
+        {
+            if (_leased <= _held) return;
+            _asked = true;
+        }
+        Ask(returnsAll: true);
+    }
+
+    private void Ask(bool returnsAll)
+    {
+        var change = new LeaseChange(this, returnsAll);
+        if (!books.Add(change)) change.Failed(away: true);
+    }
+
+    private async Task AskLaterAsync()
+    {
+        await Task.Delay(AskAgain, books.Database.Time);
+        Ask(returnsAll: false);
+    }
+
+    private void Remember(long amount)
+    {
+        _recent = _recent == 0 ? amount : _recent + (amount - _recent) / 8;
+        _lastUsed = books.Database.Time.GetTimestamp();
+    }
+
+    private bool IsNear(long free) => free < NearHolds * Math.Max(1, _recent);
+
+    /// <summary>Holds to keep idle: twice as many as last time while refills follow each other closely.</summary>
+    private int Restock(LeaseChange change)
+    {
+        if (change.Planned) return _stock;
+        change.Planned = true;
+        var now = books.Database.Time.GetTimestamp();
+        var soon = _lastRefill != 0 && books.Database.Time.GetElapsedTime(_lastRefill, now) < TimeSpan.FromSeconds(2);
+        _stock = soon ? Math.Min(LargestStock, _stock * 2) : SmallestStock;
+        _lastRefill = now;
+        return _stock;
+    }
+
+    /// <summary>A call that waits for money.</summary>
+    internal sealed class Waiter(long amount, long since)
+    {
+        private readonly TaskCompletionSource<HoldAnswer> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public long Amount => amount;
+        public long Since => since;
+        public Task<HoldAnswer> Task => _answer.Task;
+        public void Complete(HoldAnswer answer) => _answer.TrySetResult(answer);
+    }
+}
+
+/// <summary>A purse's wish to lease more or to give back.</summary>
+/// <param name="returnsAll">Keep nothing idle.</param>
+internal sealed class LeaseChange(Purse purse, bool returnsAll) : BookItem
+{
+    private AccountRow? _row;
+
+    public override string AccountId => purse.AccountId;
+    public override bool OutlivesOutage => false;
+
+    public bool ReturnsAll => returnsAll;
+    public bool Planned { get; set; }
+    /// <summary>Set aside in the purse until the commit.</summary>
+    public long Returning { get; set; }
+    /// <summary>Those for whom there was not enough.</summary>
+    public HashSet<Purse.Waiter> Refused { get; } = [];
+
+    public override void Apply(Posting posting, AccountRow row)
+    {
+        _row = row;
+        row.Purse = purse;
+        row.Change = this;
+        purse.Plan(this, row);
+    }
+
+    public override void Committed() => _row!.TellPurse();
+
+    public override void Failed(bool away) => purse.Failed(this, away);
+}

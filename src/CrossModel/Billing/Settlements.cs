@@ -1,0 +1,76 @@
+using CrossModel.Usage;
+
+namespace CrossModel.Billing;
+
+/// <summary>Puts replies on the books, exactly once each, many in one commit.</summary>
+internal sealed class Settlements(Books books)
+{
+    /// <summary>How long a reply waits for a database that is away.</summary>
+    public static TimeSpan Patience { get; } = TimeSpan.FromSeconds(10);
+
+    private long _charged;
+    private long _uncovered;
+    private long _replies;
+
+    /// <summary>Nano-dollars charged since the start, for a metric.</summary>
+    public long Charged => Volatile.Read(ref _charged);
+    /// <summary>Nano-dollars that nobody could pay, since the start, for a metric.</summary>
+    public long Uncovered => Volatile.Read(ref _uncovered);
+    /// <summary>Replies on the books since the start, for a metric.</summary>
+    public long Replies => Volatile.Read(ref _replies);
+
+    /// <summary>Told after each commit of a charge: the account, its balance before and after, nano-dollars. Must not block.</summary>
+    public Action<string, long, long>? BalanceChanged { get; set; }
+
+    /// <summary>
+    /// Charges the reply and ends the hold; done when it is durable. Not cancelled with the caller: never pass on its cancellation. When the database
+    /// stays away for 10 s the answer is "not committed", and then it never will be: should the commit have happened unseen, it is refunded.
+    /// </summary>
+    public async Task<Settled> SettleAsync(RequestRecord record, Hold hold)
+    {
+        if (Begin(record, hold) is not { } charge) return default;
+        try
+        {
+            return await charge.Task.WaitAsync(Patience, books.Database.Time);
+        }
+        catch (TimeoutException)
+        {
+            charge.TryAbandon();
+            return await charge.Task;
+        }
+    }
+
+    /// <summary>As <see cref="SettleAsync"/>, for a stream whose content is with the caller already: after 10 s the answer is "not committed", but the charge stays queued until it commits or the process ends.</summary>
+    public async Task<Settled> SettleOrQueueAsync(RequestRecord record, Hold hold)
+    {
+        if (Begin(record, hold) is not { } charge) return default;
+        try
+        {
+            return await charge.Task.WaitAsync(Patience, books.Database.Time);
+        }
+        catch (TimeoutException)
+        {
+            return default;
+        }
+    }
+
+    private Charge? Begin(RequestRecord record, Hold hold)
+    {
+        var charge = new Charge(record, hold, this);
+        var first = hold.EndWith(charge);
+        if (first == charge && !books.Add(charge)) charge.Failed(away: true);
+        return first;
+    }
+
+    /// <summary>By a charge that was abandoned during its commit: to be given back.</summary>
+    public void Again(Charge charge) => books.Add(charge);
+
+    /// <summary>By a charge that is on the books.</summary>
+    public void Count(in Settled settled, Charge charge)
+    {
+        Interlocked.Add(ref _charged, settled.Charged);
+        Interlocked.Add(ref _uncovered, settled.Uncovered);
+        Interlocked.Increment(ref _replies);
+        if (settled.Charged != 0) BalanceChanged?.Invoke(charge.AccountId, settled.BalanceAfter + settled.Charged, settled.BalanceAfter);
+    }
+}
