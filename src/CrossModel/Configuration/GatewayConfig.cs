@@ -1,6 +1,9 @@
 namespace CrossModel.Configuration;
 
-/// <summary>The whole of crossmodel.json: immutable, judged as a whole, swapped as a whole. Every property's comment states unit, default and what null means.</summary>
+// Users read these comments: docs/configuration.md and crossmodel.schema.json are made from them. Each states unit, default and what null means.
+// A property with a default and a comment is all that a new setting takes; UPDATE_GOLDEN=1 with the tests renews both files.
+
+/// <summary>All of crossmodel.json: judged as a whole, in force as a whole.</summary>
 internal sealed record GatewayConfig
 {
     /// <summary>Addresses to listen on, separated by semicolons. Default loopback only.</summary>
@@ -11,7 +14,7 @@ internal sealed record GatewayConfig
     [NeedsRestart]
     public string Database { get; init; } = "sqlite:data/crossmodel.db";
 
-    /// <summary>Where requests can go, by name.</summary>
+    /// <summary>Provider endpoints where requests can go, by a name of your choice.</summary>
     public IReadOnlyDictionary<string, UpstreamConfig> Upstreams { get; init; } = new Dictionary<string, UpstreamConfig>();
 
     /// <summary>What callers can ask for, by public model id (<c>vendor/name</c>).</summary>
@@ -48,6 +51,7 @@ internal sealed record GatewayConfig
 
 internal enum UnknownParameters { Reject, Ignore, Forward }
 
+/// <summary>Ceilings that keep the process alive and callers served.</summary>
 internal sealed record LimitsConfig
 {
     /// <summary>Largest request body in bytes. Default 32 MiB; a larger one is 413.</summary>
@@ -77,15 +81,18 @@ internal sealed record LimitsConfig
     public TimeSpan StaleAfter { get; init; } = TimeSpan.FromSeconds(5);
 }
 
+/// <summary>Who may read /metrics, and where.</summary>
 internal sealed record MetricsConfig
 {
     /// <summary>Bearer token that /metrics asks for; null (default): loopback callers only.</summary>
     public string? Token { get; init; }
 
     /// <summary>An address of its own for /metrics; null (default): the main one.</summary>
+    [NeedsRestart]
     public string? Urls { get; init; }
 }
 
+/// <summary>Who is told when an account runs low.</summary>
 internal sealed record AlertsConfig
 {
     /// <summary>Receives a signed POST; null: a log line only.</summary>
@@ -98,6 +105,7 @@ internal sealed record AlertsConfig
     public decimal Below { get; init; }
 }
 
+/// <summary>How the database is written.</summary>
 internal sealed record StorageConfig
 {
     /// <summary>full (default): a charge survives a power cut. normal: it survives a killed process, but a power cut may lose the last ones (SQLite only).</summary>
@@ -112,7 +120,7 @@ internal sealed record UpstreamConfig
     /// <summary>openai, azure, anthropic, gemini, vertex, bedrock or simulated.</summary>
     public string Dialect { get; init; } = "openai";
 
-    /// <summary>See docs/configuration.md for each dialect's form. Null: the dialect's public address.</summary>
+    /// <summary>The address without the operation; docs/configuration.md has each dialect's form. Null: the dialect's public address.</summary>
     public string? BaseUrl { get; init; }
 
     /// <summary>The credential, as <c>${ENV}</c> or <c>${file:…}</c>; null: none is sent.</summary>
@@ -137,7 +145,7 @@ internal sealed record UpstreamConfig
     /// <summary>Headers sent with every request to this upstream.</summary>
     public IReadOnlyDictionary<string, string> Headers { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>The upstream may name this server's own files or answers on private addresses: remote files are fetched by the gateway. Default false.</summary>
+    /// <summary>The gateway fetches remote images and files where the provider cannot, never from private addresses. Default false: such requests are refused.</summary>
     public bool FetchRemote { get; init; }
 
     /// <summary>Vertex: the Google Cloud project's id.</summary>
@@ -167,15 +175,16 @@ internal sealed record UpstreamConfig
     public string? ClientSecret { get; init; }
 }
 
+/// <summary>How long to wait for an upstream.</summary>
 internal sealed record TimeoutsConfig
 {
     /// <summary>To have a connection, TLS included. Default 10 s.</summary>
     public TimeSpan Connect { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>From the request sent to the first byte of a streamed reply. Default 100 s. Plain replies and reasoning models get <see cref="Plain"/>.</summary>
+    /// <summary>From the request sent to the first byte of a streamed reply. Default 100 s. Plain replies and reasoning models get <c>plain</c>.</summary>
     public TimeSpan FirstByte { get; init; } = TimeSpan.FromSeconds(100);
 
-    /// <summary>As FirstByte, for plain calls and reasoning models: nothing comes until all is thought. Default 10 min.</summary>
+    /// <summary>As firstByte, for plain calls and reasoning models: nothing comes until all is thought. Default 10 min.</summary>
     public TimeSpan Plain { get; init; } = TimeSpan.FromMinutes(10);
 
     /// <summary>Longest silence between two reads of a reply. Default 100 s. Any byte resets it, comments too.</summary>
@@ -301,7 +310,7 @@ internal sealed record PriceVersionConfig
     public IReadOnlyList<PriceTierConfig> Tiers { get; init; } = [];
 }
 
-/// <summary>Prices for the whole request when its prompt is larger than Above tokens; what is null stays as in the version.</summary>
+/// <summary>Prices for the whole request when its prompt is larger than <c>above</c> tokens; what is null stays as in the version.</summary>
 internal sealed record PriceTierConfig
 {
     /// <summary>Prompt tokens; the tier applies from one more on.</summary>

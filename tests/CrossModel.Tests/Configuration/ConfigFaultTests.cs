@@ -1,4 +1,5 @@
 using CrossModel.Configuration;
+using CrossModel.Tests.Support;
 
 namespace CrossModel.Tests.Configuration;
 
@@ -105,8 +106,9 @@ public sealed class ConfigFaultTests
     {
         using var given = new Given(Given.Model("", price: """[{ "from": "2999-01-01T00:00:00Z", "input": 3, "output": 4 }]"""));
         Assert.Equal(FaultKind.MissingPrice, Assert.Single(given.Load().Faults).Kind);
-        var rules = Given.Rules with { Time = new FixedTime(new DateTimeOffset(2999, 1, 1, 0, 0, 0, TimeSpan.Zero)) };
-        Assert.Empty(given.Load(rules: rules).Faults);
+        var clock = new FakeClock();
+        clock.SetUtcNow(new DateTimeOffset(2999, 1, 1, 0, 0, 0, TimeSpan.Zero));
+        Assert.Empty(given.Load(rules: Given.Rules with { Time = clock }).Faults);
     }
 
     [Fact]

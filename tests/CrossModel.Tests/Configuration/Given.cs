@@ -50,9 +50,3 @@ internal sealed class Given : IDisposable
 
     public void Dispose() => Directory.Delete(Folder, recursive: true);
 }
-
-/// <summary>A clock that stands still.</summary>
-internal sealed class FixedTime(DateTimeOffset now) : TimeProvider
-{
-    public override DateTimeOffset GetUtcNow() => now;
-}

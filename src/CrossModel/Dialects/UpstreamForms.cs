@@ -1,0 +1,64 @@
+using CrossModel.Configuration;
+
+namespace CrossModel.Dialects;
+
+/// <summary>What each dialect demands of its upstream's settings, so that <c>check</c> says it before the first call fails. Given to the configuration by the composition.</summary>
+internal static class UpstreamForms
+{
+    private static readonly Dictionary<string, Func<UpstreamConfig, IEnumerable<UpstreamRemark>>> Forms = new()
+    {
+        ["openai"] = OpenAI,
+        ["azure"] = Azure,
+        ["anthropic"] = AtTheRoot,
+        ["gemini"] = AtTheRoot,
+        ["vertex"] = Vertex,
+        ["bedrock"] = Bedrock,
+    };
+
+    /// <summary>Nothing for a dialect without demands.</summary>
+    public static IEnumerable<UpstreamRemark> Check(UpstreamConfig upstream) =>
+        Forms.TryGetValue(upstream.Dialect, out Func<UpstreamConfig, IEnumerable<UpstreamRemark>>? form) ? form(upstream) : [];
+
+    private static IEnumerable<UpstreamRemark> OpenAI(UpstreamConfig upstream)
+    {
+        if (PathOf(upstream) == "")
+            yield return new("baseUrl", "the address names no version; most servers want one that ends in /v1", IsWarning: true);
+    }
+
+    private static IEnumerable<UpstreamRemark> AtTheRoot(UpstreamConfig upstream)
+    {
+        if (PathOf(upstream) is { } path && (path.EndsWith("/v1", StringComparison.Ordinal) || path.EndsWith("/v1beta", StringComparison.Ordinal)))
+            yield return new("baseUrl", "the root is expected here: leave the version out");
+    }
+
+    private static IEnumerable<UpstreamRemark> Azure(UpstreamConfig upstream)
+    {
+        if (upstream.BaseUrl is null)
+            yield return new("baseUrl", "the resource's address is needed, such as https://NAME.openai.azure.com/openai/v1");
+        else if (PathOf(upstream) is { } path && path.EndsWith("/openai/v1", StringComparison.Ordinal) == upstream.ApiVersion is not null)
+            yield return new("apiVersion", "give either apiVersion and the root, or a base URL that ends in /openai/v1");
+        int entra = new[] { upstream.TenantId, upstream.ClientId, upstream.ClientSecret }.Count(part => part is not null);
+        if (entra is 1 or 2)
+            yield return new("tenantId", "tenantId, clientId and clientSecret belong together");
+    }
+
+    private static IEnumerable<UpstreamRemark> Vertex(UpstreamConfig upstream)
+    {
+        if (upstream.Project is null)
+            yield return new("project", "the Google Cloud project is needed");
+        if (upstream.Location is null)
+            yield return new("location", "the region is needed, such as europe-west1, or global");
+    }
+
+    private static IEnumerable<UpstreamRemark> Bedrock(UpstreamConfig upstream)
+    {
+        if (upstream.Region is null)
+            yield return new("region", "the AWS region is needed, such as eu-central-1");
+        if (upstream.AccessKeyId is null != upstream.SecretAccessKey is null)
+            yield return new("secretAccessKey", "accessKeyId and secretAccessKey belong together");
+    }
+
+    /// <summary>Without slashes at the end; null: no address, or none that can be judged.</summary>
+    private static string? PathOf(UpstreamConfig upstream) =>
+        Uri.TryCreate(upstream.BaseUrl, UriKind.Absolute, out Uri? uri) ? uri.AbsolutePath.TrimEnd('/') : null;
+}
