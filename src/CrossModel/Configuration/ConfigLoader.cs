@@ -43,7 +43,7 @@ internal static class ConfigLoader
             faults.Add(syntax);
         }
         else
-            faults.AddRange(new ConfigValidator(rules, binder.Source, mustExist: expandSecrets).Validate(config));
+            faults.AddRange(new ConfigValidator(rules, binder.Source, complete: expandSecrets).Validate(config));
         config = config with { Database = ConfigValidator.ResolveDatabase(config.Database, folder) };
 
         List<ConfigFault> placed = [.. faults.Select(fault => fault.Line is null ? fault with { Line = binder.Source.LineOf(fault.Path) } : fault)

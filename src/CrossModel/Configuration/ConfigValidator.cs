@@ -3,8 +3,8 @@ using System.Net;
 namespace CrossModel.Configuration;
 
 /// <summary>What the form of the single values cannot show: names that must exist, addresses, things that belong together. Gathers everything, stops at nothing.</summary>
-/// <param name="mustExist">Also look whether named files are there.</param>
-internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bool mustExist)
+/// <param name="complete">All secrets are expanded: only then can be judged what belongs together, and must named files be there.</param>
+internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bool complete)
 {
     private const string DatabaseForms = "write \"sqlite:FILE\" or \"postgresql://user:password@host/database\"";
 
@@ -89,9 +89,9 @@ internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bo
             CheckKey(upstream.ApiKeys[i], $"{path}.apiKeys[{i}]");
         foreach ((string header, string value) in upstream.Headers)
             CheckHeader(header, value, ConfigPath.Member($"{path}.headers", header));
-        if (mustExist && upstream.ServiceAccount is { } file && !File.Exists(file))
+        if (complete && upstream.ServiceAccount is { } file && !File.Exists(file))
             _faults.Add(new ConfigFault($"{path}.serviceAccount", "the file does not exist") { Hint = "relative paths start at the configuration file's folder" });
-        foreach (UpstreamRemark remark in rules.CheckUpstream(upstream))
+        foreach (UpstreamRemark remark in complete ? rules.CheckUpstream(upstream) : [])
             _faults.Add(new ConfigFault($"{path}.{remark.Member}", remark.Message, remark.IsWarning ? FaultKind.Warning : FaultKind.Fault));
     }
 
