@@ -50,14 +50,11 @@ internal sealed class Route(Model owner, Upstream upstream, RouteConfig config, 
     /// <summary>What the operator pays; null: unknown.</summary>
     public PriceList? Cost => cost;
 
-    public TimeSpan Cooling
-    {
-        get
-        {
-            var (here, there) = (_health.Cooling, upstream.Health.Cooling);
-            return here > there ? here : there;
-        }
-    }
+    /// <summary>The clock's timestamp until which this route or its upstream rests; 0: it is well.</summary>
+    public long RestsUntil => Math.Max(_health.RestsUntil, upstream.Health.RestsUntil);
+
+    /// <summary>Time it still rests, for people; zero when it is well.</summary>
+    public TimeSpan Cooling => _health.Cooling > upstream.Health.Cooling ? _health.Cooling : upstream.Health.Cooling;
 
     /// <summary>False: the route or its upstream is at its limit of parallel calls, skip it. True: <see cref="Leave"/> when the call has ended, its stream included.</summary>
     public bool TryEnter()

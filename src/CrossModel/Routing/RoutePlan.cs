@@ -70,7 +70,7 @@ internal readonly struct RoutePlan
             {
                 Index = i,
                 Wish = wishes is null ? 0 : RouteWishes.Rank(wishes, route, now),
-                Cooling = route.Cooling.Ticks,
+                RestsUntil = route.RestsUntil,
                 Priority = route.Priority,
                 // Sorting by an exponential of rate weight draws without replacement in proportion to the weights.
                 Draw = -Math.Log(1 - random.NextDouble()) / route.Weight,
@@ -90,13 +90,13 @@ internal readonly struct RoutePlan
     {
         public int Index;
         public decimal Wish;
-        public long Cooling;
+        public long RestsUntil;
         public int Priority;
         public double Draw;
 
         public readonly int CompareTo(Entry other) =>
             Wish != other.Wish ? Wish.CompareTo(other.Wish)
-            : Cooling != other.Cooling ? Cooling.CompareTo(other.Cooling)
+            : RestsUntil != other.RestsUntil ? RestsUntil.CompareTo(other.RestsUntil)
             : Priority != other.Priority ? Priority.CompareTo(other.Priority)
             : Draw.CompareTo(other.Draw);
     }

@@ -12,17 +12,18 @@ internal sealed class UpstreamHealth(TimeProvider time)
     private long _restsUntil;
     private int _failures;
 
-    /// <summary>Time it still rests; zero when it is well.</summary>
-    public TimeSpan Cooling
+    /// <summary>The clock's timestamp until which it rests; 0 when it is well. A moment, not a remainder, so that two routes of one resting upstream compare equal.</summary>
+    public long RestsUntil
     {
         get
         {
             var until = Volatile.Read(ref _restsUntil);
-            if (until == 0) return TimeSpan.Zero;
-            var left = time.GetElapsedTime(time.GetTimestamp(), until);
-            return left > TimeSpan.Zero ? left : TimeSpan.Zero;
+            return until != 0 && until > time.GetTimestamp() ? until : 0;
         }
     }
+
+    /// <summary>Time it still rests; zero when it is well.</summary>
+    public TimeSpan Cooling => RestsUntil is > 0 and var until ? time.GetElapsedTime(time.GetTimestamp(), until) : TimeSpan.Zero;
 
     /// <summary>Rests for <paramref name="rest"/>, doubled with every failure in a row, at most <see cref="Longest"/>; exactly <paramref name="asked"/> (at most ten times Longest) if the provider said how long.</summary>
     public void Failed(TimeSpan rest, TimeSpan? asked = null)

@@ -66,6 +66,7 @@ public sealed class DiscoveryTests
     [InlineData("azure", "https://mine.openai.azure.com", "azure")]
     [InlineData("vertex", "https://europe-west1-aiplatform.googleapis.com", "google-vertex")]
     [InlineData("bedrock", null, "amazon-bedrock")]
+    [InlineData("anthropic", "http://127.0.0.1:9100", "anthropic")]
     public void Vendor_OfAnUpstream_IsToldByItsAddress(string dialect, string? baseUrl, string? vendor) =>
         Assert.Equal(vendor, Vendor.Of(new UpstreamConfig { Dialect = dialect, BaseUrl = baseUrl })?.Name);
 

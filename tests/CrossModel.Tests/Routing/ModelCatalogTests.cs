@@ -65,8 +65,8 @@ public sealed class ModelCatalogTests
     [Fact]
     public void Facts_OfAKnownProvider_ComeFromTheCatalogue_AndTheConfigurationWins()
     {
-        var config = Config(new() { ["my/name"] = Priced(new RouteConfig { Upstream = "u", Model = "gpt-4.1-mini" }) with { MaxOutputTokens = 99, Name = "Mine" } })
-            with { Upstreams = new Dictionary<string, UpstreamConfig> { ["u"] = new() { BaseUrl = "https://api.openai.com/v1" } } };
+        var config = Config(new() { ["my/name"] = Priced(new RouteConfig { Upstream = "u", Model = "gpt-4.1-mini" }) with { MaxOutputTokens = 99, Name = "Mine" } });
+        config = config with { Upstreams = new Dictionary<string, UpstreamConfig> { ["u"] = new() { BaseUrl = "https://api.openai.com/v1" } } };
         var facts = _bench.Build(config).Find("my/name")!.Facts;
         Assert.Equal(("Mine", 99, 1047576), (facts.Name, facts.MaxOutputTokens, facts.ContextWindow));
         Assert.True(facts.Tools);
@@ -109,6 +109,24 @@ public sealed class ModelCatalogTests
         var first = _bench.Build(config);
         var second = _bench.Build(config with { Upstreams = new Dictionary<string, UpstreamConfig> { ["a"] = config.Upstreams["a"] with { ApiKeys = ["k"] } } }, first);
         Assert.NotSame(first.Find("x/m")!.Routes[0].Upstream, second.Find("x/m")!.Routes[0].Upstream);
+    }
+
+    [Fact]
+    public async Task Reload_ThatDropsAnUpstream_ClosesItOnlyAfterItsLastCall()
+    {
+        var route = _bench.Build(Config("x/m", To("a"))).Find("x/m")!.Routes[0];
+        Assert.True(route.TryEnter());
+        _bench.Build(Config("x/m", To("b")));
+        _bench.Clock.Advance(TimeSpan.FromMinutes(3));
+        await Task.Yield();
+        Assert.False(_bench.Closed.Task.IsCompleted);
+        route.Leave();
+        while (!_bench.Closed.Task.IsCompleted)
+        {
+            _bench.Clock.Advance(TimeSpan.FromMinutes(1));
+            await Task.Yield();
+        }
+        Assert.Equal("a", await _bench.Closed.Task);
     }
 
     [Fact]

@@ -58,6 +58,14 @@ public sealed class RoutePlanTests
     }
 
     [Fact]
+    public void Plan_OfTwoRoutesOfOneRestingUpstream_KeepsTheirPriority()
+    {
+        var catalog = _bench.Build(Config("x/m", To("a"), To("a") with { Model = "other" }));
+        catalog.Find("x/m")!.Routes[1].Failed(new UpstreamFault(UpstreamFailure.Connect));
+        Assert.Equal("m", Made(catalog)[0].Model.UpstreamModel);
+    }
+
+    [Fact]
     public void Plan_OfALoneRestingRoute_StillHasIt()
     {
         var catalog = _bench.Build(Config("x/m", To("a")));

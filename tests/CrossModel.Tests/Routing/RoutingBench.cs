@@ -15,10 +15,13 @@ internal sealed class RoutingBench
     public UpstreamSet Upstreams { get; }
     public List<string> Created { get; } = [];
 
+    /// <summary>Completes with the name of the first upstream that was closed.</summary>
+    public TaskCompletionSource<string> Closed { get; } = new();
+
     public RoutingBench() => Upstreams = new UpstreamSet((name, config) =>
     {
         Created.Add(name);
-        return new Upstream(name, config, config.Dialect == "vertex" ? null : new WordlessDialect(), new UpstreamClient(config), Clock);
+        return new Upstream(name, config, config.Dialect == "vertex" ? null : new WordlessDialect(() => Closed.TrySetResult(name)), new UpstreamClient(config), Clock);
     }, Clock);
 
     public DateTimeOffset Now => Clock.GetUtcNow();
@@ -54,13 +57,13 @@ internal sealed class RoutingBench
     public static List<string> Names(RoutePlan plan) => [.. Enumerable.Range(0, plan.Count).Select(i => plan[i].Upstream.Name)];
 
     /// <summary>Planning asks only whether a dialect is there; nothing here ever speaks.</summary>
-    private sealed class WordlessDialect : IDialect
+    private sealed class WordlessDialect(Action closed) : IDialect
     {
         public bool TakesCandidates(RouteModel model) => throw new InvalidOperationException();
         public ApiError? Write(ChatRequest request, RouteModel model, WriteOptions options, UpstreamRequest upstream) => throw new InvalidOperationException();
         public ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation) => throw new InvalidOperationException();
         public ReplyReader OpenReply(ReplyContext context, RouteModel model) => throw new InvalidOperationException();
         public UpstreamFault ReadFault(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, UpstreamRequest upstream) => throw new InvalidOperationException();
-        public void Dispose() { }
+        public void Dispose() => closed();
     }
 }

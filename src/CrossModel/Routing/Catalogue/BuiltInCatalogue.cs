@@ -19,9 +19,6 @@ internal static class BuiltInCatalogue
     /// <summary>The day the facts were taken: prices age.</summary>
     public static DateOnly Date => DateOnly.ParseExact(Document.Value.RootElement.GetProperty("date").GetString()!, "yyyy-MM-dd");
 
-    /// <summary>True once the facts were needed.</summary>
-    public static bool IsLoaded => Document.IsValueCreated;
-
     /// <param name="vendor">A <see cref="Vendor.Name"/>.</param>
     /// <param name="upstreamModel">The model's name at the provider.</param>
     public static CatalogueModel? Find(string vendor, string upstreamModel) =>

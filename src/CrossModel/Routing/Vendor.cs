@@ -33,12 +33,12 @@ internal sealed record Vendor(string Name, string Dialect, string? BaseUrl, IRea
         new("amazon-bedrock", "bedrock", null, ["amazonaws.com", "api.aws"], []),
     ];
 
-    /// <summary>Whose facts hold for this upstream: by the host it goes to, or by the dialect where that has one provider only. Null: nobody we know.</summary>
+    /// <summary>Whose facts hold for this upstream: by the host it goes to; a dialect that one provider alone speaks tells it behind any address. Null: nobody we know.</summary>
     public static Vendor? Of(UpstreamConfig upstream)
     {
-        if (upstream.BaseUrl is null) return upstream.Dialect == "simulated" ? null : All.First(v => v.Dialect == upstream.Dialect);
-        if (!Uri.TryCreate(upstream.BaseUrl, UriKind.Absolute, out var address) || address.IsLoopback) return null;
-        return All.FirstOrDefault(v => v.Hosts.Any(h => address.Host == h || address.Host.EndsWith('.' + h) || IsRegional(address.Host, h)));
+        if (Uri.TryCreate(upstream.BaseUrl, UriKind.Absolute, out var address)
+            && All.FirstOrDefault(v => v.Hosts.Any(h => address.Host == h || address.Host.EndsWith('.' + h) || IsRegional(address.Host, h))) is { } at) return at;
+        return upstream.Dialect == "openai" && upstream.BaseUrl is not null ? null : All.FirstOrDefault(v => v.Dialect == upstream.Dialect);
     }
 
     /// <summary>Vertex puts its region before the host with a hyphen: europe-west1-aiplatform.googleapis.com.</summary>
