@@ -95,6 +95,12 @@ internal static class ApiErrors
     public static ApiError Internal() =>
         new(500, "api_error", "internal_error", "Something broke inside the gateway. Report it with the x-request-id of this reply.");
 
+    public static ApiError RequestNotFound(string id) =>
+        new(404, InvalidRequest, "request_not_found", $"No request \"{Echo(id)}\" was charged to this account. The id is the x-request-id of a reply.");
+
+    public static ApiError IdempotencyKeyReused() =>
+        new(400, InvalidRequest, "idempotency_key_reused", "This Idempotency-Key was used with another body. Use a new key for a new request.");
+
     public static ApiError NotFound(string path) =>
         new(404, InvalidRequest, "not_found", $"There is nothing at {Echo(path)}. The endpoint is POST /v1/chat/completions.");
 
