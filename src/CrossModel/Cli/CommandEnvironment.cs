@@ -1,0 +1,77 @@
+using CrossModel.Configuration;
+using CrossModel.Storage;
+
+namespace CrossModel.Cli;
+
+/// <summary>What the command line has of the world; tests give their own.</summary>
+internal sealed record CommandEnvironment
+{
+    /// <summary>Answers, nothing else.</summary>
+    public required TextWriter Out { get; init; }
+
+    /// <summary>Refusals, remarks, logs.</summary>
+    public required TextWriter Error { get; init; }
+
+    /// <summary>Environment variables.</summary>
+    public required IReadOnlyDictionary<string, string> Variables { get; init; }
+
+    public required ConfigRules Rules { get; init; }
+
+    /// <summary>Where crossmodel.json is looked for. Default: the working folder.</summary>
+    public string Folder { get; init; } = Environment.CurrentDirectory;
+
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    /// <summary>Runs the gateway until it is told to stop; answers the exit code.</summary>
+    public required Func<ServeOrder, Task<int>> ServeAsync { get; init; }
+
+    /// <summary>The file that is meant; null: there is none.</summary>
+    public string? ConfigFile(string? named)
+    {
+        if (named is not null) return Path.GetFullPath(named, Folder);
+        var usual = Path.Combine(Folder, "crossmodel.json");
+        return File.Exists(usual) ? usual : null;
+    }
+}
+
+/// <param name="ConfigFile">Null: crossmodel.json in the working folder if it is there, else the defaults.</param>
+/// <param name="Urls">Beats the file's; null: the file's.</param>
+internal sealed record ServeOrder(string? ConfigFile, string? Urls);
+
+/// <summary>A command that refuses: the message goes to stderr, the exit code is 1.</summary>
+internal sealed class RefusedException(string message) : Exception(message);
+
+/// <summary>What a command works with: the database that the configuration names, opened beside a server that may be running.</summary>
+internal sealed class CommandContext(CommandEnvironment environment, Database database, Answers answers) : IAsyncDisposable
+{
+    public CommandEnvironment Environment => environment;
+    public Database Database => database;
+    public Answers Answers => answers;
+
+    /// <summary>Needs no provider key: only the database's address is asked of the configuration, so that a key can be revoked whatever else is wrong in it.</summary>
+    public static async Task<CommandContext> OpenAsync(CommandEnvironment environment, string? configFile, bool json, CancellationToken ct)
+    {
+        var file = environment.ConfigFile(configFile);
+        var loaded = file is null
+            ? ConfigLoader.LoadText("{}"u8.ToArray(), Path.Combine(environment.Folder, "crossmodel.json"), environment.Variables, expandSecrets: false, environment.Rules)
+            : ConfigLoader.Load(file, environment.Variables, expandSecrets: false, environment.Rules);
+        if (loaded.Database is not { } address) throw new RefusedException(ConfigReport.Text(loaded).TrimEnd());
+        var options = new DatabaseOptions(loaded.Config?.Storage ?? new StorageConfig(), environment.Time, Server: false, new ErrorLog(environment.Error));
+        return new CommandContext(environment, await Database.OpenAsync(address, options, ct), new Answers(environment.Out, json));
+    }
+
+    public ValueTask DisposeAsync() => database.DisposeAsync();
+
+    /// <summary>Warnings of the rooms, for the person at the terminal.</summary>
+    private sealed class ErrorLog(TextWriter error) : ILogger
+    {
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Warning;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (IsEnabled(logLevel)) error.WriteLine(formatter(state, exception));
+        }
+    }
+}

@@ -1,0 +1,80 @@
+using CrossModel.Tests.Support;
+
+namespace CrossModel.Tests.Cli;
+
+public sealed class AccountCommandTests
+{
+    [Fact]
+    public async Task Create_TwiceTheSameName_IsRefusedWithOne()
+    {
+        var run = new CommandRun();
+        await run.GoodAsync("accounts", "create", "acme");
+        Assert.Equal(1, await run.RunAsync("accounts", "create", "acme"));
+        Assert.Equal("", run.Out);
+        Assert.Contains("already", run.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(" acme")]
+    [InlineData("ac\nme")]
+    public async Task Create_BadName_IsWrongUsage(string name) => Assert.Equal(2, await new CommandRun().RunAsync("accounts", "create", name));
+
+    [Fact]
+    public async Task Create_NameBeginningWithAt_IsANameAndNoFile()
+    {
+        var run = new CommandRun();
+        await run.GoodAsync("accounts", "create", "@acme");
+        Assert.Equal("0.00", await run.GoodAsync("accounts", "balance", "@acme"));
+    }
+
+    [Theory]
+    [InlineData("accounts balance acne")]
+    [InlineData("accounts show acne")]
+    [InlineData("accounts disable acne")]
+    [InlineData("accounts set acne --rpm 5")]
+    [InlineData("keys create --account acne --name x")]
+    [InlineData("keys list --account acne")]
+    public async Task Account_Unknown_IsRefusedWithTheNearestName(string line)
+    {
+        var run = new CommandRun();
+        await run.GoodAsync("accounts", "create", "acme");
+        Assert.Equal(1, await run.RunAsync(line.Split(' ')));
+        Assert.Contains("did you mean \"acme\"?", run.Error, StringComparison.Ordinal);
+        Assert.Contains("crossmodel accounts list", run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Set_LimitsThenNone_ShowsAndTakesAway()
+    {
+        var run = new CommandRun();
+        await run.GoodAsync("accounts", "create", "acme");
+        await run.GoodAsync("accounts", "set", "acme", "--postpaid", "5", "--rpm", "60", "--spend-day", "1.5");
+        var shown = await run.JsonAsync("accounts", "show", "acme");
+        var limits = shown.GetProperty("limits");
+        Assert.Equal(("5.00", 60, "1.50"), (shown.GetProperty("credit_limit").GetString(), limits.GetProperty("rpm").GetInt64(), limits.GetProperty("spend_day").GetString()));
+        Assert.Equal(("0.00", "0.00", "5.00"), (shown.GetProperty("balance").GetString(), shown.GetProperty("held").GetString(), shown.GetProperty("available").GetString()));
+        await run.GoodAsync("accounts", "set", "acme", "--rpm", "none", "--tpm", "1000");
+        limits = (await run.JsonAsync("accounts", "show", "acme")).GetProperty("limits");
+        Assert.Equal((null, 1000, "1.50"), (limits.GetProperty("rpm").GetRawText() == "null" ? null : "some", limits.GetProperty("tpm").GetInt64(), limits.GetProperty("spend_day").GetString()));
+        await run.GoodAsync("accounts", "set", "acme", "--postpaid", "none");
+        Assert.Equal("0.00", (await run.JsonAsync("accounts", "show", "acme")).GetProperty("credit_limit").GetString());
+    }
+
+    [Fact]
+    public async Task DisableAndEnable_AreShownInTheList()
+    {
+        var run = new CommandRun(new FakeClock());
+        await run.GoodAsync("accounts", "create", "b");
+        await run.GoodAsync("accounts", "create", "a");
+        await run.GoodAsync("accounts", "disable", "b");
+        var rows = (await run.JsonAsync("accounts", "list")).EnumerateArray().Select(row => (row.GetProperty("name").GetString(), row.GetProperty("status").GetString()));
+        Assert.Equal([("a", "enabled"), ("b", "disabled")], rows);
+        await run.GoodAsync("accounts", "enable", "b");
+        Assert.DoesNotContain("disabled", await run.GoodAsync("accounts", "list"), StringComparison.Ordinal);
+        Assert.Contains("2026-07-14 12:00:00Z", run.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task List_NothingThere_IsAnEmptyArray() => Assert.Equal("[]", (await new CommandRun().JsonAsync("accounts", "list")).GetRawText());
+}
