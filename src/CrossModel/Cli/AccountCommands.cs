@@ -11,27 +11,30 @@ internal static class AccountCommands
 {
     public static Command Build(CommandEnvironment environment) => new("accounts", "Who pays: accounts, their balance and their terms")
     {
-        Create(environment), Set(environment), Balance(environment), Show(environment), List(environment),
+        Create(environment), CreditCommand.Build(environment), Set(environment), Balance(environment), Show(environment), List(environment),
         Enable(environment, "disable", false), Enable(environment, "enable", true),
     };
 
     private static Command Create(CommandEnvironment environment)
     {
         var name = new Argument<string>("NAME") { Description = "A new name", CustomParser = Options.ReadName! };
-        var create = new Command("create", "Make an account") { name };
+        var balance = new Option<long?>("--balance") { Description = "A prepaid balance in USD", HelpName = "USD", CustomParser = Options.ReadAmountOrZero };
+        var create = new Command("create", "Make an account") { name, balance };
         create.OnDatabase(environment, async (context, parse) =>
         {
-            var called = parse.GetValue(name)!;
+            var (called, credit) = (parse.GetValue(name)!, parse.GetValue(balance) ?? 0);
             var made = await context.Database.WriteAsync(async session =>
             {
                 var account = await AccountStore.CreateAsync(session, called, context.Database.Time);
+                if (account is not null && credit > 0) await new Ledger(context.Database).CreditAsync(session, account.Id, credit, reference: null, "starting balance");
                 return account;
             });
             if (made is null) throw new RefusedException($"There is an account \"{called}\" already. crossmodel accounts credit adds to its balance, crossmodel accounts set changes its terms.");
-            context.Answers.Write($"Account \"{called}\" made. A key for it: crossmodel keys create --account {called} --name LABEL", json =>
+            context.Answers.Write($"Account \"{called}\" made, balance {Usd.Format(credit)} USD. A key for it: crossmodel keys create --account {called} --name LABEL", json =>
             {
                 json.WriteString("id", made.Id);
                 json.WriteString("name", called);
+                json.Usd("balance", credit);
             });
         });
         return create;
@@ -118,16 +121,23 @@ internal static class AccountCommands
     private static async Task WriteAsync(CommandContext context, string name)
     {
         var state = await FindAsync(context, name);
+        var spend = await context.Database.ReadAsync(session => AccountMoney.ReadAsync(session, context.Database.Now, state.Account.Id)) ?? default;
         var text = $"""
             account    {state.Account.Name} ({Status(state.Account)}{(state.Account.CreditLimit > 0 ? $", postpaid up to {Usd.Format(state.Account.CreditLimit)} USD" : "")})
             balance    {Usd.Format(state.Balance)} USD
             held       {Usd.Format(state.Leased)} USD
             available  {Usd.Format(state.Available)} USD
+            spend      {Usd.Format(spend.SpentDay)} USD today, {Usd.Format(spend.SpentMonth)} USD this month, {Usd.Format(spend.SpentTotal)} USD in all
             limits     {Answers.Limits(state.Account.Terms)}
             """;
         context.Answers.Write(text, json =>
         {
             Members(json, state);
+            json.WriteStartObject("spend");
+            json.Usd("day", spend.SpentDay);
+            json.Usd("month", spend.SpentMonth);
+            json.Usd("total", spend.SpentTotal);
+            json.WriteEndObject();
         });
     }
 

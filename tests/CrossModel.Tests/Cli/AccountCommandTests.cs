@@ -77,4 +77,65 @@ public sealed class AccountCommandTests
 
     [Fact]
     public async Task List_NothingThere_IsAnEmptyArray() => Assert.Equal("[]", (await new CommandRun().JsonAsync("accounts", "list")).GetRawText());
+
+    [Fact]
+    public async Task Create_WithABalance_PrintsItAloneAsAPlainDecimal()
+    {
+        var run = new CommandRun();
+        await run.GoodAsync("accounts", "create", "acme", "--balance", "10.00");
+        await run.GoodAsync("accounts", "create", "poor", "--balance", "0");
+        Assert.Equal("10.00", await run.GoodAsync("accounts", "balance", "acme"));
+        Assert.Equal("0.00", await run.GoodAsync("accounts", "balance", "poor"));
+        Assert.Equal("10.00", (await run.JsonAsync("accounts", "balance", "acme")).GetProperty("balance").GetString());
+        Assert.Equal("10.00", (await run.JsonAsync("accounts", "show", "acme")).GetProperty("available").GetString());
+    }
+
+    [Fact]
+    public async Task Credit_AddsExactlyEachTime()
+    {
+        var run = new CommandRun();
+        await run.GoodAsync("accounts", "create", "acme", "--balance", "0.1");
+        await run.GoodAsync("accounts", "credit", "acme", "0.000000001", "--note", "a gift");
+        await run.GoodAsync("accounts", "credit", "acme", "0.2");
+        Assert.Equal("0.300000001", await run.GoodAsync("accounts", "balance", "acme"));
+        Assert.Equal("0.00", (await run.JsonAsync("accounts", "show", "acme")).GetProperty("spend").GetProperty("total").GetString());
+    }
+
+    [Fact]
+    public async Task Credit_SameReferenceAgain_AddsNothingAndAnythingElseUnderItIsRefused()
+    {
+        var run = new CommandRun();
+        await run.GoodAsync("accounts", "create", "acme");
+        await run.GoodAsync("accounts", "create", "other");
+        await run.GoodAsync("accounts", "credit", "acme", "5", "--ref", "payment-1");
+        Assert.False((await run.JsonAsync("accounts", "credit", "acme", "5.00", "--ref", "payment-1")).GetProperty("added").GetBoolean());
+        Assert.Equal(1, await run.RunAsync("accounts", "credit", "acme", "6", "--ref", "payment-1"));
+        Assert.Equal(1, await run.RunAsync("accounts", "credit", "other", "5", "--ref", "payment-1"));
+        Assert.Equal(("5.00", "0.00"), (await run.GoodAsync("accounts", "balance", "acme"), await run.GoodAsync("accounts", "balance", "other")));
+    }
+
+    [Fact]
+    public async Task Credit_EmptyReference_IsWrongUsage()
+    {
+        var run = new CommandRun();
+        await run.GoodAsync("accounts", "create", "acme");
+        Assert.Equal(2, await run.RunAsync("accounts", "credit", "acme", "5", "--ref", ""));
+        Assert.Equal("0.00", await run.GoodAsync("accounts", "balance", "acme"));
+    }
+
+    [Theory]
+    [InlineData("0")]
+    [InlineData("-5")]
+    [InlineData("1e3")]
+    [InlineData("1,5")]
+    [InlineData("0.0000000001")]
+    [InlineData("99999999999999999999")]
+    [InlineData("ten")]
+    public async Task Credit_BadAmount_IsWrongUsageAndChangesNothing(string amount)
+    {
+        var run = new CommandRun();
+        await run.GoodAsync("accounts", "create", "acme", "--balance", "1");
+        Assert.Equal(2, await run.RunAsync("accounts", "credit", "acme", amount));
+        Assert.Equal("1.00", await run.GoodAsync("accounts", "balance", "acme"));
+    }
 }
