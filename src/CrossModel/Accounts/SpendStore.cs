@@ -8,37 +8,38 @@ internal readonly record struct Spent(long Day, long Month, long Total)
     public static Spent operator +(Spent a, Spent b) => new(a.Day + b.Day, a.Month + b.Month, a.Total + b.Total);
 }
 
-/// <summary>What left the balance, a key and day. A day is the number of days since 1970-01-01, UTC.</summary>
+/// <summary>What accounts and keys have spent, as the settlement keeps it: an account's in its own row, a key's in the table spend. A day is the number of days since 1970-01-01, UTC.</summary>
 internal static class SpendStore
 {
     private const long DayMs = 86_400_000;
     private static readonly int Epoch = new DateOnly(1970, 1, 1).DayNumber;
 
-    /// <summary>Adds to a day, in the transaction that moves the money. A refund adds a negative amount to the day of its charge.</summary>
-    public static Task AddAsync(Session session, string accountId, string keyId, long day, long amount) => session.ExecuteAsync(
-        """
-        INSERT INTO spend (account_id, key_id, day, amount) VALUES (@account, @key, @day, @amount)
-        ON CONFLICT (account_id, key_id, day) DO UPDATE SET amount = spend.amount + excluded.amount
-        """,
-        ("@account", accountId), ("@key", keyId), ("@day", day), ("@amount", amount));
+    /// <summary>Adds to a key's day, in the transaction that moves the money: account, key, day, amount. A refund adds a negative amount.</summary>
+    public static ManyRows AddToKeys { get; } = new("INSERT INTO spend (account_id, key_id, day, amount) VALUES", 4,
+        " ON CONFLICT (account_id, key_id, day) DO UPDATE SET amount = spend.amount + excluded.amount");
 
     /// <param name="line">The key's line (all keys of its rotations count as one); null: the whole account.</param>
     public static async Task<Spent> ReadAsync(Session session, string accountId, string? line, long day)
     {
-        const string sums = """
-            SELECT CAST(COALESCE(SUM(CASE WHEN day = @day THEN amount ELSE 0 END), 0) AS BIGINT),
-                   CAST(COALESCE(SUM(CASE WHEN day >= @month AND day <= @day THEN amount ELSE 0 END), 0) AS BIGINT),
+        if (line is null)
+        {
+            var (on, spent) = await session.FirstAsync("SELECT spent_on, spent_day, spent_month, spent_total FROM account WHERE id = @account",
+                row => (row.GetInt64(0), new Spent(row.GetInt64(1), row.GetInt64(2), row.GetInt64(3))), ("@account", accountId));
+            // The row is of the last day with a charge. A clock that went back counts for the newest day seen.
+            return on >= day ? spent : new Spent(0, on >= MonthOf(day) ? spent.Month : 0, spent.Total);
+        }
+        return await session.FirstAsync(
+            """
+            SELECT CAST(COALESCE(SUM(CASE WHEN day >= @day THEN amount ELSE 0 END), 0) AS BIGINT),
+                   CAST(COALESCE(SUM(CASE WHEN day >= @month THEN amount ELSE 0 END), 0) AS BIGINT),
                    CAST(COALESCE(SUM(amount), 0) AS BIGINT)
-            FROM spend WHERE account_id = @account
-            """;
-        return line is null
-            ? await session.FirstAsync(sums, Row, ("@account", accountId), ("@day", day), ("@month", MonthOf(day)))
-            : await session.FirstAsync(sums + " AND key_id IN (SELECT id FROM api_key WHERE account_id = @account AND line = @line)", Row,
-                ("@account", accountId), ("@day", day), ("@month", MonthOf(day)), ("@line", line));
+            FROM spend WHERE account_id = @account AND key_id IN (SELECT id FROM api_key WHERE account_id = @account AND line = @line)
+            """,
+            row => new Spent(row.GetInt64(0), row.GetInt64(1), row.GetInt64(2)),
+            ("@account", accountId), ("@day", day), ("@month", MonthOf(day)), ("@line", line));
     }
 
-    /// <param name="unixMs">Unix milliseconds, e.g. a request's <c>Created</c>.</param>
-    public static long DayOf(long unixMs) => unixMs / DayMs;
+    public static long DayOf(long unixMilliseconds) => unixMilliseconds / DayMs;
 
     /// <summary>The first day of the day's month.</summary>
     public static long MonthOf(long day)
@@ -46,6 +47,4 @@ internal static class SpendStore
         var date = DateOnly.FromDayNumber(Epoch + (int)day);
         return date.DayNumber - date.Day + 1 - Epoch;
     }
-
-    private static Spent Row(System.Data.Common.DbDataReader row) => new(row.GetInt64(0), row.GetInt64(1), row.GetInt64(2));
 }

@@ -58,7 +58,11 @@ internal sealed class Charge : BookItem
             if (!IsAbandoned) return;
             // An earlier try has committed although nobody could say so at the time.
             _refunded = true;
-            if (there.Cost != 0 && !posting.Refunded.Contains(Record.Id)) posting.Post(row, EntryKind.Refund, there.Cost, Record.Id, "the database was away: the reply was not delivered");
+            if (there.Cost != 0 && !posting.Refunded.Contains(Record.Id))
+            {
+                posting.Post(row, EntryKind.Refund, there.Cost, Record.Id, "the database was away: the reply was not delivered");
+                posting.SpendByKey(AccountId, Record.KeyId, -there.Cost);
+            }
             return;
         }
         _outcome = default;
@@ -78,6 +82,7 @@ internal sealed class Charge : BookItem
         row.MoveLease(-(near ? reserved : Math.Min(cost, reserved)));
         var kind = Record.Basis == Basis.Waived ? EntryKind.Waived : EntryKind.Charge;
         var entry = posting.Post(row, kind, -cost, Record.Id, "", _recordHash);
+        posting.SpendByKey(AccountId, Record.KeyId, cost);
         posting.Keep(new RecordRow(AccountId, Record.Id, Record.Created, entry.Seq, cost, _detail));
         _outcome = new Settled(true, cost, Record.Price - cost, row.Balance);
     }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using CrossModel.Accounts;
 using CrossModel.Storage;
 using CrossModel.Usage;
 
@@ -32,6 +33,7 @@ internal sealed class Posting
     private readonly Dictionary<string, AccountRow> _rows;
     private readonly List<LedgerEntry> _entries = [];
     private readonly List<RecordRow> _records = [];
+    private readonly Dictionary<(string Account, string Key), long> _spentByKey = [];
 
     private Posting(Database database, Session session, string node, Dictionary<string, AccountRow> rows)
     {
@@ -95,6 +97,12 @@ internal sealed class Posting
 
     public void Keep(RecordRow record) => _records.Add(record);
 
+    /// <summary>Counts towards the key's spend limits; a refund is negative.</summary>
+    public void SpendByKey(string accountId, string keyId, long amount)
+    {
+        if (amount != 0) _spentByKey[(accountId, keyId)] = _spentByKey.GetValueOrDefault((accountId, keyId)) + amount;
+    }
+
     /// <summary>Writes what was posted. The transaction is the caller's to commit.</summary>
     public async Task SaveAsync()
     {
@@ -103,6 +111,8 @@ internal sealed class Posting
         await InsertEntries.ExecuteAsync(_session, most, _entries, static (e, v) =>
             (v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9]) =
             (e.AccountId, e.Seq, e.Kind, e.Amount, e.Balance, e.At, e.Reference, e.Note, e.RecordHash, e.Hash));
+        await SpendStore.AddToKeys.ExecuteAsync(_session, most, [.. _spentByKey], (spent, v) =>
+            (v[0], v[1], v[2], v[3]) = (spent.Key.Account, spent.Key.Key, SpendStore.DayOf(Now), spent.Value));
         AccountRow[] leases = [.. _rows.Values.Where(r => r.LeaseChanged)];
         await UpsertLeases.ExecuteAsync(_session, most, leases, (r, v) => (v[0], v[1], v[2]) = (_node, r.Id, r.Lease));
         await UpdateAccounts.ExecuteAsync(_session, most, [.. _rows.Values], static (r, v) =>

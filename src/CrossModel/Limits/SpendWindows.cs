@@ -38,11 +38,11 @@ internal sealed class SpendWindows
 
     public void Hold(long cost) => Held += cost;
 
-    /// <summary>Replaces a hold by its charge. A call belongs to the day and month in which it was admitted.</summary>
-    public void Charge(long hold, long cost, long day)
+    /// <summary>Replaces a hold by its charge, which has just been booked. On a new day the books are read before the next call is judged.</summary>
+    public void Charge(long hold, long cost)
     {
         Held -= hold;
-        var charge = new Spent(day == Day ? cost : 0, SpendStore.MonthOf(day) == SpendStore.MonthOf(Day) ? cost : 0, cost);
+        var charge = new Spent(cost, cost, cost);
         _spent += charge;
         _duringLoad += charge;
         Unseen += cost;

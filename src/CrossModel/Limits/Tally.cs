@@ -67,7 +67,7 @@ internal sealed class Tally(string accountId, string? line, Share? share)
         Parallel++;
         if (terms.RequestsPerMinute is { } requests)
             (_requests ??= new SlidingWindow()).Add(now, 1, requests <= ExactRequests ? 0 : TimeSpan.TicksPerSecond);
-        var taken = new Taken(-1, 0, 0, -1);
+        var taken = new Taken(-1, 0, -1);
         if (terms.TokensPerMinute is { } most)
         {
             var held = Math.Min(tokens, most);
@@ -76,7 +76,7 @@ internal sealed class Tally(string accountId, string? line, Share? share)
         if (Spend is { Day: >= 0 })
         {
             Spend.Hold(cost);
-            taken = taken with { Cost = cost, Day = Spend.Day };
+            taken = taken with { Cost = cost };
         }
         return taken;
     }
@@ -90,7 +90,7 @@ internal sealed class Tally(string accountId, string? line, Share? share)
             if (tokens < taken.Tokens) _tokens!.Reduce(taken.Entry, taken.Tokens - tokens);
             if (tokens > taken.Tokens) _tokens!.Add(now, tokens - taken.Tokens, TimeSpan.TicksPerSecond);
         }
-        if (taken.Day >= 0) Spend!.Charge(taken.Cost, cost, taken.Day);
+        if (taken.Cost >= 0) Spend!.Charge(taken.Cost, cost);
     }
 
     public void Leave() => Parallel--;
@@ -121,5 +121,5 @@ internal sealed class Tally(string accountId, string? line, Share? share)
 
 /// <summary>What a call took from one tally.</summary>
 /// <param name="Entry">Of the token window; -1: tokens were not counted.</param>
-/// <param name="Day">In which the spend was held; -1: none was.</param>
-internal readonly record struct Taken(long Entry, long Tokens, long Cost, long Day);
+/// <param name="Cost">Held of the spend limits; -1: spend was not counted.</param>
+internal readonly record struct Taken(long Entry, long Tokens, long Cost);

@@ -53,6 +53,17 @@ internal static class Gates
             ("@id", caller.Key.Id), ("@line", caller.Key.Line), ("@account", caller.Account.Id), ("@hash", caller.Key.Hash));
     });
 
-    public static Task ChargeAsync(this Database database, Caller caller, long amount) =>
-        database.WriteAsync(session => SpendStore.AddAsync(session, caller.Account.Id, caller.Key.Id, SpendStore.DayOf(database.Now), amount));
+    /// <summary>What a settlement writes for the limits.</summary>
+    public static Task ChargeAsync(this Database database, Caller caller, long amount) => database.WriteAsync(async session =>
+    {
+        var day = SpendStore.DayOf(database.Now);
+        await session.ExecuteAsync(
+            """
+            UPDATE account SET spent_total = spent_total + @amount, spent_on = @day,
+              spent_day = CASE WHEN spent_on < @day THEN @amount ELSE spent_day + @amount END,
+              spent_month = CASE WHEN spent_on < @month THEN @amount ELSE spent_month + @amount END WHERE id = @id
+            """,
+            ("@amount", amount), ("@day", day), ("@month", SpendStore.MonthOf(day)), ("@id", caller.Account.Id));
+        await SpendStore.AddToKeys.ExecuteAsync(session, 1, [caller], (c, v) => (v[0], v[1], v[2], v[3]) = (c.Account.Id, c.Key.Id, day, amount));
+    });
 }

@@ -89,6 +89,7 @@ public abstract class SharedLimitContract(bool postgres)
     {
         var (databases, gates) = await OpenAsync(2);
         var caller = Gates.Caller(account: new Terms { SpendDay = 1000 });
+        await databases[0].StoreAsync(caller);
         var spent = 0L;
         // Refused calls come again until the nodes have given each other what is idle.
         var started = TimeProvider.System.GetTimestamp();

@@ -1,7 +1,10 @@
 using CrossModel.Accounts;
+using CrossModel.Billing;
 using CrossModel.Limits;
 using CrossModel.Storage;
 using CrossModel.Tests.Support;
+using CrossModel.Usage;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace CrossModel.Tests.Limits;
 
@@ -52,6 +55,7 @@ public sealed class SpendLimitTests : IAsyncLifetime
     public async Task Admit_SpendMonthAndTotal_OutliveTheDayAndTheTotalTheMonth()
     {
         var caller = Gates.Caller(account: new Terms { SpendMonth = 2 * Gates.Usd, SpendTotal = 3 * Gates.Usd });
+        await _database.StoreAsync(caller);
         await SpendAsync(caller, 2 * Gates.Usd, 2 * Gates.Usd);
         _clock.Advance(TimeSpan.FromDays(1));
         Assert.Contains("spend-month of this account", (await _gate.RefusalAsync(caller, 1, 1)).Message, StringComparison.Ordinal);
@@ -81,11 +85,41 @@ public sealed class SpendLimitTests : IAsyncLifetime
     [Fact]
     public async Task Restart_SpentBefore_IsReadFromTheBooks()
     {
-        var caller = Gates.Caller(new Terms { SpendDay = Gates.Usd });
+        await RestartAsync(Gates.Caller(new Terms { SpendDay = Gates.Usd }, id: "1", accountId: "1"));
+        await RestartAsync(Gates.Caller(account: new Terms { SpendMonth = Gates.Usd }, id: "2", accountId: "2"));
+    }
+
+    private async Task RestartAsync(Caller caller)
+    {
         await _database.StoreAsync(caller);
         await SpendAsync(caller, Gates.Usd, Gates.Usd);
         await using var restarted = Gates.Open(_database);
         await restarted.RefusalAsync(caller, 1, 1);
+    }
+
+    [Fact]
+    public async Task Settlement_OfACall_CountsForItsKeyAndItsAccount()
+    {
+        var caller = Gates.Caller(new Terms { SpendTotal = 5 * Gates.Usd });
+        await _database.StoreAsync(caller);
+        await new Ledger(_database).CreditAsync(caller.Account.Id, 10 * Gates.Usd, null, null, TestContext.Current.CancellationToken);
+        await using var books = new Books(_database, NullLogger.Instance);
+        await using var purses = await Purses.StartAsync(books, TestContext.Current.CancellationToken);
+        var settlements = new Settlements(books);
+        long[] costs = [Gates.Usd, 2 * Gates.Usd];
+        await Task.WhenAll(costs.Select(async (cost, number) =>
+        {
+            var hold = (await purses.HoldAsync(caller.Account, cost)).Hold!;
+            Assert.True((await settlements.SettleAsync(new RequestRecord
+            {
+                Id = "req_" + number, AccountId = caller.Account.Id, KeyId = caller.Key.Id, Model = "a/b", ModelAsked = "a/b", Created = _database.Now,
+                Status = 200, Stream = false, Basis = Basis.Reported, PriceVersion = "v", Price = cost,
+            }, hold)).Committed);
+        }));
+        var day = SpendStore.DayOf(_database.Now);
+        var spent = new Spent(3 * Gates.Usd, 3 * Gates.Usd, 3 * Gates.Usd);
+        Assert.Equal(spent, await _database.ReadAsync(session => SpendStore.ReadAsync(session, caller.Account.Id, caller.Key.Line, day), TestContext.Current.CancellationToken));
+        Assert.Equal(spent, await _database.ReadAsync(session => SpendStore.ReadAsync(session, caller.Account.Id, null, day), TestContext.Current.CancellationToken));
     }
 
     [Fact]
@@ -104,6 +138,7 @@ public sealed class SpendLimitTests : IAsyncLifetime
     public async Task Clock_JumpsBackOverMidnight_CountsTheDayBefore()
     {
         var caller = Gates.Caller(account: new Terms { SpendDay = Gates.Usd });
+        await _database.StoreAsync(caller);
         await SpendAsync(caller, Gates.Usd, Gates.Usd);
         var noon = _clock.GetUtcNow();
         _clock.SetUtcNow(noon.AddDays(1));
