@@ -139,7 +139,8 @@ internal sealed class Purses : IAsyncDisposable
         await _books.DisposeAsync();
         try
         {
-            await _books.Database.WriteAsync(session => _nodes.ReturnAsync(session, _books.Node, beat: null), CancellationToken.None);
+            await _books.Database.WriteAsync(
+                session => _books.Database.IsShared ? _nodes.ReturnAsync(session, _books.Node, beat: null) : Nodes.ReturnAllAsync(session), CancellationToken.None);
         }
         catch (Exception e) when (_books.Database.IsAway(e))
         {

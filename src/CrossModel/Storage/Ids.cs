@@ -18,6 +18,15 @@ internal static class Ids
             for (var i = 9; i >= 0; i--, state.Now >>= 5) rest[i] = Alphabet[(int)(state.Now & 31)];
             RandomText.Fill(rest[10..], Alphabet);
         });
+
+    /// <summary>What an id made at that time begins with: no earlier id of the prefix sorts after it.</summary>
+    public static string FirstAt(string prefix, long unixMilliseconds) =>
+        string.Create(prefix.Length + 11, (prefix, Now: Math.Max(0, unixMilliseconds)), static (text, state) =>
+        {
+            state.prefix.CopyTo(text);
+            text[state.prefix.Length] = '_';
+            for (var i = text.Length - 1; i > state.prefix.Length; i--, state.Now >>= 5) text[i] = Alphabet[(int)(state.Now & 31)];
+        });
 }
 
 /// <summary>The ids of one call.</summary>

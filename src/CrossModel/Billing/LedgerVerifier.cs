@@ -1,0 +1,174 @@
+using System.Globalization;
+using CrossModel.Storage;
+using CrossModel.Usage;
+
+namespace CrossModel.Billing;
+
+/// <param name="Seq">The entry at fault; 0: the account as a whole.</param>
+internal sealed record LedgerFault(string Account, long Seq, string What);
+
+/// <summary>A chain's end. Kept elsewhere, it is what shows a chain that was cut at its very end, or written anew from the start.</summary>
+internal sealed record LedgerHead(string Account, long Seq, string Hash, long Balance);
+
+internal sealed record LedgerReport(IReadOnlyList<LedgerFault> Faults, IReadOnlyList<LedgerHead> Heads, long Entries, long Records);
+
+/// <summary>
+/// Proves that entries, balances, request records and leases agree: everything is computed anew from what is written, in one snapshot, so a running server
+/// does not disturb it.
+/// </summary>
+internal sealed class LedgerVerifier(Database database)
+{
+    private const int MostFaults = 1000;
+
+    private readonly List<LedgerFault> _faults = [];
+    private readonly Dictionary<string, AccountEnd> _accounts = new(StringComparer.Ordinal);
+    private readonly List<(AccountEnd Account, long Seq, string Request)> _withoutRecord = [];
+    private readonly Dictionary<string, long> _prunedThrough = new(StringComparer.Ordinal);
+    private long _entries;
+    private long _records;
+
+    public Task<LedgerReport> RunAsync(CancellationToken ct = default) => database.SnapshotAsync(RunAsync, ct);
+
+    private async Task<LedgerReport> RunAsync(Session session)
+    {
+        foreach (var account in await session.QueryAsync(
+            "SELECT id, name, balance, leased, credit_limit, ledger_seq, ledger_head, spent_total FROM account ORDER BY name",
+            row => new AccountEnd(row.GetString(0), row.GetString(1), row.GetInt64(2), row.GetInt64(3), row.GetInt64(5), row.GetString(6), row.GetInt64(7))))
+            _accounts.Add(account.Id, account);
+        await CheckChainsAsync(session);
+        foreach (var account in _accounts.Values) CheckEnd(account);
+        foreach (var (account, seq, request) in _withoutRecord)
+            if (seq > _prunedThrough.GetValueOrDefault(account.Id)) Fault(account, seq, $"the record of request {request} is missing");
+        await CheckRecordsAsync(session);
+        await CheckReferencesAsync(session);
+        await CheckLeasesAsync(session);
+        return new LedgerReport(_faults, [.. _accounts.Values.Select(a => new LedgerHead(a.Name, a.LastSeq, a.LastHash, a.Sum))], _entries, _records);
+    }
+
+    private async Task CheckChainsAsync(Session session)
+    {
+        const string sql = "SELECT e.account_id, e.seq, e.kind, e.amount, e.balance, e.at, e.reference, e.note, e.record_hash, e.hash, r.seq, r.created, r.cost, r.detail "
+            + "FROM ledger_entry e LEFT JOIN request_record r ON r.account_id = e.account_id AND r.id = e.reference AND e.kind IN ('charge', 'waived') "
+            + "ORDER BY e.account_id, e.seq";
+        var rows = session.StreamAsync(sql, row => (Entry: Ledger.Map(row), RecordSeq: row.LongOrNull(10), Created: row.LongOrNull(11), Cost: row.LongOrNull(12), Detail: row.TextOrNull(13)));
+        await foreach (var (entry, recordSeq, created, cost, detail) in rows)
+        {
+            _entries++;
+            if (!_accounts.TryGetValue(entry.AccountId, out var account))
+            {
+                Fault(entry.AccountId, entry.Seq, "the entry belongs to no account");
+                continue;
+            }
+            CheckEntry(account, entry);
+            if (entry.Kind is not (EntryKind.Charge or EntryKind.Waived)) continue;
+            if (detail is null)
+            {
+                _withoutRecord.Add((account, entry.Seq, entry.Reference));
+                continue;
+            }
+            _records++;
+            if (recordSeq != entry.Seq) Fault(account, entry.Seq, $"request {entry.Reference} is charged twice: its record names entry {recordSeq}");
+            else CheckRecord(account, entry, created!.Value, cost!.Value, detail);
+        }
+    }
+
+    private void CheckEntry(AccountEnd account, LedgerEntry entry)
+    {
+        if (entry.Seq != account.LastSeq + 1) Fault(account, entry.Seq, $"entries {account.LastSeq + 1} to {entry.Seq - 1} are missing");
+        if (entry.ComputeHash(account.LastHash) != entry.Hash) Fault(account, entry.Seq, "the entry or the one before it was changed: its hash does not fit");
+        account.Sum += entry.Amount;
+        if (entry.Balance != account.Sum) Fault(account, entry.Seq, $"its balance is {Usd.Format(entry.Balance)}, the sum of entries {Usd.Format(account.Sum)}");
+        if (entry.Kind is EntryKind.Charge or EntryKind.Refund) account.Spent -= entry.Amount;
+        if (entry.Kind == EntryKind.Checkpoint && long.TryParse(entry.Reference, CultureInfo.InvariantCulture, out var through) && through < entry.Seq)
+            _prunedThrough[account.Id] = Math.Max(through, _prunedThrough.GetValueOrDefault(account.Id));
+        (account.LastSeq, account.LastHash) = (entry.Seq, entry.Hash);
+    }
+
+    private void CheckRecord(AccountEnd account, LedgerEntry entry, long created, long cost, string detail)
+    {
+        var name = $"the record of request {entry.Reference}";
+        if (RecordText.HashOf(detail) != entry.RecordHash)
+        {
+            Fault(account, entry.Seq, name + " was changed: its hash does not fit");
+            return;
+        }
+        RequestRecord record;
+        try
+        {
+            record = RecordText.Read(detail);
+        }
+        catch (Exception e) when (e is System.Text.Json.JsonException or KeyNotFoundException or FormatException or InvalidOperationException)
+        {
+            Fault(account, entry.Seq, name + " cannot be read");
+            return;
+        }
+        if (record.Id != entry.Reference || record.AccountId != account.Id || record.Created != created) Fault(account, entry.Seq, name + " does not fit its row");
+        if (cost != -entry.Amount) Fault(account, entry.Seq, $"{name} says {Usd.Format(cost)}, the entry {Usd.Format(-entry.Amount)}");
+        if (cost < 0 || cost > record.Price) Fault(account, entry.Seq, $"{name}: the cost {Usd.Format(cost)} is not within its price {Usd.Format(record.Price)}");
+        var waived = record.Basis == Basis.Waived;
+        if (waived != (entry.Kind == EntryKind.Waived) || (waived && record.Price != 0)) Fault(account, entry.Seq, name + ": only a failed or empty reply is waived, and then it costs nothing");
+        var computed = Usd.Round(PriceVersion.Sum(record.Lines));
+        if (!waived && computed != record.Price) Fault(account, entry.Seq, $"{name}: its lines make {Usd.Format(computed)}, its price is {Usd.Format(record.Price)}");
+    }
+
+    private void CheckEnd(AccountEnd account)
+    {
+        if (account.Sum != account.Balance) Fault(account, 0, $"its balance is {Usd.Format(account.Balance)}, the sum of its entries {Usd.Format(account.Sum)}");
+        if (account.LastSeq != account.Seq || account.LastHash != account.Head) Fault(account, 0, $"its chain ends at entry {account.LastSeq}, the account names {account.Seq} with another hash or number");
+        if (account.Spent != account.SpentTotal) Fault(account, 0, $"its spend is {Usd.Format(account.SpentTotal)}, the entries make {Usd.Format(account.Spent)}");
+    }
+
+    private async Task CheckRecordsAsync(Session session)
+    {
+        var stray = await session.QueryAsync(
+            "SELECT r.account_id, r.id, r.seq FROM request_record r LEFT JOIN ledger_entry e ON e.account_id = r.account_id AND e.seq = r.seq "
+            + "AND e.reference = r.id AND e.kind IN ('charge', 'waived') WHERE e.seq IS NULL",
+            row => (Account: row.GetString(0), Id: row.GetString(1), Seq: row.GetInt64(2)));
+        foreach (var (account, id, seq) in stray) Fault(NameOf(account), seq, $"request {id} has a record and no entry");
+    }
+
+    private async Task CheckReferencesAsync(Session session)
+    {
+        var odd = await session.QueryAsync(
+            "SELECT c.account_id, c.seq, c.reference FROM credit_reference c LEFT JOIN ledger_entry e ON e.account_id = c.account_id AND e.seq = c.seq "
+            + "AND e.kind = 'credit' AND e.reference = c.reference AND e.amount = c.amount WHERE e.seq IS NULL "
+            + "UNION ALL SELECT e.account_id, e.seq, e.reference FROM ledger_entry e LEFT JOIN credit_reference c ON c.reference = e.reference "
+            + "AND c.account_id = e.account_id AND c.seq = e.seq WHERE e.kind = 'credit' AND e.reference <> '' AND c.reference IS NULL",
+            row => (Account: row.GetString(0), Seq: row.GetInt64(1), Reference: row.GetString(2)));
+        foreach (var (account, seq, reference) in odd) Fault(NameOf(account), seq, $"the credit reference {reference} and its entry do not agree");
+    }
+
+    private async Task CheckLeasesAsync(Session session)
+    {
+        var leases = (await session.QueryAsync("SELECT account_id, CAST(SUM(amount) AS BIGINT) FROM lease GROUP BY account_id",
+            row => (Account: row.GetString(0), Sum: row.GetInt64(1)))).ToDictionary(l => l.Account, l => l.Sum, StringComparer.Ordinal);
+        foreach (var account in _accounts.Values)
+            if (leases.GetValueOrDefault(account.Id) != account.Leased)
+                Fault(account, 0, $"{Usd.Format(account.Leased)} of it are leased, the leases make {Usd.Format(leases.GetValueOrDefault(account.Id))}");
+    }
+
+    private string NameOf(string accountId) => _accounts.TryGetValue(accountId, out var account) ? account.Name : accountId;
+
+    private void Fault(AccountEnd account, long seq, string what) => Fault(account.Name, seq, what);
+
+    private void Fault(string account, long seq, string what)
+    {
+        if (_faults.Count < MostFaults) _faults.Add(new LedgerFault(account, seq, what));
+    }
+
+    /// <summary>What the account's row says, and what its entries make of it so far.</summary>
+    private sealed class AccountEnd(string id, string name, long balance, long leased, long seq, string head, long spentTotal)
+    {
+        public string Id => id;
+        public string Name => name;
+        public long Balance => balance;
+        public long Leased => leased;
+        public long Seq => seq;
+        public string Head => head;
+        public long SpentTotal => spentTotal;
+        public long Sum { get; set; }
+        public long Spent { get; set; }
+        public long LastSeq { get; set; }
+        public string LastHash { get; set; } = "";
+    }
+}

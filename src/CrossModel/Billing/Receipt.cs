@@ -1,0 +1,140 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text.Json;
+using CrossModel.Protocol;
+using CrossModel.Usage;
+
+namespace CrossModel.Billing;
+
+/// <summary>A request for those who pay it: <c>GET /v1/requests/{id}</c> and the command line's lists.</summary>
+internal static class Receipt
+{
+    /// <param name="showsUpstream">Name upstreams in the attempts, and the operator's cost.</param>
+    public static void Write(IBufferWriter<byte> target, StoredRequest request, bool showsUpstream)
+    {
+        using var json = new Utf8JsonWriter(target, new JsonWriterOptions { Encoder = JsonText.Encoder });
+        var record = request.Record;
+        json.WriteStartObject();
+        json.WriteString("request_id"u8, record.Id);
+        json.WriteString("model"u8, record.Model);
+        json.WriteString("model_asked"u8, record.ModelAsked);
+        json.WriteNumber("created"u8, record.Created / 1000);
+        json.WriteNumber("status"u8, record.Status);
+        json.WriteBoolean("stream"u8, record.Stream);
+        json.WriteString("basis"u8, RecordText.Name(record.Basis));
+        json.WriteStartObject("usage"u8);
+        json.WriteNumber("prompt_tokens"u8, record.Usage.InputTokens);
+        json.WriteNumber("cached_tokens"u8, record.Usage.CachedInputTokens);
+        json.WriteNumber("cache_write_tokens"u8, record.Usage.CacheWriteTokens);
+        json.WriteNumber("completion_tokens"u8, record.Usage.OutputTokens);
+        json.WriteNumber("reasoning_tokens"u8, record.Usage.ReasoningTokens);
+        json.WriteEndObject();
+        json.WriteString("price_version"u8, record.PriceVersion);
+        json.WriteStartArray("lines"u8);
+        foreach (var line in record.Lines)
+        {
+            json.WriteStartObject();
+            json.WriteString("class"u8, line.Class);
+            json.WriteNumber("tokens"u8, line.Count);
+            json.WriteString("price"u8, PriceOf(line));
+            json.WriteString("amount"u8, Usd.FormatExact(line.Amount));
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+        json.WriteString("arithmetic"u8, Words(request));
+        json.WriteString("cost"u8, Usd.Format(request.Cost));
+        json.WriteString("uncovered"u8, Usd.Format(request.Uncovered));
+        WriteIgnored(json, record);
+        WriteAttempts(json, record, showsUpstream);
+        if (showsUpstream && record.OperatorCost is { } operatorCost) json.WriteString("operator_cost"u8, Usd.Format(operatorCost));
+        json.WriteNumber("duration_ms"u8, record.DurationMs);
+        json.WriteString("error"u8, record.ErrorCode);
+        json.WriteString("client_request_id"u8, record.ClientRequestId);
+        var charged = request.Cost != 0;
+        json.WriteString("balance_after"u8, charged ? Usd.Format(request.BalanceAfter) : null);
+        json.WriteString("entry"u8, charged ? LedgerEntry.IdOf(record.AccountId, request.Seq) : null);
+        json.WriteString("entry_hash"u8, charged ? request.EntryHash : null);
+        json.WriteEndObject();
+    }
+
+    /// <summary>A row of <c>requests list --json</c>, and what <c>requests show --json</c> begins with. Writes one object.</summary>
+    public static void WriteRow(Utf8JsonWriter json, StoredRequest request)
+    {
+        var record = request.Record;
+        json.WriteStartObject();
+        json.WriteString("request_id"u8, record.Id);
+        json.WriteString("model"u8, record.Model);
+        json.WriteString("model_asked"u8, record.ModelAsked);
+        json.WriteString("key"u8, record.KeyId);
+        json.WriteNumber("created"u8, record.Created / 1000);
+        json.WriteNumber("duration_ms"u8, record.DurationMs);
+        json.WriteNumber("status"u8, record.Status);
+        json.WriteBoolean("stream"u8, record.Stream);
+        json.WriteString("basis"u8, RecordText.Name(record.Basis));
+        json.WriteNumber("prompt_tokens"u8, record.Usage.InputTokens);
+        json.WriteNumber("cached_tokens"u8, record.Usage.CachedInputTokens);
+        json.WriteNumber("cache_write_tokens"u8, record.Usage.CacheWriteTokens);
+        json.WriteNumber("completion_tokens"u8, record.Usage.OutputTokens);
+        json.WriteNumber("reasoning_tokens"u8, record.Usage.ReasoningTokens);
+        json.WriteString("price_version"u8, record.PriceVersion);
+        json.WriteString("cost"u8, Usd.Format(request.Cost));
+        json.WriteString("uncovered"u8, Usd.Format(request.Uncovered));
+        json.WriteString("operator_cost"u8, record.OperatorCost is { } cost ? Usd.Format(cost) : null);
+        json.WriteString("error"u8, record.ErrorCode);
+        json.WriteString("client_request_id"u8, record.ClientRequestId);
+        WriteIgnored(json, record);
+        WriteAttempts(json, record, showsUpstream: true);
+        json.WriteEndObject();
+    }
+
+    /// <summary>The whole computation in one sentence, for people.</summary>
+    public static string Words(StoredRequest request)
+    {
+        var record = request.Record;
+        if (record.Basis == Basis.Waived) return "Nothing is charged: the reply failed or was empty.";
+        if (record.PriceVersion == "free") return "Nothing is charged: the model is free.";
+        var terms = record.Lines.Select(l => IsUnit(l)
+            ? string.Create(CultureInfo.InvariantCulture, $"{l.Count} {l.Class} × {PriceOf(l)} USD")
+            : string.Create(CultureInfo.InvariantCulture, $"{l.Count} {l.Class} tokens × {PriceOf(l)} USD per million"));
+        var sum = record.Lines.Count == 0 ? "0" : string.Join(" + ", terms);
+        var exact = PriceVersion.Sum(record.Lines);
+        var rounding = exact % 1_000_000 == 0 ? "" : $", rounded half up to a nano-dollar {Usd.Format(record.Price)} USD";
+        var uncovered = request.Uncovered == 0 ? "" : $"; {Usd.Format(request.Cost)} USD charged, {Usd.Format(request.Uncovered)} USD uncovered";
+        return $"{sum} = {Usd.FormatExact(exact)} USD{rounding}{uncovered}";
+    }
+
+    private static bool IsUnit(CostLine line) => line.Class is "request" or "image" or "audio_second";
+
+    /// <summary>USD per million tokens, or a unit for classes that are not tokens.</summary>
+    private static string PriceOf(CostLine line) => Usd.Format(IsUnit(line) ? line.Price / 1_000_000 : line.Price);
+
+    private static void WriteIgnored(Utf8JsonWriter json, RequestRecord record)
+    {
+        json.WriteStartArray("ignored"u8);
+        foreach (var name in record.Ignored) json.WriteStringValue(name);
+        json.WriteEndArray();
+    }
+
+    private static void WriteAttempts(Utf8JsonWriter json, RequestRecord record, bool showsUpstream)
+    {
+        json.WriteStartArray("attempts"u8);
+        foreach (var attempt in record.Attempts)
+        {
+            json.WriteStartObject();
+            if (showsUpstream)
+            {
+                json.WriteString("upstream"u8, attempt.Upstream);
+                json.WriteString("upstream_model"u8, attempt.UpstreamModel);
+            }
+            json.WriteString("outcome"u8, attempt.Outcome);
+            if (attempt.Status is { } status) json.WriteNumber("status"u8, status);
+            else json.WriteNull("status"u8);
+            json.WriteNumber("started"u8, attempt.Started);
+            if (attempt.FirstTokenMs is { } first) json.WriteNumber("first_token_ms"u8, first);
+            else json.WriteNull("first_token_ms"u8);
+            json.WriteNumber("duration_ms"u8, attempt.DurationMs);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+    }
+}

@@ -1,0 +1,76 @@
+using CrossModel.Protocol;
+using CrossModel.Storage;
+using CrossModel.Usage;
+
+namespace CrossModel.Billing;
+
+/// <summary>Which requests had a wrong price, and the right one.</summary>
+/// <param name="Since">Unix milliseconds, inclusive.</param>
+/// <param name="Until">Unix milliseconds, exclusive.</param>
+/// <param name="AccountId">Null: all accounts.</param>
+internal sealed record RerateOrder(string Model, long Since, long Until, PriceVersion Price, string? AccountId = null);
+
+/// <param name="Charged">Nano-dollars that the request has cost so far, earlier corrections included.</param>
+/// <param name="RightPrice">Nano-dollars by the right price.</param>
+/// <param name="Amount">Nano-dollars of the correction: positive goes back to the account.</param>
+internal sealed record Rerated(string AccountId, string RequestId, long Charged, long RightPrice, long Amount);
+
+/// <summary>
+/// Computes a period anew after a wrong price and mends the difference with one correction entry a request. The records stay as they were. Doing it twice
+/// changes nothing the second time.
+/// </summary>
+internal sealed class Rerating(Database database)
+{
+    /// <summary>What would be corrected; nothing is written.</summary>
+    public Task<List<Rerated>> PreviewAsync(RerateOrder order, CancellationToken ct = default) => database.SnapshotAsync(async session =>
+    {
+        // What each request has been given back or charged on top so far.
+        var mended = (await session.QueryAsync(
+            "SELECT account_id, reference, CAST(SUM(amount) AS BIGINT) FROM ledger_entry WHERE kind IN ('correction', 'refund') AND reference <> '' GROUP BY account_id, reference",
+            row => (Account: row.GetString(0), Request: row.GetString(1), Sum: row.GetInt64(2)))).ToDictionary(m => (m.Account, m.Request), m => m.Sum);
+        var found = new List<Rerated>();
+        await foreach (var request in UsageQueries.StreamAsync(session, order.Since, order.Until))
+        {
+            var record = request.Record;
+            if (record.Model != order.Model || record.Basis == Basis.Waived || (order.AccountId is not null && order.AccountId != record.AccountId)) continue;
+            var right = Price(record, order.Price);
+            // Too much was paid: the excess goes back. Too little was asked: the difference of the prices, never what was uncovered at the time.
+            var wanted = right < request.Cost ? request.Cost - right : right > record.Price ? record.Price - right : 0;
+            var already = mended.GetValueOrDefault((record.AccountId, record.Id));
+            if (wanted != already) found.Add(new Rerated(record.AccountId, record.Id, request.Cost - already, right, wanted - already));
+        }
+        return found;
+    }, ct);
+
+    /// <summary>Writes the corrections. Answers what was moved: an account that has less free money than it owes pays what it has.</summary>
+    public async Task<IReadOnlyList<Rerated>> ApplyAsync(RerateOrder order, string note, CancellationToken ct = default)
+    {
+        var ledger = new Ledger(database);
+        var moved = new List<Rerated>();
+        foreach (var request in await PreviewAsync(order, ct))
+            moved.Add(request with { Amount = await ledger.CorrectAsync(request.AccountId, request.Amount, request.RequestId, note, ct) ?? 0 });
+        return moved;
+    }
+
+    // The record has the sum of its calls: a reply of several calls is computed as so many equal ones.
+    private static long Price(RequestRecord record, PriceVersion price)
+    {
+        var calls = (int)Math.Max(1, record.Lines.FirstOrDefault(l => l.Class == "request").Count);
+        var usages = new CallUsage[calls];
+        for (var i = 0; i < calls; i++)
+        {
+            usages[i] = new CallUsage(new TokenUsage
+            {
+                InputTokens = Share(record.Usage.InputTokens, i, calls),
+                CachedInputTokens = Share(record.Usage.CachedInputTokens, i, calls),
+                CacheWriteTokens = Share(record.Usage.CacheWriteTokens, i, calls),
+                OutputTokens = Share(record.Usage.OutputTokens, i, calls),
+                ReasoningTokens = Share(record.Usage.ReasoningTokens, i, calls),
+            }, i == 0 ? (int)record.Lines.FirstOrDefault(l => l.Class == "image").Count : 0,
+                i == 0 ? record.Lines.FirstOrDefault(l => l.Class == "audio_second").Count : 0);
+        }
+        return price.Compute(usages).Total;
+    }
+
+    private static long Share(long total, int index, int parts) => total / parts + (index < total % parts ? 1 : 0);
+}

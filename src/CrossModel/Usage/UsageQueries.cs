@@ -1,0 +1,50 @@
+using System.Data.Common;
+using CrossModel.Storage;
+
+namespace CrossModel.Usage;
+
+/// <summary>A request as it stands on the books.</summary>
+/// <param name="Cost">Nano-dollars that left the balance.</param>
+/// <param name="Seq">Its ledger entry's.</param>
+/// <param name="BalanceAfter">Nano-dollars.</param>
+/// <param name="EntryHash">Hex.</param>
+internal sealed record StoredRequest(RequestRecord Record, long Cost, long Seq, long BalanceAfter, string EntryHash)
+{
+    public long Uncovered => Record.Price - Cost;
+}
+
+/// <summary>What happened, asked of the books.</summary>
+internal sealed class UsageQueries(Database database)
+{
+    private const string Columns = "SELECT r.detail, r.cost, r.seq, e.balance, e.hash FROM request_record r "
+        + "JOIN ledger_entry e ON e.account_id = r.account_id AND e.seq = r.seq ";
+
+    // An id is made when its request arrives, a moment before the record's time; and a clock may have been set back a little.
+    private const long Slack = 60_000;
+
+    /// <summary>An account's requests, newest first.</summary>
+    /// <param name="since">Unix milliseconds; null: all there are.</param>
+    /// <param name="limit">Null: no limit.</param>
+    public Task<List<StoredRequest>> ListAsync(string accountId, long? since, long? limit, CancellationToken ct = default) =>
+        database.ReadAsync(session => session.QueryAsync(
+            Columns + "WHERE r.account_id = @account AND r.id >= @first AND r.created >= @since ORDER BY r.id DESC LIMIT @limit", Map,
+            ("@account", accountId), ("@first", since is { } from ? Ids.FirstAt("req", from - Slack) : ""), ("@since", since ?? long.MinValue), ("@limit", limit ?? long.MaxValue)), ct);
+
+    /// <summary>One of the account's requests; null: it has none of that id, or it was refused.</summary>
+    public Task<StoredRequest?> FindAsync(string accountId, string id, CancellationToken ct = default) =>
+        database.ReadAsync(session => session.FirstAsync(Columns + "WHERE r.account_id = @account AND r.id = @id", Map, ("@account", accountId), ("@id", id)), ct);
+
+    /// <summary>A request of whatever account: for the operator.</summary>
+    public Task<StoredRequest?> FindAsync(string id, CancellationToken ct = default) =>
+        database.ReadAsync(session => session.FirstAsync(Columns + "JOIN account a ON a.id = r.account_id WHERE r.id = @id",
+            Map, ("@id", id)), ct);
+
+    /// <summary>All requests of a time, in no order, as they come: for reports.</summary>
+    /// <param name="since">Unix milliseconds, inclusive.</param>
+    /// <param name="until">Unix milliseconds, exclusive.</param>
+    public static IAsyncEnumerable<StoredRequest> StreamAsync(Session session, long since, long until) =>
+        session.StreamAsync(Columns + "WHERE r.created >= @since AND r.created < @until", Map, ("@since", since), ("@until", until));
+
+    private static StoredRequest Map(DbDataReader row) =>
+        new(RecordText.Read(row.GetString(0)), row.GetInt64(1), row.GetInt64(2), row.GetInt64(3), row.GetString(4));
+}

@@ -1,0 +1,285 @@
+using CrossModel.Billing;
+using CrossModel.Tests.Support;
+using CrossModel.Usage;
+
+namespace CrossModel.Tests.Billing;
+
+public sealed class MoneyOnSqlite() : MoneyContract(false)
+{
+    [Fact]
+    public async Task Restart_AfterAKill_LeasesReturn()
+    {
+        var address = await TestDatabase.NewAddressAsync(postgres: false);
+        var killed = await Till.OpenAsync(address);
+        var account = await killed.NewAccountAsync(1000);
+        await killed.HoldAsync(account, 400);
+        Assert.Equal(400, await killed.LeasedAsync(account));
+        await killed.AbandonAsync();
+        await using var till = await Till.OpenAsync(address);
+        Assert.Equal(0, await till.LeasedAsync(account));
+        await till.HoldAsync(account, 1000);
+    }
+}
+
+public sealed class MoneyOnPostgres() : MoneyContract(true);
+
+public abstract class MoneyContract(bool postgres)
+{
+    private Task<Till> OpenAsync(TimeProvider? time = null) => Till.OpenNewAsync(postgres, time);
+
+    [Fact]
+    public async Task Settlement_CostUnderItsHold_TakesTheCost()
+    {
+        await using var till = await OpenAsync();
+        var account = await till.NewAccountAsync(1000);
+        Assert.Equal(new Settled(true, 30, 0, 970), await till.ChargeAsync(account, hold: 100, price: 30));
+        Assert.Equal(970, await till.BalanceAsync(account));
+        await till.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Settlement_CostOverItsHold_TakesFreeMoneyAndNoMore()
+    {
+        await using var till = await OpenAsync();
+        var account = await till.NewAccountAsync(1000);
+        Assert.Equal(new Settled(true, 700, 0, 300), await till.ChargeAsync(account, hold: 100, price: 700));
+        var other = await till.HoldAsync(account, 250);
+        Assert.Equal(new Settled(true, 50, 150, 250), await till.ChargeAsync(account, hold: 10, price: 200));
+        Assert.Equal(new Settled(true, 250, 0, 0), await till.Settlements.SettleAsync(Till.Record(account.Id, 250), other));
+        Assert.Equal(150, till.Settlements.Uncovered);
+        await till.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Settlement_Repeated_ChargesOnce()
+    {
+        await using var till = await OpenAsync();
+        var account = await till.NewAccountAsync(1000);
+        var record = Till.Record(account.Id, 30);
+        var hold = await till.HoldAsync(account, 100);
+        var first = await till.Settlements.SettleAsync(record, hold);
+        Assert.Equal(first, await till.Settlements.SettleAsync(record, hold));
+        // As a process would that does not remember: a new hold, the same request.
+        var again = await till.Settlements.SettleAsync(record, await till.HoldAsync(account, 100));
+        Assert.Equal((true, 30L), (again.Committed, again.Charged));
+        Assert.Equal(970, await till.BalanceAsync(account));
+        await till.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Settlement_SameRequestTwiceAtOnce_ChargesOnceAndSparesTheOthers()
+    {
+        await using var till = await OpenAsync();
+        var account = await till.NewAccountAsync(100_000);
+        var record = Till.Record(account.Id, 30);
+        var all = new List<Task<Settled>>();
+        for (var i = 0; i < 20; i++) all.Add(till.Settlements.SettleAsync(i is 3 or 11 ? record : Till.Record(account.Id, 30), await till.HoldAsync(account, 100)));
+        Assert.All(await Task.WhenAll(all), s => Assert.True(s.Committed));
+        Assert.Equal(100_000 - 19 * 30, await till.BalanceAsync(account));
+        await till.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Settlement_OneAtFault_WithholdsNoOther()
+    {
+        await using var till = await OpenAsync();
+        var account = await till.NewAccountAsync(100_000);
+        var all = new List<Task<Settled>>();
+        for (var i = 0; i < 20; i++)
+            all.Add(till.Settlements.SettleAsync(Till.Record(i == 7 ? "acc_nobody" : account.Id, 30), await till.HoldAsync(account, 100)));
+        var settled = await Task.WhenAll(all);
+        Assert.Equal([7], settled.Index().Where(s => !s.Item.Committed).Select(s => s.Index));
+        await till.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Hold_ReleasedAndSettled_FirstOneWins()
+    {
+        await using var till = await OpenAsync();
+        var account = await till.NewAccountAsync(1000);
+        var released = await till.HoldAsync(account, 100);
+        released.Release();
+        released.Release();
+        Assert.False((await till.Settlements.SettleAsync(Till.Record(account.Id, 30), released)).Committed);
+        var settled = await till.HoldAsync(account, 1000);
+        await till.Settlements.SettleAsync(Till.Record(account.Id, 30), settled);
+        settled.Release();
+        await till.HoldAsync(account, 970);
+        Assert.Null((await till.Purses.HoldAsync(account, 1)).Hold);
+        await till.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Hold_OutgrownByItsStream_TakesMoreWhileThereIsMore()
+    {
+        await using var till = await OpenAsync();
+        var account = await till.NewAccountAsync(1000);
+        var hold = await till.HoldAsync(account, 100);
+        Assert.True(await hold.ExtendToAsync(600));
+        Assert.True(await hold.ExtendToAsync(500));
+        Assert.Equal(600, hold.Amount);
+        Assert.False(await hold.ExtendToAsync(1001));
+        Assert.True(await hold.ExtendToAsync(1000));
+        hold.Release();
+        Assert.False(await hold.ExtendToAsync(1000));
+        await till.HoldAsync(account, 1000);
+    }
+
+    [Fact]
+    public async Task Hold_NotAffordable_SaysWhatIsThere()
+    {
+        await using var till = await OpenAsync();
+        var account = await till.NewAccountAsync(1000, creditLimit: 50);
+        await till.HoldAsync(account, 900);
+        Assert.Equal(new HoldAnswer(null, 151, 900, 150, false), await till.Purses.HoldAsync(account, 151));
+        var standing = await till.Purses.StandingAsync(account.Id);
+        Assert.Equal((1000L, 900L, 150L), (standing!.Value.Balance, standing.Value.Held, standing.Value.Available));
+    }
+
+    [Fact]
+    public async Task Postpaid_GoesDownToItsLimit()
+    {
+        await using var till = await OpenAsync();
+        var account = await till.NewAccountAsync(0, creditLimit: 500);
+        Assert.Equal(new Settled(true, 500, 100, -500), await till.ChargeAsync(account, hold: 100, price: 600));
+        Assert.Null((await till.Purses.HoldAsync(account, 1)).Hold);
+        await till.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Free_WithoutAnyMoney_IsRecorded()
+    {
+        await using var till = await OpenAsync();
+        var account = await till.NewAccountAsync(0);
+        Assert.Equal(new Settled(true, 0, 0, 0), await till.ChargeAsync(account, hold: 0, price: 0));
+        await till.Settlements.SettleAsync(Till.Record(account.Id, 0, Basis.Waived), await till.HoldAsync(account, 0));
+        var report = await till.VerifyAsync();
+        Assert.Empty(report.Faults);
+        Assert.Equal(2, report.Records);
+    }
+
+    [Fact]
+    public async Task ParallelHolds_MoreThanTheMoney_AreGrantedToTheLastCent()
+    {
+        await using var till = await OpenAsync();
+        var account = await till.NewAccountAsync(100 * 1000);
+        var answers = await Task.WhenAll(Enumerable.Range(0, 2000).Select(async _ => await till.Purses.HoldAsync(account, 1000)));
+        Assert.Equal(100, answers.Count(a => a.Hold is not null));
+        Assert.Equal(100_000, await till.LeasedAsync(account));
+        await Task.WhenAll(answers.Where(a => a.Hold is not null).Select(a => till.Settlements.SettleAsync(Till.Record(account.Id, 1000), a.Hold!)));
+        Assert.Equal(0, await till.BalanceAsync(account));
+        Assert.Equal(0, till.Settlements.Uncovered);
+        await till.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task ParallelCalls_CheaperThanTheirHolds_SpendNearlyAllTheMoney()
+    {
+        await using var till = await OpenAsync();
+        var account = await till.NewAccountAsync(100 * 1000);
+        long spent = 0;
+        var refusedAt = long.MaxValue;
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(async worker =>
+        {
+            for (var i = 0; i < 100; i++)
+            {
+                var answer = await till.Purses.HoldAsync(account, 1000);
+                if (answer.Hold is null)
+                {
+                    refusedAt = Math.Min(refusedAt, Volatile.Read(ref spent));
+                    return;
+                }
+                Interlocked.Add(ref spent, (await till.Settlements.SettleAsync(Till.Record(account.Id, 400), answer.Hold)).Charged);
+            }
+        }));
+        // Eight calls in flight hold 8,000; less than that is all that may lie unused.
+        Assert.InRange(refusedAt, 91_000, 100_000);
+        Assert.True(await till.BalanceAsync(account) < 1000);
+        await till.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Purse_RichAccount_AsksTheDatabaseSeldom()
+    {
+        await using var till = await OpenAsync();
+        var account = await till.NewAccountAsync(1_000_000_000);
+        (await till.HoldAsync(account, 1000)).Release();
+        var inMemory = 0;
+        for (var i = 0; i < 1000; i++)
+        {
+            var hold = till.Purses.HoldAsync(account, 1000);
+            if (hold.IsCompleted) inMemory++;
+            (await hold).Hold!.Release();
+        }
+        Assert.Equal(1000, inMemory);
+    }
+
+    [Fact]
+    public async Task Purse_Idle_GivesBack()
+    {
+        var clock = new FakeClock();
+        await using var till = await OpenAsync(clock);
+        var account = await till.NewAccountAsync(1_000_000);
+        (await till.HoldAsync(account, 1000)).Release();
+        Assert.True(await till.LeasedAsync(account) > 1000);
+        await Till.UntilAsync(async () => await till.LeasedAsync(account) == 0, clock);
+        await till.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Stop_InOrder_ReturnsEveryLease()
+    {
+        var address = await TestDatabase.NewAddressAsync(postgres);
+        long balance;
+        await using (var till = await Till.OpenAsync(address))
+        {
+            var account = await till.NewAccountAsync(1_000_000);
+            await till.ChargeAsync(account, hold: 1000, price: 10);
+            await till.HoldAsync(account, 1000);
+            balance = await till.BalanceAsync(account);
+        }
+        await using var database = await TestDatabase.OpenAsync(address);
+        Assert.Equal((999_990L, 0L), (balance, await database.ReadAsync(s => s.FirstAsync("SELECT leased FROM account", row => row.GetInt64(0)))));
+    }
+
+    [Fact]
+    public async Task Credit_SameReferenceManyTimes_CreditsOnce()
+    {
+        await using var till = await OpenAsync();
+        var account = await till.NewAccountAsync(0);
+        var other = await till.NewAccountAsync(0);
+        var answers = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => till.Ledger.CreditAsync(account.Id, 500, "pay-1", "card")));
+        Assert.Equal(1, answers.Count(a => a.Outcome == CreditOutcome.Added));
+        Assert.Equal(9, answers.Count(a => a.Outcome == CreditOutcome.AlreadyThere));
+        Assert.Equal(CreditOutcome.ReferenceTaken, (await till.Ledger.CreditAsync(account.Id, 501, "pay-1", null)).Outcome);
+        Assert.Equal(CreditOutcome.ReferenceTaken, (await till.Ledger.CreditAsync(other.Id, 500, "pay-1", null)).Outcome);
+        Assert.Equal(CreditOutcome.NoSuchAccount, (await till.Ledger.CreditAsync("acc_nobody", 500, null, null)).Outcome);
+        Assert.Equal((500L, 0L), (await till.BalanceAsync(account), await till.BalanceAsync(other)));
+        await till.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Correction_MoreThanIsFree_TakesWhatIsFree()
+    {
+        await using var till = await OpenAsync();
+        var account = await till.NewAccountAsync(1000);
+        await till.HoldAsync(account, 700);
+        Assert.Equal(-300, await till.Ledger.CorrectAsync(account.Id, -500, "", "mistake"));
+        Assert.Equal(40, await till.Ledger.RefundAsync(account.Id, 40, "req_x", "goodwill"));
+        Assert.Equal(740, await till.BalanceAsync(account));
+        await till.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Balance_CrossingAThreshold_IsTold()
+    {
+        await using var till = await OpenAsync();
+        var account = await till.NewAccountAsync(1000);
+        var told = new List<(long, long)>();
+        till.Settlements.BalanceChanged = (_, before, after) => told.Add((before, after));
+        await till.ChargeAsync(account, 100, 100);
+        await till.ChargeAsync(account, 100, 0);
+        await till.ChargeAsync(account, 100, 50);
+        Assert.Equal([(1000, 900), (900, 850)], told);
+    }
+}
