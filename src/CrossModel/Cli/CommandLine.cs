@@ -19,6 +19,7 @@ internal static class CommandLine
         root.Subcommands.Add(AccountCommands.Build(environment));
         root.Subcommands.Add(KeyCommands.Build(environment));
         root.Subcommands.Add(CheckCommand.Build(environment));
+        root.Subcommands.Add(BackupCommand.Build(environment));
         root.Subcommands.Add(SimulateCommand.Build(environment));
         // A name may begin with @: it is never a file of further words.
         var parse = root.Parse(words, new ParserConfiguration { ResponseFileTokenReplacer = null, EnablePosixBundling = false });
