@@ -98,8 +98,7 @@ internal sealed class PlainReply : IDisposable
     /// <summary>The reply as a stream: for a caller who asked for one where the upstream gave none. The finish is withheld as in any stream.</summary>
     public void WriteAsChunks(ChunkWriter client)
     {
-        byte[] text = [.. "["u8, .. Choices.Span, .. "]"u8];
-        using var json = JsonDocument.Parse(text);
+        using var json = JsonDocument.Parse(OneLine([.. "["u8, .. Choices.Span, .. "]"u8]));
         foreach (var choice in json.RootElement.EnumerateArray())
         {
             var index = choice.GetProperty("index"u8).GetInt32();
@@ -115,7 +114,7 @@ internal sealed class PlainReply : IDisposable
                 _ => FinishReason.Stop,
             });
         }
-        client.RememberUsage(0, UpstreamUsage.Span, default);
+        client.RememberUsage(0, OneLine(UpstreamUsage.Span.ToArray()), default);
     }
 
     public void Dispose()
@@ -123,6 +122,14 @@ internal sealed class PlainReply : IDisposable
         Root.Dispose();
         Choices.Dispose();
         UpstreamUsage.Dispose();
+    }
+
+    /// <summary>An event's JSON must stand on one line. Line ends are found between tokens only: inside a string they are escaped.</summary>
+    private static byte[] OneLine(byte[] json)
+    {
+        json.AsSpan().Replace((byte)'\n', (byte)' ');
+        json.AsSpan().Replace((byte)'\r', (byte)' ');
+        return json;
     }
 
     private static void WriteString(IBufferWriter<byte> target, string text)

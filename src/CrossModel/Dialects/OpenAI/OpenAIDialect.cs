@@ -66,6 +66,7 @@ internal sealed class OpenAIDialect : IDialect
     private bool Learn(ReadOnlySpan<byte> body, UpstreamRequest upstream)
     {
         var sent = upstream.Body.Span;
+        if (sent.IsEmpty) return false;
         var model = TopLevel.String(sent, "model"u8);
         if (model is null) return false;
         var known = LearnedOf(model);

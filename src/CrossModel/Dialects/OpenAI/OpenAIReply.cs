@@ -126,12 +126,13 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
         }
         if (text.Contains((byte)'\n')) text = OneLine(text);
         if (!_view.Read(text, "delta"u8)) return;
+        // Before the error: what a failed reply has used is billed where something was delivered.
+        ReadUsage(text, client);
         if (IsError(text))
         {
             Fault = OpenAIErrors.ReadInReply(text);
             return;
         }
-        ReadUsage(text, client);
         if (_view.ChoiceCount == 0) RelayAside(text, client);
         for (var i = 0; i < _view.ChoiceCount && Fault is null; i++) ReadChoice(text, i, client);
     }

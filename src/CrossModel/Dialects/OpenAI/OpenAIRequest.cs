@@ -32,7 +32,7 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
         Seed(request, upstream);
         Drops(request, upstream);
         Unknown(request, model, upstream);
-        if (preset.Adds is { } members) InsertTop(Encoding.UTF8.GetBytes(members));
+        if (preset.Adds is { } added && !Forwards(request, model, added.Name)) InsertTop(Encoding.UTF8.GetBytes($"\"{added.Name}\":{added.Json}"));
         new MessageEdits(preset, model, _splice).Edit(request);
         _splice.Write(body, upstream.Body);
         return null;
@@ -173,13 +173,19 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
         if (preset.Reasoning == ReasoningStyle.NoneOrHigh) effort = asked == "none" ? "none" : "high";
         if (effort != asked) upstream.Ignored.Add("reasoning_effort=" + effort);
         var thinks = effort != "none";
+        if (ReasoningMember is { } named && Forwards(request, model, named))
+        {
+            // The caller speaks the server's own language already.
+            _splice.Remove(member);
+            return;
+        }
         var spelled = preset.Reasoning switch
         {
             ReasoningStyle.ReasoningObject => $"\"reasoning\":{{\"effort\":\"{effort}\"}}",
             ReasoningStyle.ThinkingType => Thinking(thinks),
             ReasoningStyle.ThinkingTypeAndEffort => thinks ? $"{Thinking(true)},\"reasoning_effort\":\"{effort}\"" : Thinking(false),
             ReasoningStyle.EnableThinking => thinks ? $"\"enable_thinking\":true,\"thinking_budget\":{Budget(effort)}" : "\"enable_thinking\":false",
-            ReasoningStyle.TemplateArguments when !HasUnknown(request, "chat_template_kwargs") => $"\"chat_template_kwargs\":{{\"reasoning_effort\":\"{effort}\",\"enable_thinking\":{(thinks ? "true" : "false")}}}",
+            ReasoningStyle.TemplateArguments => $"\"chat_template_kwargs\":{{\"reasoning_effort\":\"{effort}\",\"enable_thinking\":{(thinks ? "true" : "false")}}}",
             _ when effort != asked => $"\"reasoning_effort\":\"{effort}\"",
             _ => null,
         };
@@ -191,7 +197,19 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
     /// <summary>Tokens to think with: the steps that clients of several providers use.</summary>
     private static int Budget(string effort) => effort switch { "minimal" => 512, "low" => 1024, "medium" => 2048, "high" => 4096, _ => 16384 };
 
-    private static bool HasUnknown(ChatRequest request, string name) => request.Unknown.Any(u => u.Name == name);
+    /// <summary>The server's own parameter that reasoning_effort becomes; null: it stays what it is.</summary>
+    private string? ReasoningMember => preset.Reasoning switch
+    {
+        ReasoningStyle.ReasoningObject => "reasoning",
+        ReasoningStyle.ThinkingType or ReasoningStyle.ThinkingTypeAndEffort => "thinking",
+        ReasoningStyle.EnableThinking => "enable_thinking",
+        ReasoningStyle.TemplateArguments => "chat_template_kwargs",
+        _ => null,
+    };
+
+    /// <summary>A parameter that nobody lists goes on to the server.</summary>
+    private static bool Forwards(ChatRequest request, RouteModel model, string name) =>
+        request.Unknown.Any(u => u.Name == name) && (model.UnknownParameters == UnknownParameters.Forward || model.Passthrough.Contains(name));
 
     private void Temperature(ChatRequest request, ModelFacts facts, UpstreamRequest upstream)
     {

@@ -102,8 +102,8 @@ internal sealed record Preset
     /// <summary>Parameters without which the caller would get something else than asked: 400.</summary>
     public HashSet<string> Refuses { get; init; } = [];
 
-    /// <summary>Members that are added to every request, e.g. <c>"reasoning_split":true</c>; null: none.</summary>
-    public string? Adds { get; init; }
+    /// <summary>A parameter of the server's own that is added to every request that does not carry it; null: none.</summary>
+    public (string Name, string Json)? Adds { get; init; }
 
     /// <summary>Highest temperature it takes; a higher one is lowered and named.</summary>
     public double? MaxTemperature { get; init; }

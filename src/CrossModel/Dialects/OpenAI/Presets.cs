@@ -61,7 +61,7 @@ internal static class Presets
             Name = "fireworks", Hosts = ["api.fireworks.ai"], User = UserSpelling.User, Reasoning = ReasoningStyle.NearestEffort, Efforts = FromLowToHigh,
             Candidates = true, Seed = null, Drops = OpenAIOnly, Refuses = AudioOut,
             // Fireworks otherwise shortens a prompt that is too long without a word.
-            Adds = "\"context_length_exceeded_behavior\":\"error\"",
+            Adds = ("context_length_exceeded_behavior", "\"error\""),
         },
         new()
         {
@@ -82,7 +82,7 @@ internal static class Presets
         new()
         {
             Name = "minimax", Hosts = ["api.minimax.io", "api.minimaxi.com"], Reasoning = ReasoningStyle.ThinkingType, MaxTemperature = 1,
-            ReasoningInDetails = true, Adds = "\"reasoning_split\":true", Drops = [.. OpenAIOnly, "seed", "logit_bias", "presence_penalty", "frequency_penalty"],
+            ReasoningInDetails = true, Adds = ("reasoning_split", "true"), Drops = [.. OpenAIOnly, "seed", "logit_bias", "presence_penalty", "frequency_penalty"],
             Refuses = [.. AudioOut, "logprobs", "top_logprobs"],
         },
         new()
@@ -131,7 +131,7 @@ internal static class Presets
         },
         new()
         {
-            Name = "ollama", Hosts = [":11434"], Unknown = UnknownParameters.Forward, History = ReasoningHistory.AsReasoning,
+            Name = "ollama", Hosts = [":11434", "ollama.com"], Unknown = UnknownParameters.Forward, History = ReasoningHistory.AsReasoning,
             Drops = [.. OpenAIOnly, "logit_bias", "parallel_tool_calls"], Refuses = [.. AudioOut, "logprobs", "top_logprobs"],
         },
         new()

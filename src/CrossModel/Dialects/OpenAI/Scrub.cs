@@ -27,7 +27,7 @@ internal static partial class Scrub
     private static partial Regex Host();
 
     // A word with asterisks in it is a key that the provider itself has shortened.
-    [GeneratedRegex(@"\b(?:sk|pk|gsk|xai|key|nvapi|hf|AIza|csk|pplx|fw|r8|Bearer)[-_ ][A-Za-z0-9_*.-]{4,}|\bAIza[A-Za-z0-9_-]{10,}|[A-Za-z0-9_-]*\*{3,}[A-Za-z0-9_*-]*", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"\b(?:sk|pk|gsk|xai|nvapi|hf|csk|pplx|fw|r8|cm)[-_][A-Za-z0-9_*.-]{4,}|\bBearer +[^\s""']+|\bAIza[A-Za-z0-9_-]{10,}|[A-Za-z0-9_-]*\*{3,}[A-Za-z0-9_*-]*", RegexOptions.CultureInvariant)]
     private static partial Regex Key();
 
     [GeneratedRegex(@"\b(?:org|proj|user|acct|team)[-_][A-Za-z0-9]{6,}|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", RegexOptions.CultureInvariant)]

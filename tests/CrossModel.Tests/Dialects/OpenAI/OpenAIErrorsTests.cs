@@ -1,0 +1,81 @@
+using System.Text;
+using CrossModel.Dialects;
+using CrossModel.Dialects.OpenAI;
+using Xunit;
+
+namespace CrossModel.Tests.Dialects.OpenAI;
+
+public sealed class OpenAIErrorsTests
+{
+    private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    private static UpstreamFault Read(int status, string body, params (string, string)[] headers)
+    {
+        using var response = new HttpResponseMessage();
+        foreach (var (name, value) in headers) response.Headers.TryAddWithoutValidation(name, value);
+        return OpenAIErrors.Read(status, response.Headers, Encoding.UTF8.GetBytes(body), Now);
+    }
+
+    [Theory]
+    [InlineData(400, """{"error":{"message":"Unsupported parameter: 'x'","code":null,"param":"x"}}""", "Rejected", "unsupported_parameter")]
+    [InlineData(400, """{"error":{"message":"no","code":"context_length_exceeded"}}""", "Rejected", "context_length_exceeded")]
+    [InlineData(400, """{"error":{"message":"no","param":"messages[0].content"}}""", "Rejected", "invalid_messages")]
+    [InlineData(400, """{"error":{"message":"no","code":"content_filter"}}""", "Rejected", "content_filter")]
+    [InlineData(400, """{"code":"Client specified an invalid argument","error":"Incorrect API key provided: xa***"}""", "Operator", null)]
+    [InlineData(400, """{"object":"error","message":"bad","type":"BadRequestError","code":400}""", "Rejected", "upstream_rejected")]
+    [InlineData(422, """{"detail":[{"loc":["body","messages"],"msg":"bad"}]}""", "Rejected", "upstream_rejected")]
+    [InlineData(401, """{"detail":"Unauthorized"}""", "Operator", null)]
+    [InlineData(403, """{"message":"denied"}""", "Operator", null)]
+    [InlineData(402, "", "Operator", null)]
+    [InlineData(429, """{"error":{"message":"no","code":"insufficient_quota"}}""", "Operator", null)]
+    [InlineData(429, """{"error":{"code":"1113","message":"no balance"}}""", "Operator", null)]
+    [InlineData(429, """{"error":{"code":"1302","message":"slow down"}}""", "RateLimited", null)]
+    [InlineData(429, "", "RateLimited", null)]
+    [InlineData(400, """{"error":{"code":"1301","message":"sensitive"}}""", "Rejected", "content_filter")]
+    [InlineData(400, """{"error":{"message":"m","code":"model_not_found"}}""", "ModelMissing", null)]
+    [InlineData(404, """{"detail":"Not Found"}""", "ModelMissing", null)]
+    [InlineData(404, "<html>404 page not found</html>", "ModelMissing", null)]
+    [InlineData(404, """{"error":{"message":"No file with id file-1 found","code":"file_not_found","param":"file_id"}}""", "Rejected", "upstream_rejected")]
+    [InlineData(500, """{"type":"error","error":{"type":"api_error","message":"x"}}""", "ServerError", null)]
+    [InlineData(529, "", "ServerError", null)]
+    [InlineData(301, "", "ServerError", null)]
+    [InlineData(408, "", "ServerError", null)]
+    [InlineData(418, "", "BadReply", null)]
+    public void Error_EveryShape_HasItsName(int status, string body, string failure, string? code)
+    {
+        var fault = Read(status, body);
+        Assert.Equal((failure, code), (fault.Failure.ToString(), fault.Code));
+        Assert.Equal(code is null, fault.Message is null);
+    }
+
+    [Theory]
+    [InlineData("Incorrect key sk-proj-abcdef123456 given", "sk-proj", "Incorrect key")]
+    [InlineData("Incorrect API key provided: invalid-*****2345.", "2345", "Incorrect API key")]
+    [InlineData("see https://platform.example.com/x?y=1 now", "platform.example", "now")]
+    [InlineData("connect to 10.0.0.12:8000 failed", "10.0.0.12", "failed")]
+    [InlineData("model on gpu7.cluster.internal:9000/v1 is busy", "cluster", "is busy")]
+    [InlineData("Rate limit for organization org-AbC123def456 reached", "AbC123", "reached")]
+    public void Message_WithSecrets_IsScrubbed(string message, string secret, string kept)
+    {
+        var fault = Read(400, System.Text.Json.JsonSerializer.Serialize(new { error = new { message } }));
+        Assert.DoesNotContain(secret, fault.Message ?? "");
+        Assert.DoesNotContain(secret, fault.Detail);
+        Assert.Contains(kept, fault.Detail);
+    }
+
+    [Theory]
+    [InlineData("retry-after", "7", 7)]
+    [InlineData("retry-after", "0.5", 0.5)]
+    [InlineData("retry-after-ms", "1500", 1.5)]
+    [InlineData("retry-after", "Thu, 01 Jan 2026 00:00:30 GMT", 30)]
+    [InlineData("retry-after", "Wed, 31 Dec 2025 00:00:30 GMT", 0)]
+    [InlineData("retry-after", "99999999999", 86400)]
+    public void Retry_EveryForm_IsRead(string name, string value, double seconds) =>
+        Assert.Equal(TimeSpan.FromSeconds(seconds), Read(429, "", (name, value)).RetryAfter);
+
+    [Theory]
+    [InlineData("soon")]
+    [InlineData("")]
+    [InlineData("NaN")]
+    public void Retry_Unreadable_IsNone(string value) => Assert.Null(Read(429, "", ("retry-after", value)).RetryAfter);
+}

@@ -1,0 +1,313 @@
+using System.Text;
+using System.Text.Json;
+using CrossModel.Configuration;
+using CrossModel.Dialects;
+using CrossModel.Dialects.OpenAI;
+using CrossModel.Protocol;
+using CrossModel.Tests.Protocol;
+using Xunit;
+
+namespace CrossModel.Tests.Dialects.OpenAI;
+
+public sealed class OpenAIRequestTests
+{
+    private sealed record Sent(string Body, string Ignored, ApiError? Refusal)
+    {
+        public JsonElement Json => JsonDocument.Parse(Body).RootElement;
+    }
+
+    private static Sent Write(string body, string? preset = null, ModelFacts? facts = null, string model = "real-model", long? cap = null, UnknownParameters unknown = UnknownParameters.Forward, OpenAIDialect? dialect = null)
+    {
+        using var owned = new OpenAIDialect(new UpstreamConfig { BaseUrl = "http://models.example/v1", Preset = preset }, null, TimeProvider.System);
+        Assert.Null(CrossModel.Tests.Protocol.Requests.Read(Encoding.UTF8.GetBytes(body), out var request));
+        using var upstream = new UpstreamRequest();
+        var route = new RouteModel("vendor/model", model, facts ?? new ModelFacts()) { UnknownParameters = unknown };
+        var refusal = (dialect ?? owned).Write(request!, route, new WriteOptions(cap, "account"), upstream);
+        var text = Encoding.UTF8.GetString(upstream.Body.Span);
+        Assert.Equal(body, Encoding.UTF8.GetString(request!.Body.Span));
+        request.Dispose();
+        if (refusal is null)
+        {
+            var names = JsonDocument.Parse(text).RootElement.EnumerateObject().Select(m => m.Name).ToList();
+            Assert.Equal(names.Distinct(), names);
+        }
+        return new Sent(text, string.Join(", ", upstream.Ignored), refusal);
+    }
+
+    private static string With(string members) => Requests.With(members);
+
+    [Fact]
+    public void Body_ForAnUnknownServer_ChangesOnlyTheModel()
+    {
+        const string body = """ { "model" : "vendor/model", "messages":[{"role":"developer","content":"h\u00e9","x":1.0}],"temperature":1.50,"n":2,"user":"u","tools":[{"type":"function","function":{"name":"f","strict":true,"parameters":{"a":1e2}}}],"seed":7, "reasoning_effort":"high"} """;
+        Assert.Equal(body.Replace("\"vendor/model\"", "\"real-model\"", StringComparison.Ordinal), Write(body).Body);
+    }
+
+    [Theory]
+    [InlineData(null, "\"max_tokens\":5", "max_tokens")]
+    [InlineData(null, "\"max_completion_tokens\":5", "max_tokens")]
+    [InlineData(null, "\"max_tokens\":9,\"max_completion_tokens\":5", "max_tokens")]
+    [InlineData(null, "\"max_completion_tokens\":5,\"max_tokens\":null", "max_tokens")]
+    [InlineData("openai", "\"max_tokens\":5", "max_completion_tokens")]
+    [InlineData("openai", "\"max_completion_tokens\":5,\"max_tokens\":9", "max_completion_tokens")]
+    [InlineData("openai", "\"max_completion_tokens\":null,\"max_tokens\":5", "max_completion_tokens")]
+    public void Cap_EverySpelling_GoesOutAsTheServersOwn(string? preset, string members, string name)
+    {
+        var sent = Write(With(members), preset).Json;
+        Assert.Equal(5, sent.GetProperty(name).GetInt32());
+        Assert.False(sent.TryGetProperty(name == "max_tokens" ? "max_completion_tokens" : "max_tokens", out _));
+    }
+
+    [Fact]
+    public void Cap_Affordable_IsAddedAndNamed()
+    {
+        var sent = Write(With("\"n\":1"), cap: 812);
+        Assert.Equal(812, sent.Json.GetProperty("max_tokens").GetInt32());
+        Assert.Equal("max_tokens=812", sent.Ignored);
+    }
+
+    [Theory]
+    [InlineData("\"stream\":true")]
+    [InlineData("\"stream\":true,\"stream_options\":null")]
+    [InlineData("\"stream\":true,\"stream_options\":{}")]
+    [InlineData("\"stream\":true,\"stream_options\":{\"include_usage\":false}")]
+    [InlineData("\"stream\":true,\"stream_options\":{\"include_usage\":null}")]
+    [InlineData("\"stream_options\":{\"include_obfuscation\":false},\"stream\":true")]
+    public void Usage_OfAStream_IsAlwaysAskedFor(string members)
+    {
+        Assert.True(Write(With(members)).Json.GetProperty("stream_options").GetProperty("include_usage").GetBoolean());
+        Assert.False(Write(With(members), "mistral").Json.TryGetProperty("stream_options", out _));
+    }
+
+    [Fact]
+    public void Routing_OfOurs_StaysHere()
+    {
+        var sent = Write(With("\"models\":[\"a/c\"],\"provider\":{\"sort\":\"price\"}")).Json;
+        Assert.False(sent.TryGetProperty("models", out _) || sent.TryGetProperty("provider", out _));
+    }
+
+    [Theory]
+    [InlineData("\"tools\":[]", "tools")]
+    [InlineData("\"tools\":[],\"tool_choice\":\"auto\",\"parallel_tool_calls\":true", "tools,tool_choice,parallel_tool_calls")]
+    [InlineData("\"tool_choice\":\"none\"", "tool_choice")]
+    public void Tools_Empty_AreLeftOut(string members, string gone) =>
+        Assert.All(gone.Split(','), name => Assert.False(Write(With(members)).Json.TryGetProperty(name, out _)));
+
+    [Theory]
+    [InlineData("openai", "\"user\":\"u\"", "safety_identifier")]
+    [InlineData("openai", "\"user\":\"x\",\"safety_identifier\":\"u\"", "safety_identifier")]
+    [InlineData("xai", "\"user\":\"x\",\"safety_identifier\":\"u\"", "user")]
+    [InlineData("deepseek", "\"user\":\"x\",\"safety_identifier\":\"u\"", "")]
+    public void User_EverySpelling_GoesOutAsTheServersOwn(string preset, string members, string name)
+    {
+        var sent = Write(With(members), preset).Json;
+        Assert.Equal(name, string.Join(",", ((string[])["user", "safety_identifier"]).Where(n => sent.TryGetProperty(n, out _))));
+        if (name != "") Assert.Equal("u", sent.GetProperty(name).GetString());
+    }
+
+    [Theory]
+    [InlineData("deepseek", "none", """{"thinking":{"type":"disabled"}}""", "")]
+    [InlineData("deepseek", "xhigh", """{"thinking":{"type":"enabled"},"reasoning_effort":"high"}""", "reasoning_effort=high")]
+    [InlineData("openrouter", "low", """{"reasoning":{"effort":"low"}}""", "")]
+    [InlineData("dashscope", "none", """{"enable_thinking":false}""", "")]
+    [InlineData("dashscope", "medium", """{"enable_thinking":true,"thinking_budget":2048}""", "")]
+    [InlineData("zai", "high", """{"thinking":{"type":"enabled"}}""", "")]
+    [InlineData("mistral", "low", """{"reasoning_effort":"high"}""", "reasoning_effort=high")]
+    [InlineData("groq", "xhigh", """{"reasoning_effort":"high"}""", "reasoning_effort=high")]
+    [InlineData("groq", "minimal", """{"reasoning_effort":"low"}""", "reasoning_effort=low")]
+    [InlineData("openai", "xhigh", """{"reasoning_effort":"xhigh"}""", "")]
+    public void Effort_EveryServer_IsAskedInItsWords(string preset, string effort, string members, string ignored)
+    {
+        var sent = Write(With($"\"reasoning_effort\":\"{effort}\""), preset);
+        var rest = sent.Json.EnumerateObject().Where(m => m.Name is not ("model" or "messages")).ToDictionary(m => m.Name, m => m.Value);
+        Assert.True(JsonElement.DeepEquals(JsonDocument.Parse(members).RootElement, JsonSerializer.SerializeToElement(rest)), sent.Body);
+        Assert.Equal(ignored, sent.Ignored);
+    }
+
+    [Fact]
+    public void Effort_OfAModelThatDoesNotThink_IsDroppedAndNamed() =>
+        Assert.Equal("reasoning_effort", Write(With("\"reasoning_effort\":\"low\""), facts: new ModelFacts { Reasoning = false }).Ignored);
+
+    [Fact]
+    public void Mistral_ItsWays_AreKept()
+    {
+        var sent = Write("""{"model":"a/b","seed":5,"tool_choice":"required","user":"u","verbosity":"low","tools":[{"type":"function","function":{"name":"f"}}],"messages":[{"role":"developer","content":"d"},{"role":"assistant","reasoning_content":"r","tool_calls":[{"id":"functions.f:0","type":"function","extra_content":{},"function":{"name":"f","arguments":"{}"}},{"id":"abcDEF123","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"functions.f:0","content":"x"},{"role":"tool","tool_call_id":"abcDEF123","content":"x"}]}""", "mistral");
+        var json = sent.Json;
+        Assert.Equal(5, json.GetProperty("random_seed").GetInt32());
+        Assert.Equal("any", json.GetProperty("tool_choice").GetString());
+        Assert.Equal("verbosity", sent.Ignored);
+        var messages = json.GetProperty("messages");
+        Assert.Equal("system", messages[0].GetProperty("role").GetString());
+        Assert.False(messages[1].TryGetProperty("reasoning_content", out _));
+        var ids = messages[1].GetProperty("tool_calls").EnumerateArray().Select(c => c.GetProperty("id").GetString()!).ToList();
+        Assert.Matches("^[A-Za-z0-9]{9}$", ids[0]);
+        Assert.Equal("abcDEF123", ids[1]);
+        Assert.Equal(ids, messages.EnumerateArray().Skip(2).Select(m => m.GetProperty("tool_call_id").GetString()));
+        Assert.False(messages[1].GetProperty("tool_calls")[0].TryGetProperty("extra_content", out _));
+    }
+
+    [Fact]
+    public void DeepSeek_ReasoningInHistory_DependsOnTheModel()
+    {
+        const string body = """{"model":"a/b","messages":[{"role":"user","content":"1"},{"role":"assistant","content":"2","reasoning_content":"old"},{"role":"user","content":"3"},{"role":"assistant","content":null,"reasoning_content":"new","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":"x"},{"role":"assistant","content":"y"}]}""";
+        static string Reasoning(Sent sent) => string.Join('|', sent.Json.GetProperty("messages").EnumerateArray().Where(m => m.GetProperty("role").GetString() == "assistant")
+            .Select(m => m.TryGetProperty("reasoning_content", out var r) ? $"<{r.GetString()}>" : "-"));
+        Assert.Equal("<old>|<new>|<>", Reasoning(Write(body, "deepseek", model: "deepseek-v4-pro")));
+        Assert.Equal("-|<new>|-", Reasoning(Write(body, "deepseek", model: "deepseek-reasoner")));
+        Assert.Equal("<old>|<new>|-", Reasoning(Write(body)));
+    }
+
+    [Theory]
+    [InlineData("groq", "\"logprobs\":true", "logprobs")]
+    [InlineData("deepseek", "\"modalities\":[\"text\",\"audio\"],\"audio\":{\"voice\":\"alloy\",\"format\":\"wav\"}", "modalities")]
+    [InlineData("zai", "\"stop\":[\"a\",\"b\"]", "stop")]
+    [InlineData("together", "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}],\"tool_choice\":\"required\"", "tool_choice")]
+    public void Refusal_WhatWouldBreakTheCaller_NamesTheParameter(string preset, string members, string param)
+    {
+        var refusal = Write(With(members), preset).Refusal;
+        Assert.Equal((400, "unsupported_parameter"), (refusal!.Status, refusal.Code));
+        if (param != "modalities") Assert.Equal(param, refusal.Param);
+    }
+
+    [Theory]
+    [InlineData("groq", "\"logprobs\":false,\"modalities\":[\"text\"]")]
+    [InlineData("deepseek", "\"store\":false")]
+    public void Default_OfWhatAServerLacks_IsNeitherRefusedNorNamed(string preset, string members)
+    {
+        var sent = Write(With(members), preset);
+        Assert.Equal((null, ""), (sent.Refusal, sent.Ignored));
+        Assert.Equal(2, sent.Json.EnumerateObject().Count());
+    }
+
+    [Fact]
+    public void Capability_KnownToBeMissing_IsRefusedAndUnknownIsTried()
+    {
+        const string tools = "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]";
+        Assert.Equal("tools", Write(With(tools), facts: new ModelFacts { Tools = false }).Refusal!.Param);
+        Assert.Null(Write(With(tools)).Refusal);
+        const string image = """{"model":"a/b","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://x.example/a.png"}}]}]}""";
+        Assert.Equal("unsupported_parameter", Write(image, facts: new ModelFacts { InputModalities = ["text"] }).Refusal!.Code);
+        Assert.Null(Write(image, facts: new ModelFacts { InputModalities = ["text", "image"] }).Refusal);
+    }
+
+    [Fact]
+    public void Unknown_Parameters_FollowTheModelsSetting()
+    {
+        Assert.Equal(5, Write(With("\"top_k\":5")).Json.GetProperty("top_k").GetInt32());
+        var ignored = Write(With("\"top_k\":5"), unknown: UnknownParameters.Ignore);
+        Assert.False(ignored.Json.TryGetProperty("top_k", out _));
+        Assert.Equal("top_k", ignored.Ignored);
+    }
+
+    [Fact]
+    public void Temperature_TooHighForTheServer_IsLoweredAndNamed()
+    {
+        var sent = Write(With("\"temperature\":1.7"), "zai");
+        Assert.Equal(("1", "temperature=1"), (sent.Json.GetProperty("temperature").GetRawText(), sent.Ignored));
+        Assert.Equal("temperature", Write(With("\"temperature\":1"), facts: new ModelFacts { Temperature = false }).Ignored);
+    }
+
+    [Fact]
+    public void Candidates_WhereAServerGivesOne_AreAskedOneByOne()
+    {
+        using var dialect = new OpenAIDialect(new UpstreamConfig { BaseUrl = "http://127.0.0.1:1/v1", Preset = "llama.cpp" }, null, TimeProvider.System);
+        Assert.False(dialect.TakesCandidates(new RouteModel("a", "b", new ModelFacts())));
+        Assert.False(Write(With("\"n\":3"), "llama.cpp").Json.TryGetProperty("n", out _));
+        Assert.Equal(3, Write(With("\"n\":3")).Json.GetProperty("n").GetInt32());
+    }
+
+    [Theory]
+    [InlineData("""{"error":{"message":"Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.","code":"unsupported_parameter","param":"max_tokens"}}""", "\"max_tokens\":5", "max_completion_tokens")]
+    [InlineData("""{"detail":[{"loc":["body","stream_options"],"msg":"Extra inputs are not permitted"}]}""", "\"stream\":true", "stream")]
+    public void Refusal_ThatNamesAParameter_IsLearnedFromOnce(string error, string members, string left)
+    {
+        using var dialect = new OpenAIDialect(new UpstreamConfig { BaseUrl = "http://models.example/v1" }, null, TimeProvider.System);
+        using var upstream = new UpstreamRequest();
+        using var response = new HttpResponseMessage();
+        upstream.Body.Write(Encoding.UTF8.GetBytes(Write(With(members), dialect: dialect).Body));
+        Assert.True(dialect.ReadFault(400, response.Headers, Encoding.UTF8.GetBytes(error), upstream).TryAgain);
+        var again = Write(With(members), dialect: dialect);
+        Assert.Equal($"model,messages,{left}", string.Join(',', again.Json.EnumerateObject().Select(m => m.Name)));
+        upstream.Body.Reset();
+        upstream.Body.Write(Encoding.UTF8.GetBytes(again.Body));
+        Assert.False(dialect.ReadFault(400, response.Headers, Encoding.UTF8.GetBytes(error), upstream).TryAgain);
+    }
+
+    [Fact]
+    public async Task Keys_Several_AreUsedInTurn()
+    {
+        using var dialect = new OpenAIDialect(new UpstreamConfig { BaseUrl = "http://models.example/v1/", ApiKeys = ["a", "b"] }, null, TimeProvider.System);
+        var used = new List<string?>();
+        for (var i = 0; i < 3; i++)
+        {
+            using var message = new HttpRequestMessage();
+            using var upstream = new UpstreamRequest();
+            await dialect.AuthorizeAsync(message, upstream, default);
+            used.Add(message.Headers.Authorization!.ToString());
+        }
+        Assert.Equal(["Bearer a", "Bearer b", "Bearer a"], used);
+    }
+
+    [Theory]
+    [InlineData("https://api.mistral.ai/v1", "mistral")]
+    [InlineData("https://eu.api.mistral.ai/v1", "mistral")]
+    [InlineData("https://notapi.mistral.ai.evil.example/v1", "")]
+    [InlineData("http://127.0.0.1:11434/v1", "ollama")]
+    [InlineData("http://models.example:11434/v1", "")]
+    [InlineData("https://generativelanguage.googleapis.com/v1beta/openai", "gemini-compat")]
+    public void Preset_ByAddress_IsChosen(string address, string name) => Assert.Equal(name, Presets.Choose(null, new Uri(address)).Name);
+
+    [Fact]
+    public void Recorded_EveryRequest_ReachesAnUnknownServerUnchanged()
+    {
+        var count = 0;
+        foreach (var exchange in Recorded.All("openai", "openai-compatible").Where(r => r.Request is not null))
+        {
+            if (Requests.Read(exchange.Request!, out var request) is not null) continue;
+            using var owned = request!;
+            using var dialect = new OpenAIDialect(new UpstreamConfig { BaseUrl = "http://models.example/v1" }, null, TimeProvider.System);
+            using var upstream = new UpstreamRequest();
+            var route = new RouteModel("vendor/model", "real-model", new ModelFacts()) { UnknownParameters = UnknownParameters.Forward };
+            Assert.Null(dialect.Write(request!, route, new WriteOptions(null, "account"), upstream));
+            Compare(JsonDocument.Parse(exchange.Request!).RootElement, JsonDocument.Parse(upstream.Body.Memory).RootElement, exchange.Name);
+            count++;
+        }
+        Assert.True(count > 50);
+    }
+
+    [Fact]
+    public void Recorded_EveryRequest_IsAcceptedByItsOwnServersPreset()
+    {
+        foreach (var exchange in Recorded.All("openai", "openai-compatible").Where(r => r.Request is not null && r.Status == 200))
+        {
+            if (Requests.Read(exchange.Request!, out var request) is not null) continue;
+            using var owned = request!;
+            using var dialect = new OpenAIDialect(new UpstreamConfig { BaseUrl = exchange.BaseUrl }, null, TimeProvider.System);
+            using var upstream = new UpstreamRequest();
+            var route = new RouteModel("vendor/model", "real-model", new ModelFacts()) { UnknownParameters = UnknownParameters.Forward };
+            var refusal = dialect.Write(request!, route, new WriteOptions(null, "account"), upstream);
+            Assert.True(refusal is null, $"{exchange.Name}: {refusal}");
+            var sent = JsonDocument.Parse(upstream.Body.Memory).RootElement;
+            Assert.Equal(sent.EnumerateObject().Count(), sent.EnumerateObject().DistinctBy(m => m.Name).Count());
+            Assert.True(upstream.Ignored.Count == 0, $"{exchange.Name}: {string.Join(", ", upstream.Ignored)}");
+        }
+    }
+
+    private static void Compare(JsonElement was, JsonElement sent, string name)
+    {
+        var isStream = was.TryGetProperty("stream", out var stream) && stream.ValueKind == JsonValueKind.True;
+        foreach (var member in was.EnumerateObject())
+        {
+            if (member.Name is "model" or "stream_options") continue;
+            if (member.Name is "tools" && member.Value.ValueKind == JsonValueKind.Array && member.Value.GetArrayLength() == 0) continue;
+            if (member.Name is "tool_choice" or "parallel_tool_calls" && !sent.TryGetProperty("tools", out _)) continue;
+            var spelled = member.Name == "max_completion_tokens" ? "max_tokens" : member.Name;
+            Assert.True(sent.TryGetProperty(spelled, out var kept), $"{name}: {member.Name} is gone");
+            Assert.Equal(member.Value.GetRawText(), kept.GetRawText());
+        }
+        Assert.Equal("real-model", sent.GetProperty("model").GetString());
+        if (isStream) Assert.True(sent.GetProperty("stream_options").GetProperty("include_usage").GetBoolean());
+        var allowed = was.EnumerateObject().Select(m => m.Name).Append("stream_options").Append("max_tokens").ToHashSet();
+        Assert.All(sent.EnumerateObject(), m => Assert.Contains(m.Name, allowed));
+    }
+}

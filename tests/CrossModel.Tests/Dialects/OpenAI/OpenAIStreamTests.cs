@@ -1,0 +1,279 @@
+using System.Text;
+using System.Text.Json;
+using CrossModel.Dialects;
+using CrossModel.Dialects.OpenAI;
+using CrossModel.Protocol;
+using Xunit;
+
+namespace CrossModel.Tests.Dialects.OpenAI;
+
+/// <summary>The per-choice state machine, quirk by quirk.</summary>
+public sealed class OpenAIStreamTests
+{
+    private static string Chunk(string delta, string finish = "null", int index = 0, string members = "") =>
+        $$"""data: {"id":"up","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":{{index}},"delta":{{delta}},"logprobs":null,"finish_reason":{{finish}}}]{{members}}}""" + "\n\n";
+
+    private static string Tools(string calls, string finish = "null") => Chunk($$"""{"tool_calls":[{{calls}}]}""", finish);
+
+    private const string Done = "data: [DONE]\n\n";
+
+    [Fact]
+    public void Chunk_Ordinary_DiffersInIdentityOnly()
+    {
+        const string sent = """data: {"id":"up","object":"chat.completion.chunk","created":1,  "x":1.50,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":"h\u00e9\/"},"logprobs":{"content":[]},"finish_reason":null,"y":[ ]}],"system_fingerprint":"f"}""";
+        var reply = Replayed.Stream(sent + "\n\n" + Chunk("{}", "\"stop\"") + Done, usage: false);
+        Assert.Equal("""{"id":"chatcmpl_ours","object":"chat.completion.chunk","created":1234567890,  "x":1.50,"model":"vendor/model","choices":[{"index":0,"delta":{"role":"assistant","content":"h\u00e9\/"},"logprobs":{"content":[]},"finish_reason":null,"y":[ ]}],"system_fingerprint":"f"}""", reply.Events()[0]);
+        Assert.Equal(4, reply.TextBytes);
+    }
+
+    [Fact]
+    public void Finish_WithText_GoesOutAsTwoChunks()
+    {
+        var reply = Replayed.Stream(Chunk("""{"role":"assistant","content":"a"}""") + Chunk("""{"content":"b"}""", "\"length\"", members: ""","p":"abc" """) + Done);
+        var reading = Reading.OfStream(reply);
+        Assert.Equal("ab", reading.AllContent);
+        Assert.Equal("length", reading.Finish[0]);
+        Assert.Contains("\"p\":\"abc\"", reply.Events()[1]);
+        Assert.Equal(4, reply.Events().Count);
+    }
+
+    [Theory]
+    [InlineData("stop", "stop")]
+    [InlineData("eos", "stop")]
+    [InlineData("end_turn", "stop")]
+    [InlineData("max_tokens", "length")]
+    [InlineData("model_length", "length")]
+    [InlineData("model_context_window_exceeded", "length")]
+    [InlineData("function_call", "tool_calls")]
+    [InlineData("tool_use", "tool_calls")]
+    [InlineData("sensitive", "content_filter")]
+    [InlineData("something_new", "stop")]
+    public void Finish_EveryWord_IsOneOfTheFour(string said, string shown) =>
+        Assert.Equal(shown, Reading.OfStream(Replayed.Stream(Chunk("""{"content":"a"}""") + Chunk("{}", $"\"{said}\"") + Done)).Finish[0]);
+
+    [Theory]
+    [InlineData("error")]
+    [InlineData("network_error")]
+    [InlineData("insufficient_system_resource")]
+    public void Finish_ThatIsAFailure_FailsTheReply(string said) =>
+        Assert.Equal(UpstreamFailure.ServerError, Replayed.Stream(Chunk("""{"content":"a"}""") + Chunk("{}", $"\"{said}\"") + Done).Fault!.Failure);
+
+    [Fact]
+    public void Finish_Twice_IsOne()
+    {
+        var reply = Replayed.Stream(Chunk("""{"content":"a"}""") + Chunk("""{"content":""}""", "\"stop\"") + Chunk("""{"role":"assistant","content":""}""", "\"stop\"", members: ""","usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}""") + Done);
+        Assert.Equal("stop", Reading.OfStream(reply).Finish[0]);
+        Assert.Equal(3, reply.Usage!.Value.TotalTokens);
+    }
+
+    [Fact]
+    public void Finish_MissingBeforeDone_IsStopOrToolCalls()
+    {
+        Assert.Equal("stop", Reading.OfStream(Replayed.Stream(Chunk("""{"content":"a"}""") + Done)).Finish[0]);
+        Assert.Equal("tool_calls", Reading.OfStream(Replayed.Stream(Tools("""{"index":0,"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}""") + Chunk("{}", "\"\"") + Done)).Finish[0]);
+    }
+
+    [Fact]
+    public void Finish_StopWithACall_IsToolCalls() => Assert.Equal("tool_calls",
+        Reading.OfStream(Replayed.Stream(Tools("""{"index":0,"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}""") + Chunk("{}", "\"stop\"") + Done)).Finish[0]);
+
+    [Fact]
+    public void End_WithFinishButWithoutDone_IsWhole() => Assert.Null(Replayed.Stream(Chunk("""{"content":"a"}""") + Chunk("{}", "\"stop\"")).Fault);
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("data: {\"id\":\"x\",\"cho")]
+    public void End_WithNeither_IsCutShort(string rest) =>
+        Assert.Equal(UpstreamFailure.CutShort, Replayed.Stream(Chunk("""{"content":"a"}""") + rest).Fault!.Failure);
+
+    [Theory]
+    [InlineData("", "BadReply")]
+    [InlineData("   \n", "BadReply")]
+    [InlineData("<html><body>Bad gateway</body></html>", "BadReply")]
+    [InlineData("data: <html>\n\n", "BadReply")]
+    [InlineData("data: [DONE]\n\n", "BadReply")]
+    [InlineData("data: {\"choices\":[5]}\n\n", "BadReply")]
+    [InlineData("data: {\"choices\":[{\"index\":4000,\"delta\":{\"content\":\"x\"}}]}\n\n", "BadReply")]
+    [InlineData("{\"error\":{\"message\":\"no\"}}", "BadReply")]
+    [InlineData("{}", "BadReply")]
+    [InlineData("{\"choices\":[]}", "BadReply")]
+    [InlineData("{\"error\":\"Unexpected endpoint or method.\"}", "BadReply")]
+    [InlineData("{\"base_resp\":{\"status_code\":1008,\"status_msg\":\"insufficient balance\"}}", "Operator")]
+    [InlineData("{\"base_resp\":{\"status_code\":1002,\"status_msg\":\"rate limit\"},\"choices\":null}", "RateLimited")]
+    [InlineData("data: {\"object\":\"error\",\"message\":\"the prompt is too long: maximum context length\",\"code\":400}\n\n", "Rejected")]
+    [InlineData("data: {\"error\":{\"message\":\"Requested token count exceeds the model's maximum context length\",\"code\":400}}\n\n", "Rejected")]
+    [InlineData("event: error\ndata: {\"message\":\"x\",\"status_code\":429}\n\n", "RateLimited")]
+    [InlineData("error: {\"error\":{\"message\":\"failed to decode\"}}\n\n", "BadReply")]
+    public void Reply_ThatIsNone_FailsByName(string body, string failure)
+    {
+        Assert.Equal(failure, Replayed.Stream(body).Fault?.Failure.ToString());
+        Assert.NotNull(Replayed.Plain(body).Fault);
+    }
+
+    [Fact]
+    public void Error_BesideNull_IsNoError() => Assert.Null(Replayed.Stream(Chunk("""{"content":"a"}""", members: ""","error":null,"base_resp":{"status_code":0}""") + Chunk("{}", "\"stop\"") + Done).Fault);
+
+    [Fact]
+    public void Event_Unknown_EndsNothing() => Assert.Equal("a", Reading.OfStream(Replayed.Stream(
+        "event: ping\ndata: {\"type\":\"ping\"}\n\ndata: null\n\n: hello\n\n" + Chunk("""{"content":"a"}""") + "data: {\"choices\":[],\"prompt_filter_results\":[]}\n\n" + Chunk("{}", "\"stop\"") + Done)).AllContent);
+
+    [Fact]
+    public void Role_Missing_IsAddedToTheFirstDelta() => Assert.Contains("""{"role":"assistant","content":"a"}""",
+        Replayed.Stream(Chunk("""{"content":"a"}""") + Done).Events()[0]);
+
+    [Fact]
+    public void Role_OfAnEmptyReply_ComesBeforeTheFinish()
+    {
+        var reply = Replayed.Stream(Chunk("{}", "\"stop\"") + Done);
+        Assert.Equal("stop", Reading.OfStream(reply).Finish[0]);
+        Assert.False(reply.HasContent);
+    }
+
+    [Theory]
+    [InlineData("""{"content":"","reasoning":"th\u0069nk"}""")]
+    [InlineData("""{"reasoning":"th\u0069nk","reasoning_content":null}""")]
+    [InlineData("""{"reasoning_content":"th\u0069nk"}""")]
+    [InlineData("""{"reasoning_content":"th\u0069nk","reasoning":"other"}""")]
+    [InlineData("""{"content":[{"type":"thinking","thinking":[{"type":"text","text":"th\u0069"},{"type":"text","text":"nk"}]}]}""")]
+    public void Reasoning_EveryShape_IsReasoningContent(string delta)
+    {
+        var reply = Replayed.Stream(Chunk(delta) + Chunk("""{"content":"a"}""") + Done);
+        Assert.Equal("think", Reading.OfStream(reply).Reasoning.ToString());
+        Assert.Equal("a", Reading.OfStream(reply).AllContent);
+        Assert.Equal(6, reply.TextBytes);
+    }
+
+    [Fact]
+    public void Content_Blocks_BecomeOneString() => Assert.Equal("a\nb", Reading.OfStream(Replayed.Stream(
+        Chunk("""{"content":[{"type":"text","text":"a\n"},{"type":"reference","reference_ids":[1]},{"type":"text","text":"b"}]}""") + Done)).AllContent);
+
+    [Fact]
+    public void Details_OnlyWhereThePresetSaysSo_AreReasoning()
+    {
+        var body = Chunk("""{"content":"a","reasoning_details":[{"type":"reasoning.text","text":"why"}]}""") + Done;
+        Assert.Equal("", Reading.OfStream(Replayed.Stream(body)).Reasoning.ToString());
+        Assert.Equal("why", Reading.OfStream(Replayed.Stream(body, Presets.All.Single(p => p.Name == "minimax"))).Reasoning.ToString());
+    }
+
+    [Theory]
+    // as OpenAI does
+    [InlineData("""{"index":0,"id":"c1","type":"function","function":{"name":"f","arguments":""}}~{"index":0,"function":{"arguments":"{\"a\""}}~{"index":0,"function":{"arguments":":1}"}}""", """c1 f {"a":1}""")]
+    // id, name and type repeated; the id empty later (DashScope), the name empty later (LM Studio)
+    [InlineData("""{"index":0,"id":"c1","type":"function","function":{"name":"f","arguments":"{"}}~{"index":0,"id":"c1","type":"function","function":{"name":"f","arguments":"}"}}""", "c1 f {}")]
+    [InlineData("""{"index":0,"id":"c1","type":"function","function":{"name":"f","arguments":"{"}}~{"index":0,"id":"","type":"function","function":{"name":"","arguments":"}"}}""", "c1 f {}")]
+    // no index
+    [InlineData("""{"id":"c1","type":"function","function":{"name":"f","arguments":"{"}}~{"function":{"arguments":"}"}}~{"id":"c2","function":{"name":"g","arguments":"{}"}}""", "c1 f {}|c2 g {}")]
+    [InlineData("""{"id":"c1","type":"function","function":{"name":"f","arguments":"{"}},{"id":"c2","type":"function","function":{"name":"g","arguments":"{}"}}~{"id":"c1","function":{"arguments":"}"}}""", "c1 f {}|c2 g {}")]
+    // every call under index 0, told apart by id and name
+    [InlineData("""{"index":0,"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}}~{"index":0,"id":"c2","type":"function","function":{"name":"f","arguments":"{}"}}""", "c1 f {}|c2 f {}")]
+    // indexes with gaps
+    [InlineData("""{"index":3,"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}}~{"index":1,"id":"c2","type":"function","function":{"name":"g","arguments":"{"}}~{"index":1,"function":{"arguments":"}"}}""", "c1 f {}|c2 g {}")]
+    // the name comes late
+    [InlineData("""{"index":0,"id":"c1","type":"function","function":{"arguments":"{\"a\":"}}~{"index":0,"function":{"name":"f","arguments":"1}"}}""", """c1 f {"a":1}""")]
+    // arguments as an object, or none at all
+    [InlineData("""{"index":0,"id":"c1","type":"function","function":{"name":"f","arguments":{"a":"\""}}}""", """c1 f {"a":"\""}""")]
+    [InlineData("""{"index":0,"id":"c1","type":"function","function":{"name":"f"}}""", "c1 f {}")]
+    [InlineData("""{"index":0,"id":"c1","function":{"name":"f","arguments":""}}""", "c1 f {}")]
+    // no id, no type, no index (Gemini's OpenAI endpoint)
+    [InlineData("""{"id":"","function":{"name":"f","arguments":"{}"}}~{"id":"","function":{"name":"g","arguments":"{}"}}""", "* f {}|* g {}")]
+    public void Tools_EveryShape_BecomeOpenAIs(string deltas, string calls)
+    {
+        var reply = Replayed.Stream(string.Concat(deltas.Split('~').Select(d => Tools(d))) + Chunk("{}", "\"tool_calls\"") + Done);
+        var reading = Reading.OfStream(reply);
+        var wanted = calls.Split('|').Select(c => c.Split(' ', 3)).ToList();
+        Assert.Equal(wanted.Select(w => (w[1], w[2])), reading.Calls.Values.Select(c => (c.Name, c.Arguments.ToString())));
+        Assert.All(wanted.Zip(reading.Calls.Values), p => Assert.True(p.First[0] == "*" ? p.Second.Id.StartsWith("call_", StringComparison.Ordinal) : p.First[0] == p.Second.Id));
+        Assert.Equal("tool_calls", reading.Finish[0]);
+        Assert.True(reply.HasContent);
+    }
+
+    [Fact]
+    public void Tools_Canonical_KeepTheirBytes() => Assert.Contains("""[ {"index":0, "type":"function","id":"c1","extra_content":{"google":{"thought_signature":"s"}},"function":{"arguments":"{\u007d","name":"f"}}]""",
+        Replayed.Stream(Tools(""" {"index":0, "type":"function","id":"c1","extra_content":{"google":{"thought_signature":"s"}},"function":{"arguments":"{\u007d","name":"f"}}""") + Done).Output);
+
+    [Fact]
+    public void Tools_Mended_KeepFurtherMembers() => Assert.Contains("\"extra_content\":{\"a\":1}",
+        Replayed.Stream(Tools("""{"id":"","extra_content":{"a":1},"function":{"name":"f","arguments":"{}"}}""") + Done).Output);
+
+    [Fact]
+    public void Choices_Interleaved_EachEndOnce()
+    {
+        var reading = Reading.OfStream(Replayed.Stream(
+            Chunk("""{"role":"assistant","content":""}""", index: 0) + Chunk("""{"role":"assistant","content":""}""", index: 1) + Chunk("""{"content":"a"}""", index: 1)
+            + Chunk("""{"content":"b"}""", index: 0) + Chunk("{}", "\"stop\"", 0) + Chunk("""{"content":"c"}""", index: 1) + Chunk("{}", "\"length\"", 1) + Done));
+        Assert.Equal("b", reading.Content[0].ToString());
+        Assert.Equal("ac", reading.Content[1].ToString());
+        Assert.Equal(("stop", "length"), (reading.Finish[0], reading.Finish[1]));
+    }
+
+    [Fact]
+    public void Choices_SeveralInOneChunk_GoOutOneByOne()
+    {
+        var reading = Reading.OfStream(Replayed.Stream(
+            """data: {"choices":[{"index":0,"delta":{"content":"a"}},{"index":1,"delta":{"content":"b"},"finish_reason":"stop"}, {"index":2,"delta":{},"finish_reason":"length"}],"z":1}""" + "\n\n" + Done, usage: false));
+        Assert.Equal("ab", reading.AllContent);
+        Assert.Equal(3, reading.Finish.Count);
+        Assert.Equal("length", reading.Finish[2]);
+    }
+
+    [Fact]
+    public void Choices_OneUnfinishedAtTheEnd_IsCutShort() => Assert.Equal(UpstreamFailure.CutShort,
+        Replayed.Stream(Chunk("""{"content":"a"}""", index: 0) + Chunk("""{"content":"a"}""", index: 1) + Chunk("{}", "\"stop\"", 1)).Fault!.Failure);
+
+    [Fact]
+    public void Offset_OfASideCall_MovesItsChoices()
+    {
+        var reading = Reading.OfStream(Replayed.Stream(Chunk("""{"content":"a"}""") + Chunk("{}", "\"stop\"") + Done, offset: 3));
+        Assert.Equal("a", reading.Content[3].ToString());
+        Assert.Equal("stop", reading.Finish[3]);
+    }
+
+    [Fact]
+    public void Choice_WithNothingInIt_IsCompleted()
+    {
+        var reading = Reading.OfStream(Replayed.Stream("data: {\"choices\":[{}]}\n\ndata: {\"choices\":[{\"foo\":1,\"delta\":null}]}\n\n" + Chunk("""{"content":"a"}""") + Done));
+        Assert.Equal("a", reading.AllContent);
+        var plain = Reading.OfPlain(Replayed.Plain("{\"choices\":[{},{\"foo\":1}]}"));
+        Assert.Equal(2, plain.Finish.Count);
+    }
+
+    [Fact]
+    public void Data_OverSeveralLines_GoesOutAsOne() => Assert.Equal("a", Reading.OfStream(Replayed.Stream(
+        "data: {\"choices\":[\ndata: {\"index\":0,\ndata: \"delta\":{\"content\":[{\"type\":\"text\",\ndata: \"text\":\"a\"}]}}]}\n\n" + Done)).AllContent);
+
+    [Fact]
+    public void Usage_InsideAChoiceOrBesideGroqs_IsRead()
+    {
+        Assert.Equal(5, Replayed.Stream("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"},\"usage\":{\"prompt_tokens\":2,\"completion_tokens\":3}}]}\n\n" + Done).Usage!.Value.TotalTokens);
+        Assert.Equal(5, Replayed.Stream(Chunk("""{"content":"a"}""", members: ""","x_groq":{"id":"r","usage":{"prompt_tokens":2,"completion_tokens":3}}""") + Done).Usage!.Value.TotalTokens);
+    }
+
+    [Fact]
+    public void Usage_Hostile_IsAbsent() => Assert.Null(Replayed.Stream(Chunk("""{"content":"a"}""", members: ""","usage":{"prompt_tokens":-2,"completion_tokens":3}""") + Done).Usage);
+
+    [Fact]
+    public void Logprobs_Missing_AreNull() => Assert.All(
+        Replayed.Stream("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n" + Done).Events().Where(e => e != "[DONE]"),
+        e => Assert.Equal(JsonValueKind.Null, JsonDocument.Parse(e).RootElement.GetProperty("choices")[0].GetProperty("logprobs").ValueKind));
+
+    [Fact]
+    public void Relaying_InTheSteadyState_AllocatesNothingPerEvent()
+    {
+        var text = Chunk("""{"content":"some text of usual length"}""");
+        var events = Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat(text, 100)));
+        var output = new PooledBuffer();
+        using var client = new ChunkWriter(output, "chatcmpl_ours", 1, "vendor/model", includeUsage: true);
+        using var reader = new OpenAIReply(Replayed.Context(), Presets.Unknown);
+        long Round()
+        {
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            reader.Read(events, client);
+            output.Reset();
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        }
+        Round();
+        Round();
+        Assert.InRange(Round() / 100, 0, 8);
+        output.Dispose();
+    }
+}

@@ -1,0 +1,128 @@
+using System.Text;
+using System.Text.Json;
+using CrossModel.Protocol;
+using Xunit;
+
+namespace CrossModel.Tests.Protocol;
+
+public sealed class ChunkWriterTests : IDisposable
+{
+    private readonly PooledBuffer _output = new();
+
+    public void Dispose() => _output.Dispose();
+
+    private ChunkWriter Writer(bool usage = false) => new(_output, "chatcmpl_1", 7, "a/b", usage);
+
+    private string Text => Encoding.UTF8.GetString(_output.Span);
+
+    [Fact]
+    public void Stream_Framing_IsExact()
+    {
+        using var writer = Writer();
+        writer.Content(0, "Hi \"you\"");
+        writer.Finish(0, FinishReason.Stop);
+        writer.ReleaseFinish();
+        writer.Usage(default, null);
+        writer.Done();
+        const string head = "data: {\"id\":\"chatcmpl_1\",\"object\":\"chat.completion.chunk\",\"created\":7,\"model\":\"a/b\",\"choices\":[{\"index\":0,\"delta\":{";
+        Assert.Equal(
+            head + "\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n"
+            + head + "\"content\":\"Hi \\\"you\\\"\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n"
+            + head + "},\"logprobs\":null,\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
+            Text);
+    }
+
+    [Fact]
+    public void Usage_Asked_IsNullUntilTheLastChunk()
+    {
+        using var writer = Writer(usage: true);
+        writer.Content(0, "x");
+        writer.Finish(0, FinishReason.Length);
+        writer.RememberUsage(0, "{\"prompt_tokens\":\"no\",\"queue_time\":0.5,\"cost\":9,\"cost_details\":{},\"prompt_tokens_details\":{\"cached_tokens\":8,\"audio_tokens\":1}}"u8, "\"timings\":{}"u8);
+        writer.ReleaseFinish();
+        writer.Usage(new TokenUsage { InputTokens = 3, CachedInputTokens = 1, OutputTokens = 2 }, 1_500_000_010);
+        var chunks = Text.Split("\n\n", StringSplitOptions.RemoveEmptyEntries).Select(e => JsonDocument.Parse(e[6..]).RootElement).ToList();
+        Assert.All(chunks[..^1], c => Assert.Equal(JsonValueKind.Null, c.GetProperty("usage").ValueKind));
+        Assert.Equal(
+            "{\"prompt_tokens\":3,\"completion_tokens\":2,\"total_tokens\":5,\"prompt_tokens_details\":{\"cached_tokens\":1,\"audio_tokens\":1},"
+            + "\"completion_tokens_details\":{\"reasoning_tokens\":0},\"queue_time\":0.5,\"cost\":1.50000001}",
+            chunks[^1].GetProperty("usage").GetRawText());
+        Assert.True(chunks[^1].TryGetProperty("timings", out _));
+        Assert.Equal(0, chunks[^1].GetProperty("choices").GetArrayLength());
+    }
+
+    [Fact]
+    public void Finish_OfTheLastChoice_IsWithheldAndOthersAreNot()
+    {
+        using var writer = Writer();
+        writer.Content(0, "a");
+        writer.Content(1, "b");
+        writer.Finish(0, FinishReason.Stop);
+        Assert.DoesNotContain("stop", Text);
+        writer.Content(1, "c");
+        Assert.Contains("stop", Text);
+        writer.Finish(1, FinishReason.Length);
+        Assert.DoesNotContain("length", Text);
+        writer.Finish(0, FinishReason.Length);
+        writer.ReleaseFinish();
+        Assert.Single(Text.Split("\"length\"").Skip(1));
+    }
+
+    [Fact]
+    public void Error_AfterContent_DropsTheWithheldFinish()
+    {
+        using var writer = Writer();
+        writer.Content(0, "a");
+        writer.Finish(0, FinishReason.Stop);
+        writer.Error(ApiErrors.ProviderError("cut"));
+        writer.ReleaseFinish();
+        Assert.DoesNotContain("stop", Text);
+        Assert.EndsWith("data: {\"error\":{\"message\":\"cut\",\"type\":\"provider_error\",\"param\":null,\"code\":\"provider_error\"}}\n\n", Text);
+    }
+
+    [Fact]
+    public void Counting_RoleAlone_IsNoContent()
+    {
+        using var writer = Writer();
+        writer.Role(0);
+        writer.Content(0, "");
+        Assert.False(writer.HasContent);
+        writer.Reasoning(0, "\\u00e9\\n"u8);
+        Assert.True(writer.HasContent);
+        Assert.Equal(3, writer.TextBytes);
+        writer.ToolCall(0, 0, "call_1", "f");
+        Assert.Equal(4, writer.TextBytes);
+    }
+
+    [Fact]
+    public void Comment_KeepAlive_IsACommentLine()
+    {
+        using var writer = Writer();
+        writer.Comment("keep-alive"u8);
+        Assert.Equal(": keep-alive\n\n", Text);
+    }
+
+    [Fact]
+    public void Collector_Chunks_BecomeAPlainReply()
+    {
+        using var collector = new ChunkCollector();
+        var writer = collector.Writer;
+        writer.Reasoning(0, "think");
+        writer.Content(0, "Hel");
+        writer.Content(0, "lo");
+        writer.ToolCall(1, 0, "call_1", "f", "{\"a\"", "\"extra_content\":{\"x\":1}"u8);
+        writer.ToolArguments(1, 0, ":1}");
+        writer.Finish(0, FinishReason.Stop);
+        writer.Finish(1, FinishReason.ToolCalls);
+        using var reply = collector.Collect(new TokenUsage { InputTokens = 1, OutputTokens = 2 });
+        reply.Write(_output, new ReplyIdentity("chatcmpl_1", 7, "a/b"), reply.Usage!.Value, null);
+        Assert.Equal(
+            "{\"id\":\"chatcmpl_1\",\"object\":\"chat.completion\",\"created\":7,\"model\":\"a/b\",\"choices\":["
+            + "{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"Hello\",\"reasoning_content\":\"think\",\"refusal\":null},\"logprobs\":null,\"finish_reason\":\"stop\"},"
+            + "{\"index\":1,\"message\":{\"role\":\"assistant\",\"content\":null,\"refusal\":null,\"tool_calls\":[{\"index\":0,\"id\":\"call_1\",\"type\":\"function\",\"extra_content\":{\"x\":1},"
+            + "\"function\":{\"arguments\":\"{\\\"a\\\":1}\",\"name\":\"f\"}}]},\"logprobs\":null,\"finish_reason\":\"tool_calls\"}],"
+            + "\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":3,\"prompt_tokens_details\":{\"cached_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":0}}}",
+            Text);
+        Assert.True(reply.HasContent);
+    }
+}

@@ -1,0 +1,70 @@
+using System.Text;
+using CrossModel.Protocol;
+using Xunit;
+
+namespace CrossModel.Tests.Protocol;
+
+public sealed class UsageNumbersTests
+{
+    [Theory]
+    // OpenAI
+    [InlineData("""{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15,"prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":2}}""", 10, 4, 0, 5, 2)]
+    // xAI: reasoning beside completion, told by the total
+    [InlineData("""{"prompt_tokens":10,"completion_tokens":5,"total_tokens":22,"completion_tokens_details":{"reasoning_tokens":7}}""", 10, 0, 0, 12, 7)]
+    // Vercel's gateway: more reasoning than completion
+    [InlineData("""{"prompt_tokens":28,"completion_tokens":9,"total_tokens":37,"completion_tokens_details":{"reasoning_tokens":61}}""", 28, 0, 0, 70, 61)]
+    // Grok on Azure: prompt excludes cached
+    [InlineData("""{"prompt_tokens":7,"completion_tokens":5,"total_tokens":12,"prompt_tokens_details":{"cached_tokens":161}}""", 168, 161, 0, 5, 0)]
+    // Mistral audio
+    [InlineData("""{"prompt_tokens":7,"completion_tokens":5,"total_tokens":112,"prompt_audio_seconds":8}""", 107, 0, 0, 5, 0)]
+    // a total that does not add up otherwise is recomputed
+    [InlineData("""{"prompt_tokens":7,"completion_tokens":5,"total_tokens":112}""", 7, 0, 0, 5, 0)]
+    // where cached counts stand elsewhere
+    [InlineData("""{"prompt_tokens":10,"completion_tokens":5,"num_cached_tokens":3}""", 10, 3, 0, 5, 0)]
+    [InlineData("""{"prompt_tokens":10,"completion_tokens":5,"cached_tokens":3}""", 10, 3, 0, 5, 0)]
+    [InlineData("""{"prompt_tokens":10,"completion_tokens":5,"prompt_cache_hit_tokens":3,"prompt_cache_miss_tokens":7}""", 10, 3, 0, 5, 0)]
+    [InlineData("""{"prompt_tokens":10,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":4,"cache_write_tokens":9}}""", 10, 4, 6, 5, 0)]
+    [InlineData("""{"prompt_tokens":10,"total_tokens":15}""", 10, 0, 0, 5, 0)]
+    [InlineData("""{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}""", 0, 0, 0, 0, 0)]
+    public void Usage_EveryShape_IsNormalised(string usage, long input, long cached, long written, long output, long reasoning)
+    {
+        Assert.Equal(new TokenUsage { InputTokens = input, CachedInputTokens = cached, CacheWriteTokens = written, OutputTokens = output, ReasoningTokens = reasoning }, Read(usage));
+    }
+
+    [Theory]
+    [InlineData("""{"prompt_tokens":-1,"completion_tokens":5}""")]
+    [InlineData("""{"prompt_tokens":1.5,"completion_tokens":5}""")]
+    [InlineData("""{"prompt_tokens":"1","completion_tokens":5}""")]
+    [InlineData("""{"prompt_tokens":2147483649,"completion_tokens":5}""")]
+    [InlineData("""{"prompt_tokens":1e30,"completion_tokens":5}""")]
+    [InlineData("""{"prompt_tokens":1,"completion_tokens":5,"completion_tokens_details":{"reasoning_tokens":[]}}""")]
+    [InlineData("""{"prompt_tokens":1}""")]
+    [InlineData("""{}""")]
+    public void Usage_Hostile_IsAbsent(string usage) => Assert.Null(Read(usage));
+
+    [Fact]
+    public void Usage_SeveralTimes_TheLastWinsFieldByField() => Assert.Equal(
+        new TokenUsage { InputTokens = 10, CachedInputTokens = 2, OutputTokens = 9 },
+        Read("""{"prompt_tokens":8,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":2}}""", """{"prompt_tokens":10,"completion_tokens":9}"""));
+
+    [Fact]
+    public void Usage_ZerosAfterNumbers_AreNoNumbers() => Assert.Equal(
+        new TokenUsage { InputTokens = 8, OutputTokens = 1 },
+        Read("""{"prompt_tokens":8,"completion_tokens":1}""", """{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"""));
+
+    [Fact]
+    public void Usage_HiddenThinking_CountsWhereTheServerIsKnownForIt()
+    {
+        var numbers = new UsageNumbers();
+        numbers.Overlay("""{"prompt_tokens":66,"completion_tokens":6,"total_tokens":100}"""u8);
+        Assert.Equal(6, numbers.Normalise(surplusIsReasoning: false)!.Value.OutputTokens);
+        Assert.Equal(34, numbers.Normalise(surplusIsReasoning: true)!.Value.OutputTokens);
+    }
+
+    private static TokenUsage? Read(params string[] usages)
+    {
+        var numbers = new UsageNumbers();
+        foreach (var usage in usages) numbers.Overlay(Encoding.UTF8.GetBytes(usage));
+        return numbers.Normalise(surplusIsReasoning: false);
+    }
+}
