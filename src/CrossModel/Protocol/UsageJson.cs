@@ -46,7 +46,7 @@ internal static class UsageJson
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
         {
             var start = (int)json.TokenStartIndex;
-            var isInside = !inside.IsEmpty && json.ValueTextEquals(inside);
+            var isInside = !inside.IsEmpty && json.ValueSpan.SequenceEqual(inside);
             var isOurs = inside.IsEmpty && IsOurs(ref json);
             json.Read();
             if (isInside && json.TokenType == JsonTokenType.StartObject)
@@ -72,10 +72,10 @@ internal static class UsageJson
     }
 
     private static bool IsOurs(ref Utf8JsonReader json) =>
-        json.ValueTextEquals("prompt_tokens"u8) || json.ValueTextEquals("completion_tokens"u8) || json.ValueTextEquals("total_tokens"u8)
-        || json.ValueTextEquals("prompt_tokens_details"u8) || json.ValueTextEquals("completion_tokens_details"u8)
-        || json.ValueTextEquals("cached_tokens"u8) || json.ValueTextEquals("reasoning_tokens"u8) || json.ValueTextEquals("cache_write_tokens"u8)
-        || json.ValueSpan.IndexOf("cost"u8) >= 0 || json.ValueTextEquals("is_byok"u8);
+        json.ValueSpan.SequenceEqual("prompt_tokens"u8) || json.ValueSpan.SequenceEqual("completion_tokens"u8) || json.ValueSpan.SequenceEqual("total_tokens"u8)
+        || json.ValueSpan.SequenceEqual("prompt_tokens_details"u8) || json.ValueSpan.SequenceEqual("completion_tokens_details"u8)
+        || json.ValueSpan.SequenceEqual("cached_tokens"u8) || json.ValueSpan.SequenceEqual("reasoning_tokens"u8) || json.ValueSpan.SequenceEqual("cache_write_tokens"u8)
+        || json.ValueSpan.IndexOf("cost"u8) >= 0 || json.ValueSpan.SequenceEqual("is_byok"u8);
 
     private static void Copy(IBufferWriter<byte> target, ReadOnlySpan<byte> member)
     {

@@ -82,17 +82,17 @@ internal struct UsageNumbers
 
     private void Member(ref Utf8JsonReader json, bool isDetail)
     {
-        if (json.ValueTextEquals("prompt_tokens"u8)) Count(ref json, ref _prompt);
-        else if (json.ValueTextEquals("completion_tokens"u8)) Count(ref json, ref _completion);
-        else if (json.ValueTextEquals("total_tokens"u8)) Count(ref json, ref _total);
-        else if (json.ValueTextEquals("reasoning_tokens"u8)) Count(ref json, ref _reasoning, isFallback: !isDetail);
-        else if (json.ValueTextEquals("cached_tokens"u8)) Count(ref json, ref _cached, isFallback: !isDetail);
-        else if (json.ValueTextEquals("num_cached_tokens"u8) || json.ValueTextEquals("prompt_cache_hit_tokens"u8)) Count(ref json, ref _cached, isFallback: true);
-        else if (json.ValueTextEquals("cache_write_tokens"u8) || json.ValueTextEquals("cache_creation_input_tokens"u8)) Count(ref json, ref _cacheWrite);
-        else if (!isDetail && (json.ValueTextEquals("prompt_tokens_details"u8) || json.ValueTextEquals("completion_tokens_details"u8))) Details(ref json);
+        if (json.ValueSpan.SequenceEqual("prompt_tokens"u8)) Count(ref json, ref _prompt);
+        else if (json.ValueSpan.SequenceEqual("completion_tokens"u8)) Count(ref json, ref _completion);
+        else if (json.ValueSpan.SequenceEqual("total_tokens"u8)) Count(ref json, ref _total);
+        else if (json.ValueSpan.SequenceEqual("reasoning_tokens"u8)) Count(ref json, ref _reasoning, isFallback: !isDetail);
+        else if (json.ValueSpan.SequenceEqual("cached_tokens"u8)) Count(ref json, ref _cached, isFallback: !isDetail);
+        else if (json.ValueSpan.SequenceEqual("num_cached_tokens"u8) || json.ValueSpan.SequenceEqual("prompt_cache_hit_tokens"u8)) Count(ref json, ref _cached, isFallback: true);
+        else if (json.ValueSpan.SequenceEqual("cache_write_tokens"u8) || json.ValueSpan.SequenceEqual("cache_creation_input_tokens"u8)) Count(ref json, ref _cacheWrite);
+        else if (!isDetail && (json.ValueSpan.SequenceEqual("prompt_tokens_details"u8) || json.ValueSpan.SequenceEqual("completion_tokens_details"u8))) Details(ref json);
         else
         {
-            _hasAudioSeconds |= json.ValueTextEquals("prompt_audio_seconds"u8);
+            _hasAudioSeconds |= json.ValueSpan.SequenceEqual("prompt_audio_seconds"u8);
             json.Read();
             json.Skip();
         }

@@ -43,7 +43,7 @@ internal static class OpenAIErrors
         var json = new Utf8JsonReader(baseResp);
         while (json.Read())
         {
-            if (json.TokenType != JsonTokenType.PropertyName || !json.ValueTextEquals("status_code"u8)) continue;
+            if (json.TokenType != JsonTokenType.PropertyName || !json.ValueSpan.SequenceEqual("status_code"u8)) continue;
             return !json.Read() || json.TokenType != JsonTokenType.Number || (json.TryGetInt64(out var code) && code == 0);
         }
         return true;
@@ -101,7 +101,7 @@ internal static class OpenAIErrors
             using var json = JsonDocument.Parse(body.Trim(" \r\n\t"u8).ToArray());
             return Of(json.RootElement);
         }
-        catch (JsonException)
+        catch (Exception fault) when (fault is JsonException or InvalidOperationException)
         {
             // Plain text is passed on, a page is not: it is some proxy's.
             var text = System.Text.Encoding.UTF8.GetString(body).Trim();

@@ -39,7 +39,14 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
         {
             // stream: true was ignored: the whole reply came as one JSON object.
             using var reply = ReadPlain(unread.ToArray());
-            reply?.WriteAsChunks(client);
+            try
+            {
+                reply?.WriteAsChunks(client);
+            }
+            catch (Exception fault) when (IsUnreadable(fault))
+            {
+                Fail(UpstreamFailure.BadReply, "the body is not a chat completion in JSON");
+            }
             return;
         }
         ReadEvents(unread, atEnd: true, client);
@@ -56,13 +63,13 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
             Fail(UpstreamFailure.BadReply, "the body was empty");
             return null;
         }
-        if (body.Span[start] != (byte)'{' && IsStream(body.Span)) return Collect(body.Span);
-        _isStream = false;
         try
         {
+            if (body.Span[start] != (byte)'{' && IsStream(body.Span)) return Collect(body.Span);
+            _isStream = false;
             return ReadObject(body[start..]);
         }
-        catch (JsonException)
+        catch (Exception fault) when (IsUnreadable(fault))
         {
             Fail(UpstreamFailure.BadReply, "the body is not a chat completion in JSON");
             return null;
@@ -78,6 +85,9 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
         _line.Dispose();
         base.Dispose();
     }
+
+    /// <summary>Not JSON, or JSON with half a surrogate pair in a name or word that is looked at.</summary>
+    private static bool IsUnreadable(Exception fault) => fault is JsonException or InvalidOperationException;
 
     /// <summary>A server may answer a stream with a plain body and the reverse, under any content type: the first byte that says something tells.</summary>
     private bool IsStream(ReadOnlySpan<byte> unread)
@@ -101,7 +111,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
             {
                 ReadEvent(evt, client);
             }
-            catch (JsonException)
+            catch (Exception fault) when (IsUnreadable(fault))
             {
                 // Half an event before the end of the body was cut; a whole one that is no JSON is garbage.
                 Fail(atEnd && used == unread.Length ? UpstreamFailure.CutShort : UpstreamFailure.BadReply, "an event is not JSON of a chunk");
