@@ -4,6 +4,7 @@ namespace CrossModel.Protocol;
 
 /// <summary>
 /// Replacements in a JSON text, written in one pass: all else keeps its bytes. Reused from event to event, so relaying one allocates nothing.
+/// For replies, where <see cref="BodySplice"/> is for requests: it writes parts of a text too, and leaves commas to who inserts.
 /// Edits may be added in any order but must not overlap; several insertions at one place keep their order.
 /// </summary>
 internal sealed class JsonEdits : IDisposable

@@ -10,6 +10,7 @@ internal sealed class OpenAIDialect : IDialect
 {
     private readonly ConcurrentDictionary<string, Learned> _learned = new();
     private readonly string[] _keys;
+    private readonly IReadOnlyDictionary<string, string> _headers;
     private readonly Preset _preset;
     private readonly TimeProvider _time;
     private readonly Uri _address;
@@ -26,6 +27,7 @@ internal sealed class OpenAIDialect : IDialect
         _address = root.Uri;
         _preset = preset ?? Presets.Choose(config.Preset, _address);
         _keys = config.ApiKeys.Count > 0 ? [.. config.ApiKeys] : config.ApiKey is { Length: > 0 } key ? [key] : [];
+        _headers = config.Headers;
         _time = time;
     }
 
@@ -37,6 +39,7 @@ internal sealed class OpenAIDialect : IDialect
     {
         upstream.Uri = _address;
         upstream.Stream = request.Stream;
+        upstream.Headers.AddRange(_headers);
         return new OpenAIRequest(_preset, LearnedOf(model.UpstreamModel)).Write(request, model, options, upstream);
     }
 

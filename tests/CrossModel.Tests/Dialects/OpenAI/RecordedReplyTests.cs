@@ -48,15 +48,19 @@ public sealed partial class RecordedReplyTests
     public void Stream_CutAnywhere_ComesOutTheSame(string name)
     {
         var body = Get(name).Body;
-        var whole = Normal(Replayed.Stream(body).Output);
+        var first = Replayed.Stream(body).Output;
+        void Same(string output)
+        {
+            if (output != first) Assert.Equal(Normal(first), Normal(output));
+        }
         var lengths = body.Length <= 16 * 1024 ? Enumerable.Range(1, body.Length - 1) : [];
-        foreach (var cut in lengths) Assert.Equal(whole, Normal(Replayed.Stream(body, cuts: [cut]).Output));
+        foreach (var cut in lengths) Same(Replayed.Stream(body, cuts: [cut]).Output);
 
         // Many cuts in one run: byte by byte at both ends, and at seeded places in between.
         var random = new Random(17);
         var ends = Enumerable.Range(1, Math.Min(2048, body.Length - 1)).Concat(Enumerable.Range(Math.Max(1, body.Length - 2048), Math.Min(2047, body.Length - 1)));
         var cuts = ends.Concat(Enumerable.Range(0, 1000).Select(_ => random.Next(1, body.Length))).Distinct().Order().ToArray();
-        Assert.Equal(whole, Normal(Replayed.Stream(body, cuts: cuts).Output));
+        Same(Replayed.Stream(body, cuts: cuts).Output);
     }
 
     [Theory(SkipTestWithoutData = true)]
