@@ -12,7 +12,11 @@ internal static class Presets
     /// <summary>A server nobody has named: OpenAI itself, but for the token cap, which nearly every server knows under its old name.</summary>
     public static Preset Unknown { get; } = new()
     {
-        Name = "", User = UserSpelling.AsSent, DeveloperRole = true, Candidates = true, ExtraContent = true,
+        Name = "",
+        User = UserSpelling.AsSent,
+        DeveloperRole = true,
+        Candidates = true,
+        ExtraContent = true,
     };
 
     public static IReadOnlyList<Preset> All { get; } =
