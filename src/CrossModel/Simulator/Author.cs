@@ -20,7 +20,7 @@ internal static class Author
     {
         var dice = new Dice(prompt.Seed + (ulong)index);
         var reply = new SimulatedReply { Finish = script.Blocked is not null ? Finish.Filtered : Finish.Stop };
-        if (script.Empty)
+        if (script.Empty || script.Blocked == "prompt")
             return reply;
         if (prompt.Reasons || script.Reasoning)
             reply.Reasoning = $"The caller wants an answer to {Quote(prompt.UserText, 60)}. I am a simulation, so I will say so and answer plainly.";

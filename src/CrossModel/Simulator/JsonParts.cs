@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 
@@ -22,6 +23,13 @@ internal static class JsonParts
         {
             return null;
         }
+    }
+
+    /// <summary>The text where it is one JSON object; where a cap cut it, the other.</summary>
+    public static string ObjectOr(string text, string otherwise)
+    {
+        using var document = Parse(Encoding.UTF8.GetBytes(text));
+        return document is null ? otherwise : text;
     }
 
     /// <summary>The member, or an undefined element when there is none, it is null, or this is no object.</summary>

@@ -19,6 +19,8 @@ internal abstract class SimulatedWire
     public FaultScript Script { get; set; } = FaultScript.None;
     public required TimeProvider Time { get; init; }
     public virtual string StreamType => "text/event-stream; charset=utf-8";
+    /// <summary>The status that an error inside a stream stands for.</summary>
+    public virtual int StreamFault => 500;
     protected virtual bool Crlf => Script.Crlf;
 
     /// <summary>Judges path and headers: the key where the provider wants one, the version.</summary>
@@ -49,14 +51,5 @@ internal abstract class SimulatedWire
         end.CopyTo(bytes.AsSpan(length + 6 + json.Length));
         end.CopyTo(bytes.AsSpan(length + 6 + json.Length + end.Length));
         return new WireEvent(kind, bytes, tokens);
-    }
-
-    /// <summary>Refuses members that the provider does not know, with the words given for the first of them.</summary>
-    protected static WireError? CheckMembers(JsonElement element, IReadOnlySet<string> known, Func<string, string> words, string? code = null)
-    {
-        foreach (var member in element.Members())
-            if (!known.Contains(member.Name))
-                return new WireError(400, words(member.Name), code, Param: member.Name, Unknown: true);
-        return null;
     }
 }

@@ -42,7 +42,7 @@ internal sealed class WireWriter(HttpContext http, FaultScript script, TimeProvi
             {
                 await http.Response.Body.FlushAsync(gone);
                 if (fault.Kind is BreakKind.Garbage or BreakKind.Error)
-                    await SendAsync(fault.Kind == BreakKind.Garbage ? wire.Garbage().Bytes : wire.ErrorEvent(Exchange.FaultError(script, 500)).Bytes);
+                    await SendAsync(fault.Kind == BreakKind.Garbage ? wire.Garbage().Bytes : wire.ErrorEvent(Exchange.FaultError(script, wire.StreamFault)).Bytes);
                 if (fault.Kind != BreakKind.Garbage)
                 {
                     await BreakAsync(fault.Kind);
