@@ -60,7 +60,7 @@ internal sealed class Exchange(SimulatorOptions options, ScriptSource scripts, R
             return;
         }
         if (error is { Unknown: true } && script.Lenient)
-            error = null;
+            error = error.Behind;
         foreach (var name in script.Refuse)
             if (document?.RootElement.Get(name).Exists() == true)
                 error ??= new WireError(400, $"Unsupported parameter: '{name}' is not supported with this model.", "unsupported_parameter", Param: name);

@@ -4,8 +4,10 @@ using Microsoft.AspNetCore.Http;
 
 namespace CrossModel.Simulator;
 
-/// <summary>What a provider says instead of an answer; each wire gives it its own shape. <c>Unknown</c>: it refuses a member nobody knows.</summary>
-internal sealed record WireError(int Status, string Message, string? Code = null, string? Type = null, string? Param = null, bool Unknown = false);
+/// <summary>What a provider says instead of an answer; each wire gives it its own shape.</summary>
+/// <param name="Unknown">It refuses a member that nobody knows: what <c>lenient</c> forgives.</param>
+/// <param name="Behind">What would be said if the unknown member were not there.</param>
+internal sealed record WireError(int Status, string Message, string? Code = null, string? Type = null, string? Param = null, bool Unknown = false, WireError? Behind = null);
 
 internal enum EventKind { Open, Content, Finish, Usage, End }
 

@@ -67,6 +67,7 @@ internal sealed class SimulatorHost : IAsyncDisposable
             var address = host.Address.ToString().TrimEnd('/');
             await stdout.WriteLineAsync($"A simulated provider listens on {address}; nothing it says comes from a model.");
             await stdout.WriteLineAsync($"  OpenAI     {address}/v1          any key, any model name");
+            await stdout.WriteLineAsync($"  Anthropic, Gemini, Vertex AI, Azure OpenAI, Amazon Bedrock: their own paths below {address}");
             await stdout.WriteLineAsync("  faults     by model name (sim-429-then-200), header (x-simulate: status=503) or in the last user message ([[simulate: cut=3]])");
             await stdout.FlushAsync(ct);
             await Task.Delay(Timeout.InfiniteTimeSpan, ct);

@@ -10,8 +10,8 @@ internal abstract class StrictReader(Prompt prompt)
 
     protected Prompt Prompt => prompt;
 
-    /// <summary>A broken rule comes before an unknown member: only the latter is forgiven by <c>lenient</c>.</summary>
-    public WireError? Fault => _first ?? _unknown;
+    /// <summary>An unknown member is found while parsing, before any rule is looked at.</summary>
+    public WireError? Fault => _unknown is null ? _first : _unknown with { Behind = _first };
 
     protected void Fail(string message) => _first ??= new WireError(400, message);
 

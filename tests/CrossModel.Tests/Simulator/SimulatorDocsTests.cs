@@ -1,13 +1,13 @@
 using System.Text.RegularExpressions;
 using CrossModel.Simulator;
+using CrossModel.Tests.Support;
 
 namespace CrossModel.Tests.Simulator;
 
 /// <summary>docs/simulator.md shows what really happens. UPDATE_GOLDEN=1 writes the outputs anew.</summary>
 public sealed partial class SimulatorDocsTests
 {
-    private static readonly string Root = FindRoot();
-    private static readonly string File = Path.Combine(Root, "docs", "simulator.md");
+    private static readonly string File = RepoRoot.File("docs", "simulator.md");
 
     [Fact]
     public async Task Docs_EveryExample_AnswersAsShown()
@@ -36,7 +36,7 @@ public sealed partial class SimulatorDocsTests
         var ct = TestContext.Current.CancellationToken;
         var documented = Row().Matches(await System.IO.File.ReadAllTextAsync(File, ct)).SelectMany(row => Code().Matches(row.Groups[1].Value)).Select(code => code.Groups[1].Value).ToList();
         Assert.All(documented, script => Assert.Null(FaultScript.TryParse(script, out _)));
-        var names = Case().Matches(await System.IO.File.ReadAllTextAsync(Path.Combine(Root, "src", "CrossModel", "Simulator", "FaultScript.cs"), ct)).Select(name => name.Groups[1].Value);
+        var names = Case().Matches(await System.IO.File.ReadAllTextAsync(RepoRoot.File("src", "CrossModel", "Simulator", "FaultScript.cs"), ct)).Select(name => name.Groups[1].Value);
         Assert.All(names.Except(["fast", "events", "size", "interval"]), name => Assert.Contains(documented, script => script.Split('=')[0] == name));
     }
 
@@ -48,14 +48,6 @@ public sealed partial class SimulatorDocsTests
         var body = Chunk().Replace(raw[(split + 4)..], "");
         var shown = headers.Where((line, at) => at == 0 || line.StartsWith("Retry-After", StringComparison.Ordinal));
         return ((head ? string.Join('\n', shown) + "\n\n" : "") + body.ReplaceLineEndings("\n")).Trim();
-    }
-
-    private static string FindRoot()
-    {
-        var folder = AppContext.BaseDirectory;
-        while (!System.IO.File.Exists(Path.Combine(folder, "CrossModel.slnx")))
-            folder = Path.GetDirectoryName(folder) ?? throw new DirectoryNotFoundException("no CrossModel.slnx above the tests");
-        return folder;
     }
 
     private sealed class StoppedClock : TimeProvider

@@ -6,7 +6,8 @@ namespace CrossModel.Simulator;
 
 /// <summary>Reads and judges a Messages request as Anthropic does: required caps, blocks by role, tool results first and complete, thinking rules.</summary>
 /// <param name="model">The model in the path (Vertex, where the body must not name one); else null.</param>
-internal sealed partial class AnthropicRequest(Prompt prompt, string? model) : StrictReader(prompt)
+/// <param name="systemTurns">The beta that allows system messages after the first message.</param>
+internal sealed partial class AnthropicRequest(Prompt prompt, string? model, bool systemTurns) : StrictReader(prompt)
 {
     private const string ThinkingBlocks = "thinking redacted_thinking";
     private bool _thinks;
@@ -49,7 +50,7 @@ internal sealed partial class AnthropicRequest(Prompt prompt, string? model) : S
             Require(Prompt.MaxTokens >= 1, "max_tokens: Input should be greater than or equal to 1");
         Range(body, "temperature", "temperature", 0, 1);
         Range(body, "top_p", "top_p", 0, 1);
-        Require(!(body.Get("temperature").Exists() && body.Get("top_p").Exists()) || _kind.Contains("claude-3", StringComparison.Ordinal),
+        Require(!(body.Get("temperature").Exists() && body.Get("top_p").Exists()) || FreelySampled().IsMatch(_kind),
             "`temperature` and `top_p` cannot both be specified for this model. Please use only one.");
         foreach (var name in new[] { "temperature", "top_p", "top_k" })
             Require(!body.Get(name).Exists() || !Unsampled().IsMatch(_kind), $"`{name}` is not supported for this model.");
@@ -91,6 +92,9 @@ internal sealed partial class AnthropicRequest(Prompt prompt, string? model) : S
         Require(tools.ValueKind != JsonValueKind.Array || tools.GetArrayLength() > 0, "tools: List should have at least 1 item");
         foreach (var tool in tools.Items())
         {
+            // A server tool: a type of its own, members of its own, nothing that the caller must run.
+            if (tool.Get("type").Text() is { } type and not "custom")
+                continue;
             var (name, schema) = (tool.Get("name").Text() ?? "", tool.Get("input_schema"));
             Members(tool, $"tools.{Prompt.Tools.Count}.custom.", "type name description input_schema strict cache_control eager_input_streaming input_examples defer_loading allowed_callers");
             Require(ToolName().IsMatch(name), $"tools.{Prompt.Tools.Count}.custom.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'");
@@ -105,7 +109,7 @@ internal sealed partial class AnthropicRequest(Prompt prompt, string? model) : S
         }
         var choice = body.Get("tool_choice");
         Members(choice, "tool_choice.", "type name disable_parallel_tool_use");
-        Require(!choice.Exists() || Prompt.Tools.Count > 0, "tool_choice may only be specified while providing tools.");
+        Require(!choice.Exists() || tools.Items().Any(), "tool_choice may only be specified while providing tools.");
         Prompt.ToolChoiceName = choice.Get("name").Text();
         (Prompt.ToolChoice, var known) = choice.Get("type").Text() switch
         {
@@ -137,6 +141,8 @@ internal sealed partial class AnthropicRequest(Prompt prompt, string? model) : S
     /// <summary>The schema subset of structured outputs.</summary>
     private void CheckStrict(JsonElement schema, string path)
     {
+        if (!schema.Exists())
+            return;
         if (schema.Get("type").Text() == "object")
             Require(schema.Get("additionalProperties").ValueKind == JsonValueKind.False, $"{path}: For 'object' type, 'additionalProperties' must be explicitly set to false");
         foreach (var name in new[] { "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "maxItems", "oneOf" })
@@ -152,14 +158,14 @@ internal sealed partial class AnthropicRequest(Prompt prompt, string? model) : S
 
     private void ReadMessages(List<JsonElement> messages)
     {
-        Require(messages[0].Get("role").Text() == "user", "messages: first message must use the \"user\" role");
+        Require(messages[0].Get("role").Text() != "assistant", "messages: first message must use the \"user\" role");
         var open = new Dictionary<string, string>();
         for (var i = 0; i < messages.Count; i++)
         {
             var (message, path) = (messages[i], $"messages.{i}");
             var role = message.Get("role").Text();
             Members(message, path + ".", "role content");
-            Require(role is "user" or "assistant", $"messages: Unexpected role \"{role}\". The Messages API accepts a top-level `system` parameter.");
+            Require(role is "user" or "assistant" || (role == "system" && systemTurns && i > 0), $"messages: Unexpected role \"{role}\". The Messages API accepts a top-level `system` parameter.");
             Prompt.Tokens += 4;
             Prompt.ToolResults.Clear();
             if (message.Get("content").Text() is { } text)
@@ -274,6 +280,10 @@ internal sealed partial class AnthropicRequest(Prompt prompt, string? model) : S
 
     [GeneratedRegex("^[a-zA-Z0-9_-]+$")]
     private static partial Regex ToolId();
+
+    /// <summary>Models that take temperature and top_p together.</summary>
+    [GeneratedRegex("claude-3|claude-(opus|sonnet)-4(-0)?([-@][0-9]{8})?$")]
+    private static partial Regex FreelySampled();
 
     /// <summary>Models that take no sampling parameters and no thinking budget.</summary>
     [GeneratedRegex("claude-(opus-4-[78]|(opus|sonnet|haiku)-5)")]

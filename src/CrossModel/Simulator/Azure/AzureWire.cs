@@ -28,7 +28,7 @@ internal sealed class AzureWire(string? deployment) : OpenAiWire
         if (deployment is not null)
             Prompt.Model = deployment;
         // Dated versions before this one do not know the member at all; there is no usage in their streams.
-        if (body.Get("stream_options").Exists() && string.CompareOrdinal(_version, "2024-09-01") < 0 && _version is ['2', '0', ..])
+        if (deployment is not null && body.Get("stream_options").Exists() && string.CompareOrdinal(_version, "2024-09-01") < 0 && _version is ['2', '0', ..])
             error ??= new WireError(400, "Unrecognized request argument supplied: stream_options", Type: "invalid_request_error");
         return error;
     }

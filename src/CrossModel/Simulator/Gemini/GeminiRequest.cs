@@ -108,10 +108,14 @@ internal sealed partial class GeminiRequest(Prompt prompt, bool vertex) : Strict
             return;
         var mime = Get(inline.Exists() ? inline : file, "mimeType").Text() ?? "";
         Require(mime.Contains('/', StringComparison.Ordinal), $"Unable to submit request because {path} must have a mimeType parameter.");
-        Require(!inline.Exists() || (inline.Get("data").ValueKind == JsonValueKind.String && inline.Get("data").TryGetBytesFromBase64(out var bytes) && bytes.Length > 0), $"Invalid value at '{path}.inline_data.data' (TYPE_BYTES), Base64 decoding failed");
+        Require(!inline.Exists() || IsBase64(inline.Get("data").Text()), $"Invalid value at '{path}.inline_data.data' (TYPE_BYTES), Base64 decoding failed");
         Prompt.Media.Add(mime.Split('/')[0] is "image" or "audio" or "video" ? mime.Split('/')[0] : "file " + mime);
         Prompt.Tokens += mime.Split('/')[0] switch { "image" => 85, "audio" => 50, "video" => 500, _ => 300 };
     }
+
+    /// <summary>Either alphabet, padded or not.</summary>
+    private static bool IsBase64(string? text) => text is { Length: > 0 }
+        && text.TrimEnd('=').All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '+' or '/' or '-' or '_') && text.TrimEnd('=').Length % 4 != 1;
 
     private void ReadGeneration(JsonElement config)
     {
@@ -173,7 +177,7 @@ internal sealed partial class GeminiRequest(Prompt prompt, bool vertex) : Strict
         Require(FunctionName().IsMatch(name), $"Invalid function name. Must start with a letter or an underscore. At {path}.name");
         Require(Prompt.Tools.All(tool => tool.Name != name), $"Duplicate function declaration found: {name}");
         Require(!(parameters.Exists() && schema.Exists()), $"{path}: only one of parameters and parameters_json_schema may be set.");
-        Require(parameters.Get("type").Text()?.ToUpperInvariant() != "OBJECT" || parameters.Get("properties").Members().Any(), $"{path}.parameters.properties: should be non-empty for OBJECT type");
+        Require(!Older().IsMatch(Prompt.Model) || parameters.Get("type").Text()?.ToUpperInvariant() != "OBJECT" || parameters.Get("properties").Members().Any(), $"{path}.parameters.properties: should be non-empty for OBJECT type");
         CheckSchema(parameters, path + ".parameters");
         Prompt.Tools.Add(new ToolOffer(name, schema.Exists() ? schema : parameters));
         Prompt.Tokens += Tokens.Count(declaration.GetRawText());
@@ -182,8 +186,10 @@ internal sealed partial class GeminiRequest(Prompt prompt, bool vertex) : Strict
     /// <summary>The OpenAPI subset: anything of JSON Schema beyond it is an unknown name.</summary>
     private void CheckSchema(JsonElement schema, string path)
     {
+        if (!schema.Exists())
+            return;
         Members(schema, path, SchemaNames);
-        Require(!schema.Exists() || schema.Get("type").ValueKind is JsonValueKind.String or JsonValueKind.Undefined, $"Proto field is not repeating, cannot start list. At '{path}.type'");
+        Require(schema.Get("type").ValueKind is JsonValueKind.String or JsonValueKind.Undefined, $"Proto field is not repeating, cannot start list. At '{path}.type'");
         Require(schema.Get("enum").Items().All(value => value.ValueKind == JsonValueKind.String), $"Invalid value at '{path}.enum' (TYPE_STRING)");
         foreach (var property in schema.Get("properties").Members())
             CheckSchema(property.Value, $"{path}.properties[{property.Name}].value");
@@ -198,6 +204,10 @@ internal sealed partial class GeminiRequest(Prompt prompt, bool vertex) : Strict
 
     [GeneratedRegex("^[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}$")]
     private static partial Regex FunctionName();
+
+    /// <summary>Models that want at least one property.</summary>
+    [GeneratedRegex(@"gemini-(1|2\.0)")]
+    private static partial Regex Older();
 
     [GeneratedRegex("gemini-([3-9]|[1-9][0-9])")]
     private static partial Regex Newest();

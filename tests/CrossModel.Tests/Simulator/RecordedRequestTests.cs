@@ -1,0 +1,40 @@
+using System.Text.Json.Nodes;
+using CrossModel.Simulator;
+using CrossModel.Tests.Support;
+
+namespace CrossModel.Tests.Simulator;
+
+/// <summary>The strict readers must not be stricter than the providers: what a provider once took, the simulator takes.</summary>
+public sealed class RecordedRequestTests
+{
+    [Theory]
+    [InlineData("anthropic")]
+    [InlineData("azure")]
+    [InlineData("bedrock")]
+    [InlineData("gemini")]
+    [InlineData("openai")]
+    [InlineData("vertex")]
+    public async Task Request_ThatTheProviderTook_IsTaken(string folder)
+    {
+        var fixtures = Path.Combine(Fixtures.Require(), folder);
+        await using var simulator = await SimulatorClient.StartAsync(new SimulatorOptions { KeepRequests = 0 });
+        List<string> refused = [];
+        foreach (var file in Directory.EnumerateFiles(fixtures, "*.meta.json"))
+        {
+            var meta = JsonNode.Parse(await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken))!;
+            var endpoint = (string?)meta["endpoint"];
+            if ((int?)meta["status"] != 200 || meta["request"] is null || endpoint?.StartsWith("https://", StringComparison.Ordinal) != true || endpoint.Contains("/invoke", StringComparison.Ordinal))
+                continue;
+            var request = Path.Combine(fixtures, (string)meta["request"]!);
+            if (!File.Exists(request))
+                continue;
+            var path = endpoint[endpoint.IndexOf('/', 8)..];
+            var answer = await simulator.SendAsync(HttpMethod.Post, path, await File.ReadAllTextAsync(request, TestContext.Current.CancellationToken),
+                ("Authorization", "Bearer x"), ("anthropic-version", "2023-06-01"), ("anthropic-beta", "mid-conversation-system-2026-04-07"));
+            // Signatures of a real provider are no simulator's, and members of other servers are not OpenAI's.
+            if (answer.Status != 200 && !answer.Body.Contains("signature", StringComparison.OrdinalIgnoreCase))
+                refused.Add($"{Path.GetFileName(file)}: {answer.Status} {answer.Body}");
+        }
+        Assert.True(refused.Count == 0, string.Join('\n', refused));
+    }
+}
