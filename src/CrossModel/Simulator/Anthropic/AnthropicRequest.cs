@@ -6,8 +6,7 @@ namespace CrossModel.Simulator;
 
 /// <summary>Reads and judges a Messages request as Anthropic does: required caps, blocks by role, tool results first and complete, thinking rules.</summary>
 /// <param name="model">The model in the path (Vertex, where the body must not name one); else null.</param>
-/// <param name="systemTurns">The beta that allows system messages after the first message.</param>
-internal sealed partial class AnthropicRequest(Prompt prompt, string? model, bool systemTurns) : StrictReader(prompt)
+internal sealed partial class AnthropicRequest(Prompt prompt, string? model) : StrictReader(prompt)
 {
     private const string ThinkingBlocks = "thinking redacted_thinking";
     private bool _thinks;
@@ -165,7 +164,7 @@ internal sealed partial class AnthropicRequest(Prompt prompt, string? model, boo
             var (message, path) = (messages[i], $"messages.{i}");
             var role = message.Get("role").Text();
             Members(message, path + ".", "role content");
-            Require(role is "user" or "assistant" || (role == "system" && systemTurns && i > 0), $"messages: Unexpected role \"{role}\". The Messages API accepts a top-level `system` parameter.");
+            Require(role is "user" or "assistant", $"messages: Unexpected role \"{role}\". The Messages API accepts a top-level `system` parameter.");
             Prompt.Tokens += 4;
             Prompt.ToolResults.Clear();
             if (message.Get("content").Text() is { } text)

@@ -10,13 +10,10 @@ internal sealed class AnthropicWire(string? vertexModel = null, bool streams = f
 {
     public override int StreamFault => 529;
 
-    private bool _systemTurns;
-
     private string Platform => vertexModel is null ? "" : "vrtx_";
 
     public override WireError? CheckHead(HttpRequest request)
     {
-        _systemTurns = request.Headers["anthropic-beta"].ToString().Contains("mid-conversation-system", StringComparison.Ordinal);
         var bearer = request.Headers.Authorization.Count > 0;
         if (vertexModel is not null)
             return bearer ? null : new WireError(401, "Request is missing required authentication credential.");
@@ -27,7 +24,7 @@ internal sealed class AnthropicWire(string? vertexModel = null, bool streams = f
 
     public override WireError? Read(JsonElement body)
     {
-        var reader = new AnthropicRequest(Prompt, vertexModel, _systemTurns);
+        var reader = new AnthropicRequest(Prompt, vertexModel);
         reader.Read(body);
         Prompt.Stream |= streams;
         return reader.Fault;
