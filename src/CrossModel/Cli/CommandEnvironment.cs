@@ -34,7 +34,7 @@ internal sealed record CommandEnvironment
     }
 }
 
-/// <param name="ConfigFile">Null: crossmodel.json in the working folder if it is there, else the defaults.</param>
+/// <param name="ConfigFile">Absolute path; null: there is none.</param>
 /// <param name="Urls">Beats the file's; null: the file's.</param>
 internal sealed record ServeOrder(string? ConfigFile, string? Urls);
 

@@ -12,7 +12,7 @@ internal static class ServeCommand
         {
             var urls = new Option<string?>("--urls") { Description = "Addresses to listen on, separated by semicolons (default: the configuration's, http://127.0.0.1:8080)", HelpName = "URLS" };
             command.Options.Add(urls);
-            command.SetAction((parse, _) => environment.ServeAsync(new ServeOrder(parse.GetValue(Options.Config), parse.GetValue(urls))));
+            command.SetAction((parse, _) => environment.ServeAsync(new ServeOrder(environment.ConfigFile(parse.GetValue(Options.Config)), parse.GetValue(urls))));
         }
         root.Subcommands.Add(serve);
     }

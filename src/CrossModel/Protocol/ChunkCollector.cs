@@ -38,6 +38,7 @@ internal sealed class ChunkCollector : IDisposable
         }
         reply.Usage = usage;
         reply.HasContent = Writer.HasContent;
+        reply.IsBlocked = Writer.IsBlocked;
         reply.TextBytes = Writer.TextBytes;
         reply.UpstreamUsage.Write(Writer.UpstreamUsage);
         return reply;

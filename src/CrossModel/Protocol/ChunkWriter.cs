@@ -55,6 +55,9 @@ internal sealed class ChunkWriter : IDisposable
     /// <summary>Something that the caller can use was written: text, reasoning, a refusal, a tool call. A role alone is not content.</summary>
     public bool HasContent { get; set; }
 
+    /// <summary>A choice ended as content_filter: a reply without content is then blocked, not empty.</summary>
+    public bool IsBlocked { get; set; }
+
     /// <summary>UTF-8 bytes of text, reasoning, refusals, tool names and arguments written: what is counted when the upstream reports no usage.</summary>
     public long TextBytes { get; set; }
 
@@ -147,12 +150,22 @@ internal sealed class ChunkWriter : IDisposable
     public void Finish(int choice, FinishReason reason)
     {
         Role(choice);
+        IsBlocked |= reason == FinishReason.ContentFilter;
         if (OpenFinish(choice) is not { } target) return;
         Head(target, choice);
         target.Write("},\"logprobs\":null,\"finish_reason\":"u8);
         target.Write(reason.Json());
         target.Write("}"u8);
         target.Write(_tail);
+    }
+
+    /// <summary>Finishes every choice that has begun and not finished: the reply ends here by our own decision.</summary>
+    public void FinishOpen(FinishReason reason)
+    {
+        for (var choice = 0; choice < MaxChoices; choice++)
+        {
+            if (HasBegun(choice) && !HasFinished(choice)) Finish(choice, reason);
+        }
     }
 
     /// <summary>Where a whole event of this choice's content is to be written. Lets go of another choice's withheld finish: it is not the last.</summary>
@@ -197,6 +210,12 @@ internal sealed class ChunkWriter : IDisposable
         _usageCall = call;
         _upstreamUsage.Write(usage);
         _upstreamMembers.Write(members);
+    }
+
+    public void ForgetUpstreamUsage()
+    {
+        _upstreamUsage.Reset();
+        _upstreamMembers.Reset();
     }
 
     /// <summary>What <see cref="RememberUsage"/> was told last; empty: nothing.</summary>

@@ -29,6 +29,9 @@ internal sealed class PlainReply : IDisposable
     /// <summary>There is text, a call, reasoning, a refusal or audio in it.</summary>
     public bool HasContent { get; set; }
 
+    /// <summary>A choice ended as content_filter: a reply without content is then blocked, not empty.</summary>
+    public bool IsBlocked { get; set; }
+
     /// <summary>UTF-8 bytes of text, reasoning, refusals, tool names and arguments: what is counted when there is no usage.</summary>
     public long TextBytes { get; set; }
 
@@ -88,6 +91,7 @@ internal sealed class PlainReply : IDisposable
             merged.Choices.Write(next.Choices.Span);
             merged.Usage = merged.Usage is { } sum && next.Usage is { } usage ? sum + usage : null;
             merged.HasContent |= next.HasContent;
+            merged.IsBlocked |= next.IsBlocked;
             merged.TextBytes += next.TextBytes;
             merged.UpstreamUsage.Clear();
             next.Dispose();

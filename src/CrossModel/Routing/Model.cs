@@ -20,6 +20,11 @@ internal sealed class Model(string id, ModelConfig config, ModelFacts facts, Pri
     /// <summary>The date of release where it is known, else when this process first saw the model.</summary>
     public DateTimeOffset Created => created;
 
+    /// <summary>Tokens held for media of unknown size.</summary>
+    public MediaTokens Media { get; } = config.MediaTokens is { } m
+        ? new MediaTokens { Image = m.Image, Page = m.Page, AudioSecond = m.AudioSecond, Video = m.Video }
+        : MediaTokens.Default;
+
     /// <summary>At least one, in the configuration's order.</summary>
     public IReadOnlyList<Route> Routes => RouteArray;
 

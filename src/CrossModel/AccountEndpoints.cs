@@ -1,0 +1,32 @@
+using CrossModel.Accounts;
+using CrossModel.Billing;
+using CrossModel.Protocol;
+using CrossModel.Routing;
+using CrossModel.Storage;
+using CrossModel.Usage;
+
+namespace CrossModel;
+
+/// <summary>What a key may ask of its own account: <c>GET /v1/account</c>, and <c>GET /v1/requests/{id}</c>, the receipt.</summary>
+internal sealed class AccountEndpoints(Database database, Purses purses, Snapshots snapshots)
+{
+    private readonly UsageQueries _queries = new(database);
+
+    public async ValueTask<ApiError?> AccountAsync(HttpContext http, Caller caller)
+    {
+        if (await purses.StandingAsync(caller.Account.Id, http.RequestAborted) is not { } standing) return ApiErrors.InvalidApiKey();
+        var today = SpendStore.DayOf(database.Now);
+        var spent = await database.ReadAsync(session => SpendStore.ReadAsync(session, caller.Account.Id, caller.Key.Line, today), http.RequestAborted);
+        using var body = new PooledBuffer();
+        AccountReport.Write(body, caller, standing, new Spend(spent.Day, spent.Month, spent.Total));
+        return await FrontDoor.WriteAsync(http, StatusCodes.Status200OK, body.Memory);
+    }
+
+    public async ValueTask<ApiError?> RequestAsync(HttpContext http, Caller caller, string id)
+    {
+        if (await _queries.FindAsync(caller.Account.Id, id, http.RequestAborted) is not { } request) return ApiErrors.RequestNotFound(id);
+        using var body = new PooledBuffer();
+        Receipt.Write(body, request, snapshots.Current.Config.ExposeUpstream);
+        return await FrontDoor.WriteAsync(http, StatusCodes.Status200OK, body.Memory);
+    }
+}

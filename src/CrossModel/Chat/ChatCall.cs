@@ -1,0 +1,129 @@
+using CrossModel.Accounts;
+using CrossModel.Billing;
+using CrossModel.Dialects;
+using CrossModel.Limits;
+using CrossModel.Protocol;
+using CrossModel.Routing;
+using CrossModel.Storage;
+using CrossModel.Usage;
+
+namespace CrossModel.Chat;
+
+/// <summary>Everything that is known of one call on its way. Rooms never see it: each step hands them what they ask for. Disposing frees what the call holds.</summary>
+internal sealed class ChatCall(HttpContext http, string requestId, Capacity capacity, LimitGate limits, TimeProvider time, CancellationToken stopping) : IDisposable
+{
+    private readonly long _started = time.GetTimestamp();
+    private readonly List<AttemptRecord> _attempts = [];
+    private int _attemptCount;
+    private long _bytesTaken;
+    private bool _entered;
+
+    public HttpContext Http { get; } = http;
+    public string RequestId { get; } = requestId;
+    public DateTimeOffset Created { get; } = time.GetUtcNow();
+    public TimeSpan Elapsed => time.GetElapsedTime(_started);
+
+    /// <summary>The id of the reply: the same in every chunk and on every route.</summary>
+    public string ReplyId { get; } = RequestIds.NewCompletion();
+
+    /// <summary>The caller has left.</summary>
+    public CancellationToken Aborted { get; } = http.RequestAborted;
+
+    /// <summary>The server's patience with running calls is over.</summary>
+    public CancellationToken Stopping { get; } = stopping;
+
+    /// <summary>The caller's own id for this request (x-client-request-id): logged beside ours, never relied on.</summary>
+    public string? ClientRequestId { get; } = Visible(http.Request.Headers["x-client-request-id"]);
+
+    public Snapshot Snapshot { get; set; } = null!;
+    public Caller Caller { get; set; } = null!;
+    public ChatRequest Request { get; set; } = null!;
+
+    /// <summary>The routes to try, best first; not empty once the model is resolved.</summary>
+    public RoutePlan Plan;
+
+    /// <summary>The first route's request, written before admission so that what cannot be expressed is refused before money is held.</summary>
+    public UpstreamRequest? Prepared { get; set; }
+
+    public Estimate Estimate { get; set; }
+
+    /// <summary>The price in force when the call was admitted, of the model that serves; it holds to the call's end.</summary>
+    public PriceVersion Price => (Served ?? Plan[0]).Owner.Price.At(Created)!;
+
+    /// <summary>UTF-8 bytes of generated text that the hold still covers; past it the hold is extended.</summary>
+    public long CoveredTextBytes { get; set; }
+
+    public Seat? Seat { get; set; }
+    public Hold? Hold { get; set; }
+
+    public List<UpstreamFault> Faults { get; } = [];
+
+    /// <summary>What was dropped or lowered on the way to the upstream that serves: the x-crossmodel-ignored header.</summary>
+    public IReadOnlyList<string> Ignored { get; set; } = [];
+
+    /// <summary>Time that the upstreams took before the reply could begin: the rest of the elapsed time is our own.</summary>
+    public TimeSpan UpstreamWait { get; set; }
+
+    /// <summary>What the log line and the record say of the ending.</summary>
+    public int Status { get; set; }
+    public string? ErrorCode { get; set; }
+    public Route? Served { get; set; }
+    public TokenUsage Usage { get; set; }
+    public TimeSpan? FirstToken { get; set; }
+
+    /// <summary>The stream towards the caller; null for a plain reply.</summary>
+    public StreamOutput? Output { get; set; }
+
+    /// <summary>Upstream calls begun, side by side and one after another.</summary>
+    public int AttemptCount => Volatile.Read(ref _attemptCount);
+
+    /// <summary>Upstream calls ended, in that order.</summary>
+    public IReadOnlyList<AttemptRecord> Attempts => _attempts;
+
+    public void CountAttempt() => Interlocked.Increment(ref _attemptCount);
+
+    public void Record(AttemptRecord attempt)
+    {
+        lock (_attempts) _attempts.Add(attempt);
+    }
+
+    public void Unprepare()
+    {
+        Prepared?.Dispose();
+        Prepared = null;
+    }
+
+    /// <summary>The x-ratelimit headers: on every reply once the caller is known.</summary>
+    public void WriteLimits()
+    {
+        if (Caller is not null) limits.WriteHeaders(Caller, Http.Response.Headers);
+    }
+
+    private static string? Visible(string? text) =>
+        text is { Length: > 0 and <= 512 } && !text.AsSpan().ContainsAnyExceptInRange('!', '~') ? text : null;
+
+    public ApiError? Enter()
+    {
+        var refusal = capacity.Enter();
+        _entered = refusal is null;
+        return refusal;
+    }
+
+    /// <summary>Counts bytes held for this call; they are given back when it is disposed.</summary>
+    public ApiError? Take(long bytes)
+    {
+        var refusal = capacity.Take(bytes);
+        if (refusal is null) Interlocked.Add(ref _bytesTaken, bytes);
+        return refusal;
+    }
+
+    public void Dispose()
+    {
+        Hold?.Release();
+        Seat?.Dispose();
+        Unprepare();
+        Request?.Dispose();
+        if (_bytesTaken > 0) capacity.Give(_bytesTaken);
+        if (_entered) capacity.Leave();
+    }
+}

@@ -1,0 +1,170 @@
+using CrossModel.Accounts;
+using CrossModel.Billing;
+using CrossModel.Configuration;
+using CrossModel.Dialects;
+using CrossModel.Limits;
+using CrossModel.Protocol;
+using CrossModel.Routing;
+
+namespace CrossModel.Chat;
+
+/// <summary>
+/// POST /v1/chat/completions, the one file to read. Each step asks one room in that room's own terms and answers null when it is content.
+/// <code>
+///  1 who calls    Accounts   401 503       5 which upstreams   Routing                400 404
+///  2 read body    Protocol   413 400       6 ask               Dialects + Upstreams   429 502 503
+///  3 which model  Routing    404           7 relay the reply   Relay
+///  4 may they     Limits 429, Billing 402  8 settle            Settlement, exactly once, before a reply's last bytes
+/// </code>
+/// </summary>
+internal sealed partial class ChatEndpoint(
+    Snapshots snapshots, KeyRing keys, LimitGate limits, Purses purses, Capacity capacity, Relay relay, Settlement settlement,
+    TimeProvider time, ILogger<ChatEndpoint> log)
+{
+    private static readonly IReadOnlySet<string> NoNames = new HashSet<string>();
+
+    public async Task HandleAsync(HttpContext http, string requestId, CancellationToken stopping)
+    {
+        using var call = new ChatCall(http, requestId, capacity, limits, time, stopping) { Snapshot = snapshots.Current };
+        try
+        {
+            var refusal = call.Enter()
+                ?? await AuthenticateAsync(call)
+                ?? await ReadAsync(call)
+                ?? Resolve(call)
+                ?? await AdmitAsync(call)
+                ?? await HoldAsync(call)
+                ?? await ServeAsync(call);
+            if (refusal is not null) await ReplyHeaders.RefuseAsync(call, refusal);
+        }
+        catch (Exception e) when (e is OperationCanceledException or IOException && http.RequestAborted.IsCancellationRequested)
+        {
+            call.Status = StatusCodes.Status499ClientClosedRequest;
+        }
+        finally
+        {
+            if (call.Output is not null) await call.Output.DisposeAsync();
+            RequestLog.Write(log, call);
+        }
+    }
+
+    private async ValueTask<ApiError?> AuthenticateAsync(ChatCall call)
+    {
+        var answer = await keys.FindAsync(call.Http.Request.Headers.Authorization);
+        call.Caller = answer.Caller!;
+        return answer.Refusal;
+    }
+
+    private static async ValueTask<ApiError?> ReadAsync(ChatCall call)
+    {
+        var body = new PooledBuffer();
+        ChatRequest? request = null;
+        var refusal = await RequestBody.ReadAsync(call, body, call.Snapshot.Config.Limits.BodyBytes)
+            ?? ChatRequestReader.Read(body, out request);
+        if (refusal is not null) body.Dispose();
+        call.Request = request!;
+        return refusal;
+    }
+
+    /// <summary>Which models may serve and their routes in order. What the first of them cannot express is refused here, before money is held.</summary>
+    private static ApiError? Resolve(ChatCall call)
+    {
+        var (request, catalog) = (call.Request, call.Snapshot.Catalog);
+        var missing = catalog.Resolve(request.Model, request.FallbackModels, call.Caller.Key.Models is null ? null : call.Caller.Key.Allows, call.Created, out var models);
+        // A fault of the body is named before a fault of the model's name.
+        var known = missing is null ? models.First.RouteArray[0].Model : null;
+        var refusal = UnknownParameterRule.Check(request, (known?.UnknownParameters ?? call.Snapshot.Config.UnknownParameters) == UnknownParameters.Reject, known?.Passthrough ?? NoNames)
+            ?? missing
+            ?? RoutePlan.Make(catalog, models, request.Preferences, call.Created, out call.Plan);
+        return refusal ?? Prepare(call, call.Plan[0]);
+    }
+
+    private async ValueTask<ApiError?> AdmitAsync(ChatCall call)
+    {
+        call.Estimate = Estimate.Of(call.Request, call.Plan, call.Created);
+        var answer = await limits.AdmitAsync(call.Caller, call.Estimate.Size.Tokens, call.Estimate.Amount, call.Aborted);
+        call.Seat = answer.Seat;
+        return answer.Refusal;
+    }
+
+    /// <summary>Takes the hold from the account's purse. A caller without a cap who cannot pay the default one gets what it can pay.</summary>
+    private async ValueTask<ApiError?> HoldAsync(ChatCall call)
+    {
+        var answer = await purses.HoldAsync(call.Caller.Account, call.Estimate.Amount, call.Aborted);
+        if (answer is { Hold: null, DatabaseAway: false } && call.Estimate.Within(call.Request, answer.Available) is { } smaller)
+        {
+            var second = await purses.HoldAsync(call.Caller.Account, smaller.Amount, call.Aborted);
+            if (second.Hold is not null) (answer, call.Estimate) = (second, smaller);
+        }
+        call.Hold = answer.Hold;
+        if (answer.DatabaseAway) return ApiErrors.ModelUnavailable("The books cannot be reached, so no new call is taken on. Retry after the time given in retry-after.");
+        if (answer.Hold is null)
+        {
+            var affordable = call.Estimate.Price.AffordableOutput(answer.Available, call.Estimate.Size);
+            return ApiErrors.InsufficientBalance(HoldEstimate.Refusal(answer.Needed, answer.Held, answer.Available, affordable));
+        }
+        return call.Estimate.Cap is null ? null : Prepare(call, call.Plan[0]);
+    }
+
+    /// <summary>Tries the routes in order while nothing was delivered. The failure table says what follows from each fault.</summary>
+    private async ValueTask<ApiError?> ServeAsync(ChatCall call)
+    {
+        ApiError? unfit = null;
+        for (var i = 0; i < call.Plan.Count; i++)
+        {
+            var route = call.Plan[i];
+            if (call.Prepared is null && Prepare(call, route) is { } refused) { unfit ??= refused; continue; }
+            if (!route.TryEnter()) { call.Unprepare(); continue; }
+            try
+            {
+                var fault = await AskAsync(call, route, isLast: i == call.Plan.Count - 1);
+                if (fault is null) return null;
+                if (!FailureRules.Of(fault).TryNext) break;
+            }
+            finally
+            {
+                route.Leave();
+                call.Unprepare();
+            }
+        }
+        var error = call.Faults.Count > 0 ? FailureRules.ToCaller(call.Faults) : unfit ?? RoutePlan.AllFull();
+        settlement.Waive(call, error);
+        return error;
+    }
+
+    /// <summary>One route, asked again where the table says that this may help: the dialect has learned something, or no other route is left.</summary>
+    private async ValueTask<UpstreamFault?> AskAsync(ChatCall call, Route route, bool isLast)
+    {
+        for (var again = false; ; again = true)
+        {
+            var fault = await relay.ServeAsync(call, route);
+            if (fault is null)
+            {
+                route.Succeeded();
+                return null;
+            }
+            var rule = FailureRules.Of(fault);
+            route.Failed(fault);
+            call.Faults.Add(fault);
+            Failed(log, call.RequestId, route.Upstream.Name, fault.Failure, fault.Status, fault.Detail, rule.Alarm);
+            if (again || rule.RetryAfter is not { } pause || call.Elapsed > FailureRules.RetryWindow || !(isLast || fault.TryAgain)) return fault;
+            await Task.Delay(pause, time, call.Aborted);
+            if (Prepare(call, route) is not null) return fault;
+            call.Faults.Remove(fault);
+        }
+    }
+
+    private static ApiError? Prepare(ChatCall call, Route route)
+    {
+        call.Unprepare();
+        var upstream = new UpstreamRequest();
+        var refusal = route.Upstream.Dialect!.Write(call.Request, route.Model, new WriteOptions(call.Estimate.Cap, call.Caller.Account.Id), upstream);
+        if (refusal is null && call.Plan.RequiresAllParameters && upstream.Ignored.Count > 0) refusal = RoutePlan.NoneTakesAll();
+        if (refusal is null) call.Prepared = upstream;
+        else upstream.Dispose();
+        return refusal;
+    }
+
+    [LoggerMessage(EventId = 2, Level = LogLevel.Warning, Message = "request {RequestId} attempt failed: upstream={Upstream} failure={Failure} status={Status} detail={Detail} operator_must_act={Alarm}")]
+    private static partial void Failed(ILogger log, string requestId, string upstream, UpstreamFailure failure, int? status, string? detail, bool alarm);
+}

@@ -1,0 +1,150 @@
+using CrossModel.Dialects;
+using CrossModel.Protocol;
+using CrossModel.Routing;
+
+namespace CrossModel.Chat;
+
+/// <summary>
+/// Asks one route of a call and carries its reply to the caller. Several candidates of an upstream that gives one at a time are asked
+/// side by side and merged. Answers null when the caller has a reply, good or ended by an error event; else the fault, and nothing was
+/// delivered: another route may be tried.
+/// </summary>
+internal sealed class Relay(Settlement settlement, TimeProvider time)
+{
+    public async ValueTask<UpstreamFault?> ServeAsync(ChatCall call, Route route)
+    {
+        var count = CallsFor(call.Request, route);
+        using var others = count > 1 ? CancellationTokenSource.CreateLinkedTokenSource(call.Aborted) : null;
+        var calls = new UpstreamCall[count];
+        for (var i = 0; i < count; i++) calls[i] = new UpstreamCall(call, route, i, time, others?.Token ?? call.Aborted);
+        try
+        {
+            return call.Request.Stream ? await StreamAsync(call, route, calls, others) : await PlainAsync(call, route, calls);
+        }
+        finally
+        {
+            foreach (var upstream in calls) upstream.Dispose();
+        }
+    }
+
+    /// <summary>How many upstream calls give the candidates that were asked for.</summary>
+    public static int CallsFor(ChatRequest request, Route route) =>
+        request.Candidates == 1 || route.Upstream.Dialect!.TakesCandidates(route.Model) ? 1 : request.Candidates;
+
+    private async ValueTask<UpstreamFault?> PlainAsync(ChatCall call, Route route, UpstreamCall[] calls)
+    {
+        var replies = new PlainReply?[calls.Length];
+        try
+        {
+            var fault = await EachAsync(calls, async i =>
+            {
+                if (await calls[i].OpenAsync() is { } refused) return refused;
+                (replies[i], var failed) = await calls[i].ReadPlainAsync();
+                return failed;
+            }, i => Renew(call, route, calls, i));
+            if (fault is not null) return fault;
+
+            Served(call, route);
+            call.UpstreamWait += calls[0].Elapsed;
+            var ending = new Ending(route, StatusCodes.Status200OK, null, [.. replies.Select(r => new Produced(r!.Usage, r.TextBytes, r.HasContent || r.IsBlocked))]);
+            using var reply = PlainReply.Merge(replies!);
+            var settled = await settlement.SettleAsync(call, ending);
+            if (!settled.Committed)
+            {
+                await ReplyHeaders.RefuseAsync(call, ApiErrors.ModelUnavailable("The reply could not be put on the books, so it is not delivered and not charged. Send the request again."));
+                return null;
+            }
+            using var body = new PooledBuffer();
+            reply.Write(body, new ReplyIdentity(call.ReplyId, call.Created.ToUnixTimeSeconds(), route.Owner.Id), settled.Usage, settled.Charged);
+            call.Status = StatusCodes.Status200OK;
+            ReplyHeaders.WritePlain(call, settled.Charged, body.Length);
+            await call.Http.Response.Body.WriteAsync(body.Memory, CancellationToken.None);
+            return null;
+        }
+        finally
+        {
+            foreach (var reply in replies) reply?.Dispose();
+        }
+    }
+
+    private async ValueTask<UpstreamFault?> StreamAsync(ChatCall call, Route route, UpstreamCall[] calls, CancellationTokenSource? others)
+    {
+        var output = call.Output ??= new StreamOutput(call, time, call.Snapshot.Config.Limits.KeepAlive);
+        var running = calls.Length;
+        var fault = await EachAsync(calls, async i =>
+        {
+            if (await calls[i].OpenAsync() is { } refused) return refused;
+            Served(call, route);
+            output.UpstreamAnswered();
+            var failed = await calls[i].PumpAsync(output, () => Settlement.CoversAsync(call, route, calls));
+            if (failed is not null && calls[i].Client.HasContent) others?.Cancel();
+            // Only the last finish chunk must wait for the charge; an earlier candidate's may go.
+            if (failed is null && Interlocked.Decrement(ref running) > 0)
+            {
+                calls[i].Client.ReleaseFinish();
+                await output.WriteAsync(calls[i].Events);
+            }
+            return failed;
+        }, i => calls[i].Client.HasContent ? false : Renew(call, route, calls, i));
+
+        if (fault is not null && !calls.Any(c => c.Client.HasContent)) return fault;
+
+        var gone = fault?.Failure == UpstreamFailure.ClientGone;
+        var error = fault is null || gone ? null : FailureRules.ToCaller(fault);
+        var produced = calls.Select(c => new Produced(c.Reader.Usage, c.Client.TextBytes, c.Client.HasContent || c.Client.IsBlocked)).ToArray();
+        if (gone) call.Status = StatusCodes.Status499ClientClosedRequest;
+        var settled = await settlement.SettleAsync(call, new Ending(route, gone ? StatusCodes.Status499ClientClosedRequest : StatusCodes.Status200OK, error?.Code, produced));
+        if (gone) return null;
+        if (!settled.Committed)
+            error ??= ApiErrors.ModelUnavailable("The reply could not be put on the books in time. What was delivered is charged once the database is back.");
+        if (error is not null)
+        {
+            if (fault is not null) route.Failed(fault);
+            await ReplyHeaders.RefuseAsync(call, error);
+            return null;
+        }
+        var last = calls[^1];
+        foreach (var upstream in calls)
+        {
+            upstream.Client.ReleaseFinish();
+            if (upstream != last) await output.WriteAsync(upstream.Events);
+        }
+        // What one of several calls said besides numbers is not true of all.
+        if (calls.Length > 1) last.Client.ForgetUpstreamUsage();
+        last.Client.Usage(settled.Usage, settled.Charged);
+        last.Client.Done();
+        await output.WriteAsync(last.Events);
+        return null;
+    }
+
+    /// <summary>Runs every upstream call of a route; with several, one that fails before content is tried once more. Answers the first fault that stays.</summary>
+    private static async ValueTask<UpstreamFault?> EachAsync(UpstreamCall[] calls, Func<int, ValueTask<UpstreamFault?>> run, Func<int, bool> renew)
+    {
+        async Task<UpstreamFault?> RunAsync(int i)
+        {
+            var fault = await run(i);
+            calls[i].End(fault);
+            if (fault is null || calls.Length == 1 || fault.Failure is UpstreamFailure.ClientGone or UpstreamFailure.Rejected || !renew(i)) return fault;
+            fault = await run(i);
+            calls[i].End(fault);
+            return fault;
+        }
+
+        if (calls.Length == 1) return await RunAsync(0);
+        var faults = await Task.WhenAll(Enumerable.Range(0, calls.Length).Select(RunAsync));
+        return faults.FirstOrDefault(f => f is { Failure: not UpstreamFailure.ClientGone }) ?? faults.FirstOrDefault(f => f is not null);
+    }
+
+    private bool Renew(ChatCall call, Route route, UpstreamCall[] calls, int i)
+    {
+        calls[i].Dispose();
+        calls[i] = new UpstreamCall(call, route, i, time, call.Aborted);
+        return true;
+    }
+
+    private static void Served(ChatCall call, Route route)
+    {
+        call.Served = route;
+        call.Ignored = call.Estimate.Cap is { } cap ? [.. call.Prepared!.Ignored, $"max_tokens={cap}"] : call.Prepared!.Ignored;
+    }
+}

@@ -1,0 +1,118 @@
+using CrossModel.Billing;
+using CrossModel.Protocol;
+using CrossModel.Routing;
+using CrossModel.Usage;
+
+namespace CrossModel.Chat;
+
+/// <summary>What one upstream call gave the caller.</summary>
+/// <param name="Usage">What the upstream reported; null: count the text.</param>
+/// <param name="TextBytes">UTF-8 bytes of what it generated.</param>
+/// <param name="HasContent">Content, a call, reasoning or a refusal was there, or the provider blocked it. Without it the reply is empty, unless output tokens were reported.</param>
+internal readonly record struct Produced(TokenUsage? Usage, long TextBytes, bool HasContent)
+{
+    public bool IsEmpty => !HasContent && (Usage is null || Usage.Value.OutputTokens == 0);
+}
+
+/// <summary>How a call ended.</summary>
+/// <param name="Status">The HTTP status sent; 499 when the caller was gone.</param>
+/// <param name="ErrorCode">What the caller was told in mid-stream, or instead of a reply; null for a good one.</param>
+/// <param name="Produced">One an upstream call whose reply was delivered; none when nothing was.</param>
+internal sealed record Ending(Route Route, int Status, string? ErrorCode, IReadOnlyList<Produced> Produced);
+
+/// <param name="Committed">On the books for good. False: a plain reply must not be delivered.</param>
+/// <param name="Usage">All upstream calls together, as shown to the caller.</param>
+/// <param name="Charged">Nano-dollars that left the balance.</param>
+internal readonly record struct SettledCall(bool Committed, TokenUsage Usage, long Charged);
+
+/// <summary>Step 8: from what was produced to a charge on the books, exactly once, never cancelled with the caller.</summary>
+internal sealed class Settlement(Settlements settlements)
+{
+    /// <summary>Puts a call on the books and waits for the commit.</summary>
+    public async ValueTask<SettledCall> SettleAsync(ChatCall call, Ending ending)
+    {
+        var record = Write(call, ending);
+        var settled = call.Request.Stream ? await settlements.SettleOrQueueAsync(record, call.Hold!) : await settlements.SettleAsync(record, call.Hold!);
+        return new SettledCall(settled.Committed, record.Usage, settled.Charged);
+    }
+
+    /// <summary>Notes a call that was admitted and gave nothing: it costs nothing, and its caller does not wait for the note.</summary>
+    public void Waive(ChatCall call, ApiError error)
+    {
+        var gone = call.Aborted.IsCancellationRequested;
+        var status = gone ? StatusCodes.Status499ClientClosedRequest : call.Output is { Started: true } ? StatusCodes.Status200OK : error.Status;
+        _ = settlements.SettleOrQueueAsync(Write(call, new Ending(call.Plan[0], status, error.Code, [])), call.Hold!);
+    }
+
+    /// <summary>Is the hold still enough for what was written? Extends it; false: the money is gone and the model is set to end there.</summary>
+    public static ValueTask<bool> CoversAsync(ChatCall call, Route route, UpstreamCall[] calls)
+    {
+        long written = 0;
+        foreach (var upstream in calls) written += upstream.Client.TextBytes;
+        return call.Price.IsFree || written <= call.CoveredTextBytes ? ValueTask.FromResult(true) : ExtendAsync(call, route, written);
+    }
+
+    private static async ValueTask<bool> ExtendAsync(ChatCall call, Route route, long written)
+    {
+        // Half as much again: a long stream asks a few times, not at every event.
+        var target = written + written / 2;
+        var size = call.Estimate.Size;
+        var covered = await call.Hold!.ExtendToAsync(call.Price.Hold(size with { OutputTokens = HoldEstimate.CountTokens(target) / size.Candidates + 1 }));
+        if (!covered && route.Owner.Config.StopAtBalance) return false;
+        call.CoveredTextBytes = target;
+        return true;
+    }
+
+    private static RequestRecord Write(ChatCall call, Ending ending)
+    {
+        var (basis, usages) = Judge(call, ending);
+        var usage = default(TokenUsage);
+        var calls = new CallUsage[usages.Length];
+        for (var i = 0; i < usages.Length; i++)
+        {
+            usage += usages[i];
+            calls[i] = new CallUsage(usages[i], call.Estimate.Size.Images, call.Estimate.Size.AudioSeconds);
+        }
+        var bill = basis == Basis.Waived ? Bill.Nothing : call.Price.Compute(calls);
+        call.Usage = usage;
+        call.ErrorCode = ending.ErrorCode;
+        call.Seat?.Correct(basis == Basis.Waived ? 0 : usage.TotalTokens, bill.Total);
+        return new RequestRecord
+        {
+            Id = call.RequestId,
+            AccountId = call.Caller.Account.Id,
+            KeyId = call.Caller.Key.Id,
+            Model = ending.Route.Owner.Id,
+            ModelAsked = call.Request.Model,
+            ClientRequestId = call.ClientRequestId,
+            Created = call.Created.ToUnixTimeMilliseconds(),
+            Status = ending.Status,
+            Stream = call.Request.Stream,
+            Basis = basis,
+            Usage = usage,
+            PriceVersion = call.Price.Name,
+            Lines = bill.Lines,
+            Price = bill.Total,
+            OperatorCost = basis == Basis.Waived ? null : ending.Route.Cost?.At(call.Created)?.Compute(calls).Total,
+            Ignored = call.Ignored,
+            Attempts = call.Attempts,
+            DurationMs = (long)call.Elapsed.TotalMilliseconds,
+            ErrorCode = ending.ErrorCode,
+        };
+    }
+
+    /// <summary>The written rule of each ending: reported usage is believed, else the text is counted; an empty reply is waived.</summary>
+    private static (Basis Basis, TokenUsage[] Usages) Judge(ChatCall call, Ending ending)
+    {
+        var usages = new TokenUsage[ending.Produced.Count];
+        var (empty, counted) = (true, false);
+        for (var i = 0; i < usages.Length; i++)
+        {
+            var produced = ending.Produced[i];
+            empty &= produced.IsEmpty;
+            counted |= produced.Usage is null;
+            usages[i] = produced.Usage ?? new TokenUsage { InputTokens = call.Estimate.Size.PromptTokens, OutputTokens = HoldEstimate.CountTokens(produced.TextBytes) };
+        }
+        return empty ? (Basis.Waived, new TokenUsage[usages.Length]) : (counted ? Basis.Counted : Basis.Reported, usages);
+    }
+}

@@ -1,0 +1,179 @@
+using CrossModel.Dialects;
+using CrossModel.Protocol;
+using CrossModel.Routing;
+using CrossModel.Upstreams;
+using CrossModel.Usage;
+
+namespace CrossModel.Chat;
+
+/// <summary>One upstream call of a chat call: the attempt, what was read of its reply, and the caller's events made from it. With n side by side there are n.</summary>
+internal sealed class UpstreamCall : IDisposable
+{
+    /// <summary>An event or a plain reply larger than this is no reply but a fault: base64 audio and images fit many times.</summary>
+    private const int LargestReply = 64 * 1024 * 1024;
+
+    private readonly ChatCall _call;
+    private readonly Route _route;
+    private readonly Attempt _attempt;
+    private readonly PooledBuffer _unread = new();
+    private bool _ended;
+    private bool _begun;
+    private long _taken;
+
+    public UpstreamCall(ChatCall call, Route route, int offset, TimeProvider time, CancellationToken cancellation)
+    {
+        (_call, _route) = (call, route);
+        var request = call.Request;
+        var context = new ReplyContext(call.ReplyId, call.Created.ToUnixTimeSeconds(), route.Owner.Id, request.Stream, request.IncludeUsage, offset, call.Caller.Account.Id);
+        _attempt = new Attempt(route.Upstream.Config.Timeouts, time, cancellation, call.Stopping);
+        Reader = route.Upstream.Dialect!.OpenReply(context, route.Model);
+        Client = new ChunkWriter(Events, context.Id, context.Created, context.Model, request.Stream && request.IncludeUsage);
+        call.CountAttempt();
+    }
+
+    public ReplyReader Reader { get; }
+    public ChunkWriter Client { get; }
+
+    /// <summary>Chunks written but not yet sent.</summary>
+    public PooledBuffer Events { get; } = new();
+
+    public TimeSpan? FirstByteAfter => _attempt.FirstByteAfter;
+    public TimeSpan Elapsed => _attempt.Elapsed;
+
+    /// <summary>Sends the request. Null: a good status, the body can be read.</summary>
+    public async ValueTask<UpstreamFault?> OpenAsync()
+    {
+        var patient = !_call.Request.Stream || _route.Model.Facts.Reasoning == true;
+        var upstream = _route.Upstream;
+        return await _attempt.SendAsync(upstream.Client, upstream.Dialect!, _call.Prepared!, patient);
+    }
+
+    /// <summary>Reads a whole reply. Null: <paramref name="reply"/> was read; an upstream that streamed although it was not asked to is collected.</summary>
+    public async ValueTask<(PlainReply? Reply, UpstreamFault? Fault)> ReadPlainAsync()
+    {
+        try
+        {
+            while (await _attempt.ReadAsync(_unread) > 0)
+            {
+                if (TooMuch() is { } fault) return (null, fault);
+            }
+            var reply = LooksLikeEvents(_unread.Span, _call.Prepared!.Stream) ? Collect() : Reader.ReadPlain(_unread.Memory);
+            return (reply, Reader.Fault);
+        }
+        catch (Exception e) when (_attempt.Explain(e) is { } fault)
+        {
+            return (null, fault);
+        }
+    }
+
+    /// <summary>Relays a stream until the reply is whole. Null: it is, and its finish chunk is withheld in <see cref="Client"/>.</summary>
+    /// <param name="covered">Asked after each write: false ends the reply with finish reason length, for want of money.</param>
+    public async ValueTask<UpstreamFault?> PumpAsync(StreamOutput output, Func<ValueTask<bool>> covered)
+    {
+        try
+        {
+            while (true)
+            {
+                var count = await _attempt.ReadAsync(_unread);
+                if (!_begun && LooksLikeJson(_unread.Span)) return await PlainAsChunksAsync(output);
+                _begun = true;
+                if (count == 0) Complete();
+                else _unread.Consume(Reader.Read(_unread.Span, Client));
+
+                if (Client.HasContent && !await SendAsync(output)) return new UpstreamFault(UpstreamFailure.ClientGone);
+                if (Reader.Fault is { } failed) return failed;
+                if (count == 0 || Reader.Ended) return null;
+                if (TooMuch() is { } huge) return huge;
+                if (await covered()) continue;
+                Client.FinishOpen(FinishReason.Length);
+                return null;
+            }
+        }
+        catch (Exception e) when (_attempt.Explain(e) is { } fault)
+        {
+            // A connection that breaks after the finish has taken nothing from the reply.
+            if (fault.Failure == UpstreamFailure.CutShort)
+            {
+                Complete();
+                if (Reader.Fault is null) return null;
+            }
+            return fault;
+        }
+    }
+
+    private ValueTask<bool> SendAsync(StreamOutput output)
+    {
+        if (_call.FirstToken is null)
+        {
+            _call.FirstToken = _call.Elapsed;
+            _call.UpstreamWait += Elapsed;
+        }
+        return output.WriteAsync(Events);
+    }
+
+    private void Complete()
+    {
+        Reader.Complete(_unread.Span, Client);
+        _unread.Clear();
+    }
+
+    /// <summary>The upstream ignored stream: true and answered with one JSON object.</summary>
+    private async ValueTask<UpstreamFault?> PlainAsChunksAsync(StreamOutput output)
+    {
+        var (reply, fault) = await ReadPlainAsync();
+        if (reply is null) return fault;
+        using (reply) reply.WriteAsChunks(Client);
+        return Client.HasContent && !await SendAsync(output) ? new UpstreamFault(UpstreamFailure.ClientGone) : null;
+    }
+
+    private PlainReply? Collect()
+    {
+        using var collector = new ChunkCollector();
+        var used = Reader.Read(_unread.Span, collector.Writer);
+        Reader.Complete(_unread.Span[used..], collector.Writer);
+        return Reader.Fault is null ? collector.Collect(Reader.Usage) : null;
+    }
+
+    private UpstreamFault? TooMuch()
+    {
+        if (_unread.Length > LargestReply) return new UpstreamFault(UpstreamFailure.BadReply, Detail: "a reply or event of more than 64 MiB");
+        // Counted once it is large: a usual reply is far below what a call in flight is reckoned at anyway.
+        if (_unread.Length - _taken < 256 * 1024) return null;
+        if (_call.Take(_unread.Length - _taken) is not null) return new UpstreamFault(UpstreamFailure.BadReply, Detail: "no room for a reply of this size (limits.bufferedBytes)");
+        _taken = _unread.Length;
+        return null;
+    }
+
+    private static bool LooksLikeJson(ReadOnlySpan<byte> body)
+    {
+        var start = body.IndexOfAnyExcept(" \t\r\n"u8);
+        return start >= 0 && body[start] is (byte)'{' or (byte)'[';
+    }
+
+    private static bool LooksLikeEvents(ReadOnlySpan<byte> body, bool asked)
+    {
+        var text = body.TrimStart(" \t\r\n\uFEFF"u8);
+        return text.StartsWith("data:"u8) || text.StartsWith("event:"u8) || text.StartsWith(":"u8) || (asked && !LooksLikeJson(body));
+    }
+
+    /// <summary>Writes the attempt down, once, with what became of it.</summary>
+    public void End(UpstreamFault? fault)
+    {
+        if (_ended) return;
+        _ended = true;
+        var route = _route;
+        _call.Record(new AttemptRecord(route.Upstream.Name, route.Model.UpstreamModel, fault is null ? "ok" : Outcome(fault.Failure), _attempt.Status ?? fault?.Status,
+            _attempt.StartedAt.ToUnixTimeMilliseconds(), (long?)FirstByteAfter?.TotalMilliseconds, (long)Elapsed.TotalMilliseconds));
+    }
+
+    private static string Outcome(UpstreamFailure failure) => System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName(failure.ToString());
+
+    public void Dispose()
+    {
+        _attempt.Dispose();
+        Reader.Dispose();
+        Client.Dispose();
+        _unread.Dispose();
+        Events.Dispose();
+    }
+}

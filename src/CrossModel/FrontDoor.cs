@@ -1,0 +1,90 @@
+using CrossModel.Accounts;
+using CrossModel.Chat;
+using CrossModel.Protocol;
+using CrossModel.Routing;
+using CrossModel.Storage;
+using CrossModel.Usage;
+
+namespace CrossModel;
+
+/// <summary>Every path that the program answers, and the shared error shape for every path that it does not. Each response carries x-request-id.</summary>
+internal sealed partial class FrontDoor(
+    ChatEndpoint chat, AccountEndpoints accounts, KeyRing keys, Snapshots snapshots, Readiness readiness, TimeProvider time, ILogger<FrontDoor> log,
+    CancellationToken stopping)
+{
+    private const string ModelPrefix = "/v1/models/";
+    private const string RequestPrefix = "/v1/requests/";
+
+    public async Task HandleAsync(HttpContext http)
+    {
+        var requestId = RequestIds.NewRequest(time);
+        http.Response.Headers["x-request-id"] = requestId;
+        try
+        {
+            if (http.Request.Path.Value == "/v1/chat/completions" && HttpMethods.IsPost(http.Request.Method)) await chat.HandleAsync(http, requestId, stopping);
+            else if (await AnswerAsync(http) is { } refusal) await ReplyHeaders.RefuseAsync(http, refusal);
+        }
+        catch (Exception e) when (http.RequestAborted.IsCancellationRequested && e is OperationCanceledException or IOException)
+        {
+            // Nobody is left to be told.
+        }
+        catch (Exception e)
+        {
+            Broke(log, e, requestId);
+            if (http.Response.HasStarted) http.Abort();
+            else await ReplyHeaders.RefuseAsync(http, ApiErrors.Internal());
+        }
+    }
+
+    private async ValueTask<ApiError?> AnswerAsync(HttpContext http)
+    {
+        var path = http.Request.Path.Value ?? "";
+        switch (path)
+        {
+            case "/v1/chat/completions":
+                return NotAllowed(http, "POST");
+            case "/healthz":
+                return IsRead(http) ? await WriteAsync(http, StatusCodes.Status200OK, """{"status":"ok"}"""u8.ToArray()) : NotAllowed(http, "GET");
+            case "/readyz":
+                return IsRead(http) ? await readiness.AnswerAsync(http) : NotAllowed(http, "GET");
+            case "/v1/models" or "/v1/account":
+            case var _ when path.StartsWith(ModelPrefix, StringComparison.Ordinal) || path.StartsWith(RequestPrefix, StringComparison.Ordinal):
+                if (!IsRead(http)) return NotAllowed(http, "GET");
+                var answer = await keys.FindAsync(http.Request.Headers.Authorization);
+                return answer.Refusal ?? await ReadAsync(http, path, answer.Caller!);
+            default:
+                return ApiErrors.NotFound(path);
+        }
+    }
+
+    private async ValueTask<ApiError?> ReadAsync(HttpContext http, string path, Caller caller)
+    {
+        if (path == "/v1/account") return await accounts.AccountAsync(http, caller);
+        if (path.StartsWith(RequestPrefix, StringComparison.Ordinal)) return await accounts.RequestAsync(http, caller, path[RequestPrefix.Length..]);
+        using var body = new PooledBuffer();
+        var models = snapshots.Current.Models;
+        if (path == "/v1/models") models.WriteList(body, caller.Key.Allows);
+        else if (path.StartsWith(ModelPrefix, StringComparison.Ordinal) && models.Write(path[ModelPrefix.Length..], body, caller.Key.Allows) is { } refusal) return refusal;
+        return await WriteAsync(http, StatusCodes.Status200OK, body.Memory);
+    }
+
+    private static bool IsRead(HttpContext http) => HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method);
+
+    private static ApiError NotAllowed(HttpContext http, string allowed)
+    {
+        http.Response.Headers.Allow = allowed;
+        return ApiErrors.MethodNotAllowed(http.Request.Method, allowed);
+    }
+
+    public static async ValueTask<ApiError?> WriteAsync(HttpContext http, int status, ReadOnlyMemory<byte> json)
+    {
+        http.Response.StatusCode = status;
+        http.Response.ContentType = "application/json";
+        http.Response.ContentLength = json.Length;
+        if (!HttpMethods.IsHead(http.Request.Method)) await http.Response.Body.WriteAsync(json);
+        return null;
+    }
+
+    [LoggerMessage(EventId = 100, Level = LogLevel.Error, Message = "request {RequestId} broke inside the gateway")]
+    private static partial void Broke(ILogger log, Exception exception, string requestId);
+}

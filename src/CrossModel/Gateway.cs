@@ -1,0 +1,203 @@
+using CrossModel.Accounts;
+using CrossModel.Billing;
+using CrossModel.Chat;
+using CrossModel.Configuration;
+using CrossModel.Dialects;
+using CrossModel.Limits;
+using CrossModel.Routing;
+using CrossModel.Storage;
+using CrossModel.Upstreams;
+using CrossModel.Usage;
+
+namespace CrossModel;
+
+/// <summary>How to start. Tests start the same program with port 0 and a temporary database.</summary>
+internal sealed record GatewayOptions
+{
+    /// <summary>Null: no file; built-in defaults and what is found on this machine.</summary>
+    public string? ConfigFile { get; init; }
+
+    /// <summary>Beats the file's urls; null: the file's.</summary>
+    public string? Urls { get; init; }
+
+    public required IReadOnlyDictionary<string, string> Environment { get; init; }
+
+    /// <summary>Model servers to look for where there is no configuration file.</summary>
+    public IReadOnlyList<LoopbackServer> LoopbackServers { get; init; } = LoopbackServer.Usual;
+
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+    public Action<ILoggingBuilder> Logging { get; init; } = _ => { };
+}
+
+/// <summary>The whole program, put together by hand, top to bottom.</summary>
+internal sealed class Gateway : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+    private readonly Stack<IAsyncDisposable> _rooms;
+    private readonly CancellationTokenSource _stopping;
+    private readonly Capacity _capacity;
+    private readonly Snapshots _snapshots;
+
+    private Gateway(WebApplication app, Stack<IAsyncDisposable> rooms, CancellationTokenSource stopping, Capacity capacity, Snapshots snapshots) =>
+        (_app, _rooms, _stopping, _capacity, _snapshots) = (app, rooms, stopping, capacity, snapshots);
+
+    /// <summary>Addresses that are really listened on.</summary>
+    public IReadOnlyList<string> Addresses => [.. _app.Urls];
+
+    public required Database Database { get; init; }
+
+    /// <summary>There is a configuration file: nothing is made or found by itself.</summary>
+    public required bool HasFile { get; init; }
+
+    /// <summary>Where the models of a start without a file come from; grows when servers on this machine are found.</summary>
+    public required IReadOnlyList<DiscoverySource> Sources { get; set; }
+
+    private HashSet<int> Ports => [.. Addresses.Select(a => new Uri(a).Port)];
+
+    /// <summary>Reads the configuration, opens the database, builds the rooms, listens. Throws <see cref="StartException"/> with words for the operator.</summary>
+    public static async Task<Gateway> StartAsync(GatewayOptions options, CancellationToken cancellation = default)
+    {
+        var time = options.Time;
+        var logs = LoggerFactory.Create(logging =>
+        {
+            logging.AddFilter("Microsoft", LogLevel.Warning);
+            options.Logging(logging);
+        });
+        var rooms = new Stack<IAsyncDisposable>();
+        try
+        {
+            // Configuration.
+            var file = options.ConfigFile;
+            var watcher = ConfigWatcher.Open(file, options.Environment, DialectSet.Rules(time), logs.CreateLogger("CrossModel.Configuration"), out var loaded)
+                ?? throw new StartException(ConfigReport.Text(loaded));
+            rooms.Push(watcher);
+            var config = watcher.Current;
+            var discovered = file is null ? KeyDiscovery.Find(options.Environment) : DiscoveredModels.None;
+
+            // The books.
+            var database = await Database.OpenAsync(config.Database, new DatabaseOptions(config.Storage, time, Server: true, logs.CreateLogger("CrossModel.Storage")), cancellation);
+            rooms.Push(database);
+            var changes = new ChangeFeed(database, logs.CreateLogger("CrossModel.Storage"));
+            rooms.Push(changes);
+            var keys = new KeyRing(database, changes, config.Limits.StaleAfter);
+            var books = new Books(database, logs.CreateLogger("CrossModel.Billing"));
+            rooms.Push(books);
+            var purses = await Purses.StartAsync(books, cancellation);
+            rooms.Push(purses);
+            var alerts = new Alerts(database, () => AlertRuleOf(watcher.Current), logs.CreateLogger("CrossModel.Billing"));
+            rooms.Push(alerts);
+            var settlements = new Settlements(books) { BalanceChanged = alerts.Note };
+            var limits = new LimitGate(database, database.IsShared, logs.CreateLogger("CrossModel.Limits"));
+            rooms.Push(limits);
+            await changes.StartAsync();
+
+            // Who serves.
+            var simulator = new SimulatedUpstream(time);
+            rooms.Push(simulator);
+            var upstreams = new UpstreamSet((name, upstream) =>
+                new Upstream(name, upstream, DialectSet.Create(upstream, time), new UpstreamClient(upstream), time), time);
+            rooms.Push(upstreams);
+            async Task<Snapshot> MakeAsync(GatewayConfig next, ModelCatalog? before)
+            {
+                var whole = await simulator.PlaceAsync(discovered.AddTo(next));
+                var catalog = ModelCatalog.Build(whole, upstreams.Update(whole.Upstreams), before, time);
+                return new Snapshot(whole, catalog, new ModelsEndpoint(catalog, time));
+            }
+            var snapshots = new Snapshots(await MakeAsync(config, null));
+            var applying = new SemaphoreSlim(1);
+            async Task ApplyAsync(GatewayConfig next)
+            {
+                await applying.WaitAsync(CancellationToken.None);
+                try { snapshots.Swap(await MakeAsync(next, snapshots.Current.Catalog)); }
+                finally { applying.Release(); }
+            }
+
+            // The way of a request.
+            var capacity = new Capacity(config.Limits);
+            var settlement = new Settlement(settlements);
+            var stopping = new CancellationTokenSource();
+            var chat = new ChatEndpoint(snapshots, keys, limits, purses, capacity, new Relay(settlement, time), settlement, time, logs.CreateLogger<ChatEndpoint>());
+            var door = new FrontDoor(chat, new AccountEndpoints(database, purses, snapshots), keys, snapshots, new Readiness(capacity, changes, snapshots), time, logs.CreateLogger<FrontDoor>(), stopping.Token);
+
+            // Listen.
+            var app = Listener(options.Urls ?? config.Urls, config.Limits, logs);
+            rooms.Push(app);
+            app.Run(door.HandleAsync);
+            await app.StartAsync(cancellation);
+            watcher.Start((next, _) => ApplyAsync(next));
+            var gateway = new Gateway(app, rooms, stopping, capacity, snapshots) { Database = database, Sources = discovered.Sources, HasFile = file is not null };
+            if (file is null && options.LoopbackServers.Count > 0)
+            {
+                var found = discovered;
+                rooms.Push(new Background(async ending =>
+                {
+                    using var servers = new LoopbackServers(options.LoopbackServers, gateway.Ports, time);
+                    await servers.WatchAsync(async running =>
+                    {
+                        discovered = found.With(running);
+                        gateway.Sources = discovered.Sources;
+                        await ApplyAsync(watcher.Current);
+                    }, ending);
+                }));
+            }
+            return gateway;
+        }
+        catch (Exception e)
+        {
+            while (rooms.TryPop(out var room)) await room.DisposeAsync();
+            if (e is DatabaseException or IOException) throw new StartException(e.Message, e);
+            throw;
+        }
+    }
+
+    private static AlertRule? AlertRuleOf(GatewayConfig config) =>
+        config.Alerts is { } a ? new AlertRule((long)(a.Below * 1_000_000_000), a.Webhook is null ? null : new Uri(a.Webhook), a.Secret) : null;
+
+    /// <summary>Kestrel and nothing else: no configuration sources, no routing, no middleware on the way of a request.</summary>
+    private static WebApplication Listener(string urls, LimitsConfig limits, ILoggerFactory logs)
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Services.AddSingleton(logs);
+        // The gateway waits for its calls itself; a host that waits too would only wait twice.
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(1));
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            // The body's limit is ours (413 in the shared shape), read per call from the configuration in force.
+            kestrel.Limits.MaxRequestBodySize = null;
+            kestrel.Limits.RequestHeadersTimeout = limits.RequestHeaders;
+        });
+        var app = builder.Build();
+        foreach (var url in urls.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)) app.Urls.Add(url);
+        return app;
+    }
+
+    /// <summary>Takes no new call, lets running ones finish within shutdownTimeout, ends the rest with an error event, and puts all that was delivered on the books.</summary>
+    /// <param name="hurry">The operator's second signal: running calls are ended at once.</param>
+    public async Task StopAsync(CancellationToken hurry = default)
+    {
+        _capacity.Drain();
+        using (var patience = CancellationTokenSource.CreateLinkedTokenSource(hurry))
+        {
+            patience.CancelAfter(_snapshots.Current.Config.ShutdownTimeout);
+            await WaitForCallsAsync(patience.Token);
+        }
+        await _stopping.CancelAsync();
+        // What is ended now still has its charge to commit, and an away database is waited for up to 10 s.
+        using var last = new CancellationTokenSource(TimeSpan.FromSeconds(12));
+        await WaitForCallsAsync(last.Token);
+        await _app.StopAsync(CancellationToken.None);
+    }
+
+    private async Task WaitForCallsAsync(CancellationToken patience)
+    {
+        while (_capacity.Calls > 0 && !patience.IsCancellationRequested)
+            await Task.Delay(20, patience).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        while (_rooms.TryPop(out var room)) await room.DisposeAsync();
+        _stopping.Dispose();
+    }
+}

@@ -1,0 +1,80 @@
+using System.Runtime.InteropServices;
+using CrossModel.Routing;
+using Microsoft.Extensions.Logging.Console;
+
+namespace CrossModel;
+
+/// <summary><c>crossmodel serve</c>: starts the gateway, says where it is, waits for a signal, stops in order.</summary>
+internal static class Serving
+{
+    /// <summary>Exit code 0 also when calls were cut at the end; 1 when it could not start.</summary>
+    /// <param name="configFile">Null: there is none.</param>
+    /// <param name="urls">Beats the file's; null: the file's.</param>
+    public static async Task<int> RunAsync(string? configFile, string? urls, IReadOnlyDictionary<string, string> environment, TextWriter output, TextWriter errors)
+    {
+        using var stop = new Signals();
+        Gateway gateway;
+        try
+        {
+            gateway = await Gateway.StartAsync(new GatewayOptions { ConfigFile = configFile, Urls = urls, Environment = environment, Logging = Log }, stop.First);
+        }
+        catch (StartException e)
+        {
+            await errors.WriteLineAsync(e.Message);
+            return 1;
+        }
+        catch (OperationCanceledException) when (stop.First.IsCancellationRequested)
+        {
+            return 0;
+        }
+        await using (gateway)
+        {
+            var address = gateway.Addresses[0].Replace("[::]", "localhost", StringComparison.Ordinal).Replace("0.0.0.0", "localhost", StringComparison.Ordinal);
+            await output.WriteLineAsync($"CrossModel listens on {string.Join(" and ", gateway.Addresses)}");
+            if (!gateway.HasFile)
+            {
+                FirstRun.PrintModels(output, gateway.Sources);
+                if (await FirstRun.MakeKeyAsync(gateway.Database) is { } key) FirstRun.Print(output, address, key, KeyDiscovery.SimulatedModel);
+            }
+            await output.FlushAsync();
+            await Task.Delay(Timeout.Infinite, stop.First).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await gateway.StopAsync(stop.Second);
+        }
+        return 0;
+    }
+
+    /// <summary>Logs go to stderr: lines for a person at a terminal, JSON for everything else.</summary>
+    private static void Log(ILoggingBuilder logging)
+    {
+        logging.AddFilter((_, level) => level >= LogLevel.Information);
+        logging.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+        if (Console.IsErrorRedirected) logging.AddJsonConsole(json => { json.UseUtcTimestamp = true; json.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z'"; });
+        else logging.AddSimpleConsole(lines => { lines.SingleLine = true; lines.TimestampFormat = "HH:mm:ss "; });
+    }
+
+    /// <summary>SIGTERM and Ctrl-C: the first asks to stop in order, the second at once.</summary>
+    private sealed class Signals : IDisposable
+    {
+        private readonly CancellationTokenSource _first = new();
+        private readonly CancellationTokenSource _second = new();
+        private readonly PosixSignalRegistration[] _registrations;
+
+        public Signals() => _registrations = [PosixSignalRegistration.Create(PosixSignal.SIGTERM, On), PosixSignalRegistration.Create(PosixSignal.SIGINT, On)];
+
+        public CancellationToken First => _first.Token;
+        public CancellationToken Second => _second.Token;
+
+        private void On(PosixSignalContext signal)
+        {
+            signal.Cancel = true;
+            (_first.IsCancellationRequested ? _second : _first).Cancel();
+        }
+
+        public void Dispose()
+        {
+            foreach (var registration in _registrations) registration.Dispose();
+            _first.Dispose();
+            _second.Dispose();
+        }
+    }
+}

@@ -1,0 +1,70 @@
+using System.Collections.Concurrent;
+using System.Text;
+
+namespace CrossModel.EndToEnd.Support;
+
+/// <summary>What an upstream received.</summary>
+internal sealed record Received(string Path, IReadOnlyDictionary<string, string> Headers, byte[] Body)
+{
+    public string Text => Encoding.UTF8.GetString(Body);
+    public System.Text.Json.Nodes.JsonNode Json => System.Text.Json.Nodes.JsonNode.Parse(Body)!;
+}
+
+/// <summary>A real server on a free loopback port that answers as a test says, byte for byte, and keeps what it received.</summary>
+internal sealed class ScriptedUpstream : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+    private readonly ConcurrentQueue<Received> _received = new();
+
+    private ScriptedUpstream(WebApplication app) => _app = app;
+
+    public Uri Address => new(_app.Urls.First());
+    public string BaseUrl => new Uri(Address, "/v1").ToString();
+    public IReadOnlyList<Received> Received => [.. _received];
+
+    public static async Task<ScriptedUpstream> StartAsync(Func<HttpContext, Received, Task> answer)
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(k =>
+        {
+            k.Limits.MaxRequestBodySize = null;
+            k.Limits.MinResponseDataRate = null;
+        });
+        var app = builder.Build();
+        app.Urls.Add("http://127.0.0.1:0");
+        var upstream = new ScriptedUpstream(app);
+        app.Run(async http =>
+        {
+            using var body = new MemoryStream();
+            await http.Request.Body.CopyToAsync(body);
+            var received = new Received(http.Request.Path + http.Request.QueryString,
+                http.Request.Headers.ToDictionary(h => h.Key, h => h.Value.ToString(), StringComparer.OrdinalIgnoreCase), body.ToArray());
+            upstream._received.Enqueue(received);
+            await answer(http, received);
+        });
+        await app.StartAsync();
+        return upstream;
+    }
+
+    /// <summary>Answers every request with the same status and body.</summary>
+    public static Task<ScriptedUpstream> AlwaysAsync(int status, string contentType, byte[] body, params (string Name, string Value)[] headers) =>
+        StartAsync(async (http, _) =>
+        {
+            http.Response.StatusCode = status;
+            http.Response.ContentType = contentType;
+            foreach (var (name, value) in headers) http.Response.Headers[name] = value;
+            await http.Response.Body.WriteAsync(body);
+        });
+
+    public static Task<ScriptedUpstream> JsonAsync(string json, int status = 200) => AlwaysAsync(status, "application/json", Encoding.UTF8.GetBytes(json));
+
+    public static Task<ScriptedUpstream> EventsAsync(params string[] data) =>
+        AlwaysAsync(200, "text/event-stream", Encoding.UTF8.GetBytes(string.Concat(data.Select(d => $"data: {d}\n\n"))));
+
+    public async ValueTask DisposeAsync()
+    {
+        using var now = new CancellationTokenSource(TimeSpan.FromMilliseconds(200));
+        await _app.StopAsync(now.Token);
+        await _app.DisposeAsync();
+    }
+}
