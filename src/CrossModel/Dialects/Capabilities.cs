@@ -27,8 +27,8 @@ internal static class Capabilities
     {
         if (known.Count == 0 || known.Contains(asked)) return asked;
         var limit = Rank(asked);
-        var lower = known.Where(k => Rank(k) <= limit && (k != "none" || asked == "none")).MaxBy(Rank);
-        return lower ?? known.Where(k => k != "none").MinBy(Rank) ?? asked;
+        var lower = known.Where(k => Rank(k) >= 0 && Rank(k) <= limit && (k != "none" || asked == "none")).MaxBy(Rank);
+        return lower ?? known.Where(k => Rank(k) > 0).MinBy(Rank) ?? asked;
     }
 
     private static int Rank(string effort) => Array.IndexOf(["none", "minimal", "low", "medium", "high", "xhigh", "max"], effort);

@@ -7,7 +7,7 @@ internal sealed class OpenAIPlain(ReplyView view, JsonEdits edits, ToolCallEdits
 {
     private readonly List<(JsonSpan Span, PlainReply.Hole Hole)> _holes = [];
 
-    /// <summary>Null: a choice ended in a way that is a failure; <paramref name="failed"/> is the word.</summary>
+    /// <summary>Null: a choice ended in a way that is a failure, <paramref name="failed"/> is the word; or its index is out of all range.</summary>
     public PlainReply? Build(ReadOnlySpan<byte> text, int offset, out string? failed)
     {
         failed = null;
@@ -16,7 +16,8 @@ internal sealed class OpenAIPlain(ReplyView view, JsonEdits edits, ToolCallEdits
         {
             ref var choice = ref view.Choice(i);
             edits.Clear();
-            if (!EditChoice(text, choice, (choice.IndexNumber < 0 ? i : choice.IndexNumber) + offset, reply))
+            var index = choice.IndexNumber < 0 ? i : choice.IndexNumber;
+            if (index >= ChunkWriter.MaxChoices - offset || !EditChoice(text, choice, index + offset, reply))
             {
                 failed = System.Text.Encoding.UTF8.GetString(choice.Finish.In(text));
                 reply.Dispose();

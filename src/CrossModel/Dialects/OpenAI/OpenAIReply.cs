@@ -93,6 +93,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
     private bool IsStream(ReadOnlySpan<byte> unread)
     {
         if (_isStream is { } known) return known;
+        if (unread.StartsWith("\uFEFF"u8)) unread = unread[3..];
         var first = unread.IndexOfAnyExcept(" \r\n\t"u8);
         if (first < 0) return true;
         _isStream = unread[first] is not ((byte)'{' or (byte)'<' or (byte)'[');
@@ -197,8 +198,8 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
     private void ReadChoice(ReadOnlySpan<byte> text, int position, ChunkWriter client)
     {
         ref var view = ref _view.Choice(position);
-        var index = (view.IndexNumber < 0 ? 0 : view.IndexNumber) + context.ChoiceOffset;
-        if (index >= ChunkWriter.MaxChoices) throw new JsonException("a choice index out of range");
+        if (view.IndexNumber >= ChunkWriter.MaxChoices - context.ChoiceOffset) throw new JsonException("a choice index out of range");
+        var index = Math.Max(view.IndexNumber, 0) + context.ChoiceOffset;
         var choice = Choice(index);
         EditRoot(text, client);
         if (_view.ChoiceCount > 1)

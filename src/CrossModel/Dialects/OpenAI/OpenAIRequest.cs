@@ -77,7 +77,8 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
         ChatParameter.Modalities => !request.Features.HasFlag(ChatFeatures.OtherModalities),
         ChatParameter.Tools => !request.Features.HasFlag(ChatFeatures.Tools),
         ChatParameter.ToolChoice => !request.Features.HasFlag(ChatFeatures.ForcedTool),
-        ChatParameter.Store or ChatParameter.ParallelToolCalls => request.Value(parameter).In(request.Body) is [(byte)'f', ..],
+        ChatParameter.Store => request.Value(parameter).In(request.Body) is [(byte)'f', ..],
+        ChatParameter.ParallelToolCalls => request.Value(parameter).In(request.Body) is [(byte)'t', ..],
         _ => false,
     };
 

@@ -37,6 +37,8 @@ internal sealed class ChoiceState(int index)
 internal sealed class ToolCallEdits : IDisposable
 {
     private const string Letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    /// <summary>Each is looked up among those before it: an endless list of calls must not cost endless time.</summary>
+    private const int MostCalls = 1024;
     private readonly PooledBuffer _text = new();
     private readonly PooledBuffer _arguments = new();
 
@@ -148,6 +150,7 @@ internal sealed class ToolCallEdits : IDisposable
         {
             found = calls[^1];
         }
+        if (found is null && calls.Count == MostCalls) throw new JsonException("more calls than any reply has");
         if (found is null) calls.Add(found = new CallState { Key = entry.Index });
         if (found.Id.Length == 0 && !entry.Id.IsEmpty) found.Id = entry.Id.ToArray();
         return found;

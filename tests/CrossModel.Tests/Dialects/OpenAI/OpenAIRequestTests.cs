@@ -248,6 +248,35 @@ public sealed class OpenAIRequestTests
         Assert.Equal(["Bearer a", "Bearer b", "Bearer a"], used);
     }
 
+    [Fact]
+    public void Dropped_Parameter_IsNamedUnlessItIsTheDefault()
+    {
+        const string tools = "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}],\"parallel_tool_calls\":";
+        Assert.Equal("", Write(With(tools + "true"), "deepseek").Ignored);
+        Assert.Equal("parallel_tool_calls", Write(With(tools + "false"), "deepseek").Ignored);
+        Assert.Equal("logit_bias, seed", string.Join(", ", Write(With("\"seed\":1,\"logit_bias\":{}"), "zai").Ignored.Split(", ").Order()));
+    }
+
+    [Fact]
+    public void Thinking_InTheServersOwnWords_IsNotSaidTwice()
+    {
+        var sent = Write(With("\"thinking\":{\"type\":\"enabled\",\"clear_thinking\":true},\"reasoning_effort\":\"low\""), "zai").Json;
+        Assert.True(sent.GetProperty("thinking").GetProperty("clear_thinking").GetBoolean());
+        Assert.False(sent.TryGetProperty("reasoning_effort", out _));
+    }
+
+    [Fact]
+    public void Headers_Configured_GoWithEveryRequest()
+    {
+        using var dialect = new OpenAIDialect(new UpstreamConfig { BaseUrl = "http://models.example/v1/?a=b", Headers = new Dictionary<string, string> { ["x-team"] = "t" } }, null, TimeProvider.System);
+        Assert.Null(Requests.Read(Encoding.UTF8.GetBytes(With("\"n\":1")), out var request));
+        using var upstream = new UpstreamRequest();
+        Assert.Null(dialect.Write(request!, new RouteModel("a/b", "b", new ModelFacts()), default, upstream));
+        request!.Dispose();
+        Assert.Equal(("x-team", "t"), (upstream.Headers[0].Key, upstream.Headers[0].Value));
+        Assert.Equal("http://models.example/v1/chat/completions?a=b", upstream.Uri.ToString());
+    }
+
     [Theory]
     [InlineData("https://api.mistral.ai/v1", "mistral")]
     [InlineData("https://eu.api.mistral.ai/v1", "mistral")]

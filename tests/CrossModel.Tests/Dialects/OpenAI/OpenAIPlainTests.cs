@@ -1,0 +1,98 @@
+using System.Text;
+using System.Text.Json;
+using CrossModel.Dialects.OpenAI;
+using CrossModel.Protocol;
+using Xunit;
+
+namespace CrossModel.Tests.Dialects.OpenAI;
+
+public sealed class OpenAIPlainTests
+{
+    private static string Choice(string message, string rest = "\"logprobs\":null,\"finish_reason\":\"stop\"") =>
+        $$$"""{"id":"x","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{{{message}}},{{{rest}}} }],"usage":{"prompt_tokens":2,"completion_tokens":3,"total_tokens":5}}""";
+
+    private static JsonElement Message(string message, string rest = "\"finish_reason\":\"stop\"") =>
+        JsonDocument.Parse(Replayed.Plain(Choice(message, rest)).Output).RootElement.GetProperty("choices")[0].GetProperty("message");
+
+    [Fact]
+    public void Reply_Ordinary_DiffersInIdentityAndUsageOnly()
+    {
+        const string sent = """ {"system_fingerprint":"f", "id":"up","object":"chat.completion","created":1,"usage":{"prompt_tokens":2,"completion_tokens":3},"model":"m","choices":[ {"index":0,"message":{"role":"assistant","content":"h\u00e9\/","refusal":null,"annotations":[ ]},"logprobs":null,"finish_reason":"stop","q":1.0} ],"timings":{"a":1e2}} """;
+        Assert.Equal(
+            """{"system_fingerprint":"f", "id":"chatcmpl_ours","object":"chat.completion","created":1234567890,"usage":{"prompt_tokens":2,"completion_tokens":3,"total_tokens":5,"prompt_tokens_details":{"cached_tokens":0},"completion_tokens_details":{"reasoning_tokens":0},"cost":0.0000015},"model":"vendor/model","choices":[{"index":0,"message":{"role":"assistant","content":"h\u00e9\/","refusal":null,"annotations":[ ]},"logprobs":null,"finish_reason":"stop","q":1.0}],"timings":{"a":1e2}} """,
+            Replayed.Plain(sent).Output);
+    }
+
+    [Theory]
+    [InlineData("""{"role":"assistant","content":null}""", "\"\"")]
+    [InlineData("""{"role":"assistant"}""", "\"\"")]
+    [InlineData("{}", "\"\"")]
+    [InlineData("null", "\"\"")]
+    [InlineData("""{"content":null,"refusal":"no"}""", "null")]
+    [InlineData("""{"content":"","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]}""", "null")]
+    [InlineData("""{"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]}""", "null")]
+    [InlineData("""{"content":"text","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]}""", "\"text\"")]
+    [InlineData("""{"content":[{"type":"thinking","thinking":[{"type":"text","text":"t"}]},{"type":"text","text":"a"}]}""", "\"a\"")]
+    public void Content_IsNullOnlyBesideACallOrARefusal(string message, string content)
+    {
+        var read = Message(message);
+        Assert.Equal(content, read.GetProperty("content").GetRawText());
+        Assert.Equal("assistant", read.GetProperty("role").GetString());
+        Assert.True(read.TryGetProperty("refusal", out _));
+    }
+
+    [Theory]
+    [InlineData("""[{"id":"","function":{"name":"f","arguments":{"a":1}}}]""", """{"a":1}""")]
+    [InlineData("""[{"function":{"name":"f"}}]""", "{}")]
+    [InlineData("""[{"id":null,"type":"function","function":{"name":"f","arguments":""}}]""", "{}")]
+    public void Calls_OutOfForm_AreMended(string calls, string arguments)
+    {
+        var reply = JsonDocument.Parse(Replayed.Plain(Choice($$$"""{"content":null,"tool_calls":{{{calls}}} }""")).Output).RootElement.GetProperty("choices")[0];
+        var call = reply.GetProperty("message").GetProperty("tool_calls")[0];
+        Assert.StartsWith("call_", call.GetProperty("id").GetString());
+        Assert.Equal("function", call.GetProperty("type").GetString());
+        Assert.Equal(arguments, call.GetProperty("function").GetProperty("arguments").GetString());
+        Assert.Equal("tool_calls", reply.GetProperty("finish_reason").GetString());
+    }
+
+    [Theory]
+    [InlineData("\"reasoning\":\"t\"")]
+    [InlineData("\"reasoning_content\":\"t\"")]
+    [InlineData("\"reasoning_content\":null,\"reasoning\":\"t\"")]
+    public void Reasoning_EveryName_IsReasoningContent(string member) =>
+        Assert.Equal("t", Message($$$"""{"content":"a",{{{member}}} }""").GetProperty("reasoning_content").GetString());
+
+    [Fact]
+    public void Reply_WithLeadingBlankLinesOrAByteOrderMark_IsRead()
+    {
+        Assert.Null(Replayed.Plain("\n\n  \r\n" + Choice("""{"content":"a"}""")).Fault);
+        Assert.Null(Replayed.Plain("\uFEFF" + Choice("""{"content":"a"}""")).Fault);
+        Assert.Null(Replayed.Stream("\uFEFF" + Choice("""{"content":"a"}""")).Fault);
+        Assert.Null(Replayed.Stream("\n\n" + Choice("""{"content":"a"}""")).Fault);
+    }
+
+    [Fact]
+    public void Finish_ThatIsAFailure_FailsTheReply() => Assert.NotNull(Replayed.Plain(Choice("""{"content":"a"}""", "\"finish_reason\":\"error\"")).Fault);
+
+    [Fact]
+    public void Index_OutOfRange_IsABadReply() => Assert.NotNull(Replayed.Plain("""{"choices":[{"index":2147483647,"message":{"content":"a"}}]}""", offset: 1).Fault);
+
+    [Fact]
+    public void Merge_OfSideCalls_JoinsChoicesAndSumsUsage()
+    {
+        var replies = new List<PlainReply>();
+        for (var i = 0; i < 3; i++)
+        {
+            using var reader = new OpenAIReply(Replayed.Context(false, false, offset: i), Presets.Unknown);
+            replies.Add(reader.ReadPlain(Encoding.UTF8.GetBytes(Choice($$"""{"content":"a{{i}}"}""")))!);
+        }
+        using var merged = PlainReply.Merge(replies);
+        using var output = new PooledBuffer();
+        merged.Write(output, new ReplyIdentity("i", 1, "m"), merged.Usage!.Value, null);
+        var root = JsonDocument.Parse(output.Memory).RootElement;
+        Assert.Equal(["0a0", "1a1", "2a2"], root.GetProperty("choices").EnumerateArray().Select(c => c.GetProperty("index").GetInt32() + c.GetProperty("message").GetProperty("content").GetString()));
+        Assert.Equal((6, 9), (root.GetProperty("usage").GetProperty("prompt_tokens").GetInt32(), root.GetProperty("usage").GetProperty("completion_tokens").GetInt32()));
+        Assert.True(merged.HasContent);
+        Assert.Equal(6, merged.TextBytes);
+    }
+}
