@@ -28,20 +28,15 @@ internal sealed class Answers(TextWriter output, bool json)
         });
     }
 
-    /// <summary>A table, or one array alone.</summary>
-    public void WriteList<T>(IReadOnlyList<T> rows, string[] headings, Func<T, string[]> cells, Action<Utf8JsonWriter, T> members)
+    /// <summary>A table, or one array alone; <paramref name="write"/> writes a row's whole JSON value.</summary>
+    public void WriteList<T>(IReadOnlyList<T> rows, string[] headings, Func<T, string[]> cells, Action<Utf8JsonWriter, T> write)
     {
         if (json)
         {
             WriteJson(writer =>
             {
                 writer.WriteStartArray();
-                foreach (var row in rows)
-                {
-                    writer.WriteStartObject();
-                    members(writer, row);
-                    writer.WriteEndObject();
-                }
+                foreach (var row in rows) write(writer, row);
                 writer.WriteEndArray();
             });
             return;

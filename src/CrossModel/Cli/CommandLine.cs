@@ -19,6 +19,9 @@ internal static class CommandLine
         root.Subcommands.Add(AccountCommands.Build(environment));
         root.Subcommands.Add(KeyCommands.Build(environment));
         root.Subcommands.Add(CheckCommand.Build(environment));
+        root.Subcommands.Add(RequestCommands.Build(environment));
+        root.Subcommands.Add(LedgerCommands.Build(environment));
+        root.Subcommands.Add(MarginCommand.Build(environment));
         root.Subcommands.Add(BackupCommand.Build(environment));
         root.Subcommands.Add(SimulateCommand.Build(environment));
         // A name may begin with @: it is never a file of further words.
@@ -49,13 +52,20 @@ internal static class CommandLine
 
     /// <summary>Gives the command a body that works on the database.</summary>
     public static void OnDatabase(this Command command, CommandEnvironment environment, Func<CommandContext, ParseResult, Task> body) =>
+        command.OnDatabase(environment, async (context, parse) =>
+        {
+            await body(context, parse);
+            return 0;
+        });
+
+    /// <summary>As above; the body answers the exit code.</summary>
+    public static void OnDatabase(this Command command, CommandEnvironment environment, Func<CommandContext, ParseResult, Task<int>> body) =>
         command.SetAction(async (parse, ct) =>
         {
             await using var context = await CommandContext.OpenAsync(environment, parse.GetValue(Options.Config), parse.GetValue(Options.Json), ct);
             try
             {
-                await body(context, parse);
-                return 0;
+                return await body(context, parse);
             }
             catch (Exception e) when (context.Database.IsAway(e))
             {

@@ -1,0 +1,49 @@
+using System.CommandLine;
+using CrossModel.Billing;
+
+namespace CrossModel.Cli;
+
+/// <summary><c>crossmodel ledger verify</c>: exit code 1 if anything does not agree.</summary>
+internal static class LedgerCommands
+{
+    public static Command Build(CommandEnvironment environment)
+    {
+        var verify = new Command("verify", "Prove that entries, balances and request records agree, also beside a running server");
+        verify.OnDatabase(environment, async (context, _) =>
+        {
+            var report = await new LedgerVerifier(context.Database).RunAsync();
+            var text = report.Faults.Select(fault => $"{fault.Account}{(fault.Seq == 0 ? "" : $", entry {fault.Seq}")}: {fault.What}")
+                .Concat(report.Heads.Select(head => $"head of {head.Account}: entry {head.Seq}, balance {Usd.Format(head.Balance)} USD, {(head.Seq == 0 ? "no entries" : head.Hash)}"))
+                .Append($"{report.Entries} entries, {report.Records} request records: {(report.Faults.Count == 0 ? "all agree" : $"{report.Faults.Count} faults")}");
+            context.Answers.Write(string.Join('\n', text), json =>
+            {
+                json.WriteBoolean("ok", report.Faults.Count == 0);
+                json.WriteNumber("entries", report.Entries);
+                json.WriteNumber("records", report.Records);
+                json.WriteStartArray("faults");
+                foreach (var fault in report.Faults)
+                {
+                    json.WriteStartObject();
+                    json.WriteString("account", fault.Account);
+                    json.WriteNumber("entry", fault.Seq);
+                    json.WriteString("what", fault.What);
+                    json.WriteEndObject();
+                }
+                json.WriteEndArray();
+                json.WriteStartArray("heads");
+                foreach (var head in report.Heads)
+                {
+                    json.WriteStartObject();
+                    json.WriteString("account", head.Account);
+                    json.WriteNumber("entry", head.Seq);
+                    json.WriteString("hash", head.Hash);
+                    json.Usd("balance", head.Balance);
+                    json.WriteEndObject();
+                }
+                json.WriteEndArray();
+            });
+            return report.Faults.Count == 0 ? 0 : 1;
+        });
+        return new Command("ledger", "The books") { verify };
+    }
+}
