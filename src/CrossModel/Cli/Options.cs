@@ -35,7 +35,7 @@ internal static class Options
 
     public static Given<long?>? ReadSmallCountOrNone(ArgumentResult result) => ReadOrNone(result, text => ReadCount(text, int.MaxValue), "a whole number from 1, or none");
 
-    public static long? ReadCount(ArgumentResult result) => Read(result, text => ReadCount(text, int.MaxValue), "a whole number from 1");
+    public static long? ReadCount(ArgumentResult result) => Read(result, text => ReadCount(text, long.MaxValue), "a whole number from 1");
 
     /// <summary>Milliseconds.</summary>
     public static long? ReadDuration(ArgumentResult result) => Read(result, ReadDuration, "a duration like 300ms, 30s, 5m, 24h or 90d");

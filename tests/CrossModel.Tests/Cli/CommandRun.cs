@@ -6,11 +6,11 @@ using CrossModel.Tests.Support;
 namespace CrossModel.Tests.Cli;
 
 /// <summary>Commands run in this process, in a working folder of their own, with what they said.</summary>
-internal sealed class CommandRun(TimeProvider? time = null)
+internal sealed class CommandRun(TimeProvider? time = null, string? folder = null)
 {
     private static readonly HashSet<string> s_dialects = ["openai"];
 
-    public string Folder { get; } = TempFolder.New();
+    public string Folder { get; } = folder ?? TempFolder.New();
     public Dictionary<string, string> Variables { get; } = [];
     public List<ServeOrder> Served { get; } = [];
 
