@@ -85,7 +85,7 @@ internal sealed class Posting
     /// <summary>Appends an entry to the account's chain and moves its balance.</summary>
     public LedgerEntry Post(AccountRow row, string kind, long amount, string reference = "", string note = "", string recordHash = "")
     {
-        row.Balance += amount;
+        row.Balance = checked(row.Balance + amount);
         row.Seq++;
         var entry = new LedgerEntry(row.Id, row.Seq, kind, amount, row.Balance, Now, reference, note, recordHash, "");
         row.Head = entry.ComputeHash(row.Head);

@@ -67,6 +67,10 @@ internal static class CommandLine
             {
                 return await body(context, parse);
             }
+            catch (OverflowException)
+            {
+                throw new RefusedException("No account can hold more than about 9.2 billion USD: nothing was changed.");
+            }
             catch (Exception e) when (context.Database.IsAway(e))
             {
                 throw new RefusedException($"The database does not answer or is busy: nothing was changed. Try again. ({e.GetType().Name})");

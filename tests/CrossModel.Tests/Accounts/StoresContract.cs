@@ -12,7 +12,12 @@ public abstract class StoresContract(bool postgres)
 {
     private static readonly Terms s_terms = new()
     {
-        RequestsPerMinute = 1, TokensPerMinute = 2, Parallel = 3, SpendDay = 4, SpendMonth = 5, SpendTotal = long.MaxValue,
+        RequestsPerMinute = 1,
+        TokensPerMinute = 2,
+        Parallel = 3,
+        SpendDay = 4,
+        SpendMonth = 5,
+        SpendTotal = long.MaxValue,
     };
 
     private static Task<Account?> CreateAsync(Database database, string name) =>

@@ -115,6 +115,15 @@ public sealed class AccountCommandTests
     }
 
     [Fact]
+    public async Task Credit_BeyondWhatABalanceCanHold_IsRefusedAndChangesNothing()
+    {
+        var run = new CommandRun();
+        await run.GoodAsync("accounts", "create", "acme", "--balance", "9000000000");
+        Assert.Equal(1, await run.RunAsync("accounts", "credit", "acme", "9000000000"));
+        Assert.Equal("9000000000.00", await run.GoodAsync("accounts", "balance", "acme"));
+    }
+
+    [Fact]
     public async Task Credit_EmptyReference_IsWrongUsage()
     {
         var run = new CommandRun();
