@@ -142,6 +142,8 @@ internal sealed class LedgerVerifier(Database database)
     {
         var leases = (await session.QueryAsync("SELECT account_id, CAST(SUM(amount) AS BIGINT) FROM lease GROUP BY account_id",
             row => (Account: row.GetString(0), Sum: row.GetInt64(1)))).ToDictionary(l => l.Account, l => l.Sum, StringComparer.Ordinal);
+        foreach (var account in leases.Keys)
+            if (!_accounts.ContainsKey(account)) Fault(account, 0, "a lease belongs to no account");
         foreach (var account in _accounts.Values)
             if (leases.GetValueOrDefault(account.Id) != account.Leased)
                 Fault(account, 0, $"{Usd.Format(account.Leased)} of it are leased, the leases make {Usd.Format(leases.GetValueOrDefault(account.Id))}");

@@ -12,10 +12,10 @@ internal sealed class Purse(string accountId, Books books)
     private const int SmallestStock = 16;
     private const int LargestStock = 1024;
 
-    /// <summary>How long a refusal waits for what other nodes lease: they give back idle money within this time.</summary>
+    /// <summary>How long a refusal waits for what other nodes lease: they give back idle money within this time (Busy and a sweep).</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(1500);
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(150);
-    private static readonly TimeSpan Busy = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Busy = TimeSpan.FromMilliseconds(700);
 
     private readonly Lock _lock = new();
     private readonly LinkedList<Waiter> _waiters = new();
@@ -195,7 +195,7 @@ internal sealed class Purse(string accountId, Books books)
         lock (_lock) _leased = 0;
     }
 
-    /// <summary>Twice a second: gives back what lies idle.</summary>
+    /// <summary>Several times a second: gives back what lies idle.</summary>
     public void Sweep()
     {
         lock (_lock)

@@ -13,7 +13,7 @@ internal readonly record struct Standing(long Balance, long CreditLimit, long He
 /// <summary>The purses of this node: where calls get their holds from, in memory, the database only when a purse is empty.</summary>
 internal sealed class Purses : IAsyncDisposable
 {
-    private static readonly TimeSpan SweepInterval = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan SweepInterval = TimeSpan.FromMilliseconds(300);
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(5);
 
     private readonly ConcurrentDictionary<string, Purse> _purses = new(StringComparer.Ordinal);

@@ -1,0 +1,51 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using CrossModel.Billing;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace CrossModel.Tests.Billing;
+
+public sealed class AlertsTests
+{
+    [Fact]
+    public async Task Balance_FallsBelow_IsPostedOnceAndSigned()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var posted = ReadPostAsync(listener);
+        await using var till = await Till.OpenNewAsync(postgres: false);
+        var account = await till.NewAccountAsync(1000);
+        var rule = new AlertRule(900, new Uri($"http://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}/hook"), "whsec");
+        await using (var alerts = new Alerts(till.Database, () => rule, NullLogger.Instance))
+        {
+            till.Settlements.BalanceChanged = alerts.Note;
+            foreach (var price in new[] { 100, 50, 50 }) await till.ChargeAsync(account, 100, price);
+            var (head, body) = await posted;
+            var json = JsonDocument.Parse(body).RootElement;
+            Assert.Equal(("balance_low", account.Name, "0.00000085", "0.0000009"), (json.GetProperty("event").GetString(), json.GetProperty("account").GetString(),
+                json.GetProperty("balance").GetString(), json.GetProperty("below").GetString()));
+            Assert.Contains("x-crossmodel-signature: " + Alerts.Sign("whsec", json.GetProperty("at").GetInt64(), body), head, StringComparison.OrdinalIgnoreCase);
+        }
+        Assert.False(listener.Pending());
+    }
+
+    // The value was made with another program: printf '5.{}' | openssl dgst -sha256 -hmac key
+    [Fact]
+    public void Signature_IsTheHmacOfTimeAndBody() =>
+        Assert.Equal("t=5,v1=9be615aec64f0d044b5ad6854ab1d893ec88617fb728d2149dcd3a3428e8c45d", Alerts.Sign("key", 5, "{}"));
+
+    private static async Task<(string Head, string Body)> ReadPostAsync(TcpListener listener)
+    {
+        using var client = await listener.AcceptTcpClientAsync();
+        var stream = client.GetStream();
+        var text = "";
+        var buffer = new byte[4096];
+        while (!text.Contains("\r\n\r\n", StringComparison.Ordinal) || !text.EndsWith('}'))
+            text += Encoding.UTF8.GetString(buffer, 0, await stream.ReadAsync(buffer));
+        await stream.WriteAsync("HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n"u8.ToArray());
+        var end = text.IndexOf("\r\n\r\n", StringComparison.Ordinal);
+        return (text[..end], text[(end + 4)..]);
+    }
+}

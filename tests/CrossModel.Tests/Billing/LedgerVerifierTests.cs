@@ -1,0 +1,157 @@
+using CrossModel.Accounts;
+using CrossModel.Billing;
+using CrossModel.Usage;
+
+namespace CrossModel.Tests.Billing;
+
+public sealed class LedgerVerifierTests
+{
+    /// <summary>Two accounts with credits, charges, an uncovered one, a waived one, a refund and a correction.</summary>
+    private static async Task<Till> BusyAsync()
+    {
+        var till = await Till.OpenNewAsync(postgres: false);
+        foreach (var money in new[] { 10_000, 5_000 })
+        {
+            var account = await till.NewAccountAsync(money);
+            await till.Ledger.CreditAsync(account.Id, 100, "ref-" + account.Id, "invoice 7");
+            for (var i = 1; i <= 5; i++) await till.ChargeAsync(account, 100, 10 * i);
+            await till.Settlements.SettleAsync(Till.Record(account.Id, 0, Basis.Waived), await till.HoldAsync(account, 50));
+            await till.Ledger.CorrectAsync(account.Id, -7, "", "typing error");
+            await till.Ledger.RefundAsync(account.Id, 3, "req_x", "goodwill");
+            await till.ChargeAsync(account, 100, 1_000_000);
+        }
+        return till;
+    }
+
+    [Fact]
+    public async Task Verify_NothingTouched_FindsNothingAndNamesTheHeads()
+    {
+        await using var till = await BusyAsync();
+        var report = await till.VerifyAsync();
+        Assert.Empty(report.Faults);
+        Assert.Equal((22L, 14L), (report.Entries, report.Records));
+        Assert.All(report.Heads, head => Assert.Equal((11L, 64, 0L), (head.Seq, head.Hash.Length, head.Balance)));
+    }
+
+    public static TheoryData<string> Tamperings =>
+    [
+        "UPDATE ledger_entry SET amount = amount + 1 WHERE seq = 4",
+        "UPDATE ledger_entry SET amount = -11, balance = balance - 1 WHERE seq = 3",
+        "UPDATE ledger_entry SET at = at - 86400000 WHERE seq = 5",
+        "UPDATE ledger_entry SET note = 'invoice 8' WHERE seq = 2",
+        "UPDATE ledger_entry SET kind = 'correction' WHERE seq = 8",
+        "UPDATE ledger_entry SET reference = 'req_y' WHERE kind = 'refund'",
+        "UPDATE ledger_entry SET record_hash = hash WHERE seq = 5",
+        "DELETE FROM ledger_entry WHERE seq = 4",
+        "DELETE FROM ledger_entry WHERE seq = 11",
+        "DELETE FROM ledger_entry WHERE seq = 1",
+        "DELETE FROM ledger_entry",
+        "UPDATE ledger_entry SET seq = CASE seq WHEN 4 THEN -1 ELSE 4 END WHERE seq IN (4, 5); UPDATE ledger_entry SET seq = 5 WHERE seq = -1",
+        "UPDATE ledger_entry SET account_id = account_id || 'x' WHERE seq = 4",
+        "INSERT INTO ledger_entry SELECT account_id, 12, 'credit', 5, balance + 5, at, '', '', '', hash FROM ledger_entry WHERE seq = 11",
+        "DELETE FROM request_record WHERE seq = 4",
+        "DELETE FROM request_record WHERE detail LIKE '%waived%'",
+        "DELETE FROM request_record",
+        "UPDATE request_record SET cost = cost + 1 WHERE seq = 4",
+        "UPDATE request_record SET created = created - 1 WHERE seq = 4",
+        "UPDATE request_record SET seq = 5 WHERE seq = 4",
+        "UPDATE request_record SET detail = replace(detail, 'reported', 'counted') WHERE seq = 4",
+        "UPDATE request_record SET detail = replace(detail, '\"input\":20', '\"input\":21') WHERE seq = 4",
+        "UPDATE request_record SET detail = replace(detail, '\"price\":1000000', '\"price\":9000') WHERE seq = 11",
+        "UPDATE request_record SET detail = 'x' WHERE seq = 4",
+        "INSERT INTO request_record SELECT account_id, 'req_zzz', created, 4, cost, detail FROM request_record WHERE seq = 4",
+        "UPDATE account SET balance = balance + 1",
+        "UPDATE account SET leased = leased + 1",
+        "UPDATE account SET ledger_seq = ledger_seq - 1",
+        "UPDATE account SET ledger_head = ''",
+        "UPDATE account SET spent_total = 0",
+        "DELETE FROM credit_reference",
+        "UPDATE credit_reference SET amount = 101",
+        "INSERT INTO lease VALUES ('node_x', 'acc_x', 5)",
+    ];
+
+    [Theory]
+    [MemberData(nameof(Tamperings))]
+    public async Task Verify_PlantedTampering_IsFound(string sql)
+    {
+        await using var till = await BusyAsync();
+        await till.ExecuteAsync(sql);
+        Assert.NotEmpty((await till.VerifyAsync()).Faults);
+    }
+
+    [Fact]
+    public async Task Verify_BesideARunningServer_FindsNothing()
+    {
+        await using var till = await Till.OpenNewAsync(postgres: false);
+        var account = await till.NewAccountAsync(1_000_000);
+        using var enough = new CancellationTokenSource();
+        var traffic = Task.WhenAll(Enumerable.Range(0, 4).Select(async _ =>
+        {
+            while (!enough.IsCancellationRequested) await till.ChargeAsync(account, 100, 10);
+        }));
+        for (var i = 0; i < 20; i++) await till.AssertSoundAsync();
+        await enough.CancelAsync();
+        await traffic;
+        await till.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Prune_OldRecords_StillVerifiesAndHidesNoOtherLoss()
+    {
+        await using var till = await BusyAsync();
+        var before = till.Database.Now + 1;
+        await Task.Delay(5, TestContext.Current.CancellationToken);
+        Assert.Equal(14, await new Pruning(till.Database).RunAsync(before));
+        Assert.Equal(0, await new Pruning(till.Database).RunAsync(before));
+        await till.AssertSoundAsync();
+        var account = new Account((await till.Database.ReadAsync(s => s.FirstAsync("SELECT id FROM account", row => row.GetString(0))))!, "", true, 0, Terms.None);
+        await till.Ledger.CreditAsync(account.Id, 1000, null, null);
+        await till.ChargeAsync(account, 10, 10);
+        await till.AssertSoundAsync();
+        await till.ExecuteAsync("DELETE FROM request_record");
+        Assert.NotEmpty((await till.VerifyAsync()).Faults);
+    }
+
+    [Fact]
+    public async Task Rerate_WrongPrice_IsMendedOnce()
+    {
+        await using var till = await Till.OpenNewAsync(postgres: false);
+        var account = await till.NewAccountAsync(100_000);
+        await till.ChargeAsync(account, 1000, 1000); // 1,000 tokens at a nano-dollar each
+        await till.ChargeAsync(account, 1000, 600);
+        await till.ChargeAsync(account, 100, 200_000); // 98,400 paid, the rest uncovered
+        Assert.Equal(0, await till.BalanceAsync(account));
+        await till.Settlements.SettleAsync(Till.Record(account.Id, 0, Basis.Waived), await till.HoldAsync(account, 0));
+        var order = new RerateOrder("a/b", 0, long.MaxValue, new PriceVersion { Input = 500_000, Output = 0 });
+        var rerating = new Rerating(till.Database);
+        var preview = await rerating.PreviewAsync(order);
+        Assert.Equal([300, 500], preview.Select(r => r.Amount).Order());
+        Assert.Equal(0, await till.BalanceAsync(account));
+        Assert.Equal(preview.OrderBy(r => r.RequestId), (await rerating.ApplyAsync(order, "price list of July")).OrderBy(r => r.RequestId));
+        Assert.Equal(800, await till.BalanceAsync(account));
+        Assert.Empty(await rerating.PreviewAsync(order));
+        await till.AssertSoundAsync();
+        // The right price was another one after all: the first correction is taken into account, and only free money is taken.
+        var dearer = order with { Price = new PriceVersion { Input = 2_000_000, Output = 0 } };
+        Assert.Equal([-200_000, -1500, -900], (await rerating.PreviewAsync(dearer)).Select(r => r.Amount).Order());
+        Assert.Equal(-800, (await rerating.ApplyAsync(dearer, "again")).Sum(r => r.Amount));
+        Assert.Equal(0, await till.BalanceAsync(account));
+        await till.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Margin_ByModelRouteAccountAndDay_Sums()
+    {
+        await using var till = await Till.OpenNewAsync(postgres: false);
+        var account = await till.NewAccountAsync(100_000);
+        async Task SettleAsync(string upstream, long price, long? cost) => await till.Settlements.SettleAsync(
+            Till.Record(account.Id, price) with { OperatorCost = cost, Attempts = [new AttemptRecord(upstream, "m", "ok", 200, 1, 2, 3)] }, await till.HoldAsync(account, price));
+        await SettleAsync("one", 1000, 700);
+        await SettleAsync("one", 500, null);
+        await SettleAsync("two", 300, 400);
+        var rows = await MarginReport.ReadAsync(till.Database, 0, long.MaxValue);
+        Assert.Equal([("one/m", 2L, 1500L, 700L, 800L, 1L), ("two/m", 1, 300, 400, -100, 0)],
+            rows.Select(r => (r.Route, r.Requests, r.Income, r.Cost, r.Margin, r.UnknownCost)));
+        Assert.Empty(await MarginReport.ReadAsync(till.Database, 0, 1));
+    }
+}

@@ -1,0 +1,98 @@
+using CrossModel.Billing;
+using CrossModel.Tests.Support;
+
+namespace CrossModel.Tests.Billing;
+
+/// <summary>Several nodes on one PostgreSQL.</summary>
+public sealed class NodesTests
+{
+    [Fact]
+    public async Task ThreeNodes_MoreCallsThanMoney_SpendItAllAndNoMore()
+    {
+        var address = await TestDatabase.NewAddressAsync(postgres: true);
+        Till[] tills = [await Till.OpenAsync(address), await Till.OpenAsync(address), await Till.OpenAsync(address)];
+        var account = await tills[0].NewAccountAsync(100 * 1000);
+        long spent = 0;
+        var answers = await Task.WhenAll(Enumerable.Range(0, 600).Select(async i =>
+        {
+            var till = tills[i % 3];
+            var answer = await till.Purses.HoldAsync(account, 1000);
+            if (answer.Hold is not null) Interlocked.Add(ref spent, (await till.Settlements.SettleAsync(Till.Record(account.Id, 1000), answer.Hold)).Charged);
+            return answer;
+        }));
+        Assert.Equal(100_000, spent);
+        Assert.Equal(100, answers.Count(a => a.Hold is not null));
+        Assert.Equal(0, await tills[0].BalanceAsync(account));
+        await tills[0].AssertSoundAsync();
+        foreach (var till in tills) await till.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task OtherNode_WithIdleMoney_GivesItBackBeforeARefusalStays()
+    {
+        var address = await TestDatabase.NewAddressAsync(postgres: true);
+        await using var one = await Till.OpenAsync(address);
+        await using var two = await Till.OpenAsync(address);
+        var account = await one.NewAccountAsync(1_000_000);
+        (await one.HoldAsync(account, 1000)).Release();
+        var leased = await one.LeasedAsync(account);
+        Assert.True(leased > 10_000);
+        // Everything, including what the first node has idle.
+        await two.HoldAsync(account, 1_000_000);
+        Assert.Null((await one.Purses.HoldAsync(account, 1)).Hold);
+    }
+
+    [Fact]
+    public async Task Node_ThatStopsBeating_LosesItsLeasesAndNothingElse()
+    {
+        var address = await TestDatabase.NewAddressAsync(postgres: true);
+        var frozenClock = new FakeClock();
+        var clock = new FakeClock();
+        var frozen = await Till.OpenAsync(address, frozenClock);
+        await using var alive = await Till.OpenAsync(address, clock);
+        var account = await frozen.NewAccountAsync(1000);
+        var hold = await frozen.HoldAsync(account, 600);
+        Assert.Equal(600, await alive.LeasedAsync(account));
+        await Till.UntilAsync(async () => await alive.LeasedAsync(account) == 0, clock);
+        await alive.AssertSoundAsync();
+        // Somebody else takes the money; the frozen node wakes and settles what it delivered: it gets what is free, the rest is uncovered.
+        var other = await alive.HoldAsync(account, 900);
+        Assert.Equal(new Settled(true, 100, 500, 900), await frozen.Settlements.SettleAsync(Till.Record(account.Id, 600), hold));
+        await alive.AssertSoundAsync();
+        other.Release();
+        // By its own clock it is still fresh; it finds out at its next beat, and begins anew.
+        frozenClock.Advance(TimeSpan.FromSeconds(2));
+        await Till.UntilAsync(async () => (await frozen.Purses.HoldAsync(account, 100)).Hold is not null, frozenClock);
+        await alive.AssertSoundAsync();
+        await frozen.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Node_WithoutADatabase_StopsAdmittingAndComesBack()
+    {
+        PostgresServer.SkipIfMissing();
+        await using var server = await PostgresServer.StartNewAsync();
+        var clock = new FakeClock();
+        await using var till = await Till.OpenAsync(await server.CreateDatabaseAsync(), clock);
+        var account = await till.NewAccountAsync(1_000_000_000);
+        var before = await till.HoldAsync(account, 1000);
+        var waiting = await till.HoldAsync(account, 1000);
+        var plain = await till.HoldAsync(account, 1000);
+        await server.StopAsync();
+        // A stream waits for its turn, a plain reply gives up after ten seconds and is never charged.
+        var queued = till.Settlements.SettleOrQueueAsync(Till.Record(account.Id, 70), waiting);
+        var given = till.Settlements.SettleAsync(Till.Record(account.Id, 500), plain);
+        await Till.UntilAsync(() => Task.FromResult(given.IsCompleted && queued.IsCompleted), clock);
+        Assert.False((await given).Committed);
+        Assert.False((await queued).Committed);
+        Assert.True((await till.Purses.HoldAsync(account, 1000)).DatabaseAway);
+        Assert.NotNull((await till.Purses.HoldAsync(account, 0)).Hold);
+        var late = till.Settlements.SettleAsync(Till.Record(account.Id, 30), before);
+        await server.StartAsync();
+        await Till.UntilAsync(() => Task.FromResult(late.IsCompleted), clock);
+        Assert.Equal(30, (await late).Charged);
+        await Till.UntilAsync(async () => (await till.Purses.HoldAsync(account, 1000)).Hold is not null, clock);
+        Assert.Equal(1_000_000_000 - 70 - 30, await till.BalanceAsync(account));
+        await till.AssertSoundAsync();
+    }
+}
