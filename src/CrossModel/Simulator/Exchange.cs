@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 
 namespace CrossModel.Simulator;
@@ -43,8 +44,8 @@ internal sealed class Exchange(SimulatorOptions options, ScriptSource scripts, R
     private async Task AnswerAsync(HttpContext http, SimulatedWire wire, ReadOnlyMemory<byte> body, Action<WireWriter> announce, CancellationToken gone)
     {
         using var document = JsonParts.Parse(body);
-        var headFault = wire.CheckHead(http.Request);
-        var bodyFault = document is null ? new WireError(400, "We could not parse the JSON body of your request.") : wire.Read(document.RootElement);
+        var headFault = wire.CheckHead(http.Request, body.Span);
+        var bodyFault = Judge(wire, document);
         var error = headFault ?? bodyFault;
         if (scripts.Find(http.Request.Headers, wire.Prompt.UserText, wire.Prompt.Model, out var script) is { } misspelt)
             error = new WireError(400, misspelt, "invalid_simulation");
@@ -82,6 +83,20 @@ internal sealed class Exchange(SimulatorOptions options, ScriptSource scripts, R
                 BreakKind.Error => wire.ErrorBody(FaultError(script, 500)),
                 _ => wire.Plain(replies),
             });
+    }
+
+    private static WireError? Judge(SimulatedWire wire, JsonDocument? document)
+    {
+        try
+        {
+            if (document is not null)
+                return wire.Read(document.RootElement);
+        }
+        catch (InvalidOperationException)
+        {
+            // JSON whose strings are no Unicode text (a lone surrogate) parses, but no string comes out of it.
+        }
+        return new WireError(400, "We could not parse the JSON body of your request.");
     }
 
     private static async Task FailAsync(HttpContext http, SimulatedWire wire, WireWriter writer, FaultScript script, WireError? error)

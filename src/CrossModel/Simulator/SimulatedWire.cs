@@ -26,7 +26,7 @@ internal abstract class SimulatedWire
     protected virtual bool Crlf => Script.Crlf;
 
     /// <summary>Judges path and headers: the key where the provider wants one, the version.</summary>
-    public virtual WireError? CheckHead(HttpRequest request) => null;
+    public virtual WireError? CheckHead(HttpRequest request, ReadOnlySpan<byte> body) => null;
 
     /// <summary>Fills the prompt (its user text and model even when it refuses) and judges the request as the provider would.</summary>
     public abstract WireError? Read(JsonElement body);

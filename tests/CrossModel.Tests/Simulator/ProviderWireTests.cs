@@ -257,6 +257,32 @@ public sealed class ProviderWireTests : IAsyncLifetime
         Assert.Contains(words, (string?)answer.Json["message"], StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("usage=none;finish=none;done=none", 200)]
+    [InlineData("usage=zero;finish=twice;comments;unknown;crlf", 200)]
+    [InlineData("usage={};finish=odd;cached=3", 200)]
+    [InlineData("empty", 200)]
+    [InlineData("refusal;reasoning", 200)]
+    [InlineData("blocked;tokens=5", 200)]
+    [InlineData("line=100000", 200)]
+    [InlineData("garbage", 200)]
+    [InlineData("error", 200)]
+    [InlineData("status=503;body=html", 503)]
+    [InlineData("lenient;text=x", 200)]
+    public async Task EveryWire_EveryScript_PlainAndStreamed_IsAnswered(string script, int status)
+    {
+        var text = $"[[simulate: {script.Replace("\"", "\\\"", StringComparison.Ordinal)}]]";
+        var claude = Message(text: text);
+        foreach (var (path, body) in new[]
+        {
+            (Claude, claude), (Claude, claude.Replace("{\"model\"", "{\"stream\":true,\"model\"", StringComparison.Ordinal)), (Gemini, Contents(text: text)),
+            ("/v1beta/models/m:streamGenerateContent?alt=sse", Contents(text: text)), ("/v1beta/models/m:streamGenerateContent", Contents(text: text)),
+            (Vertex, Contents(text: text)), (Bedrock, Converse(text: text)), (Bedrock + "-stream", Converse(text: text)),
+            ("/openai/v1/chat/completions", SimulatorClient.Ask("m", text: text)), ("/openai/v1/chat/completions", SimulatorClient.Ask("m", true, text: text)),
+        })
+            Assert.Equal((status, path), ((await PostAsync(path, body)).Status, path));
+    }
+
     /// <summary>CRC-32 bit by bit, straight from its polynomial.</summary>
     private static uint Crc(ReadOnlySpan<byte> bytes)
     {

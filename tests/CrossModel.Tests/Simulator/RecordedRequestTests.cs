@@ -7,6 +7,24 @@ namespace CrossModel.Tests.Simulator;
 /// <summary>The strict readers must not be stricter than the providers: what a provider once took, the simulator takes.</summary>
 public sealed class RecordedRequestTests
 {
+    [Fact]
+    public async Task Signature_OfTheOfficialSigner_IsTakenAndOnlyForThisBody()
+    {
+        var text = await File.ReadAllTextAsync(Path.Combine(Fixtures.Require(), "bedrock", "sigv4-vectors.json"), TestContext.Current.CancellationToken);
+        foreach (var vector in JsonNode.Parse(text)!["vectors"]!.AsArray())
+        {
+            var clock = new FakeClock();
+            clock.SetUtcNow((DateTimeOffset)vector!["date"]!);
+            await using var simulator = await SimulatorClient.StartAsync(new SimulatorOptions { Time = clock });
+            var headers = vector["signedHeaders"]!.AsObject().Where(header => header.Key != "content-type").Select(header => (header.Key, (string)header.Value!)).ToArray();
+            var (path, body) = ((string)vector["path"]!, (string)vector["body"]!);
+            Assert.NotEqual(403, await simulator.SendExactlyAsync(path, body, headers));
+            Assert.Equal(403, await simulator.SendExactlyAsync(path, body + " ", headers));
+            clock.Advance(TimeSpan.FromMinutes(6));
+            Assert.Equal(403, await simulator.SendExactlyAsync(path, body, headers));
+        }
+    }
+
     [Theory]
     [InlineData("anthropic")]
     [InlineData("azure")]

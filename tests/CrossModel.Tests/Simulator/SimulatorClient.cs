@@ -73,6 +73,19 @@ public sealed class SimulatorClient : IAsyncDisposable
         }
     }
 
+    /// <summary>The status of a JSON request whose path and headers go out exactly as given.</summary>
+    public async Task<int> SendExactlyAsync(string path, string body, params (string Name, string Value)[] headers)
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync("127.0.0.1", Host.Address.Port);
+        var lines = string.Concat(headers.Select(header => $"{header.Name}: {header.Value}\r\n"));
+        var length = Encoding.UTF8.GetByteCount(body).ToString(CultureInfo.InvariantCulture);
+        await socket.SendAsync(Encoding.UTF8.GetBytes($"POST {path} HTTP/1.1\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{lines}\r\n{body}"));
+        var buffer = new byte[4_096];
+        var read = await socket.ReceiveAsync(buffer);
+        return int.Parse(Encoding.ASCII.GetString(buffer, 0, read).Split(' ')[1], CultureInfo.InvariantCulture);
+    }
+
     /// <summary>A connection on which the request was sent and nothing read.</summary>
     public async Task<Socket> ConnectAsync(string body, string path = "/v1/chat/completions")
     {

@@ -12,7 +12,7 @@ internal sealed class AnthropicWire(string? vertexModel = null, bool streams = f
 
     private string Platform => vertexModel is null ? "" : "vrtx_";
 
-    public override WireError? CheckHead(HttpRequest request)
+    public override WireError? CheckHead(HttpRequest request, ReadOnlySpan<byte> body)
     {
         var bearer = request.Headers.Authorization.Count > 0;
         if (vertexModel is not null)

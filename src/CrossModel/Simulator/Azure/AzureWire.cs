@@ -13,7 +13,7 @@ internal sealed class AzureWire(string? deployment) : OpenAiWire
     private const string Clean = """{"hate":{"filtered":false,"severity":"safe"},"self_harm":{"filtered":false,"severity":"safe"},"sexual":{"filtered":false,"severity":"safe"},"violence":{"filtered":false,"severity":"safe"}}""";
     private string? _version;
 
-    public override WireError? CheckHead(HttpRequest request)
+    public override WireError? CheckHead(HttpRequest request, ReadOnlySpan<byte> body)
     {
         _version = request.Query["api-version"];
         if (request.Headers["api-key"].Count == 0 && request.Headers.Authorization.Count == 0)

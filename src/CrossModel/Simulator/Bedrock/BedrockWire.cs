@@ -9,17 +9,12 @@ internal sealed class BedrockWire(string model, bool streams) : SimulatedWire
     public override string StreamType => "application/vnd.amazon.eventstream";
     public override int StreamFault => 503;
 
-    public override WireError? CheckHead(HttpRequest request)
+    public override WireError? CheckHead(HttpRequest request, ReadOnlySpan<byte> body)
     {
         var credential = request.Headers.Authorization.ToString();
         if (credential.Length == 0)
             return new WireError(403, "Missing Authentication Token", "MissingAuthenticationTokenException");
-        if (credential.StartsWith("Bearer ", StringComparison.Ordinal))
-            return null;
-        var signed = credential.StartsWith("AWS4-HMAC-SHA256 ", StringComparison.Ordinal)
-            && new[] { "Credential=", "SignedHeaders=", "Signature=", "/bedrock/aws4_request" }.All(part => credential.Contains(part, StringComparison.Ordinal))
-            && request.Headers["x-amz-date"].Count > 0;
-        return signed ? null : new WireError(403, "Authorization header requires 'Credential', 'Signature', 'SignedHeaders' and an 'X-Amz-Date' header.", "IncompleteSignatureException");
+        return credential.StartsWith("Bearer ", StringComparison.Ordinal) ? null : AwsSignature.Check(request, body, Time.GetUtcNow());
     }
 
     public override WireError? Read(JsonElement body)

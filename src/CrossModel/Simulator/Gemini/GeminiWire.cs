@@ -14,7 +14,7 @@ internal sealed class GeminiWire(string model, bool vertex, bool streams) : Simu
     public override int StreamFault => 503;
     protected override bool Crlf => true;
 
-    public override WireError? CheckHead(HttpRequest request)
+    public override WireError? CheckHead(HttpRequest request, ReadOnlySpan<byte> body)
     {
         _sse = request.Query["alt"] == "sse";
         if (request.Headers["x-goog-api-key"].Count > 0 || request.Headers.Authorization.Count > 0 || request.Query.ContainsKey("key"))
