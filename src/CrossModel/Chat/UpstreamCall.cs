@@ -24,7 +24,10 @@ internal sealed class UpstreamCall : IDisposable
     {
         (_call, _route) = (call, route);
         var request = call.Request;
-        var context = new ReplyContext(call.ReplyId, call.Created.ToUnixTimeSeconds(), route.Owner.Id, request.Stream, request.IncludeUsage, offset, call.Caller.Account.Id);
+        var context = new ReplyContext(call.ReplyId, call.Created.ToUnixTimeSeconds(), route.Owner.Id, request.Stream, request.IncludeUsage, offset, call.Caller.Account.Id)
+        {
+            ContentTool = call.Prepared?.ContentTool,
+        };
         _attempt = new Attempt(route.Upstream.Config.Timeouts, time, cancellation, call.Stopping);
         Reader = route.Upstream.Dialect!.OpenReply(context, route.Model);
         Client = new ChunkWriter(Events, context.Id, context.Created, context.Model, request.Stream && request.IncludeUsage);

@@ -71,6 +71,9 @@ internal sealed class UpstreamRequest : IDisposable
     /// <summary>Null: application/json, or text/event-stream when streaming.</summary>
     public string? Accept { get; set; }
 
+    /// <summary>A tool that the model is made to call because it cannot follow a schema otherwise: its input is the reply's content. Null: none.</summary>
+    public string? ContentTool { get; set; }
+
     /// <summary>Makes it empty for a second Write.</summary>
     public void Reset()
     {
@@ -78,6 +81,7 @@ internal sealed class UpstreamRequest : IDisposable
         Headers.Clear();
         Ignored.Clear();
         Accept = null;
+        ContentTool = null;
     }
 
     public void Dispose() => Body.Dispose();
@@ -91,4 +95,8 @@ internal sealed class UpstreamRequest : IDisposable
 /// <param name="IncludeUsage">The caller asked for the usage chunk.</param>
 /// <param name="ChoiceOffset">Added to every choice index: the number of this call among n side by side.</param>
 /// <param name="Account">For memories of opaque reasoning state.</param>
-internal sealed record ReplyContext(string Id, long Created, string Model, bool Stream, bool IncludeUsage, int ChoiceOffset, string Account);
+internal sealed record ReplyContext(string Id, long Created, string Model, bool Stream, bool IncludeUsage, int ChoiceOffset, string Account)
+{
+    /// <summary><see cref="UpstreamRequest.ContentTool"/> of the request that is answered.</summary>
+    public string? ContentTool { get; init; }
+}

@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
 
-namespace CrossModel.Dialects.OpenAI;
+namespace CrossModel.Dialects;
 
 /// <summary>Takes out of a provider's words what is the operator's: keys, addresses, organisations, accounts.</summary>
 internal static partial class Scrub

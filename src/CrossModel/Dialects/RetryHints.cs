@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Net.Http.Headers;
 
-namespace CrossModel.Dialects.OpenAI;
+namespace CrossModel.Dialects;
 
 /// <summary>When a provider says to ask again: <c>retry-after-ms</c>, else <c>retry-after</c> in seconds (fractions too) or as a date.</summary>
 internal static class RetryHints
