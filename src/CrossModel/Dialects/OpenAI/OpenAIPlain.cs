@@ -55,6 +55,7 @@ internal sealed class OpenAIPlain(ReplyView view, JsonEdits edits, ToolCallEdits
         reply.HasContent |= counted > 0 || hasCall;
         reply.TextBytes += counted;
         if (FinishMap.Read(choice.Finish.In(text), hasCall, out var reason) == FinishMap.Said.Failed) return false;
+        reply.IsBlocked |= reason == FinishReason.ContentFilter;
         if (!choice.Logprobs.IsPresent) edits.Insert(before, "\"logprobs\":null,"u8);
         if (choice.Finish.IsPresent) edits.Replace(choice.Finish, reason.Json());
         else edits.Insert(before, [.. "\"finish_reason\":"u8, .. reason.Json(), .. choice.IsEmpty ? ""u8 : ","u8]);

@@ -343,6 +343,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
         client.Role(choice.Index);
         CloseCalls(choice, reason, client);
         choice.Finish = reason;
+        client.IsBlocked |= reason == FinishReason.ContentFilter;
         if (client.OpenFinish(choice.Index) is not { } target) return;
         EditRoot(text, client);
         if (_view.ChoiceCount > 1)

@@ -22,7 +22,7 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
         _splice.Replace(request.Value(ChatParameter.Model), Quoted(model.UpstreamModel));
         Remove(request, ChatParameter.Models);
         Remove(request, ChatParameter.Provider);
-        Cap(request, options.CapOutputTokens, upstream);
+        Cap(request, options.CapOutputTokens);
         StreamOptions(request, body);
         Candidates(request);
         User(request);
@@ -88,7 +88,8 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
         return json.RootElement.ValueKind == System.Text.Json.JsonValueKind.Array ? json.RootElement.GetArrayLength() : 1;
     }
 
-    private void Cap(ChatRequest request, long? affordable, UpstreamRequest upstream)
+    /// <param name="affordable">A cap that the caller did not give; whoever found it names it to the caller.</param>
+    private void Cap(ChatRequest request, long? affordable)
     {
         var isNew = (learned.Cap ?? preset.Cap) == CapSpelling.MaxCompletionTokens;
         var (wanted, other) = isNew ? (ChatParameter.MaxCompletionTokens, ChatParameter.MaxTokens) : (ChatParameter.MaxTokens, ChatParameter.MaxCompletionTokens);
@@ -100,7 +101,6 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
             Remove(request, other);
             var number = tokens.ToString(CultureInfo.InvariantCulture);
             InsertTop(Encoding.ASCII.GetBytes($"\"{ChatParameters.Name(wanted)}\":{number}"));
-            upstream.Ignored.Add("max_tokens=" + number);
             return;
         }
         if (winner == wanted)

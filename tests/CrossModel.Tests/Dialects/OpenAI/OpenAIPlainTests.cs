@@ -72,6 +72,14 @@ public sealed class OpenAIPlainTests
     }
 
     [Fact]
+    public void Finish_ByTheContentFilter_IsNoEmptyReply()
+    {
+        using var reader = new OpenAIReply(Replayed.Context(false, false), Presets.Unknown);
+        using var reply = reader.ReadPlain(Encoding.UTF8.GetBytes(Choice("null", "\"finish_reason\":\"content_filter\"")));
+        Assert.True(reply is { IsBlocked: true, HasContent: false });
+    }
+
+    [Fact]
     public void Finish_ThatIsAFailure_FailsTheReply() => Assert.NotNull(Replayed.Plain(Choice("""{"content":"a"}""", "\"finish_reason\":\"error\"")).Fault);
 
     [Fact]
