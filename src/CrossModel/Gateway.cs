@@ -27,6 +27,9 @@ internal sealed record GatewayOptions
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
     public Action<ILoggingBuilder> Logging { get; init; } = _ => { };
+
+    /// <summary>The load run puts one in its place that does nothing, to tell what settling costs.</summary>
+    public Func<Books, Settlements> Settlements { get; init; } = books => new Settlements(books);
 }
 
 /// <summary>The whole program, put together by hand, top to bottom.</summary>
@@ -86,7 +89,8 @@ internal sealed class Gateway : IAsyncDisposable
             rooms.Push(purses);
             var alerts = new Alerts(database, () => AlertRuleOf(watcher.Current), logs.CreateLogger("CrossModel.Billing"));
             rooms.Push(alerts);
-            var settlements = new Settlements(books) { BalanceChanged = alerts.Note };
+            var settlements = options.Settlements(books);
+            settlements.BalanceChanged = alerts.Note;
             var limits = new LimitGate(database, database.IsShared, logs.CreateLogger("CrossModel.Limits"));
             rooms.Push(limits);
             await changes.StartAsync();
