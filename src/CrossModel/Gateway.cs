@@ -120,7 +120,10 @@ internal sealed class Gateway : IAsyncDisposable
             var capacity = new Capacity(config.Limits);
             var settlement = new Settlement(settlements);
             var stopping = new CancellationTokenSource();
-            var chat = new ChatEndpoint(snapshots, keys, limits, purses, capacity, new Relay(settlement, time), settlement, time, logs.CreateLogger<ChatEndpoint>());
+            var store = new ReplyStore(database, books.Node);
+            await store.FreeAllRunningAsync();
+            var repeats = new Repeats(store, time);
+            var chat = new ChatEndpoint(snapshots, keys, limits, purses, capacity, new Relay(settlement, repeats, time), settlement, repeats, time, logs.CreateLogger<ChatEndpoint>());
             var door = new FrontDoor(chat, new AccountEndpoints(database, purses, snapshots), keys, snapshots, new Readiness(capacity, changes, snapshots), time, logs.CreateLogger<FrontDoor>(), stopping.Token);
 
             // Listen.

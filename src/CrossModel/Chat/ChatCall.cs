@@ -16,6 +16,8 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
     private readonly List<AttemptRecord> _attempts = [];
     private int _attemptCount;
     private long _bytesTaken;
+    private CancellationTokenSource? _outliving;
+    private CancellationTokenRegistration _onCallerGone;
     private bool _entered;
 
     public HttpContext Http { get; } = http;
@@ -26,8 +28,14 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
     /// <summary>The id of the reply: the same in every chunk and on every route.</summary>
     public string ReplyId { get; } = RequestIds.NewCompletion();
 
-    /// <summary>The caller has left.</summary>
-    public CancellationToken Aborted { get; } = http.RequestAborted;
+    /// <summary>The caller has left, and nobody is expected to come back for the reply.</summary>
+    public CancellationToken Aborted { get; private set; } = http.RequestAborted;
+
+    /// <summary>This call is the first with its Idempotency-Key: what is sent is recorded for its repeats; null: it has none.</summary>
+    public Repeats.Run? Run { get; set; }
+
+    /// <summary>The reply of the call that this one repeats; null: it repeats none.</summary>
+    public KeptReply? Kept { get; set; }
 
     /// <summary>The server's patience with running calls is over.</summary>
     public CancellationToken Stopping { get; } = stopping;
@@ -67,6 +75,9 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
     /// <summary>What the log line and the record say of the ending.</summary>
     public int Status { get; set; }
     public string? ErrorCode { get; set; }
+
+    /// <summary>What the caller was told instead of a reply, or in the middle of one.</summary>
+    public ApiError? Refusal { get; set; }
     public Route? Served { get; set; }
     public TokenUsage Usage { get; set; }
     public TimeSpan? FirstToken { get; set; }
@@ -87,6 +98,14 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
         lock (_attempts) _attempts.Add(attempt);
     }
 
+    /// <summary>From here on the call goes on for so long after its caller has left.</summary>
+    public void Outlive(TimeSpan patience, TimeProvider time)
+    {
+        var ending = _outliving = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
+        _onCallerGone = Http.RequestAborted.UnsafeRegister(_ => ending.CancelAfter(patience), null);
+        Aborted = ending.Token;
+    }
+
     public void Unprepare()
     {
         Prepared?.Dispose();
@@ -96,7 +115,7 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
     /// <summary>The x-ratelimit headers: on every reply once the caller is known.</summary>
     public void WriteLimits()
     {
-        if (Caller is not null) limits.WriteHeaders(Caller, Http.Response.Headers);
+        if (Caller is not null) limits.WriteHeaders(Caller, Http.Response.Headers, Math.Max(1, Estimate.Size.Tokens));
     }
 
     private static string? Visible(string? text) =>
@@ -119,6 +138,8 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
 
     public void Dispose()
     {
+        _onCallerGone.Dispose();
+        _outliving?.Dispose();
         Hold?.Release();
         Seat?.Dispose();
         Unprepare();

@@ -18,7 +18,7 @@ namespace CrossModel.Chat;
 /// </code>
 /// </summary>
 internal sealed partial class ChatEndpoint(
-    Snapshots snapshots, KeyRing keys, LimitGate limits, Purses purses, Capacity capacity, Relay relay, Settlement settlement,
+    Snapshots snapshots, KeyRing keys, LimitGate limits, Purses purses, Capacity capacity, Relay relay, Settlement settlement, Repeats repeats,
     TimeProvider time, ILogger<ChatEndpoint> log)
 {
     private static readonly IReadOnlySet<string> NoNames = new HashSet<string>();
@@ -32,9 +32,9 @@ internal sealed partial class ChatEndpoint(
                 ?? await AuthenticateAsync(call)
                 ?? await ReadAsync(call)
                 ?? Resolve(call)
-                ?? await AdmitAsync(call)
-                ?? await HoldAsync(call)
-                ?? await ServeAsync(call);
+                ?? await repeats.BeginAsync(call);
+            if (call.Kept is { } kept) await ReplyHeaders.ReplayAsync(call, kept);
+            else refusal ??= await AdmitAsync(call) ?? await HoldAsync(call) ?? await ServeAsync(call);
             if (refusal is not null) await ReplyHeaders.RefuseAsync(call, refusal);
         }
         catch (Exception e) when (e is OperationCanceledException or IOException && http.RequestAborted.IsCancellationRequested)
@@ -44,6 +44,7 @@ internal sealed partial class ChatEndpoint(
         finally
         {
             if (call.Output is not null) await call.Output.DisposeAsync();
+            if (call.Run is not null) await repeats.FreeAsync(call.Run, call.Refusal);
             RequestLog.Write(log, call);
         }
     }

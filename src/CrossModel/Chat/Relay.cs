@@ -9,7 +9,7 @@ namespace CrossModel.Chat;
 /// side by side and merged. Answers null when the caller has a reply, good or ended by an error event; else the fault, and nothing was
 /// delivered: another route may be tried.
 /// </summary>
-internal sealed class Relay(Settlement settlement, TimeProvider time)
+internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider time)
 {
     public async ValueTask<UpstreamFault?> ServeAsync(ChatCall call, Route route)
     {
@@ -56,6 +56,11 @@ internal sealed class Relay(Settlement settlement, TimeProvider time)
             }
             using var body = new PooledBuffer();
             reply.Write(body, new ReplyIdentity(call.ReplyId, call.Created.ToUnixTimeSeconds(), route.Owner.Id), settled.Usage, settled.Charged);
+            if (call.Run is { } run)
+            {
+                run.Record(body.Span);
+                await repeats.KeepAsync(run, ReplyHeaders.Json);
+            }
             call.Status = StatusCodes.Status200OK;
             ReplyHeaders.WritePlain(call, settled.Charged, body.Length);
             await call.Http.Response.Body.WriteAsync(body.Memory, CancellationToken.None);
@@ -113,6 +118,12 @@ internal sealed class Relay(Settlement settlement, TimeProvider time)
         if (calls.Length > 1) last.Client.ForgetUpstreamUsage();
         last.Client.Usage(settled.Usage, settled.Charged);
         last.Client.Done();
+        if (call.Run is { } run)
+        {
+            run.Record(last.Events.Span);
+            await repeats.KeepAsync(run, ReplyHeaders.EventStream);
+            call.Run = null;
+        }
         await output.WriteAsync(last.Events);
         return null;
     }

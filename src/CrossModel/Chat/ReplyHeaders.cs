@@ -7,11 +7,14 @@ namespace CrossModel.Chat;
 /// <summary>The headers of every chat reply, and refusals in the shared shape.</summary>
 internal static class ReplyHeaders
 {
+    public const string Json = "application/json";
+    public const string EventStream = "text/event-stream; charset=utf-8";
+
     public static void WriteStream(ChatCall call)
     {
         var response = call.Http.Response;
         response.StatusCode = StatusCodes.Status200OK;
-        response.ContentType = "text/event-stream; charset=utf-8";
+        response.ContentType = EventStream;
         response.Headers.CacheControl = "no-cache";
         response.Headers["x-accel-buffering"] = "no";
         WriteExplaining(call);
@@ -21,7 +24,7 @@ internal static class ReplyHeaders
     {
         var response = call.Http.Response;
         response.StatusCode = StatusCodes.Status200OK;
-        response.ContentType = "application/json";
+        response.ContentType = Json;
         response.ContentLength = length;
         response.Headers["x-crossmodel-cost"] = Usd.Format(cost);
         WriteExplaining(call);
@@ -38,9 +41,22 @@ internal static class ReplyHeaders
         if (call.Snapshot.Config.ExposeUpstream && call.Served is { } route) headers["x-crossmodel-upstream"] = route.Upstream.Name;
     }
 
+    /// <summary>The same bytes again, under a request id of their own; whose receipt it is stands beside it.</summary>
+    public static async ValueTask ReplayAsync(ChatCall call, Usage.KeptReply kept)
+    {
+        var response = call.Http.Response;
+        call.Status = response.StatusCode = StatusCodes.Status200OK;
+        response.ContentType = kept.ContentType;
+        response.ContentLength = kept.Body.Length;
+        response.Headers["x-crossmodel-replayed"] = kept.RequestId;
+        call.WriteLimits();
+        await response.Body.WriteAsync(kept.Body, call.Aborted);
+    }
+
     /// <summary>Answers with an error, or with an error event when a stream has begun.</summary>
     public static async ValueTask RefuseAsync(ChatCall call, ApiError error)
     {
+        call.Refusal = error;
         call.ErrorCode = error.Code;
         if (call.Output is { Started: true } output)
         {
@@ -61,7 +77,7 @@ internal static class ReplyHeaders
     {
         var response = http.Response;
         response.StatusCode = error.Status;
-        response.ContentType = "application/json";
+        response.ContentType = Json;
         if (error.RetryAfter is { } wait)
             response.Headers.RetryAfter = Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
         using var body = new PooledBuffer();

@@ -33,6 +33,9 @@ internal sealed class Settlement(Settlements settlements)
     {
         var record = Write(call, ending);
         var settled = call.Request.Stream ? await settlements.SettleOrQueueAsync(record, call.Hold!) : await settlements.SettleAsync(record, call.Hold!);
+        // A reply that is not charged uses up a request, nothing else; a stream's charge that is still queued will come.
+        if (record.Basis != Basis.Waived && (settled.Committed || call.Request.Stream))
+            call.Seat?.Correct(record.Usage.TotalTokens, settled.Committed ? settled.Charged : record.Price);
         return new SettledCall(settled.Committed, record.Usage, settled.Charged);
     }
 
@@ -76,7 +79,6 @@ internal sealed class Settlement(Settlements settlements)
         var bill = basis == Basis.Waived ? Bill.Nothing : call.Price.Compute(calls);
         call.Usage = usage;
         call.ErrorCode = ending.ErrorCode;
-        call.Seat?.Correct(basis == Basis.Waived ? 0 : usage.TotalTokens, bill.Total);
         return new RequestRecord
         {
             Id = call.RequestId,

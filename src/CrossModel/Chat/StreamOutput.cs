@@ -33,28 +33,32 @@ internal sealed class StreamOutput : IAsyncDisposable
     /// <summary>Sends what is in <paramref name="events"/> and empties it. False: the caller is gone.</summary>
     public async ValueTask<bool> WriteAsync(PooledBuffer events)
     {
-        if (events.Length == 0) return !_call.Http.RequestAborted.IsCancellationRequested;
+        if (events.Length == 0) return !_call.Aborted.IsCancellationRequested;
         await _gate.WaitAsync();
         try
         {
             if (_closed) return false;
             Start();
+            _call.Run?.Record(events.Span);
             var writer = _call.Http.Response.BodyWriter;
             System.Buffers.BuffersExtensions.Write(writer, events.Span);
             events.Clear();
             _lastWrite = _time.GetTimestamp();
             var flush = await writer.FlushAsync(_call.Http.RequestAborted);
-            return !flush.IsCompleted;
+            return !flush.IsCompleted || GoesOn;
         }
         catch (Exception e) when (e is OperationCanceledException or IOException or ObjectDisposedException)
         {
-            return false;
+            return GoesOn;
         }
         finally
         {
             _gate.Release();
         }
     }
+
+    /// <summary>The caller is gone, but its repeat will ask for the reply.</summary>
+    private bool GoesOn => _call.Run is not null && !_call.Aborted.IsCancellationRequested;
 
     private void Start()
     {

@@ -1,0 +1,117 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using CrossModel.Protocol;
+using CrossModel.Usage;
+
+namespace CrossModel.Chat;
+
+/// <summary>
+/// Calls with an Idempotency-Key: the first one runs, a repeat joins it while it runs and gets its kept reply afterwards. A failure frees the key.
+/// Only such a call runs on when its caller drops, so that the repeat finds it.
+/// </summary>
+internal sealed class Repeats(ReplyStore store, TimeProvider time)
+{
+    private const int LongestKey = 255;
+
+    /// <summary>How long a call goes on for a caller who may come back.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    /// <summary>How often a call that runs on another node is asked for.</summary>
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
+
+    private readonly ConcurrentDictionary<(string Account, string Key), Run> _running = new();
+
+    /// <summary>Null: no key was sent, or the key is this call's now and it may run. Else the call is answered: by a refusal, or (status 200) by <see cref="ChatCall.Kept"/>.</summary>
+    public async ValueTask<ApiError?> BeginAsync(ChatCall call)
+    {
+        var header = call.Http.Request.Headers["Idempotency-Key"];
+        if (header.Count == 0) return null;
+        var key = header.ToString();
+        if (key.Length is 0 or > LongestKey || key.AsSpan().ContainsAnyExceptInRange('!', '~'))
+            return ApiErrors.InvalidValue("Idempotency-Key", $"An Idempotency-Key is 1 to {LongestKey} visible ASCII characters without spaces.");
+        var bodyHash = SHA256.HashData(call.Request.Body.Span);
+        var name = (call.Caller.Account.Id, key);
+        var mine = new Run(this, name, bodyHash, call.RequestId);
+        while (true)
+        {
+            var run = _running.GetOrAdd(name, mine);
+            if (run != mine)
+            {
+                if (!run.BodyHash.AsSpan().SequenceEqual(bodyHash)) return ApiErrors.IdempotencyKeyReused();
+                var outcome = await run.Outcome.WaitAsync(call.Aborted);
+                call.Kept = outcome.Reply;
+                return outcome.Failure;
+            }
+            Claim claim;
+            try
+            {
+                claim = await store.ClaimAsync(name.Id, key, bodyHash, call.RequestId);
+            }
+            catch
+            {
+                mine.Leave(new RunOutcome(null, ApiErrors.ModelUnavailable("The call before this one could not be looked up. Send the request again.")));
+                throw;
+            }
+            if (claim == default)
+            {
+                call.Run = mine;
+                call.Outlive(Patience, time);
+                return null;
+            }
+            mine.Leave(new RunOutcome(claim.Kept, claim.OtherBody ? ApiErrors.IdempotencyKeyReused() : null));
+            call.Kept = claim.Kept;
+            if (claim.OtherBody) return ApiErrors.IdempotencyKeyReused();
+            if (claim.Kept is not null) return null;
+            await Task.Delay(Pause, time, call.Aborted);
+            mine = new Run(this, name, bodyHash, call.RequestId);
+        }
+    }
+
+    /// <summary>After the charge, before the last bytes: keeps the whole reply.</summary>
+    public async ValueTask KeepAsync(Run run, string contentType)
+    {
+        var reply = new KeptReply(run.RequestId, contentType, run.Recorded());
+        if (reply.Body.Length <= ReplyStore.LargestReply) await store.KeepAsync(run.Name.Account, run.Name.Key, reply);
+        else await store.FreeAsync(run.Name.Account, run.Name.Key, run.RequestId);
+        run.Leave(new RunOutcome(reply, null));
+    }
+
+    /// <summary>The call has ended without a reply to keep: those who joined share its failure, and the key is free.</summary>
+    public async ValueTask FreeAsync(Run run, ApiError? failure)
+    {
+        if (run.Outcome.IsCompleted) return;
+        try
+        {
+            await store.FreeAsync(run.Name.Account, run.Name.Key, run.RequestId);
+        }
+        finally
+        {
+            run.Leave(new RunOutcome(null, failure ?? ApiErrors.ModelUnavailable("The call that this one repeats did not end. Send the request again.")));
+        }
+    }
+
+    /// <summary>What joined callers get.</summary>
+    internal readonly record struct RunOutcome(KeptReply? Reply, ApiError? Failure);
+
+    /// <summary>A first call on this node, and the bytes that its caller was sent.</summary>
+    internal sealed class Run(Repeats repeats, (string Account, string Key) name, byte[] bodyHash, string requestId)
+    {
+        private readonly TaskCompletionSource<RunOutcome> _outcome = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly System.Buffers.ArrayBufferWriter<byte> _sent = new();
+
+        public (string Account, string Key) Name => name;
+        public byte[] BodyHash => bodyHash;
+        public string RequestId => requestId;
+        public Task<RunOutcome> Outcome => _outcome.Task;
+
+        public void Record(ReadOnlySpan<byte> sent) => System.Buffers.BuffersExtensions.Write(_sent, sent);
+
+        public byte[] Recorded() => _sent.WrittenSpan.ToArray();
+
+        public void Leave(RunOutcome outcome)
+        {
+            repeats._running.TryRemove(new(name, this));
+            _outcome.TrySetResult(outcome);
+        }
+    }
+}

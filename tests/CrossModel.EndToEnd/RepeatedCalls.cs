@@ -1,0 +1,175 @@
+using System.Text;
+using CrossModel.EndToEnd.Support;
+
+namespace CrossModel.EndToEnd;
+
+/// <summary>Calls with an Idempotency-Key: one charge, the same bytes, whatever the caller does.</summary>
+public sealed class RepeatedCalls
+{
+    private const string Ask = """{"model":"test/model","messages":[{"role":"user","content":"hi"}]}""";
+    private const string AskStream = """{"model":"test/model","stream":true,"messages":[{"role":"user","content":"hi"}]}""";
+    private const string Reply = """{"id":"x","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"secret words"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1000,"completion_tokens":1000,"total_tokens":2000}}""";
+    private const string Priced = """ "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": { "input": 1, "output": 1 } } """;
+    private static readonly string[] Stream =
+    [
+        """{"id":"x","choices":[{"index":0,"delta":{"role":"assistant","content":"one "},"finish_reason":null}]}""",
+        """{"id":"x","choices":[{"index":0,"delta":{"content":"two"},"finish_reason":null}]}""",
+        """{"id":"x","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}""",
+        """{"id":"x","choices":[],"usage":{"prompt_tokens":1000,"completion_tokens":1000,"total_tokens":2000}}""",
+        "[DONE]",
+    ];
+
+    [Fact]
+    public async Task Repeat_OfAPlainCall_GetsTheSameBytes_ForOneCharge()
+    {
+        await using var upstream = await ScriptedUpstream.JsonAsync(Reply);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+
+        var first = await gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1"));
+        var again = await gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1"));
+
+        Assert.Equal(first.Body, again.Body);
+        Assert.Equal(first.Header("x-request-id"), again.Header("x-crossmodel-replayed"));
+        Assert.NotEqual(first.Header("x-request-id"), again.Header("x-request-id"));
+        Assert.Null(first.Header("x-crossmodel-replayed"));
+        Assert.Single(upstream.Received);
+        Assert.Equal(99.998m, await BalanceAsync(gateway));
+    }
+
+    [Fact]
+    public async Task Repeat_OfAStream_GetsTheSameBytes_ForOneCharge()
+    {
+        await using var upstream = await ScriptedUpstream.EventsAsync(Stream);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+
+        var first = await gateway.PostAsync(AskStream, null, ("Idempotency-Key", "k1"));
+        var again = await gateway.PostAsync(AskStream, null, ("Idempotency-Key", "k1"));
+
+        Assert.EndsWith("data: [DONE]\n\n", first.Text, StringComparison.Ordinal);
+        Assert.Equal(first.Text, again.Text);
+        Assert.Equal("text/event-stream; charset=utf-8", again.Header("content-type"));
+        Assert.Single(upstream.Received);
+        Assert.Equal(99.998m, await BalanceAsync(gateway));
+    }
+
+    [Fact]
+    public async Task Key_WithAnotherBody_IsRefused()
+    {
+        await using var upstream = await ScriptedUpstream.JsonAsync(Reply);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+
+        await gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1"));
+        var other = await gateway.PostAsync(Ask.Replace("hi", "ho", StringComparison.Ordinal), null, ("Idempotency-Key", "k1"));
+
+        Assert.Equal(400, (int)other.Status);
+        Assert.Equal("idempotency_key_reused", other.ErrorCode);
+    }
+
+    [Fact]
+    public async Task Keys_OfTwoAccounts_NeverMeet()
+    {
+        await using var upstream = await ScriptedUpstream.JsonAsync(Reply);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+        var other = await gateway.NewKeyAsync("other", 1m);
+
+        await gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1"));
+        var theirs = await gateway.PostAsync(Ask, other, ("Idempotency-Key", "k1"));
+
+        Assert.Null(theirs.Header("x-crossmodel-replayed"));
+        Assert.Equal(2, upstream.Received.Count);
+    }
+
+    [Fact]
+    public async Task Repeat_WhileTheFirstRuns_JoinsIt()
+    {
+        var go = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await go.Task;
+            http.Response.ContentType = "application/json";
+            await http.Response.Body.WriteAsync(Encoding.UTF8.GetBytes(Reply));
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+
+        var first = gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1"));
+        await Until.TrueAsync(() => upstream.Received.Count == 1);
+        var joined = gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1"));
+        Assert.False(joined.IsCompleted);
+        go.SetResult();
+
+        Assert.Equal((await first).Body, (await joined).Body);
+        Assert.Single(upstream.Received);
+        Assert.Equal(99.998m, await BalanceAsync(gateway));
+    }
+
+    [Fact]
+    public async Task Failure_FreesTheKey_AndTheRepeatRuns()
+    {
+        var fail = true;
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            http.Response.StatusCode = fail ? 400 : 200;
+            http.Response.ContentType = "application/json";
+            await http.Response.Body.WriteAsync(Encoding.UTF8.GetBytes(fail ? """{"error":{"message":"no","type":"invalid_request_error"}}""" : Reply));
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+
+        var failed = await gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1"));
+        fail = false;
+        var again = await gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1"));
+
+        Assert.Equal(400, (int)failed.Status);
+        Assert.Equal(200, (int)again.Status);
+        Assert.Null(again.Header("x-crossmodel-replayed"));
+    }
+
+    [Fact]
+    public async Task Caller_WhoDrops_FindsTheReplyWhenItComesBack()
+    {
+        var go = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            http.Response.ContentType = "text/event-stream";
+            await http.Response.Body.WriteAsync(Encoding.UTF8.GetBytes($"data: {Stream[0]}\n\n"));
+            await http.Response.Body.FlushAsync();
+            await go.Task;
+            await http.Response.Body.WriteAsync(Encoding.UTF8.GetBytes(string.Concat(Stream.Skip(1).Select(d => $"data: {d}\n\n"))));
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+
+        using (var response = await gateway.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", Encoding.UTF8.GetBytes(AskStream), gateway.Key, [("Idempotency-Key", "k1")]))
+        {
+            await using var body = await response.Content.ReadAsStreamAsync();
+            Assert.True(await body.ReadAsync(new byte[16]) > 0);
+        }
+        go.SetResult();
+        var again = await gateway.PostAsync(AskStream, null, ("Idempotency-Key", "k1"));
+
+        Assert.Contains("one ", again.Text, StringComparison.Ordinal);
+        Assert.EndsWith("data: [DONE]\n\n", again.Text, StringComparison.Ordinal);
+        Assert.NotNull(again.Header("x-crossmodel-replayed"));
+        Assert.Single(upstream.Received);
+        Assert.Equal(99.998m, await BalanceAsync(gateway));
+    }
+
+    [Fact]
+    public async Task KeptReply_IsNotReadableInTheDatabase()
+    {
+        await using var upstream = await ScriptedUpstream.JsonAsync(Reply);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+
+        await gateway.PostAsync(Ask, null, ("Idempotency-Key", "a-key-to-remember"));
+
+        var rows = await gateway.Gateway.Database.ReadAsync(s => s.QueryAsync("SELECT key_hash, reply FROM stored_reply", r => r.GetString(0) + " " + r.GetString(1)));
+        var row = Assert.Single(rows);
+        Assert.DoesNotContain("a-key-to-remember", row, StringComparison.Ordinal);
+        var kept = Convert.FromBase64String(row.Split(' ')[1]);
+        Assert.DoesNotContain("secret words", Encoding.UTF8.GetString(kept), StringComparison.Ordinal);
+    }
+
+    private static async Task<decimal> BalanceAsync(TestGateway gateway)
+    {
+        var account = await gateway.Http.GetAsync("/v1/account", gateway.Key);
+        return decimal.Parse((string)account.Json["balance"]!, System.Globalization.CultureInfo.InvariantCulture);
+    }
+}
