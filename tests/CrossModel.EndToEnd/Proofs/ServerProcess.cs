@@ -1,0 +1,88 @@
+using System.Diagnostics;
+using System.Globalization;
+using CrossModel.EndToEnd.Support;
+
+namespace CrossModel.EndToEnd.Proofs;
+
+/// <summary>The program as an operator runs it: a process of its own, which can be killed, frozen and asked to stop.</summary>
+internal sealed class ServerProcess : IAsyncDisposable
+{
+    private const string Ready = "CrossModel listens on ";
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly string Program = Path.Combine(AppContext.BaseDirectory, "crossmodel.dll");
+
+    private readonly Process _process;
+    private readonly Task<string> _errors;
+
+    private ServerProcess(Process process, Uri address, Task<string> errors) => (_process, Http, _errors) = (process, new Http(address), errors);
+
+    public Http Http { get; }
+
+    public static async Task<ServerProcess> StartAsync(string configFile)
+    {
+        var process = Run("serve", "--config", configFile);
+        // Read all along: a full pipe would stop the program.
+        var errors = process.StandardError.ReadToEndAsync();
+        while (await process.StandardOutput.ReadLineAsync().WaitAsync(Patience) is { } line)
+        {
+            if (!line.StartsWith(Ready, StringComparison.Ordinal)) continue;
+            _ = process.StandardOutput.ReadToEndAsync();
+            return new ServerProcess(process, new Uri(line[Ready.Length..].Split(' ')[0]), errors);
+        }
+        await process.WaitForExitAsync();
+        throw new InvalidOperationException($"The server ended with {process.ExitCode} before it listened: {await errors}");
+    }
+
+    /// <summary>Runs a command of the program to its end.</summary>
+    public static async Task<(int ExitCode, string Output, string Errors)> CommandAsync(params string[] words)
+    {
+        using var process = Run(words);
+        var errors = process.StandardError.ReadToEndAsync();
+        var output = await process.StandardOutput.ReadToEndAsync().WaitAsync(Patience);
+        await process.WaitForExitAsync();
+        return (process.ExitCode, output, await errors);
+    }
+
+    private static Process Run(params string[] words) => Process.Start(new ProcessStartInfo("dotnet", [Program, .. words])
+    {
+        RedirectStandardOutput = true,
+        RedirectStandardError = true,
+    })!;
+
+    /// <summary>As kill -9: nothing of it runs any more when this returns.</summary>
+    public async Task KillAsync()
+    {
+        _process.Kill();
+        await _process.WaitForExitAsync();
+    }
+
+    /// <summary>As an operator stops it. Answers the exit code.</summary>
+    public async Task<int> TerminateAsync()
+    {
+        Signal("TERM");
+        await _process.WaitForExitAsync().WaitAsync(Patience);
+        return _process.ExitCode;
+    }
+
+    public void Freeze() => Signal("STOP");
+
+    public void Thaw() => Signal("CONT");
+
+    public bool HasExited => _process.HasExited;
+
+    /// <summary>What it logged; after its end.</summary>
+    public Task<string> LogAsync() => _errors;
+
+    private void Signal(string name)
+    {
+        using var kill = Process.Start("kill", ["-" + name, _process.Id.ToString(CultureInfo.InvariantCulture)]);
+        kill.WaitForExit();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited) await KillAsync();
+        Http.Dispose();
+        _process.Dispose();
+    }
+}
