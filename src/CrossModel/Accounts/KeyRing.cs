@@ -13,7 +13,7 @@ internal readonly record struct KeyAnswer(ApiError? Refusal, Caller? Caller);
 /// </summary>
 internal sealed class KeyRing : IDisposable
 {
-    /// <summary>Look-ups at once, and callers that may wait for one: a flood of made-up keys must not take the database from those who pay.</summary>
+    /// <summary>Look-ups at once, and keys that may wait for one: a flood of made-up keys must not take the database from those who pay.</summary>
     private const int LookUpsAtOnce = 2;
     private const int MostWaiting = 512;
 
@@ -32,9 +32,9 @@ internal sealed class KeyRing : IDisposable
     private readonly ConcurrentDictionary<KeyHash, Caller> _known = new();
     private readonly MissMemory _misses = new();
     private readonly SemaphoreSlim _lookUps = new(LookUpsAtOnce);
+    private readonly Dictionary<KeyHash, Task<KeyAnswer>> _running = [];
     private readonly Lock _changing = new();
     private long _changes;
-    private int _waiting;
 
     /// <param name="feed">Not started yet; after <see cref="ChangeFeed.StartAsync"/> the ring answers.</param>
     /// <param name="staleAfter">Without an answer to "what changed?" for this long, nobody is let in (503).</param>
@@ -61,7 +61,7 @@ internal sealed class KeyRing : IDisposable
         if (!ApiKey.HasValidChecksum(key)) return new(Invalid);
         if (_feed.IsStale(_staleAfter)) return new(Away);
         var hash = KeyHash.Of(key);
-        return TryRemember(hash) is { } answer ? new(answer) : new(LookUpAsync(hash));
+        return TryRemember(hash) is { } answer ? new(answer) : new(LookUpOnceAsync(hash));
     }
 
     // RFC 9110: the scheme is case-insensitive, one or more blanks follow.
@@ -82,13 +82,20 @@ internal sealed class KeyRing : IDisposable
             ? new(null, caller)
             : Invalid;
 
+    /// <summary>One look-up a key, however many callers wait for it: a thousand calls with one new key are no flood.</summary>
+    private Task<KeyAnswer> LookUpOnceAsync(KeyHash hash)
+    {
+        lock (_running)
+        {
+            if (_running.TryGetValue(hash, out var running)) return running;
+            if (_running.Count >= MostWaiting) return Task.FromResult(Busy);
+            return _running[hash] = LookUpAsync(hash);
+        }
+    }
+
     private async Task<KeyAnswer> LookUpAsync(KeyHash hash)
     {
-        if (Interlocked.Increment(ref _waiting) > MostWaiting)
-        {
-            Interlocked.Decrement(ref _waiting);
-            return Busy;
-        }
+        await Task.Yield(); // The caller notes this task before it may end.
         try
         {
             await _lookUps.WaitAsync();
@@ -120,7 +127,7 @@ internal sealed class KeyRing : IDisposable
         }
         finally
         {
-            Interlocked.Decrement(ref _waiting);
+            lock (_running) _running.Remove(hash);
         }
     }
 

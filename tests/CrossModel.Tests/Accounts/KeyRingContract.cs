@@ -216,6 +216,17 @@ public abstract class KeyRingContract(bool postgres)
     }
 
     [Fact]
+    public async Task Key_NewInAThousandCallsAtOnce_IsLookedUpOnceForAll()
+    {
+        await using var node = await StartAsync();
+        var key = await node.KeyAsync(await node.AccountAsync());
+
+        var statuses = await Task.WhenAll(Enumerable.Range(0, 1000).Select(_ => node.StatusAsync(key.Key)));
+
+        Assert.All(statuses, status => Assert.Equal(200, status));
+    }
+
+    [Fact]
     public async Task Key_RememberedAsUnknownThenMade_WorksAfterTheNextPoll()
     {
         await using var node = await StartAsync();
