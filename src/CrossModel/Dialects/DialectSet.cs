@@ -1,4 +1,5 @@
 using CrossModel.Configuration;
+using CrossModel.Dialects.Anthropic;
 using CrossModel.Dialects.OpenAI;
 
 namespace CrossModel.Dialects;
@@ -8,7 +9,7 @@ internal static class DialectSet
 {
     public static IReadOnlySet<string> Known { get; } = new HashSet<string> { "openai", "azure", "anthropic", "gemini", "vertex", "bedrock", "simulated" };
 
-    public static IReadOnlySet<string> Built { get; } = new HashSet<string> { "openai", "simulated" };
+    public static IReadOnlySet<string> Built { get; } = new HashSet<string> { "openai", "anthropic", "simulated" };
 
     public static IReadOnlySet<string> Presets => OpenAI.Presets.Names;
 
@@ -23,6 +24,7 @@ internal static class DialectSet
     public static IDialect? Create(UpstreamConfig config, TimeProvider time) => config.Dialect switch
     {
         "openai" => new OpenAIDialect(config, preset: null, time),
+        "anthropic" => new AnthropicDialect(config, time),
         "simulated" => new OpenAIDialect(config, OpenAI.Presets.Unknown, time),
         _ => null,
     };

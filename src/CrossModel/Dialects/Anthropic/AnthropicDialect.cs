@@ -1,0 +1,53 @@
+using System.Net.Http.Headers;
+using CrossModel.Configuration;
+using CrossModel.Protocol;
+
+namespace CrossModel.Dialects.Anthropic;
+
+/// <summary>Anthropic's Messages API, also as other providers offer it under an address of theirs.</summary>
+internal sealed class AnthropicDialect : IDialect
+{
+    private readonly ReasoningMemory _memory;
+    private readonly IReadOnlyDictionary<string, string> _headers;
+    private readonly TimeProvider _time;
+    private readonly string[] _keys;
+    private readonly Uri _address;
+    private int _turn = -1;
+
+    public AnthropicDialect(UpstreamConfig config, TimeProvider time)
+    {
+        var root = new UriBuilder(config.BaseUrl ?? "https://api.anthropic.com");
+        root.Path = root.Path.TrimEnd('/');
+        root.Path += root.Path.EndsWith("/v1", StringComparison.Ordinal) ? "/messages" : "/v1/messages";
+        _address = root.Uri;
+        _keys = config.ApiKeys.Count > 0 ? [.. config.ApiKeys] : config.ApiKey is { Length: > 0 } key ? [key] : [];
+        (_headers, _time, _memory) = (config.Headers, time, ReasoningMemory.Of(time));
+    }
+
+    public bool TakesCandidates(RouteModel model) => false;
+
+    public ApiError? Write(ChatRequest request, RouteModel model, WriteOptions options, UpstreamRequest upstream)
+    {
+        upstream.Uri = _address;
+        if (!_headers.Keys.Contains("anthropic-version", StringComparer.OrdinalIgnoreCase)) upstream.Headers.Add(new("anthropic-version", "2023-06-01"));
+        upstream.Headers.AddRange(_headers);
+        return new AnthropicRequest(AnthropicForm.Anthropic, _memory).Write(request, model, options, upstream);
+    }
+
+    public ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)
+    {
+        if (_keys.Length == 0) return default;
+        var key = _keys[(uint)Interlocked.Increment(ref _turn) % (uint)_keys.Length];
+        // The tokens of a sign-in are for the Authorization header only.
+        if (key.StartsWith("sk-ant-oat", StringComparison.Ordinal)) message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
+        else message.Headers.TryAddWithoutValidation("x-api-key", key);
+        return default;
+    }
+
+    public ReplyReader OpenReply(ReplyContext context, RouteModel model) => new AnthropicReply(context, _memory);
+
+    public UpstreamFault ReadFault(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, UpstreamRequest upstream) =>
+        AnthropicErrors.Read(status, headers, body, _time.GetUtcNow());
+
+    public void Dispose() { }
+}

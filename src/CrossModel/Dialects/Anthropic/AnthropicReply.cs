@@ -1,0 +1,73 @@
+using System.Text.Json;
+using CrossModel.Protocol;
+
+namespace CrossModel.Dialects.Anthropic;
+
+/// <summary>Reads a Messages reply, streamed as events or plain as one object.</summary>
+internal sealed class AnthropicReply(ReplyContext context, ReasoningMemory memory) : ReplyReader
+{
+    private readonly SseReader _events = new();
+    private readonly AnthropicStream _stream = new(context, memory);
+
+    public override int Read(ReadOnlySpan<byte> unread, ChunkWriter client) => ReadEvents(unread, atEnd: false, client);
+
+    public override void Complete(ReadOnlySpan<byte> unread, ChunkWriter client)
+    {
+        if (Fault is not null || Ended) return;
+        ReadEvents(unread, atEnd: true, client);
+        if (Fault is not null || Ended) return;
+        _stream.Complete(client);
+        Take();
+    }
+
+    public override PlainReply? ReadPlain(ReadOnlyMemory<byte> body)
+    {
+        using var collector = new ChunkCollector();
+        var text = body.Span.TrimStart("\uFEFF"u8).Trim(" \r\n\t"u8);
+        try
+        {
+            if (text.StartsWith("{"u8)) _stream.ReadMessage(text, collector.Writer);
+            else Complete(body.Span, collector.Writer);
+        }
+        catch (Exception fault) when (IsUnreadable(fault))
+        {
+            _stream.Fail(UpstreamFailure.BadReply, "the body is not a message in JSON");
+        }
+        Take();
+        return Fault is null ? collector.Collect(Usage) : null;
+    }
+
+    public override void Dispose()
+    {
+        _events.Dispose();
+        _stream.Dispose();
+        base.Dispose();
+    }
+
+    /// <summary>Not JSON, or JSON with half a surrogate pair in it.</summary>
+    private static bool IsUnreadable(Exception fault) => fault is JsonException or InvalidOperationException;
+
+    private int ReadEvents(ReadOnlySpan<byte> unread, bool atEnd, ChunkWriter client)
+    {
+        var used = 0;
+        while (Fault is null && !Ended)
+        {
+            var found = _events.TryRead(unread[used..], atEnd, out var evt, out var length);
+            used += length;
+            if (!found) break;
+            try
+            {
+                _stream.Read(evt.Data.Trim(" \n\r\t"u8), client);
+            }
+            catch (Exception fault) when (IsUnreadable(fault))
+            {
+                // Half an event before the end of the body was cut; a whole one that is no JSON is garbage.
+                _stream.Fail(atEnd && used == unread.Length ? UpstreamFailure.CutShort : UpstreamFailure.BadReply, "an event is not JSON");
+            }
+            Take();
+        }
+        return used;
+    }
+
+    private void Take() => (Fault, Ended, Usage) = (_stream.Fault, _stream.Ended, _stream.Usage);
+}

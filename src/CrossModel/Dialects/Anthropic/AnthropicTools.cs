@@ -1,0 +1,135 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using CrossModel.Protocol;
+
+namespace CrossModel.Dialects.Anthropic;
+
+/// <summary>Writes <c>tools</c> and <c>tool_choice</c>, and makes a tool of a schema that the model cannot follow otherwise.</summary>
+/// <param name="contentTool">The name of that tool; null: none.</param>
+/// <param name="schema">Its schema.</param>
+internal sealed class AnthropicTools(ClaudeModel model, JsonElement tools, JsonElement choice, string? contentTool, JsonElement schema)
+{
+    private bool HasTools => tools.ValueKind == JsonValueKind.Array && tools.GetArrayLength() > 0;
+
+    private static bool Is(JsonElement value, ReadOnlySpan<byte> word) => value.ValueKind == JsonValueKind.String && value.ValueEquals(word);
+
+    public static ApiError? Check(JsonElement tools, JsonElement choice)
+    {
+        var index = 0;
+        foreach (var tool in tools.ValueKind == JsonValueKind.Array ? tools.EnumerateArray() : default)
+        {
+            if (!Is(tool.GetProperty("type"u8), "function"u8))
+                return ApiErrors.UnsupportedParameter($"tools[{index}].type", "Claude calls functions only. Declare the tool with type function.");
+            index++;
+        }
+        return choice.ValueKind == JsonValueKind.Object && Is(choice.GetProperty("type"u8), "custom"u8)
+            ? ApiErrors.UnsupportedParameter("tool_choice.type", "Claude calls functions only.")
+            : null;
+    }
+
+    /// <summary>A name for the tool of the schema that the caller's tools do not have.</summary>
+    public static string ContentToolName(JsonElement tools)
+    {
+        var name = "json";
+        while (tools.ValueKind == JsonValueKind.Array && tools.EnumerateArray().Any(t => t.GetProperty("function"u8).GetProperty("name"u8).ValueEquals(name))) name += "_reply";
+        return name;
+    }
+
+    /// <param name="single">parallel_tool_calls is false.</param>
+    public void Write(Utf8JsonWriter json, bool single, HashSet<string> hints)
+    {
+        if (!HasTools && contentTool is null) return;
+        var allowed = Allowed();
+        json.WriteStartArray("tools"u8);
+        foreach (var tool in HasTools ? tools.EnumerateArray() : default)
+        {
+            var function = tool.GetProperty("function"u8);
+            if (allowed is null || allowed.Contains(function.GetProperty("name"u8).GetString()!)) WriteTool(json, tool, function, hints);
+        }
+        if (contentTool is not null)
+        {
+            json.WriteStartObject();
+            json.WriteString("name"u8, contentTool);
+            json.WriteString("description"u8, "Gives the answer. Call it with the whole answer as input."u8);
+            WriteSchema(json, schema, isStrict: false);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+        WriteChoice(json, single);
+    }
+
+    private void WriteTool(Utf8JsonWriter json, JsonElement tool, JsonElement function, HashSet<string> hints)
+    {
+        var isStrict = function.TryGetProperty("strict"u8, out var strict) && strict.ValueKind == JsonValueKind.True;
+        if (isStrict && !model.StructuredOutput)
+        {
+            hints.Add("tools.strict");
+            isStrict = false;
+        }
+        json.WriteStartObject();
+        Copy(json, "name"u8, function.GetProperty("name"u8));
+        if (function.TryGetProperty("description"u8, out var description) && description.ValueKind == JsonValueKind.String) Copy(json, "description"u8, description);
+        function.TryGetProperty("parameters"u8, out var parameters);
+        WriteSchema(json, parameters, isStrict);
+        if (isStrict) json.WriteBoolean("strict"u8, true);
+        if (tool.TryGetProperty("cache_control"u8, out var mark) && mark.ValueKind == JsonValueKind.Object) Copy(json, "cache_control"u8, mark);
+        json.WriteEndObject();
+    }
+
+    /// <summary>The API demands <c>type: object</c>, which callers of functions without parameters leave out.</summary>
+    private static void WriteSchema(Utf8JsonWriter json, JsonElement schema, bool isStrict)
+    {
+        json.WritePropertyName("input_schema"u8);
+        if (schema.ValueKind != JsonValueKind.Object || !schema.EnumerateObject().Any())
+        {
+            json.WriteRawValue(isStrict ? """{"type":"object","properties":{},"additionalProperties":false}"""u8 : """{"type":"object","properties":{}}"""u8, skipInputValidation: true);
+        }
+        else if (isStrict)
+        {
+            SchemaSubset.Write(json, schema);
+        }
+        else if (schema.TryGetProperty("type"u8, out _))
+        {
+            json.WriteRawValue(JsonMarshal.GetRawUtf8Value(schema), skipInputValidation: true);
+        }
+        else
+        {
+            json.WriteStartObject();
+            json.WriteString("type"u8, "object"u8);
+            foreach (var member in schema.EnumerateObject()) member.WriteTo(json);
+            json.WriteEndObject();
+        }
+    }
+
+    /// <summary>The names that <c>allowed_tools</c> lets through; null: all. What is not sent cannot be called.</summary>
+    private HashSet<string>? Allowed() => choice.ValueKind == JsonValueKind.Object && choice.TryGetProperty("allowed_tools"u8, out var only) && only.ValueKind == JsonValueKind.Object
+        ? [.. only.GetProperty("tools"u8).EnumerateArray().Select(t => t.TryGetProperty("function"u8, out var f) ? f.GetProperty("name"u8).GetString()! : "")]
+        : null;
+
+    private void WriteChoice(Utf8JsonWriter json, bool single)
+    {
+        var (type, name) = contentTool is not null
+            ? HasTools && !Is(choice, "none"u8) ? ("any", null) : ("tool", contentTool)
+            : choice.ValueKind switch
+            {
+                JsonValueKind.String when Is(choice, "required"u8) => ("any", null),
+                JsonValueKind.String when Is(choice, "none"u8) => ("none", null),
+                JsonValueKind.Object when choice.TryGetProperty("function"u8, out var function) => ("tool", function.GetProperty("name"u8).GetString()),
+                JsonValueKind.Object when choice.TryGetProperty("allowed_tools"u8, out var only) && Is(only.GetProperty("mode"u8), "required"u8) => ("any", null),
+                JsonValueKind.Undefined or JsonValueKind.Null => (single ? "auto" : null, null),
+                _ => ("auto", (string?)null),
+            };
+        if (type is null) return;
+        json.WriteStartObject("tool_choice"u8);
+        json.WriteString("type"u8, type);
+        if (name is not null) json.WriteString("name"u8, name);
+        if (type != "none" && (single || (contentTool is not null && type == "tool"))) json.WriteBoolean("disable_parallel_tool_use"u8, true);
+        json.WriteEndObject();
+    }
+
+    private static void Copy(Utf8JsonWriter json, ReadOnlySpan<byte> name, JsonElement value)
+    {
+        json.WritePropertyName(name);
+        json.WriteRawValue(JsonMarshal.GetRawUtf8Value(value), skipInputValidation: true);
+    }
+}

@@ -1,0 +1,86 @@
+using System.Text.Json;
+using CrossModel.Protocol;
+
+namespace CrossModel.Dialects.Anthropic;
+
+/// <summary>
+/// The counts of <c>usage</c>, of which the last said wins field by field. Hostile input: one count that is negative, fractional, not a
+/// number or above 2^31 makes all of it absent.
+/// </summary>
+internal struct AnthropicUsage
+{
+    private const long Largest = 1L << 31;
+
+    private long? _input;
+    private long? _cacheRead;
+    private long? _cacheWrite;
+    private long? _output;
+    private long? _thinking;
+    private bool _isHostile;
+
+    public void Overlay(ReadOnlySpan<byte> usage)
+    {
+        var json = new Utf8JsonReader(usage);
+        if (!json.Read() || json.TokenType != JsonTokenType.StartObject) return;
+        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        {
+            if (json.ValueTextEquals("input_tokens"u8)) Count(ref json, ref _input);
+            else if (json.ValueTextEquals("cache_read_input_tokens"u8)) Count(ref json, ref _cacheRead);
+            else if (json.ValueTextEquals("cache_creation_input_tokens"u8)) Count(ref json, ref _cacheWrite);
+            else if (json.ValueTextEquals("output_tokens"u8)) Count(ref json, ref _output);
+            else if (json.ValueTextEquals("output_tokens_details"u8)) Details(ref json);
+            else
+            {
+                json.Read();
+                json.Skip();
+            }
+        }
+    }
+
+    /// <summary>Null when there is nothing to trust.</summary>
+    public readonly TokenUsage? Normalise()
+    {
+        if (_isHostile || _input is not { } input || _output is not { } output) return null;
+        // input_tokens excludes what the cache gave and took.
+        return new TokenUsage
+        {
+            InputTokens = input + (_cacheRead ?? 0) + (_cacheWrite ?? 0),
+            CachedInputTokens = _cacheRead ?? 0,
+            CacheWriteTokens = _cacheWrite ?? 0,
+            OutputTokens = output,
+            ReasoningTokens = Math.Min(_thinking ?? 0, output),
+        };
+    }
+
+    private void Details(ref Utf8JsonReader json)
+    {
+        json.Read();
+        if (json.TokenType != JsonTokenType.StartObject)
+        {
+            json.Skip();
+            return;
+        }
+        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        {
+            if (json.ValueTextEquals("thinking_tokens"u8)) Count(ref json, ref _thinking);
+            else
+            {
+                json.Read();
+                json.Skip();
+            }
+        }
+    }
+
+    private void Count(ref Utf8JsonReader json, ref long? count)
+    {
+        json.Read();
+        if (json.TokenType == JsonTokenType.Null) return;
+        if (json.TokenType == JsonTokenType.Number && json.TryGetInt64(out var value) && value is >= 0 and <= Largest)
+        {
+            count = value;
+            return;
+        }
+        _isHostile = true;
+        json.Skip();
+    }
+}

@@ -1,0 +1,75 @@
+using System.Buffers;
+using System.Text;
+using System.Text.Json;
+using CrossModel.Protocol;
+
+namespace CrossModel.Dialects.Anthropic;
+
+/// <summary>Citations of web pages become OpenAI's <c>annotations</c>: the page, and the characters of the content that cite it. Others have no place there.</summary>
+internal sealed class Citations
+{
+    private readonly List<(string Url, string Title)> _pages = [];
+    private long _at;
+    private long _start;
+
+    /// <summary>A text block begins.</summary>
+    public void Begin()
+    {
+        _start = _at;
+        _pages.Clear();
+    }
+
+    /// <param name="escaped">Text that went out.</param>
+    public void Count(ReadOnlySpan<byte> escaped) =>
+        _at += escaped.Contains((byte)'\\') ? JsonSerializer.Deserialize<string>([.. "\""u8, .. escaped, .. "\""u8])!.Length : Encoding.UTF8.GetCharCount(escaped);
+
+    /// <summary>A JSON array of citations.</summary>
+    public void ReadAll(ReadOnlySpan<byte> citations)
+    {
+        if (citations.IsEmpty) return;
+        using var json = JsonDocument.Parse(citations.ToArray());
+        if (json.RootElement.ValueKind != JsonValueKind.Array) return;
+        foreach (var citation in json.RootElement.EnumerateArray()) Add(citation);
+    }
+
+    public void Read(ReadOnlySpan<byte> citation)
+    {
+        using var json = JsonDocument.Parse(citation.ToArray());
+        Add(json.RootElement);
+    }
+
+    /// <summary>The member for the block that ends; empty when it cites no page.</summary>
+    public byte[] Annotations()
+    {
+        if (_pages.Count == 0) return [];
+        var text = new ArrayBufferWriter<byte>();
+        text.Write("\"annotations\":"u8);
+        using (var json = new Utf8JsonWriter(text, new JsonWriterOptions { Encoder = JsonText.Encoder }))
+        {
+            json.WriteStartArray();
+            foreach (var (url, title) in _pages)
+            {
+                json.WriteStartObject();
+                json.WriteString("type"u8, "url_citation"u8);
+                json.WriteStartObject("url_citation"u8);
+                json.WriteNumber("start_index"u8, _start);
+                json.WriteNumber("end_index"u8, _at);
+                json.WriteString("url"u8, url);
+                json.WriteString("title"u8, title);
+                json.WriteEndObject();
+                json.WriteEndObject();
+            }
+            json.WriteEndArray();
+        }
+        return text.WrittenSpan.ToArray();
+    }
+
+    private void Add(JsonElement citation)
+    {
+        if (citation.ValueKind != JsonValueKind.Object || Text(citation, "type"u8) != "web_search_result_location" || Text(citation, "url"u8) is not { } url) return;
+        _pages.Add((url, Text(citation, "title"u8) ?? url));
+    }
+
+    private static string? Text(JsonElement json, ReadOnlySpan<byte> name) =>
+        json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+}

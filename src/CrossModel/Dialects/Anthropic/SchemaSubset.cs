@@ -1,0 +1,83 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json;
+
+namespace CrossModel.Dialects.Anthropic;
+
+/// <summary>
+/// Writes a caller's JSON Schema in the subset that structured outputs and strict tools take: every object closed, <c>oneOf</c> as
+/// <c>anyOf</c>, no limits on numbers, lengths and patterns. What is left out is said in the description, so the model still reads it.
+/// </summary>
+internal static class SchemaSubset
+{
+    private static readonly HashSet<string> Unenforceable =
+    [
+        "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern",
+        "maxItems", "uniqueItems", "minContains", "maxContains", "minProperties", "maxProperties", "patternProperties", "propertyNames",
+    ];
+
+    private static readonly HashSet<string> Formats = ["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"];
+
+    public static void Write(Utf8JsonWriter json, JsonElement schema)
+    {
+        if (schema.ValueKind != JsonValueKind.Object)
+        {
+            schema.WriteTo(json);
+            return;
+        }
+        var notes = new StringBuilder();
+        string? description = null;
+        json.WriteStartObject();
+        foreach (var member in schema.EnumerateObject())
+        {
+            if (member.NameEquals("description"u8) && member.Value.ValueKind == JsonValueKind.String) description = member.Value.GetString();
+            else if (!IsTaken(member)) notes.Append(notes.Length > 0 ? ", " : "").Append(member.Name).Append(": ").Append(member.Value.GetRawText());
+            else if (!member.NameEquals("additionalProperties"u8)) WriteMember(json, member);
+        }
+        if (IsObject(schema)) json.WriteBoolean("additionalProperties"u8, false);
+        if (notes.Length > 0) description = description is null ? $"({notes})" : $"{description} ({notes})";
+        if (description is not null) json.WriteString("description"u8, description);
+        json.WriteEndObject();
+    }
+
+    private static bool IsObject(JsonElement schema) =>
+        schema.TryGetProperty("properties"u8, out _) || (schema.TryGetProperty("type"u8, out var type)
+            && (type.ValueKind == JsonValueKind.Array ? type.EnumerateArray().Any(IsObjectWord) : IsObjectWord(type)));
+
+    private static bool IsObjectWord(JsonElement type) => type.ValueKind == JsonValueKind.String && type.ValueEquals("object"u8);
+
+    private static bool IsTaken(JsonProperty member) => member.Name switch
+    {
+        "minItems" => member.Value.ValueKind == JsonValueKind.Number && member.Value.TryGetInt32(out var least) && least is 0 or 1,
+        "format" => member.Value.ValueKind == JsonValueKind.String && Formats.Contains(member.Value.GetString()!),
+        _ => !Unenforceable.Contains(member.Name),
+    };
+
+    private static void WriteMember(Utf8JsonWriter json, JsonProperty member)
+    {
+        json.WritePropertyName(member.NameEquals("oneOf"u8) ? "anyOf" : member.Name);
+        switch (member.Name)
+        {
+            case "properties" or "$defs" or "definitions" when member.Value.ValueKind == JsonValueKind.Object:
+                json.WriteStartObject();
+                foreach (var part in member.Value.EnumerateObject())
+                {
+                    json.WritePropertyName(part.Name);
+                    Write(json, part.Value);
+                }
+                json.WriteEndObject();
+                break;
+            case "anyOf" or "oneOf" or "allOf" or "prefixItems" when member.Value.ValueKind == JsonValueKind.Array:
+                json.WriteStartArray();
+                foreach (var part in member.Value.EnumerateArray()) Write(json, part);
+                json.WriteEndArray();
+                break;
+            case "items" or "not":
+                Write(json, member.Value);
+                break;
+            default:
+                json.WriteRawValue(JsonMarshal.GetRawUtf8Value(member.Value), skipInputValidation: true);
+                break;
+        }
+    }
+}

@@ -1,0 +1,91 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json;
+
+namespace CrossModel.Dialects.Anthropic;
+
+/// <summary>
+/// The signed thinking blocks of earlier turns: what the caller sends back on the call, else what the memory holds. With thinking on the API
+/// wants those of an open tool loop unmodified, and refuses the request without them.
+/// </summary>
+internal sealed class ThinkingHistory
+{
+    public const string Kind = "anthropic";
+
+    private readonly Dictionary<int, List<byte[]>> _blocks = [];
+
+    /// <summary>Every assistant message of the open tool loop is accounted for: the first begins with thinking, and what the others had is known.</summary>
+    public bool IsWhole { get; }
+
+    public ThinkingHistory(JsonElement messages, string account, ReasoningMemory memory)
+    {
+        var count = messages.GetArrayLength();
+        for (var i = 0; i < count; i++)
+        {
+            if (CallsOf(messages[i]) is { } calls && Find(calls, account, memory) is { } blocks) _blocks[i] = blocks;
+        }
+        var open = OpenLoop(messages);
+        IsWhole = open.Count == 0 || (_blocks.TryGetValue(open[0], out var first) && first.Count > 0 && open.All(_blocks.ContainsKey));
+    }
+
+    /// <summary>The thinking that the message began with.</summary>
+    public IReadOnlyList<byte[]> Of(int message) => _blocks.GetValueOrDefault(message) ?? [];
+
+    /// <summary>The assistant messages whose calls the model is still working on, in order.</summary>
+    private static List<int> OpenLoop(JsonElement messages)
+    {
+        var open = new List<int>();
+        var isBeforeUser = false;
+        for (var i = messages.GetArrayLength() - 1; i >= 0; i--)
+        {
+            var role = messages[i].GetProperty("role"u8);
+            if (role.ValueEquals("user"u8))
+            {
+                if (open.Count > 0) break;
+                isBeforeUser = true;
+            }
+            if (!role.ValueEquals("assistant"u8)) continue;
+            if (CallsOf(messages[i]) is null) break;
+            open.Insert(0, i);
+            // What a user said after the results is part of the same turn at Anthropic, but there the loop begins anew.
+            if (isBeforeUser) break;
+        }
+        return open;
+    }
+
+    private static JsonElement? CallsOf(JsonElement message) =>
+        message.TryGetProperty("tool_calls"u8, out var calls) && calls.ValueKind == JsonValueKind.Array && calls.GetArrayLength() > 0 ? calls : null;
+
+    private static List<byte[]>? Find(JsonElement calls, string account, ReasoningMemory memory)
+    {
+        foreach (var call in calls.EnumerateArray())
+        {
+            if (Member(call, "extra_content"u8) is { } extra && Member(extra, "anthropic"u8) is { } ours && ours.TryGetProperty("thinking"u8, out var blocks)
+                && blocks.ValueKind == JsonValueKind.Array) return Signed(blocks);
+        }
+        var first = calls[0];
+        if (Member(first, "function"u8) is not { } function) return null;
+        var state = memory.Find(Kind, account, first.GetProperty("id"u8).GetString()!, function.GetProperty("name"u8).GetString()!, ToolArguments.Of(function));
+        if (state is null) return null;
+        if (state.Length == 0) return [];
+        using var known = JsonDocument.Parse(state);
+        return Signed(known.RootElement);
+    }
+
+    /// <summary>Only blocks that Anthropic signs: a caller's other blocks, or another provider's thinking, must not slip in.</summary>
+    private static List<byte[]> Signed(JsonElement blocks) =>
+    [
+        .. from block in blocks.EnumerateArray()
+           where block.ValueKind == JsonValueKind.Object
+           let type = Text(block, "type"u8)
+           where (type == "thinking" && Text(block, "thinking"u8) is not null && Text(block, "signature"u8) is { Length: > 0 })
+               || (type == "redacted_thinking" && Text(block, "data"u8) is { Length: > 0 })
+           select Encoding.UTF8.GetBytes(block.GetRawText()),
+    ];
+
+    private static string? Text(JsonElement json, ReadOnlySpan<byte> name) =>
+        json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+    private static JsonElement? Member(JsonElement json, ReadOnlySpan<byte> name) =>
+        json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Object ? value : null;
+}
