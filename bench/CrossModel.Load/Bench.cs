@@ -35,6 +35,20 @@ internal sealed class Bench(string folder, string? program, string? postgres, in
         if (parts.Contains("settle")) await SettleAsync(house);
     }
 
+    /// <summary>Kinds of traffic by name, the gateway and the forwarder in turns.</summary>
+    public async Task RunOneAsync(string name)
+    {
+        using var standIn = await Child.StartAsync($"'{Here}' stand-in", _log, ("DOTNET_ThreadPool_UnfairSemaphoreSpinLimit", "0"));
+        _standIn = standIn;
+        var house = await BuildAsync(1, 1, 1);
+        using var forwarder = await ForwarderAsync();
+        using var gateway = await GatewayAsync(house);
+        Target[] targets = [new("forwarder", forwarder, "", house.Keys), new("gateway", gateway, "bench/", house.Keys)];
+        await WarmAsync(targets);
+        foreach (var traffic in Kinds(quick).Where(k => k.Name.Contains(name, StringComparison.Ordinal)))
+            Table.Add(traffic.Name, Ratio(await CompareAsync(targets, traffic), r => r.Cpu));
+    }
+
     private Task<House> BuildAsync(int models, int accounts, int keysEach) =>
         House.BuildAsync(Path.Combine(folder, "house" + _houses++), _standIn.Address, models, accounts, keysEach, postgres);
 
@@ -42,14 +56,30 @@ internal sealed class Bench(string folder, string? program, string? postgres, in
 
     private Task<Child> GatewayAsync(House house) => Child.StartAsync($"'{_program}' serve --config '{house.File}'", _log);
 
-    private async Task RequestsAsync(Target[] targets)
+    private static Traffic[] Kinds(bool quick)
     {
         var scale = quick ? 2 : 1;
-        var small4 = await CompareAsync(targets, new Traffic("small, 4 callers", "plain", 4, 1500 / scale, 400));
-        var small32 = await CompareAsync(targets, new Traffic("small, 32 callers", "plain", 32, 6000 / scale, 400));
-        var small128 = await CompareAsync(targets, new Traffic("small, 128 callers", "plain", 128, 8000 / scale, 400));
-        var middle = await CompareAsync(targets, new Traffic("32 KB, 32 callers", "plain", 32, 3000 / scale, 32 * 1024));
-        var large = await CompareAsync(targets, new Traffic("1 MB, 8 callers", "plain", 8, 200 / scale, 1024 * 1024));
+        return
+        [
+            new("small, 4 callers", "plain", 4, 1500 / scale, 400),
+            new("small, 32 callers", "plain", 32, 6000 / scale, 400),
+            new("small, 128 callers", "plain", 128, 8000 / scale, 400),
+            new("32 KB, 32 callers", "plain", 32, 3000 / scale, 32 * 1024),
+            new("1 MB, 8 callers", "plain", 8, 200 / scale, 1024 * 1024),
+            new("paced, 64 streams, 20 ms", "paced-50-20", 64, 128, 400, 51),
+            new("bulk, 200 events at once, 16 callers", "bulk-200", 16, 800 / scale, 400, 201),
+            new("slow, 1,500 streams, 1 s", "paced-6-1000", 1500, 1500, 400, 7),
+        ];
+    }
+
+    private async Task RequestsAsync(Target[] targets)
+    {
+        var kinds = Kinds(quick);
+        var small4 = await CompareAsync(targets, kinds[0]);
+        var small32 = await CompareAsync(targets, kinds[1]);
+        var small128 = await CompareAsync(targets, kinds[2]);
+        var middle = await CompareAsync(targets, kinds[3]);
+        var large = await CompareAsync(targets, kinds[4]);
         Table.Add("CPU per small request, 32 callers", Ratio(small32, r => r.Cpu), 2.0);
         Table.Add("CPU per small request, 128 callers", Ratio(small128, r => r.Cpu), 1.5);
         Table.Add("CPU per 32 KB request", Ratio(middle, r => r.Cpu), 1.7);
@@ -62,8 +92,9 @@ internal sealed class Bench(string folder, string? program, string? postgres, in
 
     private async Task StreamsAsync(Target[] targets)
     {
-        var paced = await CompareAsync(targets, new Traffic("paced, 64 streams, 20 ms", "paced-50-20", 64, 128, 400, 51));
-        var bulk = await CompareAsync(targets, new Traffic("bulk, 200 events at once, 16 callers", "bulk-200", 16, quick ? 400 : 800, 400, 201));
+        var kinds = Kinds(quick);
+        var paced = await CompareAsync(targets, kinds[5]);
+        var bulk = await CompareAsync(targets, kinds[6]);
         Table.Add("CPU per paced event, 64 streams", Ratio(paced, r => r.Cpu), 0.85);
         Table.Add("CPU per event of streams that come all at once", Ratio(bulk, r => r.Cpu), 2.3);
         Table.Add("added time to first event p50", Added(paced, r => r.First.P50), 1.6);
@@ -71,11 +102,8 @@ internal sealed class Bench(string folder, string? program, string? postgres, in
         Table.Add("added delay per event p99", Added(paced, r => r.Delay.P99), 2.0);
     }
 
-    private async Task SlowAsync(Target[] targets)
-    {
-        var slow = await CompareAsync(targets[1..], new Traffic("slow, 1,500 streams, 1 s", "paced-6-1000", 1500, 1500, 400, 7), Math.Min(rounds, 3));
-        Table.Add("CPU per event with 1,500 slow streams", Ratio(slow, r => r.Cpu), 0.9);
-    }
+    private async Task SlowAsync(Target[] targets) =>
+        Table.Add("CPU per event with 1,500 slow streams", Ratio(await CompareAsync(targets[1..], Kinds(quick)[7], Math.Min(rounds, 3)), r => r.Cpu), 0.9);
 
     /// <summary>Each against fresh processes: memory grows with the streams and with nothing else.</summary>
     private async Task SilentAsync(House house)

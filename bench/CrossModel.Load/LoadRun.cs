@@ -11,6 +11,7 @@ internal static class LoadRun
           --rounds N         rounds of each kind of traffic (5)
           --streams N        silent streams held open (1000)
           --only A,B         of: requests, streams, slow, silent, start, many, settle
+          --traffic TEXT     only the kinds of traffic whose name holds it, without a table: to look at one with a profiler
           --program FILE     the gateway's crossmodel.dll (default: the one built beside this program)
           --postgres URL     books on PostgreSQL instead of SQLite
           --folder DIR       where the books are kept meanwhile (a disk, not memory: the commit is part of the cost)
@@ -22,7 +23,7 @@ internal static class LoadRun
         for (var i = 0; i < args.Length; i++)
         {
             if (args[i] == "--quick") options["quick"] = "";
-            else if (args[i] is "--rounds" or "--streams" or "--only" or "--program" or "--postgres" or "--folder" && i + 1 < args.Length) options[args[i][2..]] = args[++i];
+            else if (args[i] is "--rounds" or "--streams" or "--only" or "--traffic" or "--program" or "--postgres" or "--folder" && i + 1 < args.Length) options[args[i][2..]] = args[++i];
             else
             {
                 Console.WriteLine(Usage);
@@ -36,7 +37,8 @@ internal static class LoadRun
         try
         {
             var bench = new Bench(folder, options.GetValueOrDefault("program"), options.GetValueOrDefault("postgres"), Number("rounds", quick ? 3 : 5), Number("streams", 1000), quick);
-            await bench.RunAsync(only);
+            if (options.TryGetValue("traffic", out var name)) await bench.RunOneAsync(name);
+            else await bench.RunAsync(only);
             bench.Table.Print();
             return 0;
         }
