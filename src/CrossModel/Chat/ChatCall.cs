@@ -50,7 +50,10 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
     /// <summary>The routes to try, best first; not empty once the model is resolved.</summary>
     public RoutePlan Plan;
 
-    /// <summary>The first route's request, written before admission so that what cannot be expressed is refused before money is held.</summary>
+    /// <summary>Where in the plan the first route is that can express the request.</summary>
+    public int FirstRoute { get; set; }
+
+    /// <summary>The first such route's request, written before admission so that what cannot be expressed is refused before money is held.</summary>
     public UpstreamRequest? Prepared { get; set; }
 
     public Estimate Estimate { get; set; }

@@ -67,7 +67,7 @@ internal sealed partial class ChatEndpoint(
         return refusal;
     }
 
-    /// <summary>Which models may serve and their routes in order. What the first of them cannot express is refused here, before money is held.</summary>
+    /// <summary>Which models may serve and their routes in order. What none of them can express is refused here, before money is held.</summary>
     private static ApiError? Resolve(ChatCall call)
     {
         var (request, catalog) = (call.Request, call.Snapshot.Catalog);
@@ -77,7 +77,15 @@ internal sealed partial class ChatEndpoint(
         var refusal = UnknownParameterRule.Check(request, (known?.UnknownParameters ?? call.Snapshot.Config.UnknownParameters) == UnknownParameters.Reject, known?.Passthrough ?? NoNames)
             ?? missing
             ?? RoutePlan.Make(catalog, models, request.Preferences, call.Created, out call.Plan);
-        return refusal ?? Prepare(call, call.Plan[0]);
+        if (refusal is not null) return refusal;
+        for (var i = 0; i < call.Plan.Count; i++)
+        {
+            call.FirstRoute = i;
+            var unfit = Prepare(call, call.Plan[i]);
+            if (unfit is null) return null;
+            refusal ??= unfit;
+        }
+        return refusal;
     }
 
     private async ValueTask<ApiError?> AdmitAsync(ChatCall call)
@@ -104,14 +112,14 @@ internal sealed partial class ChatEndpoint(
             var affordable = call.Estimate.Price.AffordableOutput(answer.Available, call.Estimate.Size);
             return ApiErrors.InsufficientBalance(HoldEstimate.Refusal(answer.Needed, answer.Held, answer.Available, affordable));
         }
-        return call.Estimate.Cap is null ? null : Prepare(call, call.Plan[0]);
+        return call.Estimate.Cap is null ? null : Prepare(call, call.Plan[call.FirstRoute]);
     }
 
     /// <summary>Tries the routes in order while nothing was delivered. The failure table says what follows from each fault.</summary>
     private async ValueTask<ApiError?> ServeAsync(ChatCall call)
     {
         ApiError? unfit = null;
-        for (var i = 0; i < call.Plan.Count; i++)
+        for (var i = call.FirstRoute; i < call.Plan.Count; i++)
         {
             var route = call.Plan[i];
             if (call.Prepared is null && Prepare(call, route) is { } refused) { unfit ??= refused; continue; }
@@ -158,6 +166,8 @@ internal sealed partial class ChatEndpoint(
     private static ApiError? Prepare(ChatCall call, Route route)
     {
         call.Unprepare();
+        if (Relay.CallsFor(call.Request, route) > call.Snapshot.Config.Limits.FanOut)
+            return ApiErrors.UnsupportedParameter("n", $"The server behind this model gives one reply at a time; it is asked side by side up to n = {call.Snapshot.Config.Limits.FanOut}. Ask for fewer, or choose another model.");
         var upstream = new UpstreamRequest();
         var refusal = route.Upstream.Dialect!.Write(call.Request, route.Model, new WriteOptions(call.Estimate.Cap, call.Caller.Account.Id), upstream);
         if (refusal is null && call.Plan.RequiresAllParameters && upstream.Ignored.Count > 0) refusal = RoutePlan.NoneTakesAll();

@@ -10,6 +10,7 @@ internal static class Capabilities
     {
         var asks = request.Features;
         if (facts.Tools is false && asks.HasFlag(ChatFeatures.Tools)) return Lacks("tools", "does not call tools");
+        if (facts.Tools is false && request.Has(ChatParameter.Functions)) return Lacks("functions", "does not call functions");
         if (facts.StructuredOutput is false && asks.HasFlag(ChatFeatures.JsonSchema)) return Lacks("response_format", "does not follow a JSON schema");
         if (facts.InputModalities is { } input)
         {

@@ -23,8 +23,9 @@ internal sealed class TestGateway : IAsyncDisposable
 
     /// <param name="upstream">Where the models' upstream "up" is; the base URL with its version.</param>
     /// <param name="models">The members of "models"; null: one free model test/model served by "up" as "m".</param>
+    /// <param name="upstreams">Further upstreams, each beginning with a comma.</param>
     /// <param name="more">Further top-level members, each ending in a comma.</param>
-    public static async Task<TestGateway> StartAsync(string upstream, string? models = null, string more = "", string upstreamMore = "", string database = "sqlite:test.db", decimal balance = 100m, TimeProvider? time = null)
+    public static async Task<TestGateway> StartAsync(string upstream, string? models = null, string more = "", string upstreamMore = "", string upstreams = "", string database = "sqlite:test.db", decimal balance = 100m, TimeProvider? time = null)
     {
         var folder = Directory.CreateTempSubdirectory("crossmodel-e2e-").FullName;
         var config = Path.Combine(folder, "crossmodel.json");
@@ -33,7 +34,7 @@ internal sealed class TestGateway : IAsyncDisposable
               "urls": "http://127.0.0.1:0",
               "database": "{{database}}",
               {{more}}
-              "upstreams": { "up": { "dialect": "openai", "baseUrl": "{{upstream}}", "apiKey": "sk-upstream-secret"{{upstreamMore}} } },
+              "upstreams": { "up": { "dialect": "openai", "baseUrl": "{{upstream}}", "apiKey": "sk-upstream-secret"{{upstreamMore}} }{{upstreams}} },
               "models": { {{models ?? """ "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": "free" } """}} }
             }
             """);

@@ -25,7 +25,7 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
         Cap(request, options.CapOutputTokens);
         StreamOptions(request, body);
         Candidates(request);
-        User(request);
+        User(request, upstream);
         Reasoning(request, model, upstream);
         Temperature(request, model.Facts, upstream);
         Tools(request, body);
@@ -142,15 +142,15 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
         if (!preset.Candidates) Remove(request, ChatParameter.N);
     }
 
-    private void User(ChatRequest request)
+    private void User(ChatRequest request, UpstreamRequest upstream)
     {
         var (identifier, user) = (ChatParameter.SafetyIdentifier, ChatParameter.User);
         var winner = request.Has(identifier) ? identifier : user;
         var loser = winner == identifier ? user : identifier;
         if (preset.User == UserSpelling.Dropped)
         {
-            Remove(request, identifier);
-            Remove(request, user);
+            Drop(request, identifier, upstream);
+            Drop(request, user, upstream);
             return;
         }
         if (!request.Has(winner)) return;
