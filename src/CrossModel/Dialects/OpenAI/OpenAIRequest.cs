@@ -176,8 +176,14 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
         var thinks = effort != "none";
         if (ReasoningMember is { } named && Forwards(request, model, named))
         {
-            // The caller speaks the server's own language already.
+            // The caller speaks the server's own language already; an effort beside it is a part of that language or would contradict it.
+            if (preset.Reasoning == ReasoningStyle.ThinkingTypeAndEffort && thinks)
+            {
+                if (effort != asked) _splice.Replace(member, Encoding.ASCII.GetBytes($"\"reasoning_effort\":\"{effort}\""));
+                return;
+            }
             _splice.Remove(member);
+            if (effort == asked) upstream.Ignored.Add("reasoning_effort");
             return;
         }
         var spelled = preset.Reasoning switch
