@@ -1,4 +1,5 @@
 using System.Text;
+using CrossModel.EndToEnd.Rows;
 using CrossModel.EndToEnd.Support;
 
 namespace CrossModel.EndToEnd;
@@ -20,6 +21,8 @@ public sealed class RepeatedCalls
     ];
 
     [Fact]
+    [Row("header:idempotency-key")]
+    [Row("reply.header:x-crossmodel-replayed")]
     public async Task Repeat_OfAPlainCall_GetsTheSameBytes_ForOneCharge()
     {
         await using var upstream = await ScriptedUpstream.JsonAsync(Reply);
@@ -53,6 +56,7 @@ public sealed class RepeatedCalls
     }
 
     [Fact]
+    [Row("error:idempotency_key_reused")]
     public async Task Key_WithAnotherBody_IsRefused()
     {
         await using var upstream = await ScriptedUpstream.JsonAsync(Reply);

@@ -19,7 +19,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         for (var i = 0; i < count; i++) calls[i] = new UpstreamCall(call, route, i, time, others?.Token ?? call.Aborted);
         try
         {
-            return call.Request.Stream ? await StreamAsync(call, route, calls, others) : await PlainAsync(call, route, calls);
+            return call.Request.Stream ? await StreamAsync(call, route, calls, others) : await PlainAsync(call, route, calls, others);
         }
         finally
         {
@@ -31,17 +31,17 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
     public static int CallsFor(ChatRequest request, Route route) =>
         request.Candidates == 1 || route.Upstream.Dialect!.TakesCandidates(route.Model) ? 1 : request.Candidates;
 
-    private async ValueTask<UpstreamFault?> PlainAsync(ChatCall call, Route route, UpstreamCall[] calls)
+    private async ValueTask<UpstreamFault?> PlainAsync(ChatCall call, Route route, UpstreamCall[] calls, CancellationTokenSource? others)
     {
         var replies = new PlainReply?[calls.Length];
         try
         {
-            var fault = await EachAsync(calls, async i =>
+            var (fault, _) = await EachAsync(calls, async i =>
             {
                 if (await calls[i].OpenAsync() is { } refused) return refused;
                 (replies[i], var failed) = await calls[i].ReadPlainAsync();
                 return failed;
-            }, i => Renew(call, route, calls, i));
+            }, i => Renew(call, route, calls, i, others), others);
             if (fault is not null) return fault;
 
             Served(call, route);
@@ -76,13 +76,12 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
     {
         var output = call.Output ??= new StreamOutput(call, time, call.Snapshot.Config.Limits.KeepAlive);
         var running = calls.Length;
-        var fault = await EachAsync(calls, async i =>
+        var (fault, failing) = await EachAsync(calls, async i =>
         {
             if (await calls[i].OpenAsync() is { } refused) return refused;
             Served(call, route);
             output.UpstreamAnswered();
             var failed = await calls[i].PumpAsync(output, () => Settlement.CoversAsync(call, route, calls));
-            if (failed is not null && calls[i].Client.HasContent) others?.Cancel();
             // Only the last finish chunk must wait for the charge; an earlier candidate's may go.
             if (failed is null && Interlocked.Decrement(ref running) > 0)
             {
@@ -90,13 +89,15 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
                 await output.WriteAsync(calls[i].Events);
             }
             return failed;
-        }, i => calls[i].Client.HasContent ? false : Renew(call, route, calls, i));
+        }, i => calls[i].Client.HasContent ? false : Renew(call, route, calls, i, others), others);
 
         if (fault is not null && !calls.Any(c => c.Client.HasContent)) return fault;
 
         var gone = fault?.Failure == UpstreamFailure.ClientGone;
         var error = fault is null || gone ? null : FailureRules.ToCaller(fault);
-        var produced = calls.Select(c => new Produced(c.Reader.Usage, c.Client.TextBytes, c.Client.HasContent || c.Client.IsBlocked)).ToArray();
+        // A candidate that never began takes the whole call with it: nothing of it is paid, what others delivered neither.
+        var isWaived = error is not null && !calls[failing].Client.HasContent;
+        var produced = isWaived ? [] : calls.Select(c => new Produced(c.Reader.Usage, c.Client.TextBytes, c.Client.HasContent || c.Client.IsBlocked)).ToArray();
         if (gone) call.Status = StatusCodes.Status499ClientClosedRequest;
         var settled = await settlement.SettleAsync(call, new Ending(route, gone ? StatusCodes.Status499ClientClosedRequest : StatusCodes.Status200OK, error?.Code, produced));
         if (gone) return null;
@@ -128,28 +129,33 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         return null;
     }
 
-    /// <summary>Runs every upstream call of a route; with several, one that fails before content is tried once more. Answers the first fault that stays.</summary>
-    private static async ValueTask<UpstreamFault?> EachAsync(UpstreamCall[] calls, Func<int, ValueTask<UpstreamFault?>> run, Func<int, bool> renew)
+    /// <summary>
+    /// Runs every upstream call of a route; with several, one that fails before content is tried once more. Answers the first fault that stays, and
+    /// whose it is; the other calls are cancelled then.
+    /// </summary>
+    private static async ValueTask<(UpstreamFault? Fault, int Index)> EachAsync(UpstreamCall[] calls, Func<int, ValueTask<UpstreamFault?>> run, Func<int, bool> renew, CancellationTokenSource? others)
     {
         async Task<UpstreamFault?> RunAsync(int i)
         {
-            var fault = await run(i);
-            calls[i].End(fault);
-            if (fault is null || calls.Length == 1 || fault.Failure is UpstreamFailure.ClientGone or UpstreamFailure.Rejected || !renew(i)) return fault;
-            fault = await run(i);
-            calls[i].End(fault);
+            var fault = calls[i].End(await run(i));
+            if (fault is not null && calls.Length > 1 && fault.Failure is not (UpstreamFailure.ClientGone or UpstreamFailure.Rejected) && renew(i))
+                fault = calls[i].End(await run(i));
+            if (fault is not null) others?.Cancel();
             return fault;
         }
 
-        if (calls.Length == 1) return await RunAsync(0);
+        if (calls.Length == 1) return (await RunAsync(0), 0);
         var faults = await Task.WhenAll(Enumerable.Range(0, calls.Length).Select(RunAsync));
-        return faults.FirstOrDefault(f => f is { Failure: not UpstreamFailure.ClientGone }) ?? faults.FirstOrDefault(f => f is not null);
+        // Those that were cancelled because another failed say only that they were.
+        var index = Array.FindIndex(faults, f => f is { Failure: not UpstreamFailure.ClientGone });
+        if (index < 0) index = Math.Max(0, Array.FindIndex(faults, f => f is not null));
+        return (faults[index], index);
     }
 
-    private bool Renew(ChatCall call, Route route, UpstreamCall[] calls, int i)
+    private bool Renew(ChatCall call, Route route, UpstreamCall[] calls, int i, CancellationTokenSource? others)
     {
         calls[i].Dispose();
-        calls[i] = new UpstreamCall(call, route, i, time, call.Aborted);
+        calls[i] = new UpstreamCall(call, route, i, time, others?.Token ?? call.Aborted);
         return true;
     }
 

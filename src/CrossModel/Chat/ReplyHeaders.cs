@@ -57,6 +57,12 @@ internal static class ReplyHeaders
     public static async ValueTask RefuseAsync(ChatCall call, ApiError error)
     {
         call.Refusal = error;
+        if (call.Http.RequestAborted.IsCancellationRequested)
+        {
+            // Nobody is left to be told.
+            call.Status = StatusCodes.Status499ClientClosedRequest;
+            return;
+        }
         call.ErrorCode = error.Code;
         if (call.Output is { Started: true } output)
         {

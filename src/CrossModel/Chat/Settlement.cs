@@ -44,7 +44,7 @@ internal sealed class Settlement(Settlements settlements)
     {
         var gone = call.Aborted.IsCancellationRequested;
         var status = gone ? StatusCodes.Status499ClientClosedRequest : call.Output is { Started: true } ? StatusCodes.Status200OK : error.Status;
-        _ = settlements.SettleOrQueueAsync(Write(call, new Ending(call.Plan[0], status, error.Code, [])), call.Hold!);
+        _ = settlements.SettleOrQueueAsync(Write(call, new Ending(call.Plan[0], status, gone ? null : error.Code, [])), call.Hold!);
     }
 
     /// <summary>Is the hold still enough for what was written? Extends it; false: the money is gone and the model is set to end there.</summary>

@@ -159,14 +159,16 @@ internal sealed class UpstreamCall : IDisposable
         return text.StartsWith("data:"u8) || text.StartsWith("event:"u8) || text.StartsWith(":"u8) || (asked && !LooksLikeJson(body));
     }
 
-    /// <summary>Writes the attempt down, once, with what became of it.</summary>
-    public void End(UpstreamFault? fault)
+    /// <summary>Writes the attempt down, once, with what became of it. Answers the fault without what nobody may read.</summary>
+    public UpstreamFault? End(UpstreamFault? fault)
     {
-        if (_ended) return;
+        fault = fault is null ? null : Scrub.Fault(fault, _route.Upstream.Config, _call.Request.Body.Span);
+        if (_ended) return fault;
         _ended = true;
         var route = _route;
         _call.Record(new AttemptRecord(route.Upstream.Name, route.Model.UpstreamModel, fault is null ? "ok" : Outcome(fault.Failure), _attempt.Status ?? fault?.Status,
             _attempt.StartedAt.ToUnixTimeMilliseconds(), (long?)FirstByteAfter?.TotalMilliseconds, (long)Elapsed.TotalMilliseconds));
+        return fault;
     }
 
     private static string Outcome(UpstreamFailure failure) => System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName(failure.ToString());

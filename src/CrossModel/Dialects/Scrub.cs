@@ -1,4 +1,6 @@
+using System.Text;
 using System.Text.RegularExpressions;
+using CrossModel.Configuration;
 
 namespace CrossModel.Dialects;
 
@@ -16,6 +18,50 @@ internal static partial class Scrub
         message = Host().Replace(message, "[address]");
         message = Key().Replace(message, "[key]");
         return Account().Replace(message, "[account]");
+    }
+
+    /// <summary>
+    /// The last word on a failure, whatever the upstream said: not its keys in whatever form they were configured, not where it is, and in what is
+    /// logged none of the caller's own words.
+    /// </summary>
+    public static UpstreamFault Fault(UpstreamFault fault, UpstreamConfig upstream, ReadOnlySpan<byte> request) => fault with
+    {
+        Message = WithoutSecrets(fault.Message, upstream),
+        Param = WithoutSecrets(fault.Param, upstream),
+        Detail = fault.Detail is null ? null : WithoutQuotes(Message(WithoutSecrets(fault.Detail, upstream)), request),
+    };
+
+    private static string? WithoutSecrets(string? text, UpstreamConfig upstream)
+    {
+        if (text is null) return null;
+        foreach (var secret in (IEnumerable<string?>)[upstream.ApiKey, .. upstream.ApiKeys, upstream.SecretAccessKey, upstream.AccessKeyId, upstream.SessionToken, upstream.ClientSecret, .. upstream.Headers.Values])
+        {
+            if (secret is { Length: >= 4 }) text = text.Replace(secret, "[key]", StringComparison.OrdinalIgnoreCase);
+        }
+        if (!Uri.TryCreate(upstream.BaseUrl, UriKind.Absolute, out var address)) return text;
+        return text.Replace(address.Authority, "[address]", StringComparison.OrdinalIgnoreCase).Replace(address.Host, "[address]", StringComparison.OrdinalIgnoreCase);
+    }
+
+    /// <summary>Stretches of text that stand in the request too are cut out; of a large request nothing is searched and nothing told.</summary>
+    private static string WithoutQuotes(string text, ReadOnlySpan<byte> request)
+    {
+        const int shortest = 12;
+        if (request.Length > 256 * 1024) return "(a large request: what was said of it is not logged)";
+        var said = Encoding.UTF8.GetBytes(text);
+        var kept = new List<byte>(said.Length);
+        for (var i = 0; i < said.Length;)
+        {
+            var length = Math.Min(shortest, said.Length - i);
+            if (length < shortest || request.IndexOf(said.AsSpan(i, length)) < 0)
+            {
+                kept.Add(said[i++]);
+                continue;
+            }
+            while (i + length < said.Length && request.IndexOf(said.AsSpan(i, length + 1)) >= 0) length++;
+            kept.AddRange("[…]"u8);
+            i += length;
+        }
+        return Encoding.UTF8.GetString([.. kept]);
     }
 
     public static string? Param(string? param) => string.IsNullOrEmpty(param) ? null : Message(param);

@@ -21,7 +21,7 @@ internal sealed record HttpReply(HttpStatusCode Status, IReadOnlyDictionary<stri
 /// <summary>A plain HTTP client without a policy of its own.</summary>
 internal sealed class Http(Uri address) : IDisposable
 {
-    private readonly HttpMessageInvoker _http = new(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, UseCookies = false });
+    private readonly HttpMessageInvoker _http = new(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, UseCookies = false, ResponseDrainTimeout = TimeSpan.Zero });
 
     public Uri Base => address;
 

@@ -8,4 +8,10 @@ internal static class Until
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(seconds));
         while (!condition()) await Task.Delay(10, limit.Token);
     }
+
+    public static async Task TrueAsync(Func<Task<bool>> condition, int seconds = 10)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(seconds));
+        while (!await condition()) await Task.Delay(10, limit.Token);
+    }
 }

@@ -131,7 +131,7 @@ public sealed class OpenAIRequestTests
         var json = sent.Json;
         Assert.Equal(5, json.GetProperty("random_seed").GetInt32());
         Assert.Equal("any", json.GetProperty("tool_choice").GetString());
-        Assert.Equal("verbosity", sent.Ignored);
+        Assert.Equal("user, verbosity", sent.Ignored);
         var messages = json.GetProperty("messages");
         Assert.Equal("system", messages[0].GetProperty("role").GetString());
         Assert.False(messages[1].TryGetProperty("reasoning_content", out _));

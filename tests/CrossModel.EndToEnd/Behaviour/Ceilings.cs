@@ -1,0 +1,128 @@
+using System.Net.Sockets;
+using System.Text;
+using CrossModel.EndToEnd.Support;
+
+namespace CrossModel.EndToEnd.Behaviour;
+
+/// <summary>Bodies that are too large, too deep, too slow, compressed; too many calls; too many bytes.</summary>
+public sealed class Ceilings
+{
+    private const string Plain = """{"model":"test/model","messages":[{"role":"user","content":"Hi"}]}""";
+
+    private static async Task<HttpReply> ChunkedAsync(TestGateway gateway, string body)
+    {
+        using var http = new HttpMessageInvoker(new SocketsHttpHandler { UseProxy = false });
+        using var message = new HttpRequestMessage(HttpMethod.Post, new Uri(gateway.Address, "/v1/chat/completions")) { Content = new ByteArrayContent(Encoding.UTF8.GetBytes(body)) };
+        message.Headers.TransferEncodingChunked = true;
+        message.Headers.TryAddWithoutValidation("Authorization", "Bearer " + gateway.Key);
+        using var response = await http.SendAsync(message, TestContext.Current.CancellationToken);
+        return await Http.ReadAsync(response);
+    }
+
+    [Fact]
+    public async Task Body_OverTheLimitInChunks_IsTooLarge()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, more: "\"limits\": { \"bodyBytes\": 100000 },");
+
+        Assert.Equal(200, (int)(await ChunkedAsync(gateway, Plain.PadRight(100_000))).Status);
+        var reply = await ChunkedAsync(gateway, Plain.PadRight(100_001));
+
+        Assert.Equal((413, "request_too_large"), ((int)reply.Status, reply.ErrorCode));
+        Assert.Single(upstream.Received);
+    }
+
+    [Fact]
+    public async Task Body_AnnouncedTooLarge_IsRefusedBeforeItIsSent()
+    {
+        await using var gateway = await TestGateway.StartAsync("http://127.0.0.1:9/v1");
+        using var socket = new TcpClient();
+        await socket.ConnectAsync("127.0.0.1", gateway.Address.Port, TestContext.Current.CancellationToken);
+        var stream = socket.GetStream();
+
+        await stream.WriteAsync(Encoding.ASCII.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {gateway.Key}\r\nContent-Length: 999999999\r\n\r\n"));
+        using var reader = new StreamReader(stream);
+
+        Assert.Equal("HTTP/1.1 413 Payload Too Large", await reader.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(5)));
+    }
+
+    [Fact]
+    public async Task Key_Unknown_NothingOfTheBodyIsRead()
+    {
+        await using var gateway = await TestGateway.StartAsync("http://127.0.0.1:9/v1");
+        using var socket = new TcpClient();
+        await socket.ConnectAsync("127.0.0.1", gateway.Address.Port, TestContext.Current.CancellationToken);
+        var stream = socket.GetStream();
+
+        await stream.WriteAsync("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer cm-nope\r\nContent-Length: 1000\r\n\r\n"u8.ToArray());
+        using var reader = new StreamReader(stream);
+
+        Assert.Equal("HTTP/1.1 401 Unauthorized", await reader.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(5)));
+    }
+
+    [Fact]
+    public async Task Calls_InFlight_HaveACeiling()
+    {
+        var open = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, received) =>
+        {
+            await open.Task.WaitAsync(TimeSpan.FromSeconds(20));
+            await UsualReply.AnswerAsync(http, received);
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, more: "\"limits\": { \"callsInFlight\": 2 },");
+
+        Task<HttpReply>[] running = [gateway.PostAsync(Plain), gateway.PostAsync(Plain)];
+        await Until.TrueAsync(() => upstream.Received.Count == 2);
+        var third = await gateway.PostAsync(Plain);
+        open.SetResult();
+
+        Assert.Equal((503, "model_unavailable"), ((int)third.Status, third.ErrorCode));
+        Assert.NotNull(third.Header("retry-after"));
+        Assert.All(await Task.WhenAll(running), r => Assert.Equal(200, (int)r.Status));
+        Assert.Equal(200, (int)(await gateway.PostAsync(Plain)).Status);
+    }
+
+    [Fact]
+    public async Task Bytes_Buffered_HaveACeilingThatIsGivenBack()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, more: "\"limits\": { \"bufferedBytes\": 50000 },");
+
+        for (var i = 0; i < 3; i++)
+        {
+            var large = await gateway.PostAsync(Plain.PadRight(60_000));
+            Assert.Equal((503, "model_unavailable"), ((int)large.Status, large.ErrorCode));
+            Assert.NotNull(large.Header("retry-after"));
+            Assert.Equal(503, (int)(await ChunkedAsync(gateway, Plain.PadRight(60_000))).Status);
+            Assert.Equal(200, (int)(await gateway.PostAsync(Plain.PadRight(40_000))).Status);
+        }
+    }
+
+    [Fact]
+    public async Task Route_AtItsLimitOfParallelCalls_IsPassedOverOr503()
+    {
+        var open = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, received) =>
+        {
+            if ((string?)received.Json["model"] == "narrow") await open.Task.WaitAsync(TimeSpan.FromSeconds(20));
+            await UsualReply.AnswerAsync(http, received);
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, """
+            "test/model": { "routes": [ { "upstream": "up", "model": "narrow", "maxParallel": 1 } ], "price": "free" },
+            "test/two": { "routes": [ { "upstream": "up", "model": "narrow", "maxParallel": 1 }, { "upstream": "up", "model": "wide" } ], "price": "free" }
+            """);
+
+        var running = gateway.PostAsync(Plain);
+        var second = gateway.PostAsync(Plain.Replace("test/model", "test/two", StringComparison.Ordinal));
+        await Until.TrueAsync(() => upstream.Received.Count == 2);
+        var full = await gateway.PostAsync(Plain);
+        var wide = await gateway.PostAsync(Plain.Replace("test/model", "test/two", StringComparison.Ordinal));
+        open.SetResult();
+
+        Assert.Equal((503, "model_unavailable"), ((int)full.Status, full.ErrorCode));
+        Assert.NotNull(full.Header("retry-after"));
+        Assert.Equal(200, (int)wide.Status);
+        Assert.Equal(200, (int)(await running).Status);
+        Assert.Equal(200, (int)(await second).Status);
+    }
+}

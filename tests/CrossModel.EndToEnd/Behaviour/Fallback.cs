@@ -1,0 +1,160 @@
+using System.Text.Json.Nodes;
+using CrossModel.EndToEnd.Support;
+
+namespace CrossModel.EndToEnd.Behaviour;
+
+/// <summary>What becomes of a call when its first route fails: before a byte, after a keep-alive comment, after content.</summary>
+public sealed class Fallback
+{
+    private const string TwoRoutes = """ "test/model": { "routes": [ { "upstream": "up", "model": "first" }, { "upstream": "up", "model": "second" } ], "price": { "input": 1, "output": 1 } } """;
+    private const string Plain = """{"model":"test/model","messages":[{"role":"user","content":"Hi"}]}""";
+    private const string Stream = """{"model":"test/model","messages":[{"role":"user","content":"Hi"}],"stream":true}""";
+
+    private static Task<ScriptedUpstream> FirstAsync(Func<HttpContext, Task> first) => ScriptedUpstream.StartAsync((http, received) =>
+        (string?)received.Json["model"] == "first" ? first(http) : UsualReply.AnswerAsync(http, received));
+
+    private static async Task<JsonNode> ReceiptAsync(TestGateway gateway, HttpReply reply) =>
+        (await gateway.Http.GetAsync("/v1/requests/" + reply.Header("x-request-id"), gateway.Key)).Json;
+
+    [Theory]
+    [InlineData(Plain, 500)]
+    [InlineData(Stream, 500)]
+    [InlineData(Plain, 401)]
+    [InlineData(Stream, 429)]
+    [InlineData(Plain, 404)]
+    [InlineData(Plain, 302)]
+    public async Task Failure_BeforeTheFirstByte_IsNotSeenByTheCaller(string body, int status)
+    {
+        await using var upstream = await FirstAsync(http => UsualReply.JsonAsync(http, """{"error":{"message":"no"}}""", status));
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes);
+
+        var reply = await gateway.PostAsync(body);
+
+        Assert.Equal(200, (int)reply.Status);
+        Assert.Equal("2", reply.Header("x-crossmodel-attempts"));
+        Assert.Contains("lo!", reply.Text, StringComparison.Ordinal);
+        Assert.DoesNotContain("error", reply.Text, StringComparison.Ordinal);
+        Assert.Equal(2, (await ReceiptAsync(gateway, reply))["attempts"]!.AsArray().Count);
+    }
+
+    [Fact]
+    public async Task Failure_InsideAPlainBody_IsNotSeenByTheCaller()
+    {
+        await using var upstream = await FirstAsync(async http =>
+        {
+            http.Response.ContentLength = 1000;
+            await UsualReply.JsonAsync(http, """{"choices":[{"index":0,"message":{"role":"assistant","content":"half of""");
+            http.Abort();
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes);
+
+        var reply = await gateway.PostAsync(Plain);
+
+        Assert.Equal("Hello!", (string?)reply.Json["choices"]![0]!["message"]!["content"]);
+    }
+
+    [Fact]
+    public async Task Rejection_OfTheRequest_IsNotTriedElsewhere()
+    {
+        await using var upstream = await FirstAsync(http => UsualReply.JsonAsync(http, """{"error":{"message":"too hot"}}""", 400));
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes);
+
+        var reply = await gateway.PostAsync(Plain);
+
+        Assert.Equal((400, "upstream_rejected"), ((int)reply.Status, reply.ErrorCode));
+        Assert.Single(upstream.Received);
+    }
+
+    [Fact]
+    public async Task Failures_OfDifferentKinds_AreA502()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync((http, received) =>
+            UsualReply.JsonAsync(http, """{"error":{"message":"no"}}""", (string?)received.Json["model"] == "first" ? 429 : 404));
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes);
+
+        Assert.Equal((502, "provider_error"), ((int)(await gateway.PostAsync(Plain)).Status, (await gateway.PostAsync(Plain)).ErrorCode));
+    }
+
+    [Fact]
+    public async Task Failure_AfterAKeepAliveComment_IsAnotherRoute()
+    {
+        await using var upstream = await FirstAsync(async http =>
+        {
+            await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role));
+            await Task.Delay(300);
+            http.Abort();
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes, more: "\"limits\": { \"keepAlive\": \"50ms\" },");
+
+        var reply = await gateway.PostAsync(Stream);
+
+        Assert.StartsWith(": keep-alive\n\n", reply.Text, StringComparison.Ordinal);
+        Assert.Equal("Hello!", string.Concat(reply.Chunks.Select(c => (string?)c["choices"]![0]!["delta"]!["content"])));
+        Assert.Single(reply.Chunks, c => c["choices"]![0]!["delta"]!["role"] is not null);
+        Assert.Equal("[DONE]", reply.Events[^1]);
+    }
+
+    [Fact]
+    public async Task Failure_OfAllAfterAKeepAliveComment_IsAnErrorEvent()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role));
+            await Task.Delay(300);
+            http.Abort();
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes, more: "\"limits\": { \"keepAlive\": \"50ms\" },");
+
+        var reply = await gateway.PostAsync(Stream);
+
+        Assert.Equal(200, (int)reply.Status);
+        Assert.Equal("provider_error", (string?)JsonNode.Parse(Assert.Single(reply.Events))!["error"]!["code"]);
+        // Nobody waits for the note of a call that cost nothing.
+        await Until.TrueAsync(async () => (await ReceiptAsync(gateway, reply))["basis"] is not null);
+        var receipt = await ReceiptAsync(gateway, reply);
+        Assert.Equal(("waived", "0.00"), ((string?)receipt["basis"], (string?)receipt["cost"]));
+    }
+
+    [Fact]
+    public async Task Cut_AfterContent_EndsInOrderAndChargesWhatWasDelivered()
+    {
+        var read = new TaskCompletionSource();
+        await using var upstream = await FirstAsync(async http =>
+        {
+            await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role) + UsualReply.Chunk(UsualReply.Text("Half of it")));
+            await read.Task;
+            http.Abort();
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes);
+
+        using var response = await gateway.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", System.Text.Encoding.UTF8.GetBytes(Stream), gateway.Key);
+        read.SetResult();
+        var reply = await Http.ReadAsync(response);
+
+        Assert.Equal("provider_error", (string?)JsonNode.Parse(reply.Events[^1])!["error"]!["code"]);
+        Assert.DoesNotContain("[DONE]", reply.Text, StringComparison.Ordinal);
+        Assert.DoesNotContain("finish_reason\":\"", reply.Text, StringComparison.Ordinal);
+        Assert.Single(upstream.Received);
+        var receipt = await ReceiptAsync(gateway, reply);
+        Assert.Equal("counted", (string?)receipt["basis"]);
+        Assert.Equal(3, (int)receipt["usage"]!["completion_tokens"]!); // 10 bytes, four a token
+        Assert.NotEqual("0.00", (string?)receipt["cost"]);
+    }
+
+    [Fact]
+    public async Task Cut_AfterTheFinish_TakesNothingFromTheReply()
+    {
+        await using var upstream = await FirstAsync(async http =>
+        {
+            await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role) + UsualReply.Chunk(UsualReply.Text("Hello!")) + UsualReply.Chunk("{}", "\"stop\""));
+            await Task.Delay(100);
+            http.Abort();
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes);
+
+        var reply = await gateway.PostAsync(Stream);
+
+        Assert.Equal("[DONE]", reply.Events[^1]);
+        Assert.Equal("counted", (string?)(await ReceiptAsync(gateway, reply))["basis"]);
+    }
+}

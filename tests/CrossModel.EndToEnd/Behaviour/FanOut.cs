@@ -1,0 +1,159 @@
+using System.Text.Json.Nodes;
+using CrossModel.EndToEnd.Support;
+
+namespace CrossModel.EndToEnd.Behaviour;
+
+/// <summary>n = 3 of a server that gives one candidate at a time: asked three times side by side and merged.</summary>
+public sealed class FanOut
+{
+    private const string Plain = """{"model":"test/model","messages":[{"role":"user","content":"Hi"}],"n":3}""";
+    private const string Stream = """{"model":"test/model","messages":[{"role":"user","content":"Hi"}],"n":3,"stream":true,"stream_options":{"include_usage":true}}""";
+    private const string Priced = """ "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": { "input": 1, "output": 1 } } """;
+
+    /// <param name="fails">Told the number of the request, from 1: does it fail?</param>
+    private static Task<ScriptedUpstream> UpstreamAsync(Func<int, bool> fails)
+    {
+        var count = 0;
+        return ScriptedUpstream.StartAsync((http, received) => fails(Interlocked.Increment(ref count))
+            ? UsualReply.JsonAsync(http, """{"error":{"message":"no"}}""", 500)
+            : UsualReply.AnswerAsync(http, received));
+    }
+
+    private static Task<TestGateway> GatewayAsync(ScriptedUpstream upstream) => TestGateway.StartAsync(upstream.BaseUrl, Priced, upstreamMore: """, "preset": "groq" """);
+
+    private static async Task<JsonNode> ReceiptAsync(TestGateway gateway, HttpReply reply) =>
+        (await gateway.Http.GetAsync("/v1/requests/" + reply.Header("x-request-id"), gateway.Key)).Json;
+
+    [Fact]
+    public async Task Plain_ThreeCandidates_AreMergedAndSummed()
+    {
+        await using var upstream = await UpstreamAsync(_ => false);
+        await using var gateway = await GatewayAsync(upstream);
+
+        var reply = await gateway.PostAsync(Plain);
+
+        Assert.Equal([0, 1, 2], reply.Json["choices"]!.AsArray().Select(c => (int)c!["index"]!));
+        Assert.All(reply.Json["choices"]!.AsArray(), c => Assert.Equal("Hello!", (string?)c!["message"]!["content"]));
+        Assert.Equal((27, 9, 36), ((int)reply.Json["usage"]!["prompt_tokens"]!, (int)reply.Json["usage"]!["completion_tokens"]!, (int)reply.Json["usage"]!["total_tokens"]!));
+        Assert.Equal("3", reply.Header("x-crossmodel-attempts"));
+        Assert.All(upstream.Received, r => Assert.Null(r.Json["n"]));
+        Assert.Equal("0.000036", (string?)(await ReceiptAsync(gateway, reply))["cost"]);
+    }
+
+    [Fact]
+    public async Task Stream_ThreeCandidates_AreInterleavedUnderOneId()
+    {
+        await using var upstream = await UpstreamAsync(_ => false);
+        await using var gateway = await GatewayAsync(upstream);
+
+        var reply = await gateway.PostAsync(Stream);
+
+        AssertWhole(reply);
+        Assert.Equal(27, (int)reply.Chunks[^1]["usage"]!["prompt_tokens"]!);
+        Assert.Equal("0.000036", (string?)(await ReceiptAsync(gateway, reply))["cost"]);
+    }
+
+    private static void AssertWhole(HttpReply reply)
+    {
+        Assert.Equal(200, (int)reply.Status);
+        Assert.Single(reply.Chunks.Select(c => (string?)c["id"]).Distinct());
+        Assert.Equal("[DONE]", reply.Events[^1]);
+        var choices = reply.Chunks.SelectMany(c => c["choices"]!.AsArray()).Select(c => c!).ToLookup(c => (int)c["index"]!);
+        Assert.Equal([0, 1, 2], choices.Select(c => c.Key).Order());
+        Assert.All(choices, c =>
+        {
+            Assert.Equal("assistant", (string?)c.First()["delta"]!["role"]);
+            Assert.Equal("Hello!", string.Concat(c.Select(d => (string?)d["delta"]!["content"])));
+            Assert.Equal("stop", (string?)c.Last()["finish_reason"]);
+            Assert.Equal("{}", c.Last()["delta"]!.ToJsonString());
+        });
+    }
+
+    [Theory]
+    [InlineData(Plain)]
+    [InlineData(Stream)]
+    public async Task Candidate_FailsOnce_IsAskedAgain(string body)
+    {
+        await using var upstream = await UpstreamAsync(i => i == 2);
+        await using var gateway = await GatewayAsync(upstream);
+
+        var reply = await gateway.PostAsync(body);
+
+        if (body == Stream) AssertWhole(reply);
+        else Assert.Equal([0, 1, 2], reply.Json["choices"]!.AsArray().Select(c => (int)c!["index"]!));
+        Assert.Equal(4, upstream.Received.Count);
+        // Only what was delivered is paid.
+        var receipt = await ReceiptAsync(gateway, reply);
+        Assert.Equal("0.000036", (string?)receipt["cost"]);
+        Assert.Equal(4, receipt["attempts"]!.AsArray().Count);
+    }
+
+    [Fact]
+    public async Task Candidate_FailsForEver_ThePlainCallFailsAndIsWaived()
+    {
+        await using var upstream = await UpstreamAsync(i => i >= 3);
+        await using var gateway = await GatewayAsync(upstream);
+
+        var reply = await gateway.PostAsync(Plain);
+
+        Assert.Equal((502, "provider_error"), ((int)reply.Status, reply.ErrorCode));
+        await AssertWaivedAsync(gateway, reply);
+    }
+
+    [Fact]
+    public async Task Candidate_FailsForEver_TheStreamEndsWithTheErrorEventAndIsWaived()
+    {
+        var count = 0;
+        var first = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, received) =>
+        {
+            if (Interlocked.Increment(ref count) <= 2)
+            {
+                await UsualReply.AnswerAsync(http, received);
+                first.TrySetResult();
+                return;
+            }
+            await first.Task;
+            await UsualReply.JsonAsync(http, """{"error":{"message":"no"}}""", 500);
+        });
+        await using var gateway = await GatewayAsync(upstream);
+
+        var reply = await gateway.PostAsync(Stream);
+
+        Assert.DoesNotContain("[DONE]", reply.Text, StringComparison.Ordinal);
+        Assert.Contains("provider_error", reply.Text, StringComparison.Ordinal);
+        await AssertWaivedAsync(gateway, reply);
+    }
+
+    [Fact]
+    public async Task Candidate_FailsAfterContent_EndsTheStreamAndWhatWasDeliveredIsPaid()
+    {
+        var count = 0;
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, received) =>
+        {
+            if (Interlocked.Increment(ref count) != 2)
+            {
+                await UsualReply.AnswerAsync(http, received);
+                return;
+            }
+            await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role) + UsualReply.Chunk(UsualReply.Text("Hel")));
+            await UsualReply.SendAsync(http, "data: not json\n\n");
+        });
+        await using var gateway = await GatewayAsync(upstream);
+
+        var reply = await gateway.PostAsync(Stream);
+
+        Assert.Equal("provider_error", (string?)JsonNode.Parse(reply.Events[^1])!["error"]!["code"]);
+        Assert.DoesNotContain("[DONE]", reply.Text, StringComparison.Ordinal);
+        var receipt = await ReceiptAsync(gateway, reply);
+        Assert.NotEqual("waived", (string?)receipt["basis"]);
+        Assert.NotEqual("0.00", (string?)receipt["cost"]);
+    }
+
+    private static async Task AssertWaivedAsync(TestGateway gateway, HttpReply reply)
+    {
+        Assert.Equal("100.00", (string?)(await gateway.Http.GetAsync("/v1/account", gateway.Key)).Json["balance"]);
+        await Until.TrueAsync(async () => (int)(await gateway.Http.GetAsync("/v1/requests/" + reply.Header("x-request-id"), gateway.Key)).Status == 200);
+        Assert.Equal("waived", (string?)(await ReceiptAsync(gateway, reply))["basis"]);
+    }
+}
