@@ -1,5 +1,6 @@
 using CrossModel.Configuration;
 using CrossModel.Dialects.Anthropic;
+using CrossModel.Dialects.Azure;
 using CrossModel.Dialects.OpenAI;
 
 namespace CrossModel.Dialects;
@@ -9,7 +10,7 @@ internal static class DialectSet
 {
     public static IReadOnlySet<string> Known { get; } = new HashSet<string> { "openai", "azure", "anthropic", "gemini", "vertex", "bedrock", "simulated" };
 
-    public static IReadOnlySet<string> Built { get; } = new HashSet<string> { "openai", "anthropic", "simulated" };
+    public static IReadOnlySet<string> Built { get; } = new HashSet<string> { "openai", "azure", "anthropic", "simulated" };
 
     public static IReadOnlySet<string> Presets => OpenAI.Presets.Names;
 
@@ -25,6 +26,7 @@ internal static class DialectSet
     {
         "openai" => new OpenAIDialect(config, preset: null, time),
         "anthropic" => new AnthropicDialect(config, time),
+        "azure" => new AzureDialect(config, time),
         "simulated" => new OpenAIDialect(config, OpenAI.Presets.Unknown, time),
         _ => null,
     };

@@ -18,7 +18,8 @@ internal sealed class OpenAIDialect : IDialect
 
     /// <summary>What a server's refusals have taught of one of its models.</summary>
     /// <param name="Cap">The spelling to use; null: the preset's.</param>
-    internal readonly record struct Learned(CapSpelling? Cap, bool NoStreamOptions);
+    /// <param name="Drops">Parameters that it does not know and that change taste only; null: none so far.</param>
+    internal readonly record struct Learned(CapSpelling? Cap, bool NoStreamOptions, HashSet<string>? Drops);
 
     public OpenAIDialect(UpstreamConfig config, Preset? preset, TimeProvider time)
     {
@@ -66,7 +67,7 @@ internal sealed class OpenAIDialect : IDialect
     private Learned LearnedOf(string upstreamModel) => _learned.GetValueOrDefault(upstreamModel);
 
     /// <summary>A refusal that names the token cap or stream_options teaches how this model wants to be asked. True: asking anew makes sense.</summary>
-    private bool Learn(ReadOnlySpan<byte> body, UpstreamRequest upstream)
+    internal bool Learn(ReadOnlySpan<byte> body, UpstreamRequest upstream)
     {
         var sent = upstream.Body.Span;
         if (sent.IsEmpty) return false;
@@ -78,12 +79,31 @@ internal sealed class OpenAIDialect : IDialect
             _learned[model] = known with { NoStreamOptions = true };
             return true;
         }
+        if (Unknown(body, sent) is { } unknown && known.Drops?.Contains(unknown) is not true)
+        {
+            _learned[model] = known with { Drops = [.. known.Drops ?? [], unknown] };
+            return true;
+        }
         var spelling = TopLevel.Has(sent, "max_completion_tokens"u8) ? CapSpelling.MaxCompletionTokens : CapSpelling.MaxTokens;
         var name = spelling == CapSpelling.MaxTokens ? "max_tokens"u8 : "max_completion_tokens"u8;
         // Once only: a server that refuses both spellings refuses the value.
         if (known.Cap is not null || !TopLevel.Has(sent, name) || !Names(body, name)) return false;
         _learned[model] = known with { Cap = spelling == CapSpelling.MaxTokens ? CapSpelling.MaxCompletionTokens : CapSpelling.MaxTokens };
         return true;
+    }
+
+    /// <summary>A parameter that was sent, that the server says it does not know, and that the caller can do without; null: none such.</summary>
+    private static string? Unknown(ReadOnlySpan<byte> body, ReadOnlySpan<byte> sent)
+    {
+        var at = body.IndexOf("nrecognized request argument supplied: "u8);
+        if (at < 0) return null;
+        var rest = body[(at + "nrecognized request argument supplied: ".Length)..];
+        foreach (var name in Presets.Dispensable)
+        {
+            var bytes = System.Text.Encoding.ASCII.GetBytes(name);
+            if (rest.StartsWith(bytes) && !(rest.Length > bytes.Length && rest[bytes.Length] is (byte)'_' or >= (byte)'a' and <= (byte)'z') && TopLevel.Has(sent, bytes)) return name;
+        }
+        return null;
     }
 
     /// <summary>The refusal is about the parameter itself, not about its value: it says so by code, or calls it unknown or unsupported.</summary>

@@ -16,6 +16,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
     private readonly ToolCallEdits _tools = new();
     private readonly PooledBuffer _text = new();
     private readonly PooledBuffer _line = new();
+    private readonly PooledBuffer _stripped = new();
     private readonly List<ChoiceState> _choices = [];
     private UsageNumbers _numbers;
     private bool _hasUsage;
@@ -83,6 +84,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
         _tools.Dispose();
         _text.Dispose();
         _line.Dispose();
+        _stripped.Dispose();
         base.Dispose();
     }
 
@@ -136,6 +138,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
             return;
         }
         if (text.Contains((byte)'\n')) text = OneLine(text);
+        var isStripped = preset.FilterResults && FilterResults.Strip(ref text, _stripped);
         if (!_view.Read(text, "delta"u8)) return;
         // Before the error: what a failed reply has used is billed where something was delivered.
         ReadUsage(text, client);
@@ -145,7 +148,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
             return;
         }
         if (_view.ChoiceCount == 0) RelayAside(text, client);
-        for (var i = 0; i < _view.ChoiceCount && Fault is null; i++) ReadChoice(text, i, client);
+        for (var i = 0; i < _view.ChoiceCount && Fault is null; i++) ReadChoice(text, i, client, isStripped);
     }
 
     /// <summary>Line ends inside an event's JSON can only stand between tokens; a chunk goes out as one line.</summary>
@@ -195,7 +198,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
         WriteEvent(text, client.OpenTail());
     }
 
-    private void ReadChoice(ReadOnlySpan<byte> text, int position, ChunkWriter client)
+    private void ReadChoice(ReadOnlySpan<byte> text, int position, ChunkWriter client, bool isStripped)
     {
         ref var view = ref _view.Choice(position);
         if (view.IndexNumber >= ChunkWriter.MaxChoices - context.ChoiceOffset) throw new JsonException("a choice index out of range");
@@ -216,7 +219,8 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
                 Fail(UpstreamFailure.ServerError, "the upstream ended the reply with " + System.Text.Encoding.UTF8.GetString(view.Finish.In(text)));
                 return;
             case FinishMap.Said.Nothing:
-                if (choice.Finish is not null && !says) return;
+                // Results that an asynchronous filter sends on their own leave nothing behind.
+                if ((choice.Finish is not null || (isStripped && client.HasBegun(index))) && !says) return;
                 EditFinish(view, "null"u8);
                 WriteEvent(text, client.Open(index));
                 if (choice.Finish == FinishReason.Stop && choice.HasCall) Finish(choice, FinishReason.ToolCalls, client);
@@ -401,6 +405,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
     private PlainReply? ReadObject(ReadOnlyMemory<byte> body)
     {
         var text = body.Span;
+        if (preset.FilterResults) FilterResults.Strip(ref text, _stripped);
         if (!_view.Read(text, "message"u8))
         {
             Fail(UpstreamFailure.BadReply, "the body is JSON but no object");

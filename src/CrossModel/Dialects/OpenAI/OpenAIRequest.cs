@@ -268,6 +268,10 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
 
     private void Drops(ChatRequest request, UpstreamRequest upstream)
     {
+        foreach (var name in learned.Drops ?? [])
+        {
+            if (ParameterOf(name) is { } parameter && !preset.Drops.Contains(name)) Drop(request, parameter, upstream);
+        }
         foreach (var name in preset.Drops)
         {
             if (ParameterOf(name) is { } parameter) Drop(request, parameter, upstream);

@@ -117,6 +117,9 @@ internal sealed record Preset
     /// <summary>In usage, what total has beyond prompt and completion is hidden thinking.</summary>
     public bool SurplusIsReasoning { get; init; }
 
+    /// <summary>Adds content filter results and counts of its own to everything: callers do not get them (see <see cref="FilterResults"/>).</summary>
+    public bool FilterResults { get; init; }
+
     /// <summary>Reasoning text comes in <c>reasoning_details</c> only.</summary>
     public bool ReasoningInDetails { get; init; }
 }

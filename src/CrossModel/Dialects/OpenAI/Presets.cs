@@ -7,6 +7,9 @@ internal static class Presets
 {
     private static readonly string[] FromLowToHigh = ["low", "medium", "high"];
     private static readonly HashSet<string> OpenAIOnly = ["store", "metadata", "prediction", "service_tier", "verbosity", "web_search_options", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation"];
+    /// <summary>Without these a caller gets what was asked for all the same.</summary>
+    public static IReadOnlyList<string> Dispensable { get; } = [.. OpenAIOnly, "safety_identifier", "user", "seed", "logit_bias", "presence_penalty", "frequency_penalty"];
+
     private static readonly HashSet<string> AudioOut = ["modalities", "audio"];
 
     /// <summary>A server nobody has named: OpenAI itself, but for the token cap, which nearly every server knows under its old name.</summary>

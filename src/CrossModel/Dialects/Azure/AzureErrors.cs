@@ -1,0 +1,31 @@
+using System.Globalization;
+using System.Net.Http.Headers;
+using System.Text.RegularExpressions;
+using CrossModel.Dialects.OpenAI;
+
+namespace CrossModel.Dialects.Azure;
+
+/// <summary>Where Azure's errors mean something else than OpenAI's; the table is docs/dialects.md's.</summary>
+internal static partial class AzureErrors
+{
+    private const int ShortestName = 3;
+
+    /// <param name="deployment">Its name is the operator's: it is taken out of what the caller reads.</param>
+    public static UpstreamFault Read(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, DateTimeOffset now, string? deployment)
+    {
+        var fault = OpenAIErrors.Read(status, headers, body, now);
+        return status switch
+        {
+            // Nothing a caller sends leads to a 404 here: the deployment, the address or the version is wrong.
+            404 => new UpstreamFault(UpstreamFailure.ModelMissing, status, Detail: fault.Detail, RetryAfter: fault.RetryAfter),
+            408 => fault with { Failure = UpstreamFailure.RateLimited },
+            429 when fault.RetryAfter is null && Wait().Match(System.Text.Encoding.UTF8.GetString(body)) is { Success: true } wait
+                && int.TryParse(wait.Groups[1].Value, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) => fault with { RetryAfter = TimeSpan.FromSeconds(seconds) },
+            _ when deployment is { Length: >= ShortestName } && fault.Message is { } message => fault with { Message = message.Replace(deployment, "[deployment]", StringComparison.OrdinalIgnoreCase) },
+            _ => fault,
+        };
+    }
+
+    [GeneratedRegex("retry after ([0-9]{1,5}) second", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    private static partial Regex Wait();
+}
