@@ -49,7 +49,8 @@ internal sealed class AzureDialect : IDialect
 
     public UpstreamFault ReadFault(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, UpstreamRequest upstream)
     {
-        var fault = AzureErrors.Read(status, headers, body, _time.GetUtcNow(), TopLevel.String(upstream.Body.Span, "model"u8));
+        var deployment = upstream.Body.Length == 0 ? null : TopLevel.String(upstream.Body.Span, "model"u8);
+        var fault = AzureErrors.Read(status, headers, body, _time.GetUtcNow(), deployment);
         return fault.Failure == UpstreamFailure.Rejected && _openAI.Learn(body, upstream) ? fault with { TryAgain = true } : fault;
     }
 

@@ -168,7 +168,7 @@ public sealed partial class RecordedReplyTests
         Assert.StartsWith(string.Join(' ', words), fault.Message);
     }
 
-    private static void Compare(JsonElement expect, Reading reading, bool isFailed)
+    internal static void Compare(JsonElement expect, Reading reading, bool isFailed)
     {
         Assert.Equal(expect.GetProperty("content").GetString(), reading.Content.TryGetValue(0, out var content) ? content.ToString() : "");
         Assert.Equal(expect.GetProperty("reasoning").GetString(), reading.Reasoning.ToString());
@@ -191,7 +191,7 @@ public sealed partial class RecordedReplyTests
         }
     }
 
-    private static void CompareUsage(JsonElement wanted, TokenUsage? usage)
+    internal static void CompareUsage(JsonElement wanted, TokenUsage? usage)
     {
         if (wanted.ValueKind == JsonValueKind.Null)
         {

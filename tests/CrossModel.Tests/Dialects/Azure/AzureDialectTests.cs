@@ -1,0 +1,249 @@
+using System.Text;
+using System.Text.Json;
+using CrossModel.Configuration;
+using CrossModel.Dialects;
+using CrossModel.Dialects.Azure;
+using CrossModel.Protocol;
+using CrossModel.Tests.Dialects.OpenAI;
+using CrossModel.Tests.Protocol;
+
+namespace CrossModel.Tests.Dialects.Azure;
+
+public sealed class AzureDialectTests
+{
+    private const string Resource = "https://res.openai.azure.com";
+    private static readonly RouteModel Model = new("openai/gpt-4o", "my gpt/4o", new ModelFacts()) { UnknownParameters = UnknownParameters.Forward };
+
+    private static AzureDialect At(string baseUrl, string? version = null) => new(new UpstreamConfig { Dialect = "azure", BaseUrl = baseUrl, ApiVersion = version, ApiKeys = ["k1", "k2"] }, TimeProvider.System);
+
+    private static (string Uri, JsonElement Body, string Ignored, ApiError? Refusal) Write(AzureDialect dialect, string members)
+    {
+        Assert.Null(Requests.Read(Encoding.UTF8.GetBytes(members[0] == '{' ? members : Requests.With(members)), out var request));
+        using (request)
+        using (var upstream = new UpstreamRequest())
+        {
+            var refusal = dialect.Write(request!, Model, new WriteOptions(null, "account"), upstream);
+            return (upstream.Uri?.AbsoluteUri ?? "", refusal is null ? JsonDocument.Parse(upstream.Body.Memory.ToArray()).RootElement : default, string.Join(", ", upstream.Ignored), refusal);
+        }
+    }
+
+    [Theory]
+    [InlineData(Resource + "/openai/v1", null, Resource + "/openai/v1/chat/completions")]
+    [InlineData(Resource + "/openai/v1/", null, Resource + "/openai/v1/chat/completions")]
+    [InlineData(Resource + "/openai/v1?api-version=preview", null, Resource + "/openai/v1/chat/completions?api-version=preview")]
+    [InlineData(Resource, "2024-10-21", Resource + "/openai/deployments/my%20gpt%2F4o/chat/completions?api-version=2024-10-21")]
+    [InlineData(Resource + "/openai/", "2024-10-21", Resource + "/openai/deployments/my%20gpt%2F4o/chat/completions?api-version=2024-10-21")]
+    [InlineData("https://res.services.ai.azure.com/models", "2024-05-01-preview", "https://res.services.ai.azure.com/models/chat/completions?api-version=2024-05-01-preview")]
+    [InlineData("http://127.0.0.1:9100", "2024-10-21", "http://127.0.0.1:9100/openai/deployments/my%20gpt%2F4o/chat/completions?api-version=2024-10-21")]
+    public void Address_EveryStyle_NamesTheDeploymentWhereItBelongs(string baseUrl, string? version, string address)
+    {
+        using var dialect = At(baseUrl, version);
+        var (uri, body, _, _) = Write(dialect, "\"n\":1");
+        Assert.Equal(address, uri);
+        Assert.Equal("my gpt/4o", body.GetProperty("model").GetString());
+    }
+
+    [Theory]
+    [InlineData(Resource + "/openai/v1", null, "max_completion_tokens", true)]
+    [InlineData(Resource, "2024-12-01-preview", "max_completion_tokens", true)]
+    [InlineData(Resource, "2024-09-01-preview", "max_completion_tokens", true)]
+    [InlineData(Resource, "2024-02-01", "max_tokens", false)]
+    [InlineData("https://res.services.ai.azure.com/models", "2024-05-01-preview", "max_tokens", true)]
+    public void Request_ByStyleAndVersion_UsesWhatThatOneKnows(string baseUrl, string? version, string cap, bool asksForUsage)
+    {
+        using var dialect = At(baseUrl, version);
+        var body = Write(dialect, "\"max_tokens\":5,\"stream\":true").Body;
+        Assert.Equal(5, body.GetProperty(cap).GetInt32());
+        Assert.Equal(asksForUsage, body.TryGetProperty("stream_options", out _));
+    }
+
+    [Fact]
+    public void Request_WithParametersOfTheSpecification_KeepsThem()
+    {
+        using var dialect = At(Resource + "/openai/v1");
+        const string Members = "\"logit_bias\":{\"1\":2},\"seed\":7,\"logprobs\":true,\"top_logprobs\":2,\"n\":2,\"store\":false,\"tool_choice\":\"required\",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}],\"response_format\":{\"type\":\"json_object\"},\"safety_identifier\":\"s\",\"service_tier\":\"flex\",\"prediction\":{\"type\":\"content\",\"content\":\"x\"}";
+        var (_, body, ignored, _) = Write(dialect, Members);
+        foreach (var member in JsonDocument.Parse("{" + Members + "}").RootElement.EnumerateObject())
+            Assert.Equal(member.Value.GetRawText(), body.GetProperty(member.Name).GetRawText());
+        Assert.Equal("", ignored);
+    }
+
+    [Fact]
+    public void Request_WithAFileId_IsRefused()
+    {
+        using var dialect = At(Resource + "/openai/v1");
+        var refusal = Write(dialect, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"file\",\"file\":{\"file_id\":\"file-1\"}}]}]}").Refusal;
+        Assert.Equal(("unsupported_parameter", "messages"), (refusal!.Code, refusal.Param));
+    }
+
+    [Fact]
+    public async Task Keys_SeveralConfigured_AreSentInTurn()
+    {
+        using var dialect = At(Resource + "/openai/v1");
+        using var upstream = new UpstreamRequest();
+        var keys = new List<string>();
+        for (var i = 0; i < 3; i++)
+        {
+            using var message = new HttpRequestMessage();
+            await dialect.AuthorizeAsync(message, upstream, TestContext.Current.CancellationToken);
+            Assert.Null(message.Headers.Authorization);
+            keys.AddRange(message.Headers.GetValues("api-key"));
+        }
+        Assert.Equal(["k1", "k2", "k1"], keys);
+    }
+
+    [Fact]
+    public void Refusal_OfAnArgumentThatIsATaste_IsLearned()
+    {
+        using var dialect = At(Resource, "2024-10-21");
+        using var response = new HttpResponseMessage();
+        Assert.Null(Requests.Read(Encoding.UTF8.GetBytes(Requests.With("\"store\":true")), out var request));
+        using var upstream = new UpstreamRequest();
+        using (request)
+        {
+            Assert.Null(dialect.Write(request!, Model, new WriteOptions(null, "account"), upstream));
+            var body = "{\"error\":{\"message\":\"Unrecognized request argument supplied: store\",\"type\":\"invalid_request_error\",\"param\":null,\"code\":null}}"u8;
+            Assert.True(dialect.ReadFault(400, response.Headers, body, upstream).TryAgain);
+            Assert.False(dialect.ReadFault(400, response.Headers, body, upstream).TryAgain);
+        }
+        var (_, sent, ignored, _) = Write(dialect, "\"store\":true");
+        Assert.False(sent.TryGetProperty("store", out _));
+        Assert.Equal("store", ignored);
+    }
+
+    public static TheoryData<string> Recordings() => Names(_ => true);
+    public static TheoryData<string> Streams() => Names(e => e.IsStream);
+    public static TheoryData<string> Requested() => Names(e => e.Request is not null && e.Status == 200);
+
+    [Theory(SkipTestWithoutData = true)]
+    [MemberData(nameof(Recordings))]
+    public void Recording_Read_SaysWhatIsExpectedAndNothingOfTheFilter(string name)
+    {
+        var exchange = Get(name);
+        using var dialect = At(Resource + "/openai/v1");
+        if (exchange.Status >= 400)
+        {
+            using var response = new HttpResponseMessage();
+            using var request = new UpstreamRequest();
+            var fault = dialect.ReadFault(exchange.Status, response.Headers, exchange.Body, request);
+            Assert.Equal(exchange.Status == 404 ? UpstreamFailure.ModelMissing : UpstreamFailure.Operator, fault.Failure);
+            return;
+        }
+        var reply = exchange.IsStream ? ReplayedBy.Stream(dialect, Model, exchange.Body) : ReplayedBy.Plain(dialect, Model, exchange.Body);
+        Assert.Null(reply.Fault);
+        var reading = exchange.IsStream ? Reading.OfStream(reply) : Reading.OfPlain(reply);
+        RecordedReplyTests.Compare(exchange.Expect, reading, isFailed: false);
+        RecordedReplyTests.CompareUsage(exchange.Expect.GetProperty("usage"), reply.Usage);
+        Assert.DoesNotContain("filter_results", reply.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("num_sources_used", reply.Output, StringComparison.Ordinal);
+    }
+
+    [Theory(SkipTestWithoutData = true)]
+    [MemberData(nameof(Streams))]
+    public void Stream_CutAnywhere_ComesOutTheSame(string name)
+    {
+        var body = Get(name).Body;
+        using var dialect = At(Resource + "/openai/v1");
+        var whole = ReplayedBy.Stream(dialect, Model, body).Output;
+        var random = new Random(5);
+        var cuts = body.Length <= 16 * 1024 ? Enumerable.Range(1, body.Length - 1)
+            : Enumerable.Range(1, 2047).Concat(Enumerable.Range(body.Length - 2048, 2047)).Concat(Enumerable.Range(0, 1000).Select(_ => random.Next(1, body.Length)));
+        foreach (var cut in cuts) Assert.Equal(whole, ReplayedBy.Stream(dialect, Model, body, cuts: [cut]).Output);
+    }
+
+    [Theory(SkipTestWithoutData = true)]
+    [MemberData(nameof(Requested))]
+    public void Recording_Asked_GoesOutAsItWasSent(string name)
+    {
+        var exchange = Get(name);
+        using var dialect = At("https://res.services.ai.azure.com/models", "2024-05-01-preview");
+        Assert.Null(Requests.Read(exchange.Request!, out var request));
+        using (request)
+        using (var upstream = new UpstreamRequest())
+        {
+            var theirs = JsonDocument.Parse(exchange.Request!).RootElement;
+            Assert.Null(dialect.Write(request!, Model with { UpstreamModel = request!.Model }, new WriteOptions(null, "account"), upstream));
+            var ours = JsonDocument.Parse(upstream.Body.Memory.ToArray()).RootElement;
+            foreach (var member in theirs.EnumerateObject().Where(m => m.Name is not ("max_completion_tokens" or "tool_choice")))
+                Assert.True(JsonElement.DeepEquals(member.Value, ours.GetProperty(member.Name)), member.Name);
+        }
+    }
+
+    [Fact]
+    public void Plain_WithoutAMessage_IsAnEmptyBlockedReply()
+    {
+        using var dialect = At(Resource + "/openai/v1");
+        var reply = ReplayedBy.Plain(dialect, Model, "{\"choices\":[{\"content_filter_results\":{\"hate\":{\"filtered\":true,\"severity\":\"high\"}},\"finish_reason\":\"content_filter\",\"index\":0}],\"usage\":{\"completion_tokens\":1,\"prompt_tokens\":2,\"total_tokens\":3,\"latency_checkpoint\":{\"a\":1}},\"prompt_filter_results\":[]}"u8.ToArray());
+        var reading = Reading.OfPlain(reply);
+        Assert.Equal(("", "content_filter"), (reading.AllContent, reading.Finish[0]));
+        Assert.DoesNotContain("latency_checkpoint", reply.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Stream_WithLateFilterResults_ShowsOnlyTheEnd()
+    {
+        using var dialect = At(Resource + "/openai/v1");
+        var reply = ReplayedBy.Stream(dialect, Model, Encoding.UTF8.GetBytes(
+            "data: {\"choices\":[],\"id\":\"\",\"prompt_filter_results\":[{}]}\n\n" +
+            "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"filter \\\"content_filter_results\\\":1\"}}]}\n\n" +
+            "data: {\"choices\":[{\"index\":0,\"content_filter_results\":{},\"content_filter_offsets\":{\"check_offset\":4}}]}\n\n" +
+            "data: {\"choices\":[{\"index\":0,\"finish_reason\":\"content_filter\",\"content_filter_results\":{\"hate\":{\"filtered\":true}},\"content_filter_offsets\":{}}]}\n\ndata: [DONE]\n\n"));
+        Assert.Equal("filter \"content_filter_results\":1", Reading.OfStream(reply).AllContent);
+        Assert.Equal("content_filter", Reading.OfStream(reply).Finish[0]);
+        Assert.Equal(3, reply.Events().Count);
+    }
+
+    [Fact]
+    public void Refusal_OfTheFilterInsideA200_IsOne()
+    {
+        using var dialect = At(Resource + "/openai/v1");
+        var fault = ReplayedBy.Plain(dialect, Model, Encoding.UTF8.GetBytes(Filtered)).Fault;
+        Assert.Equal((UpstreamFailure.Rejected, "content_filter"), (fault!.Failure, fault.Code));
+    }
+
+    private const string Filtered = "{\"error\":{\"message\":\"The response was filtered due to the prompt triggering Azure OpenAI's content management policy.\",\"type\":null,\"param\":\"prompt\",\"code\":\"content_filter\",\"status\":400,\"innererror\":{\"code\":\"ResponsibleAIPolicyViolation\",\"content_filter_result\":{}}}}";
+
+    [Theory]
+    [InlineData(400, Filtered, "Rejected", "content_filter")]
+    [InlineData(400, "{\"error\":{\"message\":\"The operation does not work with my gpt/4o.\",\"code\":\"OperationNotSupported\"}}", "Rejected", "upstream_rejected")]
+    [InlineData(401, "{\"statusCode\":401,\"message\":\"Access denied\"}", "Operator", null)]
+    [InlineData(403, "{\"error\":{\"code\":\"403\",\"message\":\"Traffic is not from an approved private endpoint.\"}}", "Operator", null)]
+    [InlineData(404, "{\"error\":{\"code\":\"404\",\"message\":\"Resource not found\"}}", "ModelMissing", null)]
+    [InlineData(404, "{\"error\":{\"code\":\"DeploymentNotFound\",\"message\":\"x\"}}", "ModelMissing", null)]
+    [InlineData(408, "{\"error\":{\"code\":\"Timeout\",\"message\":\"The operation was timeout.\"}}", "RateLimited", null)]
+    [InlineData(429, "{\"error\":{\"code\":\"NoCapacity\",\"message\":\"busy\"}}", "RateLimited", null)]
+    [InlineData(500, "{\"error\":{\"code\":\"InternalServerError\",\"message\":\"x\"}}", "ServerError", null)]
+    [InlineData(503, "", "ServerError", null)]
+    [InlineData(504, "<html>", "ServerError", null)]
+    public void Error_EveryRowOfTheTable_IsJudged(int status, string body, string failure, string? code)
+    {
+        using var response = new HttpResponseMessage();
+        var fault = AzureErrors.Read(status, response.Headers, Encoding.UTF8.GetBytes(body), DateTimeOffset.UnixEpoch, "my gpt/4o");
+        Assert.Equal((failure, code), (fault.Failure.ToString(), fault.Code));
+        Assert.DoesNotContain("my gpt", fault.Message ?? "", StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("0", "7", "x", 7)]
+    [InlineData("1500", "7", "x", 1.5)]
+    [InlineData(null, null, "Please retry after 12 seconds.", 12)]
+    public void RateLimit_WithHints_IsAsLongAsTheySay(string? milliseconds, string? seconds, string message, double expected)
+    {
+        using var response = new HttpResponseMessage();
+        if (milliseconds is not null) response.Headers.TryAddWithoutValidation("retry-after-ms", milliseconds);
+        if (seconds is not null) response.Headers.TryAddWithoutValidation("retry-after", seconds);
+        var fault = AzureErrors.Read(429, response.Headers, Encoding.UTF8.GetBytes($"{{\"error\":{{\"code\":\"RateLimitReached\",\"message\":\"{message}\"}}}}"), DateTimeOffset.UnixEpoch, null);
+        Assert.Equal(TimeSpan.FromSeconds(expected), fault.RetryAfter);
+    }
+
+    private static readonly Lazy<Dictionary<string, Recorded>> Exchanges = new(() => Recorded.All("azure").ToDictionary(r => r.Name));
+
+    private static Recorded Get(string name) => Exchanges.Value[name];
+
+    private static TheoryData<string> Names(Func<Recorded, bool> which)
+    {
+        var names = new TheoryData<string>();
+        if (Support.Fixtures.Folder is not null) foreach (var exchange in Exchanges.Value.Values.Where(which)) names.Add(exchange.Name);
+        return names;
+    }
+}

@@ -1,0 +1,85 @@
+using CrossModel.Dialects;
+using CrossModel.Tests.Support;
+
+namespace CrossModel.Tests.Dialects;
+
+public sealed class RefreshAheadTests
+{
+    private readonly FakeClock _clock = new();
+    private readonly List<TaskCompletionSource<(string, DateTimeOffset)>> _fetches = [];
+    private volatile bool _isAway;
+
+    private RefreshAhead<string> Create() => new(_ =>
+    {
+        if (_isAway) return Task.FromException<(string, DateTimeOffset)>(new CredentialException("away"));
+        var fetch = new TaskCompletionSource<(string, DateTimeOffset)>(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_fetches) _fetches.Add(fetch);
+        return fetch.Task;
+    }, TimeSpan.FromMinutes(5), _clock);
+
+    private async Task<TaskCompletionSource<(string, DateTimeOffset)>> FetchAsync(int number)
+    {
+        while (true)
+        {
+            lock (_fetches) if (_fetches.Count > number) return _fetches[number];
+            await Task.Yield();
+        }
+    }
+
+    [Fact]
+    public async Task Get_WhileItHolds_AsksNobody()
+    {
+        using var token = Create();
+        var first = token.GetAsync(default).AsTask();
+        (await FetchAsync(0)).SetResult(("a", _clock.GetUtcNow() + TimeSpan.FromHours(1)));
+        Assert.Equal("a", await first);
+        _clock.Advance(TimeSpan.FromMinutes(50));
+        var again = token.GetAsync(default);
+        Assert.True(again.IsCompletedSuccessfully);
+        Assert.Single(_fetches);
+    }
+
+    [Fact]
+    public async Task Get_ShortlyBeforeTheEnd_RenewsOnceBesideTheOldOne()
+    {
+        using var token = Create();
+        var first = token.GetAsync(default).AsTask();
+        (await FetchAsync(0)).SetResult(("a", _clock.GetUtcNow() + TimeSpan.FromHours(1)));
+        await first;
+        _clock.Advance(TimeSpan.FromMinutes(56));
+        for (var i = 0; i < 20; i++) Assert.Equal("a", await token.GetAsync(default));
+        (await FetchAsync(1)).SetResult(("b", _clock.GetUtcNow() + TimeSpan.FromHours(1)));
+        while (await token.GetAsync(default) != "b") await Task.Yield();
+        Assert.Equal(2, _fetches.Count);
+    }
+
+    [Fact]
+    public async Task Get_RenewalFails_KeepsTheOldOneUntilItsEnd()
+    {
+        using var token = Create();
+        var first = token.GetAsync(default).AsTask();
+        (await FetchAsync(0)).SetResult(("a", _clock.GetUtcNow() + TimeSpan.FromHours(1)));
+        await first;
+        _clock.Advance(TimeSpan.FromMinutes(56));
+        _isAway = true;
+        for (var i = 0; i < 20; i++) Assert.Equal("a", await token.GetAsync(default));
+        _clock.Advance(TimeSpan.FromMinutes(5));
+        await Assert.ThrowsAsync<CredentialException>(() => token.GetAsync(default).AsTask());
+        _isAway = false;
+        var last = token.GetAsync(default).AsTask();
+        (await FetchAsync(1)).SetResult(("b", _clock.GetUtcNow() + TimeSpan.FromHours(1)));
+        Assert.Equal("b", await last);
+    }
+
+    [Fact]
+    public async Task Get_OneLeaves_TheOthersStillGetIt()
+    {
+        using var token = Create();
+        using var leaving = new CancellationTokenSource();
+        var (gone, stays) = (token.GetAsync(leaving.Token).AsTask(), token.GetAsync(default).AsTask());
+        await leaving.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => gone);
+        (await FetchAsync(0)).SetResult(("a", _clock.GetUtcNow() + TimeSpan.FromHours(1)));
+        Assert.Equal("a", await stays);
+    }
+}
