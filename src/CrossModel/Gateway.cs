@@ -55,6 +55,9 @@ internal sealed class Gateway : IAsyncDisposable
     /// <summary>Where the models of a start without a file come from; grows when servers on this machine are found.</summary>
     public required IReadOnlyList<DiscoverySource> Sources { get; set; }
 
+    /// <summary>Done when the usual ports of this machine have been asked once.</summary>
+    public Task FirstProbe { get; private set; } = Task.CompletedTask;
+
     private HashSet<int> Ports => [.. Addresses.Select(a => new Uri(a).Port)];
 
     /// <summary>Reads the configuration, opens the database, builds the rooms, listens. Throws <see cref="StartException"/> with words for the operator.</summary>
@@ -136,6 +139,8 @@ internal sealed class Gateway : IAsyncDisposable
             if (file is null && options.LoopbackServers.Count > 0)
             {
                 var found = discovered;
+                var probed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                gateway.FirstProbe = probed.Task;
                 rooms.Push(new Background(async ending =>
                 {
                     using var servers = new LoopbackServers(options.LoopbackServers, gateway.Ports, time);
@@ -144,6 +149,7 @@ internal sealed class Gateway : IAsyncDisposable
                         discovered = found.With(running);
                         gateway.Sources = discovered.Sources;
                         await ApplyAsync(watcher.Current);
+                        probed.TrySetResult();
                     }, ending);
                 }));
             }

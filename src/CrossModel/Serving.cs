@@ -7,6 +7,8 @@ namespace CrossModel;
 /// <summary><c>crossmodel serve</c>: starts the gateway, says where it is, waits for a signal, stops in order.</summary>
 internal static class Serving
 {
+    private static readonly TimeSpan PatienceWithProbes = TimeSpan.FromSeconds(1.5);
+
     /// <summary>Exit code 0 also when calls were cut at the end; 1 when it could not start.</summary>
     /// <param name="configFile">Null: there is none.</param>
     /// <param name="urls">Beats the file's; null: the file's.</param>
@@ -31,10 +33,12 @@ internal static class Serving
         {
             var address = gateway.Addresses[0].Replace("[::]", "localhost", StringComparison.Ordinal).Replace("0.0.0.0", "localhost", StringComparison.Ordinal);
             await output.WriteLineAsync($"CrossModel listens on {string.Join(" and ", gateway.Addresses)}");
-            if (!gateway.HasFile)
+            if (!gateway.HasFile && await FirstRun.MakeKeyAsync(gateway.Database) is { } key)
             {
+                // Callers are served already; the list alone waits a moment for what runs on this machine.
+                await Task.WhenAny(gateway.FirstProbe, Task.Delay(PatienceWithProbes, stop.First));
                 FirstRun.PrintModels(output, gateway.Sources);
-                if (await FirstRun.MakeKeyAsync(gateway.Database) is { } key) FirstRun.Print(output, address, key, KeyDiscovery.SimulatedModel);
+                FirstRun.Print(output, address, key, KeyDiscovery.SimulatedModel);
             }
             await output.FlushAsync();
             await Task.Delay(Timeout.Infinite, stop.First).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
