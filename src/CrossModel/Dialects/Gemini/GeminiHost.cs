@@ -1,0 +1,16 @@
+namespace CrossModel.Dialects.Gemini;
+
+/// <summary>In what the two hosts of Google's models differ. Body and stream are the same.</summary>
+/// <param name="StateKind">Whose reasoning state it is: one host takes the other's for a forgery.</param>
+/// <param name="CallIds">Calls and results carry ids.</param>
+/// <param name="ServiceTier">The body has <c>serviceTier</c>; else headers say it.</param>
+/// <param name="FilesApi">Files uploaded to the provider can be named.</param>
+/// <param name="CloudStorage"><c>gs://</c> addresses can be named.</param>
+/// <param name="FetchesAddresses">Public https addresses may be left to the provider, where the model does that.</param>
+internal sealed record GeminiHost(string StateKind, bool CallIds, bool ServiceTier, bool FilesApi, bool CloudStorage, bool FetchesAddresses)
+{
+    public static GeminiHost GeminiApi { get; } = new("gemini", CallIds: true, ServiceTier: true, FilesApi: true, CloudStorage: false, FetchesAddresses: true);
+
+    // Vertex AI fetches too, but obeys robots.txt and fails where a gateway would not.
+    public static GeminiHost VertexAI { get; } = new("vertex", CallIds: false, ServiceTier: false, FilesApi: false, CloudStorage: true, FetchesAddresses: false);
+}
