@@ -1,6 +1,7 @@
 using CrossModel.Configuration;
 using CrossModel.Dialects.Anthropic;
 using CrossModel.Dialects.Azure;
+using CrossModel.Dialects.Gemini;
 using CrossModel.Dialects.OpenAI;
 
 namespace CrossModel.Dialects;
@@ -10,7 +11,7 @@ internal static class DialectSet
 {
     public static IReadOnlySet<string> Known { get; } = new HashSet<string> { "openai", "azure", "anthropic", "gemini", "vertex", "bedrock", "simulated" };
 
-    public static IReadOnlySet<string> Built { get; } = new HashSet<string> { "openai", "azure", "anthropic", "simulated" };
+    public static IReadOnlySet<string> Built { get; } = new HashSet<string> { "openai", "azure", "anthropic", "gemini", "simulated" };
 
     public static IReadOnlySet<string> Presets => OpenAI.Presets.Names;
 
@@ -27,6 +28,7 @@ internal static class DialectSet
         "openai" => new OpenAIDialect(config, preset: null, time),
         "anthropic" => new AnthropicDialect(config, time),
         "azure" => new AzureDialect(config, time),
+        "gemini" => new GeminiDialect(config, time),
         "simulated" => new OpenAIDialect(config, OpenAI.Presets.Unknown, time),
         _ => null,
     };

@@ -74,6 +74,9 @@ internal sealed class UpstreamRequest : IDisposable
     /// <summary>A tool that the model is made to call because it cannot follow a schema otherwise: its input is the reply's content. Null: none.</summary>
     public string? ContentTool { get; set; }
 
+    /// <summary>The functions that the model may call, where its dialect must tell a real call from an invented one; null: none, or not needed.</summary>
+    public IReadOnlySet<string>? ToolNames { get; set; }
+
     /// <summary>Makes it empty for a second Write.</summary>
     public void Reset()
     {
@@ -82,6 +85,7 @@ internal sealed class UpstreamRequest : IDisposable
         Ignored.Clear();
         Accept = null;
         ContentTool = null;
+        ToolNames = null;
     }
 
     public void Dispose() => Body.Dispose();
@@ -99,4 +103,7 @@ internal sealed record ReplyContext(string Id, long Created, string Model, bool 
 {
     /// <summary><see cref="UpstreamRequest.ContentTool"/> of the request that is answered.</summary>
     public string? ContentTool { get; init; }
+
+    /// <summary><see cref="UpstreamRequest.ToolNames"/> of the request that is answered.</summary>
+    public IReadOnlySet<string>? ToolNames { get; init; }
 }

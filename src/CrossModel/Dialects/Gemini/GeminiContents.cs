@@ -18,7 +18,7 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
     private string? _role;
 
     /// <summary>For <c>generationConfig.mediaResolution</c>; null: nothing to say.</summary>
-    public string? Resolution => _media.Resolution(ignored);
+    public string? Resolution() => _media.Resolution(ignored);
 
     /// <summary>The value as it stands in its document.</summary>
     public static void Raw(Utf8JsonWriter json, JsonElement value) => json.WriteRawValue(JsonMarshal.GetRawUtf8Value(value), skipInputValidation: true);

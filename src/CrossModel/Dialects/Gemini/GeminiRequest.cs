@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using CrossModel.Configuration;
 using CrossModel.Protocol;
@@ -36,7 +35,7 @@ internal sealed class GeminiRequest(GeminiHost host, GeminiLessons.Lesson learne
             if (new GeminiTools(json, upstream).Write(root) is { } unfit) return unfit;
         }
         json.WriteStartObject("generationConfig"u8);
-        Cap(request, json, options.CapOutputTokens, upstream);
+        if ((request.MaxOutputTokens ?? options.CapOutputTokens) is { } cap) json.WriteNumber("maxOutputTokens"u8, cap);
         Sampling(request, root, json, upstream);
         if (Seed(request, root, json) is { } outside) return outside;
         Stop(request, root, json);
@@ -44,7 +43,7 @@ internal sealed class GeminiRequest(GeminiHost host, GeminiLessons.Lesson learne
         Format(request, root, json);
         Think(request, json, upstream);
         Modalities(request, root, json);
-        if (contents.Resolution is { } resolution) json.WriteString("mediaResolution"u8, resolution);
+        if (contents.Resolution() is { } resolution) json.WriteString("mediaResolution"u8, resolution);
         TopK(request, json);
         json.WriteEndObject();
         ServiceTier(request, root, json, upstream);
@@ -69,13 +68,6 @@ internal sealed class GeminiRequest(GeminiHost host, GeminiLessons.Lesson learne
         if (request.Features.HasFlag(ChatFeatures.OtherModalities) && request.Value(ChatParameter.Modalities).In(request.Body).IndexOf("\"audio\""u8) >= 0)
             return ApiErrors.UnsupportedParameter("modalities", "This model does not answer with audio here. Ask for text, or choose another model.");
         return null;
-    }
-
-    private static void Cap(ChatRequest request, Utf8JsonWriter json, long? affordable, UpstreamRequest upstream)
-    {
-        if ((request.MaxOutputTokens ?? affordable) is not { } cap) return;
-        json.WriteNumber("maxOutputTokens"u8, cap);
-        if (request.MaxOutputTokens is null) upstream.Ignored.Add("max_tokens=" + cap.ToString(CultureInfo.InvariantCulture));
     }
 
     private void Sampling(ChatRequest request, JsonElement root, Utf8JsonWriter json, UpstreamRequest upstream)

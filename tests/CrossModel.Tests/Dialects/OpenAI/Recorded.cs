@@ -29,6 +29,7 @@ internal sealed class Recorded
     public bool IsStream { get; }
     public byte[]? Request { get; }
     public int Status => _meta.GetProperty("status").GetInt32();
+    public string? Model => _meta.GetProperty("model").GetString();
     public JsonElement Expect => _meta.GetProperty("expect");
 
     /// <summary>Where the recorded server was; a made-up host where the recording does not say.</summary>

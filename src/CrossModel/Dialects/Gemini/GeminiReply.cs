@@ -1,0 +1,148 @@
+using System.Text.Json;
+using CrossModel.Protocol;
+
+namespace CrossModel.Dialects.Gemini;
+
+/// <summary>
+/// Reads generateContent replies: a stream of whole replies with new parts each, a plain one, or an array of them. The state machine is in
+/// README.md beside this file.
+/// </summary>
+internal sealed class GeminiReply(ReplyContext context, GeminiHost host, ReasoningMemory memory) : ReplyReader
+{
+    private readonly SseReader _events = new();
+    private readonly SortedDictionary<int, GeminiCandidate> _candidates = [];
+    private bool? _isStream;
+    private bool _isBlocked;
+    private bool _hasReply;
+
+    public override int Read(ReadOnlySpan<byte> unread, ChunkWriter client) => IsStream(unread) ? ReadEvents(unread, atEnd: false, client) : 0;
+
+    public override void Complete(ReadOnlySpan<byte> unread, ChunkWriter client)
+    {
+        if (Fault is not null || Ended) return;
+        if (_isStream is null && unread.IndexOfAnyExcept(" \r\n\t"u8) < 0) Fail(UpstreamFailure.BadReply, "the body was empty");
+        else if (IsStream(unread)) ReadEvents(unread, atEnd: true, client);
+        else ReadWhole(unread, client);
+        if (Fault is null) Finish(client);
+    }
+
+    public override PlainReply? ReadPlain(ReadOnlyMemory<byte> body)
+    {
+        using var collector = new ChunkCollector();
+        Complete(body.Span, collector.Writer);
+        return Fault is null ? collector.Collect(Usage) : null;
+    }
+
+    public override void Dispose()
+    {
+        _events.Dispose();
+        base.Dispose();
+    }
+
+    private static bool IsUnreadable(Exception fault) => fault is JsonException or InvalidOperationException;
+
+    private bool IsStream(ReadOnlySpan<byte> unread)
+    {
+        if (_isStream is { } known) return known;
+        if (unread.StartsWith("\uFEFF"u8)) unread = unread[3..];
+        var first = unread.IndexOfAnyExcept(" \r\n\t"u8);
+        if (first < 0) return true;
+        _isStream = unread[first] is not ((byte)'{' or (byte)'[' or (byte)'<');
+        return _isStream.Value;
+    }
+
+    private int ReadEvents(ReadOnlySpan<byte> unread, bool atEnd, ChunkWriter client)
+    {
+        var used = 0;
+        while (Fault is null)
+        {
+            var found = _events.TryRead(unread[used..], atEnd, out var evt, out var length);
+            used += length;
+            if (!found) break;
+            var text = evt.Data.Trim(" \n\r\t"u8);
+            if (text.IsEmpty || text.SequenceEqual("[DONE]"u8)) continue;
+            try
+            {
+                ReadJson(text, client);
+            }
+            catch (Exception fault) when (IsUnreadable(fault))
+            {
+                Fail(atEnd && used == unread.Length ? UpstreamFailure.CutShort : UpstreamFailure.BadReply, "an event is not JSON of a reply");
+            }
+        }
+        return used;
+    }
+
+    private void ReadWhole(ReadOnlySpan<byte> body, ChunkWriter client)
+    {
+        try
+        {
+            if (body.StartsWith("\uFEFF"u8)) body = body[3..];
+            ReadJson(body, client);
+        }
+        catch (Exception fault) when (IsUnreadable(fault))
+        {
+            Fail(UpstreamFailure.BadReply, "the body is not JSON of a reply");
+        }
+    }
+
+    private void ReadJson(ReadOnlySpan<byte> text, ChunkWriter client)
+    {
+        var reader = new Utf8JsonReader(text);
+        using var json = JsonDocument.ParseValue(ref reader);
+        if (reader.Read()) throw new JsonException("something after the reply");
+        if (json.RootElement.ValueKind != JsonValueKind.Array)
+        {
+            ReadReply(json.RootElement, client);
+            return;
+        }
+        foreach (var reply in json.RootElement.EnumerateArray().TakeWhile(_ => Fault is null)) ReadReply(reply, client);
+    }
+
+    private void ReadReply(JsonElement reply, ChunkWriter client)
+    {
+        if (reply.ValueKind != JsonValueKind.Object) throw new JsonException("no reply");
+        if (reply.TryGetProperty("usageMetadata"u8, out var usage) && GeminiUsage.HasCounts(usage)) Usage = GeminiUsage.Read(usage);
+        if (reply.TryGetProperty("error"u8, out var error) && error.ValueKind != JsonValueKind.Null)
+        {
+            Fault = GeminiErrors.ReadInReply(error);
+            return;
+        }
+        _hasReply |= reply.TryGetProperty("candidates"u8, out var candidates) || reply.TryGetProperty("usageMetadata"u8, out _);
+        if (reply.TryGetProperty("promptFeedback"u8, out var feedback) && feedback.ValueKind == JsonValueKind.Object
+            && feedback.TryGetProperty("blockReason"u8, out var reason) && reason.ValueKind == JsonValueKind.String) _isBlocked = true;
+        if (candidates.ValueKind != JsonValueKind.Array) return;
+        foreach (var candidate in candidates.EnumerateArray())
+        {
+            if (candidate.ValueKind != JsonValueKind.Object) throw new JsonException("no candidate");
+            var index = candidate.TryGetProperty("index"u8, out var number) && number.ValueKind == JsonValueKind.Number ? number.GetInt32() : 0;
+            if (index < 0 || index >= ChunkWriter.MaxChoices - context.ChoiceOffset) throw new JsonException("a candidate index out of range");
+            if (!_candidates.TryGetValue(index, out var known)) _candidates[index] = known = new GeminiCandidate(index + context.ChoiceOffset, context, host, memory);
+            known.Read(candidate, client);
+        }
+    }
+
+    /// <summary>The reply is over: every candidate must have said why.</summary>
+    private void Finish(ChunkWriter client)
+    {
+        if (_candidates.Count == 0 && _isBlocked)
+        {
+            client.Finish(context.ChoiceOffset, FinishReason.ContentFilter);
+            Ended = true;
+            return;
+        }
+        if (_candidates.Count == 0)
+        {
+            Fail(_isStream is true ? UpstreamFailure.CutShort : UpstreamFailure.BadReply, _hasReply ? "the reply has no candidates" : "the body is no reply");
+            return;
+        }
+        foreach (var candidate in _candidates.Values)
+        {
+            Fault = candidate.Finish(client, _isBlocked);
+            if (Fault is not null) return;
+        }
+        Ended = true;
+    }
+
+    private void Fail(UpstreamFailure failure, string detail) => Fault = new UpstreamFault(failure, Detail: detail);
+}

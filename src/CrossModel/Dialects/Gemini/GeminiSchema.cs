@@ -1,0 +1,132 @@
+using System.Text.Json;
+
+namespace CrossModel.Dialects.Gemini;
+
+/// <summary>
+/// A JSON Schema in the part of OpenAPI's schema that models before 2.5 take: references inlined, what is not known there converted or left out.
+/// </summary>
+internal sealed class GeminiSchema(Utf8JsonWriter json, JsonElement root)
+{
+    private const int Deepest = 32;
+
+    private static readonly HashSet<string> Kept =
+    [
+        "format", "title", "description", "nullable", "minItems", "maxItems", "propertyOrdering", "minProperties", "maxProperties",
+        "minimum", "maximum", "minLength", "maxLength", "pattern", "example", "default",
+    ];
+
+    public void Write() => Write(root, [], 0);
+
+    /// <param name="open">References on the way here: a cycle ends in an object about which nothing is said.</param>
+    private void Write(JsonElement schema, HashSet<string> open, int depth)
+    {
+        string? entered = null;
+        while (schema.ValueKind == JsonValueKind.Object && schema.TryGetProperty("$ref"u8, out var reference) && reference.ValueKind == JsonValueKind.String)
+        {
+            var path = reference.GetString()!;
+            if (depth > Deepest || !open.Add(path) || Find(path) is not { } found)
+            {
+                schema = default;
+                break;
+            }
+            entered ??= path;
+            schema = found;
+        }
+        json.WriteStartObject();
+        if (schema.ValueKind == JsonValueKind.Object && depth <= Deepest) Members(schema, open, depth);
+        else json.WriteString("type"u8, "OBJECT"u8);
+        json.WriteEndObject();
+        if (entered is not null) open.Remove(entered);
+    }
+
+    private void Members(JsonElement schema, HashSet<string> open, int depth)
+    {
+        var isNullable = Types(schema, out var types);
+        var options = Options(schema, ref isNullable);
+        if (types.Count == 1) json.WriteString("type"u8, types[0].ToUpperInvariant());
+        Values(schema, types.Count == 0 && options.Count == 0);
+        foreach (var member in schema.EnumerateObject())
+        {
+            if (!Kept.Contains(member.Name)) continue;
+            json.WritePropertyName(member.Name);
+            GeminiContents.Raw(json, member.Value);
+        }
+        if (isNullable && !schema.TryGetProperty("nullable"u8, out _)) json.WriteBoolean("nullable"u8, true);
+        if (schema.TryGetProperty("properties"u8, out var properties) && properties.ValueKind == JsonValueKind.Object) Properties(schema, properties, open, depth);
+        if (schema.TryGetProperty("items"u8, out var items) && items.ValueKind == JsonValueKind.Object)
+        {
+            json.WritePropertyName("items"u8);
+            Write(items, open, depth + 1);
+        }
+        if (options.Count == 0 && types.Count < 2) return;
+        json.WriteStartArray("anyOf"u8);
+        foreach (var option in options) Write(option, open, depth + 1);
+        foreach (var type in options.Count == 0 ? types : [])
+        {
+            json.WriteStartObject();
+            json.WriteString("type"u8, type.ToUpperInvariant());
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+    }
+
+    /// <summary>The types but null, which is answered.</summary>
+    private static bool Types(JsonElement schema, out List<string> types)
+    {
+        types = [];
+        if (!schema.TryGetProperty("type"u8, out var type)) return false;
+        if (type.ValueKind == JsonValueKind.String) types.Add(type.GetString()!);
+        if (type.ValueKind == JsonValueKind.Array) types.AddRange(type.EnumerateArray().Where(t => t.ValueKind == JsonValueKind.String).Select(t => t.GetString()!));
+        return types.Count > 1 && types.Remove("null");
+    }
+
+    /// <summary>anyOf or oneOf without the null among them; allOf is taken for its first.</summary>
+    private static List<JsonElement> Options(JsonElement schema, ref bool isNullable)
+    {
+        if (!(schema.TryGetProperty("anyOf"u8, out var options) || schema.TryGetProperty("oneOf"u8, out options) || schema.TryGetProperty("allOf"u8, out options)) || options.ValueKind != JsonValueKind.Array) return [];
+        var list = options.EnumerateArray().ToList();
+        isNullable |= list.RemoveAll(o => o.ValueKind == JsonValueKind.Object && o.TryGetProperty("type"u8, out var type) && type.ValueKind == JsonValueKind.String && type.ValueEquals("null"u8)) > 0;
+        return list;
+    }
+
+    /// <summary>enum and const; there only strings may be enumerated.</summary>
+    private void Values(JsonElement schema, bool isTypeMissing)
+    {
+        List<JsonElement> values = schema.TryGetProperty("const"u8, out var only) ? [only] : schema.TryGetProperty("enum"u8, out var several) && several.ValueKind == JsonValueKind.Array ? [.. several.EnumerateArray()] : [];
+        values.RemoveAll(value => value.ValueKind != JsonValueKind.String);
+        if (values.Count == 0) return;
+        if (isTypeMissing) json.WriteString("type"u8, "STRING"u8);
+        json.WriteStartArray("enum"u8);
+        foreach (var value in values) GeminiContents.Raw(json, value);
+        json.WriteEndArray();
+    }
+
+    private void Properties(JsonElement schema, JsonElement properties, HashSet<string> open, int depth)
+    {
+        json.WriteStartObject("properties"u8);
+        foreach (var property in properties.EnumerateObject())
+        {
+            json.WritePropertyName(property.Name);
+            Write(property.Value, open, depth + 1);
+        }
+        json.WriteEndObject();
+        if (!schema.TryGetProperty("required"u8, out var required) || required.ValueKind != JsonValueKind.Array) return;
+        var names = required.EnumerateArray().Where(n => n.ValueKind == JsonValueKind.String && properties.TryGetProperty(n.GetString()!, out _)).ToList();
+        if (names.Count == 0) return;
+        json.WriteStartArray("required"u8);
+        foreach (var name in names) GeminiContents.Raw(json, name);
+        json.WriteEndArray();
+    }
+
+    /// <summary><c>#/$defs/name</c></summary>
+    private JsonElement? Find(string path)
+    {
+        if (!path.StartsWith('#')) return null;
+        var at = root;
+        foreach (var step in path.Split('/').Skip(1).Select(s => Uri.UnescapeDataString(s).Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal)))
+        {
+            if (at.ValueKind != JsonValueKind.Object || !at.TryGetProperty(step, out at)) return null;
+        }
+        return at;
+    }
+}

@@ -1,0 +1,40 @@
+using System.Text.Json;
+using CrossModel.Protocol;
+
+namespace CrossModel.Dialects.Gemini;
+
+/// <summary>Reads <c>usageMetadata</c>.</summary>
+internal static class GeminiUsage
+{
+    private const long Largest = 1L << 31;
+
+    /// <summary>It says something of tokens: the chunks in the middle of a stream may name the kind of traffic only.</summary>
+    public static bool HasCounts(JsonElement usage) =>
+        usage.ValueKind == JsonValueKind.Object && (usage.TryGetProperty("promptTokenCount"u8, out _) || usage.TryGetProperty("totalTokenCount"u8, out _));
+
+    /// <summary>By our rules; null when a count cannot be trusted or the prompt's is missing.</summary>
+    public static TokenUsage? Read(JsonElement usage)
+    {
+        var isHostile = false;
+        long? Count(ReadOnlySpan<byte> name)
+        {
+            if (!usage.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null) return null;
+            if (value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var count) && count is >= 0 and <= Largest) return count;
+            isHostile = true;
+            return null;
+        }
+
+        var (prompt, toolUse, total) = (Count("promptTokenCount"u8), Count("toolUsePromptTokenCount"u8) ?? 0, Count("totalTokenCount"u8));
+        var (visible, thoughts, cached) = (Count("candidatesTokenCount"u8), Count("thoughtsTokenCount"u8) ?? 0, Count("cachedContentTokenCount"u8) ?? 0);
+        if (isHostile || prompt is null) return null;
+        // The count is left out where nothing visible came; what the total has beyond the others was generated all the same.
+        var shown = visible ?? Math.Max(0, (total ?? 0) - prompt.Value - toolUse - thoughts);
+        return new TokenUsage
+        {
+            InputTokens = prompt.Value + toolUse,
+            CachedInputTokens = Math.Min(cached, prompt.Value),
+            OutputTokens = shown + thoughts,
+            ReasoningTokens = thoughts,
+        };
+    }
+}

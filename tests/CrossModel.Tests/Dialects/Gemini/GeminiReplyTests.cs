@@ -1,0 +1,161 @@
+using System.Text;
+using System.Text.Json;
+using CrossModel.Dialects;
+using CrossModel.Dialects.Gemini;
+using CrossModel.Tests.Dialects.OpenAI;
+using CrossModel.Tests.Support;
+using Xunit;
+
+namespace CrossModel.Tests.Dialects.Gemini;
+
+/// <summary>The state machine of replies, row by row.</summary>
+public sealed class GeminiReplyTests
+{
+    private const string Call = """{"functionCall":{"name":"f","args":{"a":1}},"thoughtSignature":"QUJD"}""";
+
+    private static string Chunk(string parts, string? finish = null, string more = "") =>
+        "data: {\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[" + parts + "]}" + (finish is null ? "" : $",\"finishReason\":\"{finish}\"") + ",\"index\":0}]" + more + "}\r\n\r\n";
+
+    private static Replayed Stream(string body, string[]? tools = null) => Replay.Stream(GoogleRecorded.Reader(tools: tools), Encoding.UTF8.GetBytes(body));
+
+    private static Replayed Plain(string body) => Replay.Plain(GoogleRecorded.Reader(stream: false), Encoding.UTF8.GetBytes(body));
+
+    [Theory]
+    [InlineData("STOP", "stop")]
+    [InlineData("MAX_TOKENS", "length")]
+    [InlineData("CONTINUATION", "length")]
+    [InlineData("SAFETY", "content_filter")]
+    [InlineData("RECITATION", "content_filter")]
+    [InlineData("LANGUAGE", "content_filter")]
+    [InlineData("BLOCKLIST", "content_filter")]
+    [InlineData("PROHIBITED_CONTENT", "content_filter")]
+    [InlineData("SPII", "content_filter")]
+    [InlineData("IMAGE_SAFETY", "content_filter")]
+    [InlineData("MODEL_ARMOR", "content_filter")]
+    [InlineData("OTHER", "stop")]
+    [InlineData("SOMETHING_NEW", "stop")]
+    public void Finish_EveryWord_IsOneOfTheFour(string said, string shown)
+    {
+        var reading = Reading.OfStream(Stream(Chunk("""{"text":"a"}""") + Chunk("""{"text":"b"}""", said)));
+        Assert.Equal((shown, "ab"), (reading.Finish[0], reading.AllContent));
+    }
+
+    [Theory]
+    [InlineData("OTHER", nameof(UpstreamFailure.BadReply), false)]
+    [InlineData("NO_IMAGE", nameof(UpstreamFailure.BadReply), false)]
+    [InlineData("MALFORMED_FUNCTION_CALL", nameof(UpstreamFailure.ServerError), true)]
+    [InlineData("TOO_MANY_TOOL_CALLS", nameof(UpstreamFailure.ServerError), true)]
+    [InlineData("UNEXPECTED_TOOL_CALL", nameof(UpstreamFailure.ServerError), true)]
+    public void Finish_WithoutContent_IsAFailure(string said, string failure, bool again)
+    {
+        var fault = Stream(Chunk("""{"text":""}""", said)).Fault;
+        Assert.Equal((failure, again), (fault!.Failure.ToString(), fault.TryAgain));
+    }
+
+    [Fact]
+    public void UnexpectedCall_OfADeclaredTool_IsACall()
+    {
+        Assert.Equal("tool_calls", Reading.OfStream(Stream(Chunk(Call, "UNEXPECTED_TOOL_CALL"), ["f"])).Finish[0]);
+        Assert.NotNull(Stream(Chunk(Call, "UNEXPECTED_TOOL_CALL"), ["g"]).Fault);
+    }
+
+    [Fact]
+    public void Calls_InOneChunkAndSeveral_AreCounted()
+    {
+        var reply = Stream(Chunk(Call + ",{\"functionCall\":{\"name\":\"g\"}}") + Chunk("""{"functionCall":{"name":"h","args":{"é":"\u00e9"},"id":"x"}}""", "STOP"));
+        var reading = Reading.OfStream(reply);
+        Assert.Equal(["{\"a\":1}", "{}", "{\"é\":\"\\u00e9\"}"], reading.Calls.Values.Select(c => c.Arguments.ToString()));
+        Assert.Equal("x", reading.Calls[2].Id);
+        Assert.Equal("tool_calls", reading.Finish[0]);
+        Assert.Contains("\"extra_content\":{\"google\":{\"thought_signature\":\"QUJD\"}}", reply.Output);
+        Assert.Equal(1, reply.Output.Split("extra_content").Length - 1);
+    }
+
+    [Fact]
+    public void Calls_WithOneId_GetTwo()
+    {
+        var reading = Reading.OfStream(Stream(Chunk("""{"functionCall":{"name":"f","id":"x"}},{"functionCall":{"name":"g","id":"x"}}""", "STOP")));
+        Assert.Equal(2, reading.Calls.Values.Select(c => c.Id).Distinct().Count());
+    }
+
+    [Fact]
+    public void Signature_OfACall_IsRememberedForItsAccountOnly()
+    {
+        var memory = new ReasoningMemory(new FakeClock());
+        var reading = Reading.OfStream(Replay.Stream(GoogleRecorded.Reader(memory: memory), Encoding.UTF8.GetBytes(Chunk(Call, "STOP"))));
+        var id = reading.Calls[0].Id;
+        Assert.Equal("QUJD"u8.ToArray(), memory.Find("gemini", "account", id, "f", "{\"a\": 1}"u8));
+        Assert.Null(memory.Find("gemini", "other", id, "f", "{\"a\":1}"u8));
+        Assert.Null(memory.Find("vertex", "account", id, "f", "{\"a\":1}"u8));
+    }
+
+    [Fact]
+    public void Prompt_Blocked_IsAFilteredReply()
+    {
+        const string Body = """{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":7,"totalTokenCount":7}}""";
+        var (stream, plain) = (Stream("data: " + Body + "\r\n\r\n"), Plain(Body));
+        foreach (var reading in (Reading[])[Reading.OfStream(stream), Reading.OfPlain(plain)]) Assert.Equal(("", "content_filter"), (reading.AllContent, reading.Finish[0]));
+        Assert.Equal((7, 0), (plain.Usage!.Value.InputTokens, plain.Usage.Value.OutputTokens));
+    }
+
+    [Theory]
+    [InlineData("""{"error":{"code":503,"message":"overloaded","status":"UNAVAILABLE"}}""", nameof(UpstreamFailure.ServerError))]
+    [InlineData("""[{"error":{"code":429,"message":"quota","status":"RESOURCE_EXHAUSTED"}}]""", nameof(UpstreamFailure.RateLimited))]
+    [InlineData("""{"error":"odd"}""", nameof(UpstreamFailure.BadReply))]
+    public void Error_InsideASuccess_IsAFailure(string error, string failure)
+    {
+        Assert.Equal(failure, Stream(Chunk("""{"text":"a"}""") + "data: " + error + "\r\n\r\n").Fault!.Failure.ToString());
+        Assert.Equal(failure, Stream(error).Fault!.Failure.ToString());
+        Assert.Equal(failure, Plain(error).Fault!.Failure.ToString());
+    }
+
+    [Fact]
+    public void Usage_LastWins_ButNeverOneWithoutCounts()
+    {
+        var reply = Stream(Chunk("""{"text":"a"}""", null, ""","usageMetadata":{"promptTokenCount":9,"totalTokenCount":99,"candidatesTokenCount":90}""")
+            + Chunk("""{"text":"b"}""", "STOP", ""","usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":2,"thoughtsTokenCount":3,"toolUsePromptTokenCount":4,"cachedContentTokenCount":5,"totalTokenCount":18}""")
+            + "data: {\"usageMetadata\":{\"trafficType\":\"ON_DEMAND\"}}\r\n\r\n");
+        Assert.Equal((13, 5, 5, 3), (reply.Usage!.Value.InputTokens, reply.Usage.Value.CachedInputTokens, reply.Usage.Value.OutputTokens, reply.Usage.Value.ReasoningTokens));
+    }
+
+    [Theory]
+    [InlineData("-1")]
+    [InlineData("1.5")]
+    [InlineData("\"9\"")]
+    [InlineData("99999999999")]
+    public void Usage_Hostile_IsNone(string count) => Assert.Null(Stream(Chunk("""{"text":"a"}""", "STOP", $",\"usageMetadata\":{{\"promptTokenCount\":{count}}}")).Usage);
+
+    [Fact]
+    public void Array_InsteadOfEvents_IsReadToo()
+    {
+        var one = Chunk("""{"text":"a"}""")[6..].Trim();
+        var two = Chunk("""{"text":"b"}""", "STOP")[6..].Trim();
+        Assert.Equal("ab", Reading.OfStream(Stream($"[{one},\r\n{two}]")).AllContent);
+        Assert.Equal("ab", Reading.OfPlain(Plain($"[{one},\r\n{two}]")).AllContent);
+    }
+
+    [Fact]
+    public void Candidates_OfSeveralCalls_AreNumberedBehindEachOther()
+    {
+        var reader = new GeminiReply(Replayed.Context(offset: 2), GeminiHost.GeminiApi, new ReasoningMemory(TimeProvider.System));
+        var reading = Reading.OfStream(Replay.Stream(reader, Encoding.UTF8.GetBytes(Chunk("""{"text":"a"}""", "STOP"))));
+        Assert.Equal([2], reading.Finish.Keys);
+    }
+
+    [Fact]
+    public void Image_Given_IsADataUrlBesideTheText()
+    {
+        var reply = Plain("""{"candidates":[{"content":{"parts":[{"inlineData":{"mimeType":"image/png","data":"QUJD"}}]},"finishReason":"STOP"}]}""");
+        Assert.Equal("data:image/png;base64,QUJD", JsonDocument.Parse(reply.Output).RootElement.GetProperty("choices")[0].GetProperty("message").GetProperty("images")[0].GetProperty("image_url").GetProperty("url").GetString());
+    }
+
+    [Fact]
+    public void Logprobs_Given_AreInOpenAIsShape()
+    {
+        Fixtures.Require();
+        var reply = Replay.Plain(GoogleRecorded.Reader(stream: false), GoogleRecorded.Get("vertex-gemini-07-json-logprobs").Body);
+        var first = JsonDocument.Parse(reply.Output).RootElement.GetProperty("choices")[0].GetProperty("logprobs").GetProperty("content")[0];
+        Assert.True(first.GetProperty("logprob").GetDouble() <= 0);
+        Assert.Equal(Encoding.UTF8.GetBytes(first.GetProperty("token").GetString()!), first.GetProperty("bytes").EnumerateArray().Select(b => b.GetByte()));
+    }
+}

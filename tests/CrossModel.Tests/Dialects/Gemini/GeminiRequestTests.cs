@@ -1,0 +1,345 @@
+using System.Text.Json;
+using CrossModel.Configuration;
+using CrossModel.Dialects;
+using CrossModel.Dialects.Gemini;
+using CrossModel.Protocol;
+using CrossModel.Tests.Protocol;
+using Xunit;
+
+namespace CrossModel.Tests.Dialects.Gemini;
+
+/// <summary>The rows of the mapping, one by one.</summary>
+public sealed class GeminiRequestTests
+{
+    private const string Tool = """{"type":"function","function":{"name":"get_weather","description":"d","parameters":{"type":"object","properties":{"city":{"type":"string"}},"$defs":{}}}}""";
+    private const string Call = """{"id":"c1","type":"function","function":{"name":"get_weather","arguments":"{\"city\": \"Oslo\", \"n\": 1.50}"}}""";
+    private const string Signed = """{"id":"c1","type":"function","function":{"name":"get_weather","arguments":"{}"},"extra_content":{"google":{"thought_signature":"QUJD"}}}""";
+
+    private static Sent Write(string body, string model = "gemini-2.5-flash", ModelFacts? facts = null, UnknownParameters unknown = UnknownParameters.Reject, long? cap = null, GeminiDialect? dialect = null)
+    {
+        using var owned = new GeminiDialect(new UpstreamConfig(), TimeProvider.System);
+        return Sent.Write(dialect ?? owned, body, model, facts, unknown, cap);
+    }
+
+    private static string With(string members) => Requests.With(members);
+
+    private static string Messages(params string[] messages) => Requests.Messages(string.Join(",", messages));
+
+    private static JsonElement Json(string text) => JsonDocument.Parse(text).RootElement;
+
+    private static void Same(string expected, JsonElement actual) =>
+        Assert.True(JsonElement.DeepEquals(Json(expected), actual), $"expected {expected}\n     got {actual.GetRawText()}");
+
+    [Theory]
+    [InlineData("\"max_tokens\":5", "maxOutputTokens", "5")]
+    [InlineData("\"max_tokens\":9,\"max_completion_tokens\":5", "maxOutputTokens", "5")]
+    [InlineData("\"temperature\":1.50", "temperature", "1.50")]
+    [InlineData("\"top_p\":0.9", "topP", "0.9")]
+    [InlineData("\"presence_penalty\":-1", "presencePenalty", "-1")]
+    [InlineData("\"frequency_penalty\":1", "frequencyPenalty", "1")]
+    [InlineData("\"seed\":-7", "seed", "-7")]
+    [InlineData("\"stop\":\"a\\u00e9\"", "stopSequences", "[\"aé\"]")]
+    [InlineData("\"stop\":[\"a\",\"b\"]", "stopSequences", "[\"a\",\"b\"]")]
+    [InlineData("\"logprobs\":true", "responseLogprobs", "true")]
+    [InlineData("\"logprobs\":true,\"top_logprobs\":3", "logprobs", "3")]
+    [InlineData("\"response_format\":{\"type\":\"json_object\"}", "responseMimeType", "\"application/json\"")]
+    [InlineData("\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"object\",\"$defs\":{}}}}", "responseJsonSchema", "{\"type\":\"object\",\"$defs\":{}}")]
+    [InlineData("\"modalities\":[\"text\",\"image\"]", "responseModalities", "[\"TEXT\",\"IMAGE\"]")]
+    public void Parameter_Taken_IsInTheGenerationConfig(string members, string name, string expected)
+    {
+        var sent = Write(With(members));
+        Same(expected, sent.Config.GetProperty(name));
+        Assert.Equal("", sent.Ignored);
+    }
+
+    [Theory]
+    [InlineData("\"n\":1,\"logprobs\":false,\"modalities\":[\"text\"],\"store\":false,\"user\":null,\"stop\":null,\"response_format\":{\"type\":\"text\"},\"tools\":[]")]
+    [InlineData("\"n\":4")]
+    public void Parameter_Default_SaysNothing(string members)
+    {
+        var sent = Write(With(members));
+        Same("""{"contents":[{"role":"user","parts":[{"text":"Hi"}]}],"generationConfig":{}}""", sent.Json);
+        Assert.Equal("", sent.Ignored);
+    }
+
+    [Theory]
+    [InlineData("\"user\":\"u\"", "user")]
+    [InlineData("\"safety_identifier\":\"u\"", "safety_identifier")]
+    [InlineData("\"metadata\":{\"a\":\"b\"}", "metadata")]
+    [InlineData("\"store\":true", "store")]
+    [InlineData("\"verbosity\":\"low\"", "verbosity")]
+    [InlineData("\"prediction\":{\"type\":\"content\",\"content\":\"x\"}", "prediction")]
+    [InlineData("\"logit_bias\":{\"1\":2}", "logit_bias")]
+    [InlineData("\"web_search_options\":{}", "web_search_options")]
+    [InlineData("\"service_tier\":\"scale\"", "service_tier")]
+    [InlineData("\"parallel_tool_calls\":false,\"tools\":[" + Tool + "]", "parallel_tool_calls")]
+    public void Parameter_OfTasteOnly_IsDroppedAndNamed(string members, string ignored) => Assert.Equal(ignored, Write(With(members)).Ignored);
+
+    [Theory]
+    [InlineData("\"modalities\":[\"text\",\"audio\"],\"audio\":{\"voice\":\"a\",\"format\":\"wav\"}", "modalities", "unsupported_parameter")]
+    [InlineData("\"seed\":3000000000", "seed", "invalid_value")]
+    [InlineData("\"functions\":[{\"name\":\"f\"}]", "functions", "unsupported_parameter")]
+    [InlineData("\"tools\":[{\"type\":\"custom\",\"custom\":{\"name\":\"c\"}}]", "tools", "unsupported_parameter")]
+    public void Parameter_ThatCannotBeHonoured_IsRefused(string members, string param, string code)
+    {
+        var refusal = Write(With(members)).Refusal;
+        Assert.Equal((400, param, code), (refusal!.Status, refusal.Param, refusal.Code));
+    }
+
+    [Theory]
+    [InlineData("flex", "flex")]
+    [InlineData("priority", "priority")]
+    [InlineData("default", "standard")]
+    public void ServiceTier_Known_IsAtTheTop(string tier, string sent) => Assert.Equal(sent, Write(With($"\"service_tier\":\"{tier}\"")).Json.GetProperty("serviceTier").GetString());
+
+    [Fact]
+    public void Cap_Affordable_IsSent() => Assert.Equal(812, Write(With("\"n\":1"), cap: 812).Config.GetProperty("maxOutputTokens").GetInt32());
+
+    [Theory]
+    [InlineData("gemini-2.5-flash", "none", "{\"thinkingBudget\":0}", "")]
+    [InlineData("gemini-2.5-pro", "none", "{\"thinkingBudget\":128}", "reasoning_effort=minimal")]
+    [InlineData("gemini-2.5-flash-lite", "minimal", "{\"thinkingBudget\":512,\"includeThoughts\":true}", "")]
+    [InlineData("gemini-2.5-pro", "low", "{\"thinkingBudget\":1024,\"includeThoughts\":true}", "")]
+    [InlineData("gemini-2.5-flash", "medium", "{\"thinkingBudget\":2048,\"includeThoughts\":true}", "")]
+    [InlineData("gemini-2.5-flash", "high", "{\"thinkingBudget\":4096,\"includeThoughts\":true}", "")]
+    [InlineData("gemini-2.5-flash", "xhigh", "{\"thinkingBudget\":24576,\"includeThoughts\":true}", "")]
+    [InlineData("gemini-2.5-pro", "xhigh", "{\"thinkingBudget\":32768,\"includeThoughts\":true}", "")]
+    [InlineData("gemini-3-flash-preview", "none", "{\"thinkingLevel\":\"minimal\"}", "reasoning_effort=minimal")]
+    [InlineData("gemini-3.7-flash", "none", "{\"thinkingLevel\":\"low\"}", "reasoning_effort=low")]
+    [InlineData("gemini-3-pro-preview", "minimal", "{\"thinkingLevel\":\"low\",\"includeThoughts\":true}", "reasoning_effort=low")]
+    [InlineData("gemini-3-flash-preview", "minimal", "{\"thinkingLevel\":\"minimal\",\"includeThoughts\":true}", "")]
+    [InlineData("gemini-3.1-pro-preview", "medium", "{\"thinkingLevel\":\"medium\",\"includeThoughts\":true}", "")]
+    [InlineData("gemini-3.1-pro-preview", "xhigh", "{\"thinkingLevel\":\"high\",\"includeThoughts\":true}", "reasoning_effort=high")]
+    [InlineData("gemini-flash-latest", "low", "{\"thinkingLevel\":\"low\",\"includeThoughts\":true}", "")]
+    public void Effort_ByFamily_IsBudgetOrLevel(string model, string effort, string expected, string ignored)
+    {
+        var sent = Write(With($"\"reasoning_effort\":\"{effort}\""), model);
+        Same(expected, sent.Config.GetProperty("thinkingConfig"));
+        Assert.Equal(ignored, sent.Ignored);
+    }
+
+    [Theory]
+    [InlineData("gemini-2.0-flash")]
+    [InlineData("gemma-3-27b-it")]
+    public void Effort_OfAModelThatDoesNotThink_IsDropped(string model)
+    {
+        var sent = Write(With("\"reasoning_effort\":\"low\""), model);
+        Assert.False(sent.Config.TryGetProperty("thinkingConfig", out _));
+        Assert.Equal("reasoning_effort", sent.Ignored);
+    }
+
+    [Fact]
+    public void System_Anywhere_BecomesTheInstruction()
+    {
+        var sent = Write(Messages("""{"role":"system","content":"a"}""", """{"role":"user","content":"u"}""", """{"role":"developer","content":[{"type":"text","text":"b"}]}"""));
+        Same("""{"parts":[{"text":"a"},{"text":"b"}]}""", sent.Json.GetProperty("systemInstruction"));
+        Same("""[{"role":"user","parts":[{"text":"u"}]}]""", sent.Contents);
+    }
+
+    [Theory]
+    [InlineData("gemma-3-27b-it", """{"role":"user","content":"u"}""", """[{"role":"user","parts":[{"text":"a"},{"text":"u"}]}]""")]
+    [InlineData("gemini-2.5-pro", """{"role":"system","content":""}""", """[{"role":"user","parts":[{"text":"a"}]}]""")]
+    public void System_WhereItCannotBeApart_IsTheFirstUserText(string model, string second, string expected)
+    {
+        var sent = Write(Messages("""{"role":"system","content":"a"}""", second), model);
+        Same(expected, sent.Contents);
+        Assert.False(sent.Json.TryGetProperty("systemInstruction", out _));
+    }
+
+    [Fact]
+    public void Roles_InARow_AreMerged()
+    {
+        var sent = Write(Messages("""{"role":"user","content":"a","name":"n"}""", """{"role":"user","content":[{"type":"text","text":"b"},{"type":"text","text":""}]}""", """{"role":"assistant","content":"c"}""", """{"role":"assistant","content":"d","refusal":null}""", """{"role":"user","content":"e"}"""));
+        Same("""[{"role":"user","parts":[{"text":"a"},{"text":"b"}]},{"role":"model","parts":[{"text":"c"},{"text":"d"}]},{"role":"user","parts":[{"text":"e"}]}]""", sent.Contents);
+        Assert.Equal("messages.name", sent.Ignored);
+    }
+
+    [Fact]
+    public void Calls_AndResults_StandTogetherInTheOrderOfTheCalls()
+    {
+        var sent = Write(Messages("""{"role":"user","content":"u"}""",
+            """{"role":"assistant","content":"t","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{\"x\":1.0}"}},{"id":"b","type":"function","function":{"name":"g","arguments":""}}]}""",
+            """{"role":"tool","tool_call_id":"b","content":"plain"}""",
+            """{"role":"tool","tool_call_id":"a","content":[{"type":"text","text":"{\"ok\":true}"}]}""",
+            """{"role":"user","content":"and?"}"""));
+        Assert.Contains("\"x\":1.0", sent.Body);
+        Same("""
+            [{"role":"user","parts":[{"text":"u"}]},
+             {"role":"model","parts":[{"text":"t"},{"functionCall":{"id":"a","name":"f","args":{"x":1.0}}},{"functionCall":{"id":"b","name":"g","args":{}}}]},
+             {"role":"user","parts":[{"functionResponse":{"id":"a","name":"f","response":{"ok":true}}},{"functionResponse":{"id":"b","name":"g","response":{"output":"plain"}}},{"text":"and?"}]}]
+            """, sent.Contents);
+    }
+
+    [Theory]
+    [InlineData("gemini-3-pro-preview", """[{"functionResponse":{"id":"c1","name":"get_weather","response":{"output":"t"},"parts":[{"inlineData":{"mimeType":"image/png","data":"QUJD"}}]}}]""")]
+    [InlineData("gemini-2.5-pro", """[{"functionResponse":{"id":"c1","name":"get_weather","response":{"output":"t"}}},{"inlineData":{"mimeType":"image/png","data":"QUJD"}}]""")]
+    public void Result_WithAnImage_HasItInsideOrBehind(string model, string expected)
+    {
+        var sent = Write(Messages("""{"role":"user","content":"u"}""", $$"""{"role":"assistant","content":null,"tool_calls":[{{Call}}]}""",
+            """{"role":"tool","tool_call_id":"c1","content":[{"type":"text","text":"t"},{"type":"image_url","image_url":{"url":"data:image/png;base64,QUJD"}}]}"""), model);
+        Same(expected, sent.Contents[2].GetProperty("parts"));
+    }
+
+    [Theory]
+    [InlineData("[1]")]
+    [InlineData("nothing")]
+    [InlineData("{\\\"a\\\":")]
+    [InlineData("{\\\"a\\\":\\\"\\\\ud800\\\"}")]
+    public void Arguments_ThatAreNoObject_AreRefused(string arguments)
+    {
+        var refusal = Write(Messages("""{"role":"user","content":"u"}""", "{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"a\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"" + arguments + "\"}}]}", """{"role":"tool","tool_call_id":"a","content":"r"}""")).Refusal;
+        Assert.Equal(("invalid_messages", "messages[1].tool_calls[0].function.arguments"), (refusal!.Code, refusal.Param));
+    }
+
+    [Theory]
+    [InlineData("gemini-3-pro-preview", Signed, "QUJD")]
+    [InlineData("gemini-3-pro-preview", Call, "skip_thought_signature_validator")]
+    [InlineData("gemini-2.5-pro", Signed, "QUJD")]
+    [InlineData("gemini-2.5-pro", Call, null)]
+    public void Signature_OfTheOpenTurn_IsSentOrSkipped(string model, string call, string? expected)
+    {
+        var sent = Write(Messages("""{"role":"user","content":"u"}""", $$"""{"role":"assistant","tool_calls":[{{call}}]}""", """{"role":"tool","tool_call_id":"c1","content":"r"}"""), model);
+        Assert.Equal(expected, sent.Contents[1].GetProperty("parts")[0].TryGetProperty("thoughtSignature", out var signature) ? signature.GetString() : null);
+    }
+
+    [Fact]
+    public void Signature_BeforeTheLastUserMessage_NeedsNoMarker()
+    {
+        var sent = Write(Messages("""{"role":"user","content":"u"}""", $$"""{"role":"assistant","tool_calls":[{{Call}}]}""", """{"role":"tool","tool_call_id":"c1","content":"r"}""", """{"role":"user","content":"more"}"""), "gemini-3-pro-preview");
+        Assert.DoesNotContain("thoughtSignature", sent.Body);
+    }
+
+    [Fact]
+    public void Signature_CalledCorrupted_IsReplacedByTheMarkerFromThenOn()
+    {
+        using var dialect = new GeminiDialect(new UpstreamConfig(), TimeProvider.System);
+        var body = Messages("""{"role":"user","content":"u"}""", $$"""{"role":"assistant","tool_calls":[{{Signed}}]}""", """{"role":"tool","tool_call_id":"c1","content":"r"}""");
+        Assert.Contains("QUJD", Write(body, "gemini-3-pro-preview", dialect: dialect).Body);
+        var fault = Refuse(dialect, body, "gemini-3-pro-preview", """{"error":{"code":400,"message":"Corrupted thought signature.","status":"INVALID_ARGUMENT"}}""");
+        Assert.True(fault.TryAgain);
+        Assert.Contains("skip_thought_signature_validator", Write(body, "gemini-3-pro-preview", dialect: dialect).Body);
+        Assert.False(Refuse(dialect, body, "gemini-3-pro-preview", """{"error":{"code":400,"message":"Corrupted thought signature.","status":"INVALID_ARGUMENT"}}""").TryAgain);
+    }
+
+    [Fact]
+    public void Penalties_OnceRefused_AreDroppedForThatModel()
+    {
+        using var dialect = new GeminiDialect(new UpstreamConfig(), TimeProvider.System);
+        var body = With("\"presence_penalty\":1");
+        Assert.True(Refuse(dialect, body, "gemini-x", """{"error":{"code":400,"message":"Penalty is not enabled for models/gemini-x","status":"INVALID_ARGUMENT"}}""").TryAgain);
+        Assert.Equal("presence_penalty", Write(body, "gemini-x", dialect: dialect).Ignored);
+        Assert.Equal("", Write(body, "gemini-y", dialect: dialect).Ignored);
+    }
+
+    private static UpstreamFault Refuse(GeminiDialect dialect, string body, string model, string error)
+    {
+        Assert.Null(Requests.Read(System.Text.Encoding.UTF8.GetBytes(body), out var request));
+        using var owned = request;
+        using var upstream = new UpstreamRequest();
+        Assert.Null(dialect.Write(request!, new RouteModel("a/b", model, new ModelFacts()), new WriteOptions(null, "account"), upstream));
+        using var response = new HttpResponseMessage();
+        return dialect.ReadFault(400, response.Headers, System.Text.Encoding.UTF8.GetBytes(error), upstream);
+    }
+
+    [Fact]
+    public void Tools_Declared_KeepTheirSchema()
+    {
+        var sent = Write(With($$$$"""
+            "tools":[{{{{Tool}}}},{"type":"function","function":{"name":"now","parameters":{"type":"object","properties":{},"required":[],"additionalProperties":false}}}]
+            """));
+        Same("""[{"functionDeclarations":[{"name":"get_weather","description":"d","parametersJsonSchema":{"type":"object","properties":{"city":{"type":"string"}},"$defs":{}}},{"name":"now"}]}]""", sent.Json.GetProperty("tools"));
+        Assert.False(sent.Json.TryGetProperty("toolConfig", out _));
+    }
+
+    [Theory]
+    [InlineData("\"auto\"", "{\"mode\":\"AUTO\"}")]
+    [InlineData("\"none\"", "{\"mode\":\"NONE\"}")]
+    [InlineData("\"required\"", "{\"mode\":\"ANY\"}")]
+    [InlineData("{\"type\":\"function\",\"function\":{\"name\":\"get_weather\"}}", "{\"mode\":\"ANY\",\"allowedFunctionNames\":[\"get_weather\"]}")]
+    [InlineData("{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":\"auto\",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"get_weather\"}}]}}", "{\"mode\":\"VALIDATED\",\"allowedFunctionNames\":[\"get_weather\"]}")]
+    [InlineData("{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":\"required\",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"get_weather\"}}]}}", "{\"mode\":\"ANY\",\"allowedFunctionNames\":[\"get_weather\"]}")]
+    public void ToolChoice_Every_HasItsMode(string choice, string expected) =>
+        Same(expected, Write(With($"\"tools\":[{Tool}],\"tool_choice\":{choice}")).Json.GetProperty("toolConfig").GetProperty("functionCallingConfig"));
+
+    [Fact]
+    public void Tools_Strict_AreValidated() =>
+        Same("""{"mode":"VALIDATED"}""", Write(With("\"tools\":[" + Tool.Replace("\"name\"", "\"strict\":true,\"name\"", StringComparison.Ordinal) + "]")).Json.GetProperty("toolConfig").GetProperty("functionCallingConfig"));
+
+    [Theory]
+    [InlineData("""{"type":"image_url","image_url":{"url":"data:image/png;base64,QUJD"}}""", """{"inlineData":{"mimeType":"image/png","data":"QUJD"}}""")]
+    [InlineData("""{"type":"image_url","image_url":{"url":"data:image\/png;base64,QU\/D"}}""", """{"inlineData":{"mimeType":"image/png","data":"QU/D"}}""")]
+    [InlineData("""{"type":"image_url","image_url":{"url":"https://example.org/a.png","detail":"low"}}""", """{"fileData":{"fileUri":"https://example.org/a.png","mimeType":"image/png"},"mediaResolution":{"level":"MEDIA_RESOLUTION_LOW"}}""")]
+    [InlineData("""{"type":"input_audio","input_audio":{"data":"QUJD","format":"mp3"}}""", """{"inlineData":{"mimeType":"audio/mp3","data":"QUJD"}}""")]
+    [InlineData("""{"type":"file","file":{"filename":"a.pdf","file_data":"data:application/pdf;base64,QUJD"}}""", """{"inlineData":{"mimeType":"application/pdf","data":"QUJD"}}""")]
+    [InlineData("""{"type":"file","file":{"filename":"a.txt","file_data":"QUJD"}}""", """{"inlineData":{"mimeType":"text/plain","data":"QUJD"}}""")]
+    [InlineData("""{"type":"file","file":{"file_data":"https://generativelanguage.googleapis.com/v1beta/files/abc"}}""", """{"fileData":{"fileUri":"https://generativelanguage.googleapis.com/v1beta/files/abc","mimeType":"application/pdf"}}""")]
+    [InlineData("""{"type":"video_url","video_url":{"url":"https://www.youtube.com/watch?v=x"}}""", """{"fileData":{"fileUri":"https://www.youtube.com/watch?v=x","mimeType":"video/mp4"}}""")]
+    [InlineData("""{"type":"video_url","video_url":{"url":"data:video/webm;base64,QUJD"}}""", """{"inlineData":{"mimeType":"video/webm","data":"QUJD"}}""")]
+    [InlineData("""{"type":"video","video":["data:image/jpeg;base64,QUJD"]}""", """{"inlineData":{"mimeType":"image/jpeg","data":"QUJD"}}""")]
+    public void Block_Read_IsAPart(string block, string expected) =>
+        Same(expected, Write(Messages("{\"role\":\"user\",\"content\":[" + block + "]}"), "gemini-3-flash-preview").Contents[0].GetProperty("parts")[0]);
+
+    [Theory]
+    [InlineData("""{"type":"file","file":{"file_id":"f"}}""", "messages[0].content[0].file.file_id", "unsupported_parameter")]
+    [InlineData("""{"type":"image_url","image_url":{"url":"http://example.org/a.png"}}""", "messages[0].content[0].image_url.url", "unsupported_parameter")]
+    [InlineData("""{"type":"image_url","image_url":{"url":"gs://bucket/a.png"}}""", "messages[0].content[0].image_url.url", "unsupported_parameter")]
+    [InlineData("""{"type":"image_url","image_url":{"url":"data:image/png,abc"}}""", "messages[0].content[0].image_url.url", "invalid_messages")]
+    [InlineData("""{"type":"image_url","image_url":{"url":"nothing"}}""", "messages[0].content[0].image_url.url", "invalid_messages")]
+    public void Block_ThatCannotBeRead_IsRefused(string block, string param, string code)
+    {
+        var refusal = Write(Messages("{\"role\":\"user\",\"content\":[" + block + "]}")).Refusal;
+        Assert.Equal((param, code), (refusal!.Param, refusal.Code));
+    }
+
+    [Fact]
+    public void Address_ForAnOlderModel_IsRefused() =>
+        Assert.Equal("unsupported_parameter", Write(Messages("""{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://example.org/a.png"}}]}"""), "gemini-2.0-flash").Refusal!.Code);
+
+    [Fact]
+    public void Resolution_ForTheSecondGeneration_IsOneForAll()
+    {
+        static string Image(string detail) => $$$"""{"type":"image_url","image_url":{"url":"data:image/png;base64,QUJD","detail":"{{{detail}}}"}}""";
+        Assert.Equal("MEDIA_RESOLUTION_HIGH", Write(Messages($$"""{"role":"user","content":[{{Image("high")}},{{Image("high")}}]}""")).Config.GetProperty("mediaResolution").GetString());
+        Assert.Equal("image_url.detail", Write(Messages($$"""{"role":"user","content":[{{Image("high")}},{{Image("low")}}]}""")).Ignored);
+    }
+
+    [Fact]
+    public void Schema_ForTheFirstGenerations_IsTheSubset()
+    {
+        var sent = Write(With("""
+            "response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"$schema":"x","type":"object","additionalProperties":false,"required":["a","zz"],
+              "properties":{"a":{"type":["string","null"],"description":"d"},"b":{"const":"k"},"c":{"$ref":"#/$defs/node"},"d":{"oneOf":[{"type":"integer"},{"type":"null"}]},"e":{"type":["integer","string"]},"f":{"type":"integer","enum":[1,2]}},
+              "$defs":{"node":{"type":"object","properties":{"next":{"$ref":"#/$defs/node"},"tags":{"type":"array","items":{"type":"string"}}}}}}}}
+            """), "gemini-2.0-flash");
+        Same("""
+            {"type":"OBJECT","properties":{"a":{"type":"STRING","description":"d","nullable":true},"b":{"type":"STRING","enum":["k"]},
+              "c":{"type":"OBJECT","properties":{"next":{"type":"OBJECT"},"tags":{"type":"ARRAY","items":{"type":"STRING"}}}},
+              "d":{"nullable":true,"anyOf":[{"type":"INTEGER"}]},"e":{"anyOf":[{"type":"INTEGER"},{"type":"STRING"}]},"f":{"type":"INTEGER"}},"required":["a"]}
+            """, sent.Config.GetProperty("responseSchema"));
+    }
+
+    [Fact]
+    public void Unknown_LetThrough_GoesWhereItBelongs()
+    {
+        var sent = Write(With("\"top_k\":5,\"safetySettings\":[],\"contents\":[]"), unknown: UnknownParameters.Forward);
+        Assert.Equal(5, sent.Config.GetProperty("topK").GetInt32());
+        Assert.Equal(0, sent.Json.GetProperty("safetySettings").GetArrayLength());
+        Assert.Equal(1, sent.Contents.GetArrayLength());
+        Assert.Equal("contents", sent.Ignored);
+        Assert.Equal("top_k", Write(With("\"top_k\":5"), unknown: UnknownParameters.Ignore).Ignored);
+    }
+
+    [Theory]
+    [InlineData("gemini-2.5-pro", false, "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-pro:generateContent")]
+    [InlineData("gemini-2.5-pro", true, "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-pro:streamGenerateContent?alt=sse")]
+    [InlineData("tunedModels/mine", false, "https://generativelanguage.googleapis.com/v1beta/tunedModels/mine:generateContent")]
+    [InlineData("a?b#c", false, "https://generativelanguage.googleapis.com/v1beta/models/a%3Fb%23c:generateContent")]
+    public void Address_OfAModel_IsSafe(string model, bool stream, string expected) =>
+        Assert.Equal(expected, Write(With($"\"stream\":{(stream ? "true" : "false")}"), model).Address);
+
+    [Theory]
+    [InlineData("../../v1/other")]
+    [InlineData("models/..")]
+    [InlineData(".")]
+    public void Address_ThatWouldClimb_IsRefused(string model) => Assert.Equal(503, Write(With("\"n\":1"), model).Refusal!.Status);
+}
