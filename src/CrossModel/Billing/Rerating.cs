@@ -7,8 +7,9 @@ namespace CrossModel.Billing;
 /// <summary>Which requests had a wrong price, and the right one.</summary>
 /// <param name="Since">Unix milliseconds, inclusive.</param>
 /// <param name="Until">Unix milliseconds, exclusive.</param>
+/// <param name="Price">Each request is computed by the version that holds at its own moment; where none had begun it is left alone.</param>
 /// <param name="AccountId">Null: all accounts.</param>
-internal sealed record RerateOrder(string Model, long Since, long Until, PriceVersion Price, string? AccountId = null);
+internal sealed record RerateOrder(string Model, long Since, long Until, PriceList Price, string? AccountId = null);
 
 /// <param name="Charged">Nano-dollars that the request has cost so far, earlier corrections included.</param>
 /// <param name="RightPrice">Nano-dollars by the right price.</param>
@@ -33,7 +34,8 @@ internal sealed class Rerating(Database database)
         {
             var record = request.Record;
             if (record.Model != order.Model || record.Basis == Basis.Waived || (order.AccountId is not null && order.AccountId != record.AccountId)) continue;
-            var right = Price(record, order.Price);
+            if (order.Price.At(DateTimeOffset.FromUnixTimeMilliseconds(record.Created)) is not { } version) continue;
+            var right = Price(record, version);
             // Too much was paid: the excess goes back. Too little was asked: the difference of the prices, never what was uncovered at the time.
             var wanted = right < request.Cost ? request.Cost - right : right > record.Price ? record.Price - right : 0;
             var already = mended.GetValueOrDefault((record.AccountId, record.Id));

@@ -1,20 +1,63 @@
 using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
 using CrossModel.Configuration;
+using CrossModel.Upstreams;
 
 namespace CrossModel.Cli;
 
-/// <summary><c>crossmodel check</c>: every fault of the configuration with its path; exit code 1 if there is one.</summary>
+/// <summary><c>crossmodel check [--online]</c>: every fault of the configuration with its path, and whether each upstream can be reached; exit code 1 if there is a fault.</summary>
 internal static class CheckCommand
 {
     public static Command Build(CommandEnvironment environment)
     {
-        var check = new Command("check", "Validate the configuration and name each fault with its path");
-        check.SetAction(async (parse, _) =>
+        var online = new Option<bool>("--online") { Description = "Also try to reach each upstream; costs nothing" };
+        var check = new Command("check", "Validate the configuration and name each fault with its path") { online };
+        check.SetAction(async (parse, ct) =>
         {
             var loaded = ConfigLoader.Load(environment.ConfigFile(parse.GetValue(Options.Config)), environment.Variables, expandSecrets: true, environment.Rules);
-            await environment.Out.WriteAsync(parse.GetValue(Options.Json) ? ConfigReport.Json(loaded) + "\n" : ConfigReport.Text(loaded));
-            return ConfigReport.HasErrors(loaded) ? 1 : 0;
+            // A rejected file says nothing about where its upstreams are.
+            ProbeResult[]? probes = parse.GetValue(online) && loaded.Config is { } config ? await new UpstreamProbe(environment.Time).RunAsync(config, ct) : null;
+            if (parse.GetValue(Options.Json))
+            {
+                await environment.Out.WriteLineAsync(ConfigReport.Json(loaded, json => Write(json, probes)));
+            }
+            else
+            {
+                await environment.Out.WriteAsync(ConfigReport.Text(loaded));
+                foreach (var probe in probes ?? []) await environment.Out.WriteLineAsync(Line(probe));
+            }
+            return ConfigReport.HasErrors(loaded) || (probes?.Any(probe => probe.Reach != Reach.Reached) ?? false) ? 1 : 0;
         });
         return check;
+    }
+
+    private static string Line(ProbeResult probe) =>
+        string.Create(CultureInfo.InvariantCulture, $"upstreams[\"{probe.Upstream}\"]: {Words(probe.Reach)}{(probe.Status is { } status ? $" ({status}, {probe.ElapsedMs} ms)" : "")}: {probe.Message}");
+
+    private static string Words(Reach reach) => reach switch
+    {
+        Reach.Reached => "reached",
+        Reach.Refused => "refused credentials",
+        Reach.Failing => "reached, but failing",
+        _ => "not reached",
+    };
+
+    private static void Write(Utf8JsonWriter json, ProbeResult[]? probes)
+    {
+        if (probes is null) return;
+        json.WriteStartArray("upstreams");
+        foreach (var probe in probes)
+        {
+            json.WriteStartObject();
+            json.WriteString("name", probe.Upstream);
+            json.WriteBoolean("ok", probe.Reach == Reach.Reached);
+            json.WriteString("reach", JsonNamingPolicy.SnakeCaseLower.ConvertName(probe.Reach.ToString()));
+            json.Count("status", probe.Status);
+            json.WriteString("message", probe.Message);
+            json.WriteNumber("elapsed_ms", probe.ElapsedMs);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
     }
 }

@@ -3,10 +3,13 @@ using CrossModel.Billing;
 
 namespace CrossModel.Cli;
 
-/// <summary><c>crossmodel ledger verify</c>: exit code 1 if anything does not agree.</summary>
+/// <summary><c>crossmodel ledger …</c></summary>
 internal static class LedgerCommands
 {
-    public static Command Build(CommandEnvironment environment)
+    public static Command Build(CommandEnvironment environment) => new("ledger", "The books") { Verify(environment), RerateCommand.Build(environment) };
+
+    /// <summary>Exit code 1 if anything does not agree.</summary>
+    private static Command Verify(CommandEnvironment environment)
     {
         var verify = new Command("verify", "Prove that entries, balances and request records agree, also beside a running server");
         verify.OnDatabase(environment, async (context, _) =>
@@ -44,6 +47,6 @@ internal static class LedgerCommands
             });
             return report.Faults.Count == 0 ? 0 : 1;
         });
-        return new Command("ledger", "The books") { verify };
+        return verify;
     }
 }

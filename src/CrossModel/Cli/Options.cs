@@ -10,6 +10,12 @@ namespace CrossModel.Cli;
 /// <summary>What an option said where <c>none</c> (null) is a word of its own, unlike an option that was not given.</summary>
 internal sealed record Given<T>(T? Value);
 
+/// <summary>Milliseconds back from now, or unix milliseconds: one of them.</summary>
+internal sealed record Moment(long? Back, long? At)
+{
+    public long On(long now) => At ?? now - Back!.Value;
+}
+
 /// <summary>Options and arguments that several commands share, and how their words are read. What cannot be read is wrong usage: exit code 2.</summary>
 internal static class Options
 {
@@ -42,6 +48,17 @@ internal static class Options
 
     /// <summary>Milliseconds.</summary>
     public static Given<long?>? ReadDurationOrNone(ArgumentResult result) => ReadOrNone(result, ReadDuration, "a duration like 24h or 30d, or none");
+
+    /// <summary>A moment, or a duration back from now.</summary>
+    public static Moment? ReadMoment(ArgumentResult result)
+    {
+        var text = result.Tokens.Single().Value;
+        if (ReadDuration(text) is { } back) return new Moment(back, null);
+        if (DateTimeOffset.TryParseExact(text, ["yyyy-MM-dd", "yyyy-MM-dd'T'HH:mm:ssK", "yyyy-MM-dd'T'HH:mm:ss.FFFK"], CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at))
+            return new Moment(null, at.ToUnixTimeMilliseconds());
+        result.AddError($"\"{text}\" is not a time. Write a day (2026-12-01), a moment (2026-12-01T08:00:00Z) or a duration back from now (36h).");
+        return null;
+    }
 
     /// <summary>Ids and <c>vendor/*</c>, separated by commas; null: none, that is, all.</summary>
     public static Given<IReadOnlyList<string>>? ReadModels(ArgumentResult result)

@@ -22,7 +22,8 @@ internal static class ConfigReport
     }
 
     /// <summary><c>{"file", "ok", "faults": [{"path", "kind": "fault"|"missing_price"|"warning", "message", "hint", "line"}]}</c> on one line; hint and line may be null.</summary>
-    public static string Json(LoadedConfig loaded)
+    /// <param name="more">Writes further members.</param>
+    public static string Json(LoadedConfig loaded, Action<Utf8JsonWriter>? more = null)
     {
         using var stream = new MemoryStream();
         using (var json = new Utf8JsonWriter(stream))
@@ -45,6 +46,7 @@ internal static class ConfigReport
                 json.WriteEndObject();
             }
             json.WriteEndArray();
+            more?.Invoke(json);
             json.WriteEndObject();
         }
         return Encoding.UTF8.GetString(stream.GetBuffer(), 0, (int)stream.Length);

@@ -12,6 +12,9 @@ internal interface IDialect : IDisposable
     /// <summary>What this server's documented extras ask to be done with unknown parameters, where neither model nor upstream says so; null: the gateway's setting.</summary>
     UnknownParameters? UnknownParameters => null;
 
+    /// <summary>Where a GET costs nothing and shows whether the server is there and takes the credentials: its list of models. Null: only the base URL can be tried, without credentials.</summary>
+    Uri? ModelList => null;
+
     /// <summary>
     /// True if the upstream gives <c>n</c> candidates in one call for this model; false: it is asked n times side by side
     /// (Write then writes a request for one candidate).

@@ -44,5 +44,19 @@ internal sealed class UpstreamClient : IDisposable
         return await _http.SendAsync(message, cancellation);
     }
 
+    /// <summary>A GET, without a body and with nothing of a caller's. <paramref name="dialect"/> null: without credentials.</summary>
+    public async Task<HttpResponseMessage> GetAsync(Uri address, IDialect? dialect, IReadOnlyDictionary<string, string> headers, CancellationToken cancellation)
+    {
+        using var message = new HttpRequestMessage(HttpMethod.Get, address) { VersionPolicy = HttpVersionPolicy.RequestVersionOrHigher, Version = HttpVersion.Version11 };
+        message.Headers.TryAddWithoutValidation("User-Agent", "crossmodel");
+        if (dialect is not null)
+        {
+            foreach (var (name, value) in headers) message.Headers.TryAddWithoutValidation(name, value);
+            using var empty = new UpstreamRequest { Uri = address };
+            await dialect.AuthorizeAsync(message, empty, cancellation);
+        }
+        return await _http.SendAsync(message, cancellation);
+    }
+
     public void Dispose() => _http.Dispose();
 }

@@ -122,7 +122,7 @@ public sealed class LedgerVerifierTests
         await till.ChargeAsync(account, 100, 200_000); // 98,400 paid, the rest uncovered
         Assert.Equal(0, await till.BalanceAsync(account));
         await till.Settlements.SettleAsync(Till.Record(account.Id, 0, Basis.Waived), await till.HoldAsync(account, 0));
-        var order = new RerateOrder("a/b", 0, long.MaxValue, new PriceVersion { Input = 500_000, Output = 0 });
+        var order = new RerateOrder("a/b", 0, long.MaxValue, new PriceList([new PriceVersion { Input = 500_000, Output = 0 }]));
         var rerating = new Rerating(till.Database);
         var preview = await rerating.PreviewAsync(order);
         Assert.Equal([300, 500], preview.Select(r => r.Amount).Order());
@@ -132,7 +132,7 @@ public sealed class LedgerVerifierTests
         Assert.Empty(await rerating.PreviewAsync(order));
         await till.AssertSoundAsync();
         // The right price was another one after all: the first correction is taken into account, and only free money is taken.
-        var dearer = order with { Price = new PriceVersion { Input = 2_000_000, Output = 0 } };
+        var dearer = order with { Price = new PriceList([new PriceVersion { Input = 2_000_000, Output = 0 }]) };
         Assert.Equal([-200_000, -1500, -900], (await rerating.PreviewAsync(dearer)).Select(r => r.Amount).Order());
         Assert.Equal(-800, (await rerating.ApplyAsync(dearer, "again")).Sum(r => r.Amount));
         Assert.Equal(0, await till.BalanceAsync(account));

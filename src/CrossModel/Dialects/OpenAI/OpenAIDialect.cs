@@ -24,8 +24,11 @@ internal sealed class OpenAIDialect : IDialect
     public OpenAIDialect(UpstreamConfig config, Preset? preset, TimeProvider time)
     {
         var root = new UriBuilder(config.BaseUrl ?? "https://api.openai.com/v1");
-        root.Path = root.Path.TrimEnd('/') + "/chat/completions";
+        var folder = root.Path.TrimEnd('/');
+        root.Path = folder + "/chat/completions";
         _address = root.Uri;
+        root.Path = folder + "/models";
+        ModelList = root.Uri;
         _preset = preset ?? Presets.Choose(config.Preset, _address);
         _keys = config.ApiKeys.Count > 0 ? [.. config.ApiKeys] : config.ApiKey is { Length: > 0 } key ? [key] : [];
         _headers = config.Headers;
@@ -33,6 +36,8 @@ internal sealed class OpenAIDialect : IDialect
     }
 
     public UnknownParameters? UnknownParameters => _preset.Unknown;
+
+    public Uri? ModelList { get; }
 
     public bool TakesCandidates(RouteModel model) => _preset.Candidates;
 

@@ -1,0 +1,90 @@
+using System.Net;
+using System.Net.Sockets;
+using CrossModel.Configuration;
+using CrossModel.Dialects;
+
+namespace CrossModel.Upstreams;
+
+/// <summary>How an upstream answered when it was tried.</summary>
+internal enum Reach
+{
+    Reached,
+
+    /// <summary>It is there and refuses the operator's credentials.</summary>
+    Refused,
+
+    /// <summary>It is there, and calls would fail all the same.</summary>
+    Failing,
+    NotReached,
+}
+
+/// <param name="Status">The HTTP status; null: none came.</param>
+/// <param name="Message">What was seen, and how to mend it where it is not good. Contains no credential.</param>
+/// <param name="ElapsedMs">Milliseconds until the answer.</param>
+internal sealed record ProbeResult(string Upstream, Reach Reach, int? Status, string Message, long ElapsedMs);
+
+/// <summary>Tries configured upstreams before the first caller does: a GET each that costs nothing, all side by side, each with a short time limit.</summary>
+internal sealed class UpstreamProbe(TimeProvider time)
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    /// <summary>In the order of the configuration.</summary>
+    public Task<ProbeResult[]> RunAsync(GatewayConfig config, CancellationToken cancellation) =>
+        Task.WhenAll(config.Upstreams.Select(upstream => TryAsync(upstream.Key, upstream.Value, cancellation)));
+
+    private async Task<ProbeResult> TryAsync(string name, UpstreamConfig config, CancellationToken cancellation)
+    {
+        var started = time.GetTimestamp();
+        ProbeResult Result(Reach reach, int? status, string message) => new(name, reach, status, message, (long)time.GetElapsedTime(started).TotalMilliseconds);
+
+        if (config is { Dialect: "simulated", BaseUrl: null }) return Result(Reach.Reached, null, "built in");
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        patience.CancelAfter(config.Timeouts.Connect < Patience ? config.Timeouts.Connect : Patience);
+        using var client = new UpstreamClient(config);
+        try
+        {
+            using var dialect = DialectSet.Create(config, time);
+            var list = dialect?.ModelList;
+            if ((list ?? (config.BaseUrl is { } root ? new Uri(root) : null)) is not { } address)
+                return Result(Reach.Reached, null, "not tried: this dialect chooses its address by the request");
+            using var response = await client.GetAsync(address, list is null ? null : dialect, config.Headers, patience.Token);
+            var (reach, message) = Read(response.StatusCode, withCredentials: list is not null);
+            return Result(reach, (int)response.StatusCode, message);
+        }
+        catch (CredentialException e)
+        {
+            return Result(Reach.Refused, null, $"no credentials to send: {e.Message}");
+        }
+        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        {
+            return Result(Reach.NotReached, null, "no answer in time: check baseUrl, and that no firewall is between");
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException)
+        {
+            return Result(Reach.NotReached, null, Explain(e));
+        }
+    }
+
+    private static (Reach Reach, string Message) Read(HttpStatusCode status, bool withCredentials) => (int)status switch
+    {
+        _ when !withCredentials && (int)status < 500 => (Reach.Reached, "an answer came; credentials are tried by the first call"),
+        401 or 403 => (Reach.Refused, "the credentials are refused: check apiKey, and that it may use this API"),
+        402 => (Reach.Refused, "the provider wants to be paid: check the account there"),
+        >= 300 and < 400 => (Reach.Failing, "a redirect, which is never followed: write the final address in baseUrl"),
+        >= 500 => (Reach.Failing, "the server itself reports a fault: try again later"),
+        // Not every server lists its models; whoever says so politely is there.
+        404 or 405 => (Reach.Reached, "an answer came, but no list of models: check that baseUrl is the one before /chat/completions"),
+        >= 200 and < 300 => (Reach.Reached, "the list of models came"),
+        _ => (Reach.Reached, "an answer came"),
+    };
+
+    private static string Explain(Exception e) => (e as HttpRequestException)?.HttpRequestError switch
+    {
+        HttpRequestError.NameResolutionError => "the host name is not known: check baseUrl",
+        HttpRequestError.SecureConnectionError => "no TLS connection: check that baseUrl means https, and the certificate",
+        HttpRequestError.ConnectionError when e.InnerException is SocketException { SocketErrorCode: SocketError.ConnectionRefused } =>
+            "nothing listens there: check the port in baseUrl, and that the server runs",
+        HttpRequestError.ConnectionError => "no connection: check baseUrl and the network",
+        _ => "the connection ended without an HTTP answer: check that baseUrl means http or https rightly",
+    };
+}
