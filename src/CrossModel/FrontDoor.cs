@@ -9,7 +9,7 @@ namespace CrossModel;
 
 /// <summary>Every path that the program answers, and the shared error shape for every path that it does not. Each response carries x-request-id.</summary>
 internal sealed partial class FrontDoor(
-    ChatEndpoint chat, AccountEndpoints accounts, KeyRing keys, Snapshots snapshots, Readiness readiness, TimeProvider time, ILogger<FrontDoor> log,
+    ChatEndpoint chat, AccountEndpoints accounts, KeyRing keys, Snapshots snapshots, Readiness readiness, MetricsEndpoint metrics, TimeProvider time, ILogger<FrontDoor> log,
     CancellationToken stopping)
 {
     private const string ModelPrefix = "/v1/models/";
@@ -47,6 +47,8 @@ internal sealed partial class FrontDoor(
                 return IsRead(http) ? await WriteAsync(http, StatusCodes.Status200OK, """{"status":"ok"}"""u8.ToArray()) : NotAllowed(http, "GET");
             case "/readyz":
                 return IsRead(http) ? await readiness.AnswerAsync(http) : NotAllowed(http, "GET");
+            case "/metrics":
+                return IsRead(http) ? await metrics.AnswerAsync(http) : NotAllowed(http, "GET");
             case "/v1/models" or "/v1/account":
             case var _ when path.StartsWith(ModelPrefix, StringComparison.Ordinal) || path.StartsWith(RequestPrefix, StringComparison.Ordinal):
                 if (!IsRead(http)) return NotAllowed(http, "GET");

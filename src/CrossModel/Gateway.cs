@@ -47,6 +47,9 @@ internal sealed class Gateway : IAsyncDisposable
     /// <summary>Addresses that are really listened on.</summary>
     public IReadOnlyList<string> Addresses => [.. _app.Urls];
 
+    /// <summary>Where metrics.urls is really listened on; empty: metrics are at the main addresses.</summary>
+    public required IReadOnlyList<string> MetricsAddresses { get; init; }
+
     public required Database Database { get; init; }
 
     /// <summary>There is a configuration file: nothing is made or found by itself.</summary>
@@ -126,16 +129,26 @@ internal sealed class Gateway : IAsyncDisposable
             var store = new ReplyStore(database, books.Node);
             await store.FreeAllRunningAsync();
             var repeats = new Repeats(store, time);
-            var chat = new ChatEndpoint(snapshots, keys, limits, purses, capacity, new Relay(settlement, repeats, time), settlement, repeats, time, logs.CreateLogger<ChatEndpoint>());
-            var door = new FrontDoor(chat, new AccountEndpoints(database, purses, snapshots), keys, snapshots, new Readiness(capacity, changes, snapshots), time, logs.CreateLogger<FrontDoor>(), stopping.Token);
+            var meters = new Meters();
+            var chat = new ChatEndpoint(snapshots, keys, limits, purses, capacity, new Relay(settlement, repeats, time), settlement, repeats, meters, time, logs.CreateLogger<ChatEndpoint>());
+            var metrics = new MetricsEndpoint(meters, capacity, books, settlements, snapshots, time, hasOwnAddress: config.Metrics.Urls is not null);
+            var door = new FrontDoor(chat, new AccountEndpoints(database, purses, snapshots), keys, snapshots, new Readiness(capacity, changes, snapshots), metrics, time, logs.CreateLogger<FrontDoor>(), stopping.Token);
 
             // Listen.
             var app = Listener(options.Urls ?? config.Urls, config.Limits, logs);
             rooms.Push(app);
             app.Run(door.HandleAsync);
             await app.StartAsync(cancellation);
+            WebApplication? metricsApp = null;
+            if (config.Metrics.Urls is { } metricsUrls)
+            {
+                metricsApp = Listener(metricsUrls, config.Limits, logs);
+                rooms.Push(metricsApp);
+                metricsApp.Run(metrics.AnswerThereAsync);
+                await metricsApp.StartAsync(cancellation);
+            }
             watcher.Start((next, _) => ApplyAsync(next));
-            var gateway = new Gateway(app, rooms, stopping, capacity, snapshots) { Database = database, Sources = discovered.Sources, HasFile = file is not null };
+            var gateway = new Gateway(app, rooms, stopping, capacity, snapshots) { MetricsAddresses = [.. metricsApp?.Urls ?? []], Database = database, Sources = discovered.Sources, HasFile = file is not null };
             if (file is null && options.LoopbackServers.Count > 0)
             {
                 var found = discovered;

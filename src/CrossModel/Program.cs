@@ -10,5 +10,6 @@ return await CommandLine.RunAsync(args, new CommandEnvironment
     Error = Console.Error,
     Variables = variables,
     Rules = DialectSet.Rules(TimeProvider.System),
+    Explain = (order, target) => Explaining.Run(order, variables, TimeProvider.System, target),
     ServeAsync = order => Serving.RunAsync(order.ConfigFile, order.Urls, variables, Console.Out, Console.Error),
 });

@@ -89,6 +89,7 @@ internal sealed class Charge : BookItem
 
     public override void Committed()
     {
+        _settlements.Leave();
         _holdEnded = true;
         _row!.TellPurse();
         if (Interlocked.CompareExchange(ref _state, Done, Pending) == Pending)
@@ -105,6 +106,7 @@ internal sealed class Charge : BookItem
 
     public override void Failed(bool away)
     {
+        _settlements.Leave();
         if (!_holdEnded) _hold.Purse.GiveBack(_hold.Amount);
         _holdEnded = true;
         if (Interlocked.CompareExchange(ref _state, Done, Pending) == Pending) _settled.TrySetResult(default);

@@ -11,6 +11,7 @@ internal class Settlements(Books books)
     private long _charged;
     private long _uncovered;
     private long _replies;
+    private long _queued;
 
     /// <summary>Nano-dollars charged since the start, for a metric.</summary>
     public long Charged => Volatile.Read(ref _charged);
@@ -18,6 +19,9 @@ internal class Settlements(Books books)
     public long Uncovered => Volatile.Read(ref _uncovered);
     /// <summary>Replies on the books since the start, for a metric.</summary>
     public long Replies => Volatile.Read(ref _replies);
+
+    /// <summary>Replies that wait for their commit, those of a database that is away included.</summary>
+    public long Queued => Volatile.Read(ref _queued);
 
     /// <summary>Told after each commit of a charge: the account, its balance before and after, nano-dollars. Must not block.</summary>
     public Action<string, long, long>? BalanceChanged { get; set; }
@@ -58,12 +62,21 @@ internal class Settlements(Books books)
     {
         var charge = new Charge(record, hold, this);
         var first = hold.EndWith(charge);
-        if (first == charge && !books.Add(charge)) charge.Failed(away: true);
+        if (first == charge) Queue(charge);
         return first;
     }
 
     /// <summary>By a charge that was abandoned during its commit: to be given back.</summary>
-    public void Again(Charge charge) => books.Add(charge);
+    public void Again(Charge charge) => Queue(charge);
+
+    private void Queue(Charge charge)
+    {
+        Interlocked.Increment(ref _queued);
+        if (!books.Add(charge)) charge.Failed(away: true);
+    }
+
+    /// <summary>By a charge whose wait is over, well or not.</summary>
+    public void Leave() => Interlocked.Decrement(ref _queued);
 
     /// <summary>By a charge that is on the books.</summary>
     public void Count(in Settled settled, Charge charge)

@@ -18,6 +18,9 @@ internal sealed class Capacity(LimitsConfig limits)
     private volatile bool _draining;
 
     public int Calls => Volatile.Read(ref _calls);
+
+    /// <summary>Bytes of bodies and large replies held.</summary>
+    public long Bytes => Volatile.Read(ref _bytes);
     public bool IsDraining => _draining;
 
     /// <summary>From now on every new call is refused; running ones go on.</summary>

@@ -43,6 +43,9 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
     /// <summary>The caller's own id for this request (x-client-request-id): logged beside ours, never relied on.</summary>
     public string? ClientRequestId { get; } = Visible(http.Request.Headers["x-client-request-id"]);
 
+    /// <summary>The caller wants to know what would happen, and nothing to happen.</summary>
+    public bool IsDryRun { get; } = http.Request.Headers.TryGetValue("x-crossmodel-dry-run", out var dryRun) && dryRun != "0";
+
     public Snapshot Snapshot { get; set; } = null!;
     public Caller Caller { get; set; } = null!;
     public ChatRequest Request { get; set; } = null!;

@@ -1,10 +1,10 @@
 using CrossModel.Accounts;
 using CrossModel.Billing;
-using CrossModel.Configuration;
 using CrossModel.Dialects;
 using CrossModel.Limits;
 using CrossModel.Protocol;
 using CrossModel.Routing;
+using CrossModel.Usage;
 
 namespace CrossModel.Chat;
 
@@ -19,10 +19,8 @@ namespace CrossModel.Chat;
 /// </summary>
 internal sealed partial class ChatEndpoint(
     Snapshots snapshots, KeyRing keys, LimitGate limits, Purses purses, Capacity capacity, Relay relay, Settlement settlement, Repeats repeats,
-    TimeProvider time, ILogger<ChatEndpoint> log)
+    Meters meters, TimeProvider time, ILogger<ChatEndpoint> log)
 {
-    private static readonly IReadOnlySet<string> NoNames = new HashSet<string>();
-
     public async Task HandleAsync(HttpContext http, string requestId, CancellationToken stopping)
     {
         using var call = new ChatCall(http, requestId, capacity, limits, time, stopping) { Snapshot = snapshots.Current };
@@ -32,9 +30,9 @@ internal sealed partial class ChatEndpoint(
                 ?? await AuthenticateAsync(call)
                 ?? await ReadAsync(call)
                 ?? Resolve(call)
-                ?? await repeats.BeginAsync(call);
+                ?? (call.IsDryRun ? await ReplyHeaders.ExplainAsync(call) : await repeats.BeginAsync(call));
             if (call.Kept is { } kept) await ReplyHeaders.ReplayAsync(call, kept);
-            else refusal ??= await AdmitAsync(call) ?? await HoldAsync(call) ?? await ServeAsync(call);
+            else if (!call.IsDryRun) refusal ??= await AdmitAsync(call) ?? await HoldAsync(call) ?? await ServeAsync(call);
             if (refusal is not null) await ReplyHeaders.RefuseAsync(call, refusal);
         }
         catch (Exception e) when (e is OperationCanceledException or IOException && http.RequestAborted.IsCancellationRequested)
@@ -46,6 +44,7 @@ internal sealed partial class ChatEndpoint(
             if (call.Output is not null) await call.Output.DisposeAsync();
             if (call.Run is not null) await repeats.FreeAsync(call.Run, call.Refusal);
             RequestLog.Write(log, call);
+            Metering.Count(meters, call);
         }
     }
 
@@ -70,13 +69,7 @@ internal sealed partial class ChatEndpoint(
     /// <summary>Which models may serve and their routes in order. What none of them can express is refused here, before money is held.</summary>
     private static ApiError? Resolve(ChatCall call)
     {
-        var (request, catalog) = (call.Request, call.Snapshot.Catalog);
-        var missing = catalog.Resolve(request.Model, request.FallbackModels, call.Caller.Key.Models is null ? null : call.Caller.Key.Allows, call.Created, out var models);
-        // A fault of the body is named before a fault of the model's name.
-        var known = missing is null ? models.First.RouteArray[0].Model : null;
-        var refusal = UnknownParameterRule.Check(request, (known?.UnknownParameters ?? call.Snapshot.Config.UnknownParameters) == UnknownParameters.Reject, known?.Passthrough ?? NoNames)
-            ?? missing
-            ?? RoutePlan.Make(catalog, models, request.Preferences, call.Created, out call.Plan);
+        var refusal = Resolution.Plan(call.Request, call.Snapshot, call.Caller.Key.Models is null ? null : call.Caller.Key.Allows, call.Created, out call.Plan);
         if (refusal is not null) return refusal;
         for (var i = 0; i < call.Plan.Count; i++)
         {
@@ -166,11 +159,8 @@ internal sealed partial class ChatEndpoint(
     private static ApiError? Prepare(ChatCall call, Route route)
     {
         call.Unprepare();
-        if (Relay.CallsFor(call.Request, route) > call.Snapshot.Config.Limits.FanOut)
-            return ApiErrors.UnsupportedParameter("n", $"The server behind this model gives one reply at a time; it is asked side by side up to n = {call.Snapshot.Config.Limits.FanOut}. Ask for fewer, or choose another model.");
         var upstream = new UpstreamRequest();
-        var refusal = route.Upstream.Dialect!.Write(call.Request, route.Model, new WriteOptions(call.Estimate.Cap, call.Caller.Account.Id), upstream);
-        if (refusal is null && call.Plan.RequiresAllParameters && upstream.Ignored.Count > 0) refusal = RoutePlan.NoneTakesAll();
+        var refusal = Resolution.Prepare(call.Request, call.Snapshot, call.Plan, route, new WriteOptions(call.Estimate.Cap, call.Caller.Account.Id), upstream);
         if (refusal is null) call.Prepared = upstream;
         else upstream.Dispose();
         return refusal;

@@ -30,6 +30,20 @@ internal static class ReplyHeaders
         WriteExplaining(call);
     }
 
+    /// <summary>The answer to x-crossmodel-dry-run. </summary>
+    public static async ValueTask<ApiError?> ExplainAsync(ChatCall call)
+    {
+        using var body = new PooledBuffer();
+        if (Explanation.Write(body, call.Request, call.Snapshot, call.Plan, call.Caller.Account.Id, call.Created, call.Snapshot.Config.ExposeUpstream) is { } refusal) return refusal;
+        var response = call.Http.Response;
+        response.StatusCode = call.Status = StatusCodes.Status200OK;
+        response.ContentType = "application/json";
+        response.ContentLength = body.Length;
+        call.WriteLimits();
+        await response.Body.WriteAsync(body.Memory);
+        return null;
+    }
+
     /// <summary>x-ratelimit and x-crossmodel headers.</summary>
     private static void WriteExplaining(ChatCall call)
     {

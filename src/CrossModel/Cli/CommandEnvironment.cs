@@ -1,4 +1,5 @@
 using CrossModel.Configuration;
+using CrossModel.Protocol;
 using CrossModel.Storage;
 
 namespace CrossModel.Cli;
@@ -24,6 +25,9 @@ internal sealed record CommandEnvironment
 
     /// <summary>Runs the gateway until it is told to stop; answers the exit code.</summary>
     public required Func<ServeOrder, Task<int>> ServeAsync { get; init; }
+
+    /// <summary>Writes what would become of a request; a refusal when the gateway would refuse it.</summary>
+    public required Func<ExplainOrder, PooledBuffer, ApiError?> Explain { get; init; }
 
     /// <summary>The file that is meant; null: there is none.</summary>
     public string? ConfigFile(string? named)

@@ -133,7 +133,7 @@ internal static class KeyCommands
         context.Answers.Write($"Key {after!.Prefix} ({after.Name}) {done}", json => Members(json, after, found.Account, context.Database.Now));
     }
 
-    private static async Task<KeyListing> FindAsync(CommandContext context, string which)
+    public static async Task<KeyListing> FindAsync(CommandContext context, string which)
     {
         var found = await new KeyStore(context.Database).FindAsync(which);
         if (found.Count == 1) return found[0];

@@ -101,6 +101,12 @@ internal static class ApiErrors
     public static ApiError IdempotencyKeyReused() =>
         new(400, InvalidRequest, "idempotency_key_reused", "This Idempotency-Key was used with another body. Use a new key for a new request.");
 
+    public static ApiError MetricsAreLocal() =>
+        new(404, InvalidRequest, "not_found", "There is nothing here for callers from elsewhere. Metrics answer programs on the same machine only. Set metrics.token and send it as a bearer token, or give them an address of their own (metrics.urls).");
+
+    public static ApiError MetricsWantToken() =>
+        new(401, Authentication, "invalid_api_key", "Metrics ask for the token of metrics.token: send it as \"Authorization: Bearer TOKEN\".");
+
     public static ApiError NotFound(string path) =>
         new(404, InvalidRequest, "not_found", $"There is nothing at {Echo(path)}. The endpoint is POST /v1/chat/completions.");
 

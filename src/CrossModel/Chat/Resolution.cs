@@ -1,0 +1,35 @@
+using CrossModel.Configuration;
+using CrossModel.Dialects;
+using CrossModel.Protocol;
+using CrossModel.Routing;
+
+namespace CrossModel.Chat;
+
+/// <summary>Which models may serve a request, and their routes in order: for a call that is made and for one that is only explained.</summary>
+internal static class Resolution
+{
+    private static readonly IReadOnlySet<string> NoNames = new HashSet<string>();
+
+    /// <param name="allows">May the caller's key call this model? Null: it may call all.</param>
+    public static ApiError? Plan(ChatRequest request, Snapshot snapshot, Func<string, bool>? allows, DateTimeOffset now, out RoutePlan plan)
+    {
+        plan = default;
+        var catalog = snapshot.Catalog;
+        var missing = catalog.Resolve(request.Model, request.FallbackModels, allows, now, out var models);
+        // A fault of the body is named before a fault of the model's name.
+        var known = missing is null ? models.First.RouteArray[0].Model : null;
+        return UnknownParameterRule.Check(request, (known?.UnknownParameters ?? snapshot.Config.UnknownParameters) == UnknownParameters.Reject, known?.Passthrough ?? NoNames)
+            ?? missing
+            ?? RoutePlan.Make(catalog, models, request.Preferences, now, out plan);
+    }
+
+    /// <summary>Writes what one route would be sent; a refusal when it cannot take the request.</summary>
+    public static ApiError? Prepare(ChatRequest request, Snapshot snapshot, in RoutePlan plan, Route route, WriteOptions options, UpstreamRequest upstream)
+    {
+        var most = snapshot.Config.Limits.FanOut;
+        if (Relay.CallsFor(request, route) > most)
+            return ApiErrors.UnsupportedParameter("n", $"The server behind this model gives one reply at a time; it is asked side by side up to n = {most}. Ask for fewer, or choose another model.");
+        return route.Upstream.Dialect!.Write(request, route.Model, options, upstream)
+            ?? (plan.RequiresAllParameters && upstream.Ignored.Count > 0 ? RoutePlan.NoneTakesAll() : null);
+    }
+}

@@ -1,0 +1,84 @@
+using System.Text.Json.Nodes;
+using CrossModel.EndToEnd.Rows;
+using CrossModel.EndToEnd.Support;
+
+namespace CrossModel.EndToEnd;
+
+/// <summary>x-crossmodel-dry-run: the explanation instead of a call.</summary>
+public sealed class DryRunTests
+{
+    private const string Ask = """{"model":"test/model","messages":[{"role":"user","content":"Hello \u00e9"}],"temperature":1.0,"max_tokens":100,"seed":7}""";
+    private const string TwoRoutes = """ "test/model": { "routes": [ { "upstream": "up", "model": "m" }, { "upstream": "up", "model": "spare" } ], "price": { "input": 1, "cachedInput": 0.1, "output": 2 } } """;
+
+    private static Task<ScriptedUpstream> UpstreamAsync() => ScriptedUpstream.JsonAsync("""{"id":"x","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":10,"completion_tokens":4,"total_tokens":14}}""");
+
+    [Fact]
+    [Row("header:x-crossmodel-dry-run")]
+    public async Task DryRun_SendsAndChargesNothing_AndShowsWhatWouldBeSent()
+    {
+        await using var upstream = await UpstreamAsync();
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes);
+
+        var reply = await gateway.PostAsync(Ask, null, ("x-crossmodel-dry-run", "1"));
+
+        Assert.Equal(200, (int)reply.Status);
+        Assert.Empty(upstream.Received);
+        var routes = reply.Json["routes"]!.AsArray();
+        Assert.Equal(["m", "spare"], routes.Select(r => (string?)r!["body"]!["model"]));
+        Assert.NotEmpty(routes[0]!["reasons"]!.AsArray());
+        // 27 characters of text and one message: 4 + 8 prompt tokens at the least assumptions; 100 of output at 2 USD a million.
+        Assert.Equal("0.00", ((string)reply.Json["cost"]!["lowest"]!)[..4]);
+        Assert.True(decimal.Parse((string)reply.Json["cost"]!["highest"]!, System.Globalization.CultureInfo.InvariantCulture) >= 0.0002m);
+        var account = (await gateway.Http.GetAsync("/v1/account", gateway.Key)).Json;
+        Assert.Equal(("100.00", "0.00"), ((string?)account["balance"], (string?)account["held"]));
+        Assert.Equal("request_not_found", (await gateway.Http.GetAsync("/v1/requests/" + reply.Header("x-request-id"), gateway.Key)).ErrorCode);
+    }
+
+    [Fact]
+    public async Task DryRun_Body_IsByteForByteWhatTheCallThenSends()
+    {
+        await using var upstream = await UpstreamAsync();
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes);
+        var dry = await gateway.PostAsync(Ask, null, ("x-crossmodel-dry-run", "1"));
+        await gateway.PostAsync(Ask);
+        Assert.Contains("\"body\":" + Assert.Single(upstream.Received).Text, dry.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task DryRun_NamesNoUpstreamAndNoCredential_UnlessTheOperatorExposesUpstreams()
+    {
+        await using var upstream = await UpstreamAsync();
+        await using (var hiding = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes))
+        {
+            var reply = await hiding.PostAsync(Ask, null, ("x-crossmodel-dry-run", "1"));
+            foreach (var secret in new[] { "\"up\"", "upstream", "sk-", "127.0.0.1" }) Assert.DoesNotContain(secret, reply.Text, StringComparison.Ordinal);
+        }
+        await using var showing = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes, more: """ "exposeUpstream": true, """);
+        var shown = await showing.PostAsync(Ask, null, ("x-crossmodel-dry-run", "1"));
+        Assert.Equal(["up m", "up spare"], shown.Json["routes"]!.AsArray().Select(r => $"{r!["upstream"]} {r["upstream_model"]}"));
+        Assert.DoesNotContain("sk-upstream", shown.Text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{"model":"nobody/knows","messages":[{"role":"user","content":"Hello"}]}""", 404, "model_not_found")]
+    [InlineData("""{"model":"test/model","messages":[]}""", 400, null)]
+    [InlineData("""{"model":"test/model","messages":[{"role":"user","content":"Hello"}],"temprature":1}""", 400, "unsupported_parameter")]
+    public async Task DryRun_OfWhatWouldBeRefused_IsTheSameRefusal(string body, int status, string? code)
+    {
+        await using var upstream = await UpstreamAsync();
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes);
+        var (dry, real) = (await gateway.PostAsync(body, null, ("x-crossmodel-dry-run", "1")), await gateway.PostAsync(body));
+        Assert.Equal(status, (int)dry.Status);
+        if (code is not null) Assert.Equal(code, dry.ErrorCode);
+        Assert.True(JsonNode.DeepEquals(real.Json, dry.Json));
+    }
+
+    [Fact]
+    public async Task DryRun_SwitchedOff_IsAnOrdinaryCall()
+    {
+        await using var upstream = await UpstreamAsync();
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes);
+        Assert.Equal("chat.completion", (string?)(await gateway.PostAsync(Ask, null, ("x-crossmodel-dry-run", "0"))).Json["object"]);
+        Assert.Single(upstream.Received);
+    }
+}

@@ -1,0 +1,51 @@
+namespace CrossModel.Tests.Cli;
+
+/// <summary>explain: without a server, a database or a connection.</summary>
+public sealed class ExplainCommandTests
+{
+    private const string Ask = """{"model":"a/b","messages":[{"role":"user","content":"Hello"}],"temperature":1.0}""";
+    private readonly CommandRun _run = new();
+
+    private async Task WriteAsync(string request, string config = """{"upstreams":{"up":{"baseUrl":"http://secret.internal/v1","apiKey":"${UNSET}","headers":{"x-secret":"sk-header"}}},"models":{"a/b":{"routes":[{"upstream":"up","model":"m"},{"upstream":"up","model":"n","priority":5}],"price":{"input":1,"output":2}}}}""")
+    {
+        await File.WriteAllTextAsync(Path.Combine(_run.Folder, "crossmodel.json"), config);
+        await File.WriteAllTextAsync(Path.Combine(_run.Folder, "request.json"), request);
+    }
+
+    [Fact]
+    public async Task Explain_ShowsRoutesWithReasonsBodiesAndCosts()
+    {
+        await WriteAsync(Ask);
+        var shown = await _run.JsonAsync("explain", "request.json");
+        var routes = shown.GetProperty("routes").EnumerateArray().ToList();
+        Assert.Equal(["up m m", "up n n"], routes.Select(r => $"{r.GetProperty("upstream")} {r.GetProperty("upstream_model")} {r.GetProperty("body").GetProperty("model")}"));
+        Assert.Contains("priority 5", routes[1].GetProperty("reasons")[0].GetString(), StringComparison.Ordinal);
+        // "Hello" is 2 tokens by 3 bytes each, and 8 a message; no cap: 8,192 of output.
+        Assert.Equal((10, 8192), (shown.GetProperty("estimate").GetProperty("prompt_tokens").GetInt32(), shown.GetProperty("estimate").GetProperty("output_tokens").GetInt32()));
+        Assert.Equal(("0.000004", "0.016394"), (shown.GetProperty("cost").GetProperty("lowest").GetString(), shown.GetProperty("cost").GetProperty("highest").GetString()));
+        Assert.False(File.Exists(_run.DatabaseFile));
+        foreach (var secret in new[] { "secret.internal", "sk-header" }) Assert.DoesNotContain(secret, _run.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Explain_WhatWouldBeRefused_EndsWithOneAndTheError()
+    {
+        await WriteAsync("""{"model":"c/d","messages":[{"role":"user","content":"Hello"}]}""");
+        Assert.Equal(1, await _run.RunAsync("explain", "request.json"));
+        Assert.Contains("model_not_found", _run.Out, StringComparison.Ordinal);
+        Assert.Equal(1, await _run.RunAsync("explain", "missing.json"));
+        Assert.Equal("", _run.Out);
+    }
+
+    [Fact]
+    public async Task Explain_ForAKey_KnowsOnlyTheModelsOfThatKey()
+    {
+        await WriteAsync(Ask);
+        await _run.GoodAsync("accounts", "create", "acme");
+        var allowed = await _run.GoodAsync("keys", "create", "--account", "acme", "--name", "one", "--models", "a/*");
+        var other = await _run.GoodAsync("keys", "create", "--account", "acme", "--name", "two", "--models", "x/*");
+        Assert.DoesNotContain(allowed, await _run.GoodAsync("explain", "request.json", "--key", allowed), StringComparison.Ordinal);
+        Assert.Equal(1, await _run.RunAsync("explain", "request.json", "--key", other));
+        Assert.Contains("model_not_found", _run.Out, StringComparison.Ordinal);
+    }
+}
