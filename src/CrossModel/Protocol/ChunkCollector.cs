@@ -183,14 +183,17 @@ internal sealed class ChunkCollector : IDisposable
             target.Write(",\"tool_calls\":["u8);
             for (var i = 0; i < _calls.Count; i++)
             {
-                target.Write(i == 0 ? "{\"index\":"u8 : ",{\"index\":"u8);
-                JsonText.WriteNumber(target, i);
-                foreach (var (name, value) in _calls[i].Members) Member(target, name, value);
+                // The index that streams have is none of a plain reply's.
+                target.Write(i == 0 ? "{"u8 : ",{"u8);
+                var isFirst = true;
+                foreach (var (name, value) in _calls[i].Members) Member(target, name, value, ref isFirst);
                 if (_calls[i].Function.Count > 0)
                 {
-                    target.Write(",\"function\":{\"arguments\":"u8);
+                    target.Write(isFirst ? "\"function\":{"u8 : ",\"function\":{"u8);
+                    isFirst = true;
+                    foreach (var (name, value) in _calls[i].Function) Member(target, name, value, ref isFirst);
+                    target.Write(",\"arguments\":"u8);
                     String(target, _calls[i].Arguments);
-                    foreach (var (name, value) in _calls[i].Function) Member(target, name, value);
                     target.Write("}"u8);
                 }
                 target.Write("}"u8);
@@ -207,7 +210,14 @@ internal sealed class ChunkCollector : IDisposable
 
         private static void Member(PooledBuffer target, string name, byte[] value)
         {
-            target.Write(",\""u8);
+            var isFirst = false;
+            Member(target, name, value, ref isFirst);
+        }
+
+        private static void Member(PooledBuffer target, string name, byte[] value, ref bool isFirst)
+        {
+            target.Write(isFirst ? "\""u8 : ",\""u8);
+            isFirst = false;
             target.Write(JsonText.Escape(name));
             target.Write("\":"u8);
             target.Write(value);

@@ -17,8 +17,8 @@ internal sealed class AnthropicDialect : IDialect
     public AnthropicDialect(UpstreamConfig config, TimeProvider time)
     {
         var root = new UriBuilder(config.BaseUrl ?? "https://api.anthropic.com");
-        root.Path = root.Path.TrimEnd('/');
-        root.Path += root.Path.EndsWith("/v1", StringComparison.Ordinal) ? "/messages" : "/v1/messages";
+        var path = root.Path.TrimEnd('/');
+        root.Path = path + (path.EndsWith("/v1", StringComparison.Ordinal) ? "/messages" : "/v1/messages");
         _address = root.Uri;
         _keys = config.ApiKeys.Count > 0 ? [.. config.ApiKeys] : config.ApiKey is { Length: > 0 } key ? [key] : [];
         (_headers, _time, _memory) = (config.Headers, time, ReasoningMemory.Of(time));

@@ -1,0 +1,281 @@
+using System.Text;
+using System.Text.Json;
+using CrossModel.Configuration;
+using CrossModel.Dialects;
+using CrossModel.Dialects.Anthropic;
+using CrossModel.Protocol;
+using CrossModel.Tests.Protocol;
+using CrossModel.Tests.Support;
+using Xunit;
+
+namespace CrossModel.Tests.Dialects.Anthropic;
+
+/// <summary>What golden files cannot say in one picture: tables, edges, the loop of signed thinking over several turns.</summary>
+public sealed class AnthropicRequestTests
+{
+    private sealed record Sent(JsonElement Json, string Ignored, ApiError? Refusal, bool Stream, string? ContentTool);
+
+    private readonly FakeClock _clock = new();
+
+    private Sent Write(string body, string model = "claude-sonnet-4-5", ModelFacts? facts = null, long? cap = null, UnknownParameters unknown = UnknownParameters.Ignore, string account = "account", UpstreamConfig? config = null)
+    {
+        using var dialect = new AnthropicDialect(config ?? new UpstreamConfig { ApiKey = "key" }, _clock);
+        using var request = Requests.Accepted(body);
+        using var upstream = new UpstreamRequest();
+        var refusal = dialect.Write(request, new RouteModel("a/b", model, facts ?? new ModelFacts()) { UnknownParameters = unknown }, new WriteOptions(cap, account), upstream);
+        Assert.Equal(body, Encoding.UTF8.GetString(request.Body.Span));
+        if (refusal is not null) return new Sent(default, "", refusal, false, null);
+        var json = JsonDocument.Parse(upstream.Body.Memory.ToArray()).RootElement;
+        var names = json.EnumerateObject().Select(m => m.Name).ToList();
+        Assert.Equal(names.Distinct(), names);
+        return new Sent(json, string.Join(", ", upstream.Ignored), null, upstream.Stream, upstream.ContentTool);
+    }
+
+    private static string With(string members) => Requests.With(members);
+
+    [Theory]
+    [InlineData("claude-3-haiku-20240307", 4096)]
+    [InlineData("claude-3-5-sonnet-20240620", 8192)]
+    [InlineData("claude-3-7-sonnet-20250219", 64000)]
+    [InlineData("claude-opus-4-20250514", 32000)]
+    [InlineData("claude-sonnet-4-0", 64000)]
+    [InlineData("claude-opus-4-1-20250805", 32000)]
+    [InlineData("us.anthropic.claude-opus-4-5-20251101-v1:0", 64000)]
+    [InlineData("us.anthropic.claude-opus-4-6-v1", 128000)]
+    [InlineData("claude-sonnet-4@20250514", 64000)]
+    [InlineData("claude-fable-5", 128000)]
+    [InlineData("claude-opus-6-2", 128000)]
+    [InlineData("kimi-k2", 4096)]
+    public void Cap_NotGiven_IsTheModels(string model, long expected) =>
+        Assert.Equal(expected, Write(With("\"seed\":1"), model).Json.GetProperty("max_tokens").GetInt64());
+
+    [Fact]
+    public void Cap_OfTheCatalogueTheAccountOrTheCaller_ComesFirst()
+    {
+        var facts = new ModelFacts { MaxOutputTokens = 7000 };
+        Assert.Equal(7000, Write(With("\"seed\":1"), facts: facts).Json.GetProperty("max_tokens").GetInt64());
+        Assert.Equal(812, Write(With("\"seed\":1"), facts: facts, cap: 812).Json.GetProperty("max_tokens").GetInt64());
+        Assert.Equal(5, Write(With("\"max_tokens\":5")).Json.GetProperty("max_tokens").GetInt64());
+        var lowered = Write(With("\"max_tokens\":90000"), facts: facts);
+        Assert.Equal(7000, lowered.Json.GetProperty("max_tokens").GetInt64());
+        Assert.Equal("max_tokens=7000", lowered.Ignored);
+    }
+
+    [Theory]
+    [InlineData(21_333, false)]
+    [InlineData(21_334, true)]
+    public void PlainCall_ThatMayTakeTenMinutes_IsStreamed(int cap, bool streams)
+    {
+        var sent = Write(With($"\"max_tokens\":{cap}"));
+        Assert.Equal(streams, sent.Stream);
+        Assert.Equal(streams, sent.Json.TryGetProperty("stream", out _));
+    }
+
+    [Theory]
+    [InlineData("claude-opus-4-5", "minimal", """{"type":"enabled","budget_tokens":1024}""", null)]
+    [InlineData("claude-opus-4-5", "xhigh", """{"type":"enabled","budget_tokens":16384}""", null)]
+    [InlineData("claude-opus-4-5", "none", null, null)]
+    [InlineData("claude-opus-4-6", "xhigh", """{"type":"adaptive"}""", "max")]
+    [InlineData("claude-opus-4-6", "minimal", """{"type":"adaptive"}""", "low")]
+    [InlineData("claude-opus-4-6", "none", """{"type":"disabled"}""", null)]
+    [InlineData("claude-opus-4-7", "none", null, null)]
+    [InlineData("claude-opus-4-8", "xhigh", """{"type":"adaptive","display":"summarized"}""", "xhigh")]
+    [InlineData("claude-sonnet-5", "none", """{"type":"disabled"}""", null)]
+    [InlineData("claude-sonnet-5", "medium", """{"type":"adaptive","display":"summarized"}""", "medium")]
+    public void Effort_ByModel_IsAsTheTableSays(string model, string effort, string? thinking, string? outputEffort)
+    {
+        var sent = Write(With($"\"reasoning_effort\":\"{effort}\""), model);
+        Assert.Equal(thinking, sent.Json.TryGetProperty("thinking", out var t) ? t.GetRawText() : null);
+        Assert.Equal(outputEffort, sent.Json.TryGetProperty("output_config", out var o) ? o.GetProperty("effort").GetString() : null);
+        Assert.Equal("", sent.Ignored);
+    }
+
+    [Theory]
+    [InlineData("claude-3-5-sonnet-20240620", null)]
+    [InlineData("claude-opus-4-6", false)]
+    public void Effort_OfAModelThatDoesNotThink_IsNamed(string model, bool? reasoning)
+    {
+        var sent = Write(With("\"reasoning_effort\":\"high\""), model, new ModelFacts { Reasoning = reasoning });
+        Assert.False(sent.Json.TryGetProperty("thinking", out _));
+        Assert.Equal("reasoning_effort", sent.Ignored);
+    }
+
+    [Theory]
+    [InlineData("\"max_tokens\":100", null, 16384 + 100, 16384)]
+    [InlineData("\"max_tokens\":63000", null, 64000, 16384)]
+    [InlineData("\"seed\":1", 10_000L, 10_000, 5_000)]
+    public void Budget_BesideACap_LeavesRoomForTheAnswer(string members, long? affordable, long cap, long budget)
+    {
+        var sent = Write(With(members + ",\"reasoning_effort\":\"xhigh\""), cap: affordable).Json;
+        Assert.Equal(cap, sent.GetProperty("max_tokens").GetInt64());
+        Assert.Equal(budget, sent.GetProperty("thinking").GetProperty("budget_tokens").GetInt64());
+    }
+
+    [Fact]
+    public void Budget_WithoutRoom_IsDroppedAndNamed()
+    {
+        var sent = Write(With("\"reasoning_effort\":\"low\""), cap: 900);
+        Assert.Equal("reasoning_effort", sent.Ignored);
+        Assert.Equal(900, sent.Json.GetProperty("max_tokens").GetInt64());
+    }
+
+    [Theory]
+    [InlineData("claude-opus-4-7", "\"temperature\":1,\"top_p\":0.5", null, "temperature, top_p")]
+    [InlineData("claude-sonnet-4-5", "\"temperature\":0.5,\"top_p\":0.5", "temperature", "top_p")]
+    [InlineData("claude-sonnet-4-5", "\"top_p\":0.5", "top_p", "")]
+    [InlineData("claude-3-5-sonnet-20240620", "\"temperature\":0.5,\"top_p\":0.5", "temperature,top_p", "")]
+    public void Sampling_ByModel_IsAsTheTableSays(string model, string members, string? names, string ignored)
+    {
+        var sent = Write(With(members), model);
+        Assert.Equal(names?.Split(',') ?? [], sent.Json.EnumerateObject().Select(m => m.Name).Where(n => n is "temperature" or "top_p"));
+        Assert.Equal(ignored, string.Join(", ", sent.Ignored));
+    }
+
+    [Fact]
+    public void UnknownParameters_Forwarded_GoOutAndOursStay()
+    {
+        const string body = "\"top_k\":5,\"system\":\"mine\",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":3000},\"reasoning_effort\":\"low\"";
+        var sent = Write(With(body), unknown: UnknownParameters.Forward);
+        Assert.Equal(5, sent.Json.GetProperty("top_k").GetInt32());
+        Assert.Equal(3000, sent.Json.GetProperty("thinking").GetProperty("budget_tokens").GetInt32());
+        Assert.Equal("system", sent.Ignored);
+        Assert.Equal("top_k, system, thinking", Write(With(body)).Ignored);
+    }
+
+    [Fact]
+    public void AllowedTools_SendsOnlyThose()
+    {
+        var sent = Write(With("""
+            "tools":[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"g"}}],
+            "tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"g"}}]}}
+            """)).Json;
+        Assert.Equal("g", Assert.Single(sent.GetProperty("tools").EnumerateArray()).GetProperty("name").GetString());
+        Assert.Equal("any", sent.GetProperty("tool_choice").GetProperty("type").GetString());
+    }
+
+    [Fact]
+    public void Schema_BesideTools_OfAnOlderModel_IsOneMoreTool()
+    {
+        const string body = """
+            "tools":[{"type":"function","function":{"name":"json"}}],
+            "response_format":{"type":"json_schema","json_schema":{"name":"r","schema":{"type":"object"}}}
+            """;
+        var sent = Write(With(body), "claude-3-5-haiku-20241022", new ModelFacts { StructuredOutput = false });
+        Assert.Equal(["json", "json_reply"], sent.Json.GetProperty("tools").EnumerateArray().Select(t => t.GetProperty("name").GetString()));
+        Assert.Equal("any", sent.Json.GetProperty("tool_choice").GetProperty("type").GetString());
+        Assert.Equal("json_reply", sent.ContentTool);
+    }
+
+    [Theory]
+    [InlineData("\"functions\":[{\"name\":\"f\"}]", "functions")]
+    [InlineData("\"tools\":[{\"type\":\"custom\",\"custom\":{\"name\":\"f\"}}]", "tools[0].type")]
+    [InlineData("\"audio\":{\"voice\":\"a\",\"format\":\"wav\"}", "audio")]
+    public void Parameter_ThatClaudeHasNoPlaceFor_IsRefused(string members, string param)
+    {
+        var refusal = Write(With(members)).Refusal;
+        Assert.Equal(("unsupported_parameter", param), (refusal?.Code, refusal?.Param));
+    }
+
+    [Theory]
+    [InlineData("\"n\":1,\"logprobs\":false,\"store\":false,\"modalities\":[\"text\"],\"presence_penalty\":0,\"seed\":null")]
+    public void Defaults_AreNeitherRefusedNorNamed(string members) => Assert.Equal("", Write(With(members)).Ignored);
+
+    [Fact]
+    public void Ids_OverTurns_StayTheSame()
+    {
+        const string call = """{"role":"assistant","tool_calls":[{"id":"call:1","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"call:1","content":"x"}""";
+        static List<string?> Ids(JsonElement json) => [.. json.GetProperty("messages").EnumerateArray().SelectMany(m => m.GetProperty("content").EnumerateArray())
+            .Select(b => b.TryGetProperty("id", out var id) || b.TryGetProperty("tool_use_id", out id) ? id.GetString() : null).Where(id => id is not null)];
+        var first = Ids(Write(Requests.Messages($$"""{"role":"user","content":"Hi"},{{call}}""")).Json);
+        var second = Ids(Write(Requests.Messages($$"""{"role":"user","content":"Hi"},{{call}},{{call}}""")).Json);
+        Assert.Equal(first, second[..2]);
+        Assert.Equal(second[2], second[3]);
+        Assert.NotEqual(second[0], second[2]);
+        Assert.All(second, id => Assert.Matches("^[A-Za-z0-9_-]{1,64}$", id));
+    }
+
+    [Fact]
+    public void Message_WithoutContent_IsLeftOut()
+    {
+        var sent = Write(Requests.Messages("""{"role":"user","content":"a"},{"role":"assistant","content":""},{"role":"user","content":[{"type":"text","text":"b"}]}""")).Json;
+        var message = Assert.Single(sent.GetProperty("messages").EnumerateArray());
+        Assert.Equal(2, message.GetProperty("content").GetArrayLength());
+    }
+
+    private const string Question = """{"role":"user","content":"Weather?"}""";
+    private const string Result = """{"role":"tool","tool_call_id":"toolu_1","content":"Sunny"}""";
+
+    private static string Loop(string call, string more = "") => $$"""{"model":"a/b","reasoning_effort":"high","messages":[{{Question}},{"role":"assistant","tool_calls":[{{call}}]},{{Result}}{{more}}]}""";
+
+    private void Reply(string account = "account")
+    {
+        using var reader = new AnthropicReply(new ReplyContext("id", 1, "a/b", false, false, 0, account), ReasoningMemory.Of(_clock));
+        using var reply = reader.ReadPlain("""
+            {"type":"message","content":[{"type":"thinking","thinking":"Hm \"é\"","signature":"c2ln"},{"type":"tool_use","id":"toolu_1","name":"f","input":{"city":"Köln"}}],"stop_reason":"tool_use","usage":{"input_tokens":1,"output_tokens":1}}
+            """u8.ToArray());
+        Assert.NotNull(reply);
+    }
+
+    private static string FirstOf(Sent sent) => sent.Json.GetProperty("messages")[1].GetProperty("content")[0].GetRawText();
+
+    [Theory]
+    [InlineData("""{"id":"toolu_1","type":"function","function":{"name":"f","arguments":"{\"city\":\"Köln\"}"}}""")]
+    [InlineData("""{"id":"toolu_1","type":"function","function":{"name":"f","arguments":"{ \"city\": \"K\\u00f6ln\" }"}}""")]
+    public void Thinking_ThatTheCallerDropped_ComesBackFromMemory(string call)
+    {
+        Reply();
+        var sent = Write(Loop(call));
+        Assert.True(JsonElement.DeepEquals(JsonDocument.Parse("""{"type":"thinking","thinking":"Hm \"é\"","signature":"c2ln"}""").RootElement, JsonDocument.Parse(FirstOf(sent)).RootElement));
+        Assert.Equal("enabled", sent.Json.GetProperty("thinking").GetProperty("type").GetString());
+        Assert.Equal("", sent.Ignored);
+    }
+
+    [Theory]
+    [InlineData("""{"id":"toolu_1","type":"function","function":{"name":"f","arguments":"{\"city\":\"Bonn\"}"}}""", "account")]
+    [InlineData("""{"id":"toolu_1","type":"function","function":{"name":"f","arguments":"{\"city\":\"Köln\"}"}}""", "another")]
+    public void Thinking_OfAnotherCallOrAccount_IsNotUsed(string call, string account)
+    {
+        Reply();
+        var sent = Write(Loop(call), account: account);
+        Assert.Contains("tool_use", FirstOf(sent), StringComparison.Ordinal);
+        Assert.False(sent.Json.TryGetProperty("thinking", out _));
+        Assert.Equal("reasoning_effort", sent.Ignored);
+    }
+
+    [Fact]
+    public void Thinking_LostInAFinishedLoop_DoesNotMatter()
+    {
+        const string call = """{"id":"toolu_1","type":"function","function":{"name":"f","arguments":"{}"}}""";
+        var sent = Write(Loop(call, """,{"role":"assistant","content":"Sunny."},{"role":"user","content":"Thanks"}"""));
+        Assert.Equal("", sent.Ignored);
+        Assert.True(sent.Json.TryGetProperty("thinking", out _));
+    }
+
+    [Fact]
+    public void Thinking_ForgedByTheCaller_LetsNoOtherBlockIn()
+    {
+        const string call = """{"id":"toolu_1","type":"function","function":{"name":"f","arguments":"{}"},"extra_content":{"anthropic":{"thinking":[{"type":"text","text":"x"},{"type":"thinking","thinking":"t"},5]}}}""";
+        var sent = Write(Loop(call));
+        Assert.Contains("tool_use", FirstOf(sent), StringComparison.Ordinal);
+        Assert.Equal("reasoning_effort", sent.Ignored);
+    }
+
+    [Theory]
+    [InlineData("https://api.anthropic.com", "https://api.anthropic.com/v1/messages")]
+    [InlineData("https://models.example/anthropic/v1/", "https://models.example/anthropic/v1/messages")]
+    [InlineData(null, "https://api.anthropic.com/v1/messages")]
+    public async Task Address_AndCredentials_AreAnthropics(string? baseUrl, string expected)
+    {
+        using var dialect = new AnthropicDialect(new UpstreamConfig { BaseUrl = baseUrl, ApiKeys = ["one", "sk-ant-oat-two"] }, _clock);
+        using var request = Requests.Accepted(With("\"seed\":1"));
+        using var upstream = new UpstreamRequest();
+        Assert.Null(dialect.Write(request, new RouteModel("a/b", "claude-opus-4-6", new ModelFacts()), new WriteOptions(null, "account"), upstream));
+        Assert.Equal(expected, upstream.Uri.ToString());
+        using var first = new HttpRequestMessage();
+        using var second = new HttpRequestMessage();
+        await dialect.AuthorizeAsync(first, upstream, TestContext.Current.CancellationToken);
+        await dialect.AuthorizeAsync(second, upstream, TestContext.Current.CancellationToken);
+        Assert.Equal("one", Assert.Single(first.Headers.GetValues("x-api-key")));
+        Assert.Equal("Bearer sk-ant-oat-two", second.Headers.Authorization?.ToString());
+    }
+}

@@ -1,0 +1,137 @@
+using System.Text;
+using CrossModel.Dialects;
+using CrossModel.Dialects.Anthropic;
+using CrossModel.Tests.Dialects.OpenAI;
+using Xunit;
+
+namespace CrossModel.Tests.Dialects.Anthropic;
+
+/// <summary>What a Messages stream may do besides what was ever recorded.</summary>
+public sealed class AnthropicStreamTests
+{
+    private const string Start = """{"type":"message_start","message":{"id":"msg_1","usage":{"input_tokens":10,"output_tokens":3}}}""";
+    private const string Stop = """{"type":"message_stop"}""";
+
+    private static string End(string reason, string usage = "\"output_tokens\":7") => $$$"""{"type":"message_delta","delta":{"stop_reason":"{{{reason}}}"},"usage":{{{{usage}}}}}""";
+
+    private static string Text(string text) => $$$"""{"type":"content_block_start","index":0,"content_block":{"type":"text","text":"{{{text}}}"}}""";
+
+    private static Replayed ReadAs(string? contentTool, params string[] events)
+    {
+        var body = string.Concat(events.Select(e => $"data: {e}\n\n"));
+        return Replay.Stream(new AnthropicReply(Replayed.Context() with { ContentTool = contentTool }, new ReasoningMemory(TimeProvider.System)), Encoding.UTF8.GetBytes(body));
+    }
+
+    private static Replayed Read(params string[] events) => ReadAs(null, events);
+
+    [Theory]
+    [InlineData("end_turn", "stop")]
+    [InlineData("stop_sequence", "stop")]
+    [InlineData("pause_turn", "stop")]
+    [InlineData("tool_use", "stop")]
+    [InlineData("max_tokens", "length")]
+    [InlineData("model_context_window_exceeded", "length")]
+    [InlineData("compaction", "length")]
+    [InlineData("refusal", "content_filter")]
+    [InlineData("a_word_of_tomorrow", "stop")]
+    public void StopReason_Every_IsOneOfTheFour(string said, string expected) =>
+        Assert.Equal(expected, Reading.OfStream(Read(Start, Text("Hi"), End(said), Stop)).Finish[0]);
+
+    [Fact]
+    public void Call_WithAnyStop_EndsAsToolCalls()
+    {
+        const string call = """{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t","name":"f","input":{"a": 1}}}""";
+        var reading = Reading.OfStream(Read(Start, call, """{"type":"content_block_stop","index":0}""", End("end_turn"), Stop));
+        Assert.Equal("tool_calls", reading.Finish[0]);
+        Assert.Equal("{\"a\":1}", reading.Calls[0].Arguments.ToString());
+    }
+
+    [Fact]
+    public void Call_CutByTheCap_KeepsWhatItHas()
+    {
+        const string call = """{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t","name":"f","input":{}}}""";
+        const string half = """{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{\"a\":"}}""";
+        var reading = Reading.OfStream(Read(Start, call, half, End("max_tokens"), Stop));
+        Assert.Equal(("length", "{\"a\":"), (reading.Finish[0], reading.Calls[0].Arguments.ToString()));
+    }
+
+    [Fact]
+    public void Call_WithoutId_GetsOne()
+    {
+        const string call = """{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","name":"f","input":{}}}""";
+        Assert.Matches("^call_[A-Za-z0-9]{24}$", Reading.OfStream(Read(Start, call, End("tool_use"), Stop)).Calls[0].Id);
+    }
+
+    [Fact]
+    public void Stream_WithoutMessageStop_IsWholeOnceTheReasonIsSaid()
+    {
+        var reply = Read(Start, Text("Hi"), End("end_turn"));
+        Assert.Null(reply.Fault);
+        Assert.Equal("Hi", Reading.OfStream(reply).AllContent);
+    }
+
+    [Fact]
+    public void Stream_CutBeforeTheReason_IsCutShort()
+    {
+        var reply = Read(Start, Text("Hi"));
+        Assert.Equal(UpstreamFailure.CutShort, reply.Fault?.Failure);
+        // The placeholder of message_start is no usage: what was delivered is counted.
+        Assert.Null(reply.Usage);
+        Assert.True(reply.HasContent);
+    }
+
+    [Theory]
+    [InlineData("overloaded_error", nameof(UpstreamFailure.ServerError))]
+    [InlineData("rate_limit_error", nameof(UpstreamFailure.RateLimited))]
+    [InlineData("authentication_error", nameof(UpstreamFailure.Operator))]
+    [InlineData("invalid_request_error", nameof(UpstreamFailure.Rejected))]
+    [InlineData("unheard_of", nameof(UpstreamFailure.BadReply))]
+    public void Error_InsideAStream_IsReadByItsType(string type, string expected)
+    {
+        var error = $$$"""{"type":"error","error":{"type":"{{{type}}}","message":"No."}}""";
+        Assert.Equal(expected, Read(Start, Text("Hi"), error).Fault?.Failure.ToString());
+        Assert.Equal(expected, Replay.Plain(new AnthropicReply(Replayed.Context(), new ReasoningMemory(TimeProvider.System)), Encoding.UTF8.GetBytes(error)).Fault?.Failure.ToString());
+    }
+
+    [Theory]
+    [InlineData("msg_1", null)]
+    [InlineData("msg_2", nameof(UpstreamFailure.BadReply))]
+    public void SecondStart_OfTheSameMessage_IsPassedOver(string id, string? expected) =>
+        Assert.Equal(expected, Read(Start, $$$"""{"type":"message_start","message":{"id":"{{{id}}}"}}""", Text("Hi"), End("end_turn"), Stop).Fault?.Failure.ToString());
+
+    [Theory]
+    [InlineData("\"output_tokens\":7", 10, 7)]
+    [InlineData("\"output_tokens\":7,\"input_tokens\":17,\"cache_read_input_tokens\":null", 17, 7)]
+    [InlineData("\"output_tokens\":0", 10, 0)]
+    [InlineData("\"output_tokens\":-1", null, null)]
+    [InlineData("\"output_tokens\":1.5", null, null)]
+    [InlineData("\"output_tokens\":\"7\"", null, null)]
+    [InlineData("\"output_tokens\":4294967296", null, null)]
+    public void Usage_LastSaidWins_AndHostileCountsAreNone(string usage, int? input, int? output)
+    {
+        var reply = Read(Start, Text("Hi"), End("end_turn", usage), Stop);
+        Assert.Equal(((long?)input, (long?)output), (reply.Usage?.InputTokens, reply.Usage?.OutputTokens));
+    }
+
+    [Fact]
+    public void Text_BesideTheContentTool_IsTheAnswerOnlyWithoutIt()
+    {
+        const string call = """{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"t","name":"json","input":{"a":1}}}""";
+        Assert.Equal("{\"a\":1}", Reading.OfStream(ReadAs("json", Start, Text("Here:"), call, End("tool_use"), Stop)).AllContent);
+        var refused = Reading.OfStream(ReadAs("json", Start, Text("I will not."), End("end_turn"), Stop));
+        Assert.Equal(("I will not.", "stop"), (refused.AllContent, refused.Finish[0]));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("<html><body>Bad gateway</body></html>")]
+    [InlineData("{}")]
+    [InlineData("[]")]
+    [InlineData("{\"type\":\"message\",\"content\":\"text\"}")]
+    [InlineData("{\"type\":\"message\",\"content\":[{\"type\":\"text\",\"text\":\"\\ud800\"}]}")]
+    public void Body_ThatIsNoReply_IsABadReply(string body)
+    {
+        var reply = Replay.Plain(new AnthropicReply(Replayed.Context(), new ReasoningMemory(TimeProvider.System)), Encoding.UTF8.GetBytes(body));
+        Assert.Equal(UpstreamFailure.BadReply, reply.Fault?.Failure);
+    }
+}
