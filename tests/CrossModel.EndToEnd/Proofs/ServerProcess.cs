@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using CrossModel.EndToEnd.Support;
@@ -13,21 +14,30 @@ internal sealed class ServerProcess : IAsyncDisposable
 
     private readonly Process _process;
     private readonly Task<string> _errors;
+    private readonly ConcurrentQueue<string> _said = new();
 
     private ServerProcess(Process process, Uri address, Task<string> errors) => (_process, Http, _errors) = (process, new Http(address), errors);
 
     public Http Http { get; }
 
-    public static async Task<ServerProcess> StartAsync(string configFile)
+    /// <summary>What it has told its operator since it listens.</summary>
+    public string Said => string.Join('\n', _said);
+
+    public static Task<ServerProcess> StartAsync(string configFile) => StartAsync(Run("serve", "--config", configFile));
+
+    /// <summary>Without a configuration file, in a working folder.</summary>
+    public static Task<ServerProcess> StartInAsync(string folder, params string[] words) => StartAsync(Run(words, folder));
+
+    private static async Task<ServerProcess> StartAsync(Process process)
     {
-        var process = Run("serve", "--config", configFile);
         // Read all along: a full pipe would stop the program.
         var errors = process.StandardError.ReadToEndAsync();
         while (await process.StandardOutput.ReadLineAsync().WaitAsync(Patience) is { } line)
         {
             if (!line.StartsWith(Ready, StringComparison.Ordinal)) continue;
-            _ = process.StandardOutput.ReadToEndAsync();
-            return new ServerProcess(process, new Uri(line[Ready.Length..].Split(' ')[0]), errors);
+            var server = new ServerProcess(process, new Uri(line[Ready.Length..].Split(' ')[0]), errors);
+            _ = server.ListenAsync();
+            return server;
         }
         await process.WaitForExitAsync();
         throw new InvalidOperationException($"The server ended with {process.ExitCode} before it listened: {await errors}");
@@ -43,8 +53,16 @@ internal sealed class ServerProcess : IAsyncDisposable
         return (process.ExitCode, output, await errors);
     }
 
-    private static Process Run(params string[] words) => Process.Start(new ProcessStartInfo("dotnet", [Program, .. words])
+    private async Task ListenAsync()
     {
+        while (await _process.StandardOutput.ReadLineAsync() is { } line) _said.Enqueue(line);
+    }
+
+    private static Process Run(params string[] words) => Run(words, Environment.CurrentDirectory);
+
+    private static Process Run(string[] words, string folder) => Process.Start(new ProcessStartInfo("dotnet", [Program, .. words])
+    {
+        WorkingDirectory = folder,
         RedirectStandardOutput = true,
         RedirectStandardError = true,
     })!;

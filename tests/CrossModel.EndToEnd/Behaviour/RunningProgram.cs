@@ -1,0 +1,167 @@
+using System.Diagnostics;
+using System.Text;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using CrossModel.EndToEnd.Proofs;
+using CrossModel.EndToEnd.Support;
+using CrossModel.Tests.Support;
+
+namespace CrossModel.EndToEnd.Behaviour;
+
+/// <summary>The program as its operator has it: a process, a command line beside it, signals.</summary>
+public sealed partial class RunningProgram
+{
+    private const string Stream = """{"model":"test/model","messages":[{"role":"user","content":"Hi"}],"stream":true}""";
+    private const string Plain = """{"model":"test/model","messages":[{"role":"user","content":"Hi"}]}""";
+
+    /// <summary>A folder with a configuration, an account and its key.</summary>
+    private static async Task<(string Config, string Key)> SiteAsync(ScriptedUpstream upstream, string more = "")
+    {
+        var config = Path.Combine(TempFolder.New(), "crossmodel.json");
+        await File.WriteAllTextAsync(config, $$"""
+            { "urls": "http://127.0.0.1:0", "database": "sqlite:test.db", {{more}}
+              "upstreams": { "up": { "dialect": "openai", "baseUrl": "{{upstream.BaseUrl}}" } },
+              "models": { "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": { "input": 1, "output": 1 } } } }
+            """);
+        Assert.Equal(0, (await ServerProcess.CommandAsync("accounts", "create", "acme", "--balance", "1", "--config", config)).ExitCode);
+        return (config, await KeyAsync(config));
+    }
+
+    private static async Task<string> KeyAsync(string config) => (await ServerProcess.CommandAsync("keys", "create", "--account", "acme", "--name", "k", "--config", config)).Output.Trim();
+
+    /// <summary>An upstream whose streams wait in their middle until they are told to go on.</summary>
+    private static Task<ScriptedUpstream> WaitingAsync(TaskCompletionSource goOn) => ScriptedUpstream.StartAsync(async (http, received) =>
+    {
+        if ((bool?)received.Json["stream"] != true)
+        {
+            await UsualReply.AnswerAsync(http, received);
+            return;
+        }
+        await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role) + UsualReply.Chunk(UsualReply.Text("Hel")));
+        await goOn.Task.WaitAsync(TimeSpan.FromSeconds(60), http.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default);
+        if (goOn.Task.IsCompleted) await UsualReply.SendAsync(http, UsualReply.Chunk(UsualReply.Text("lo!")) + UsualReply.Chunk("{}", "\"stop\"") + UsualReply.UsageChunk + UsualReply.Done);
+    });
+
+    private static Task<HttpResponseMessage> OpenAsync(ServerProcess server, string key) => server.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", Encoding.UTF8.GetBytes(Stream), key);
+
+    private static Task<HttpReply> AskAsync(ServerProcess server, string key) => server.Http.SendAsync(HttpMethod.Post, "/v1/chat/completions", Plain, key);
+
+    [Fact]
+    public async Task Terminated_WithAStreamRunning_LetsItFinishAndTakesNoNewCall()
+    {
+        var goOn = new TaskCompletionSource();
+        await using var upstream = await WaitingAsync(goOn);
+        var (config, key) = await SiteAsync(upstream);
+        await using var server = await ServerProcess.StartAsync(config);
+        using var running = await OpenAsync(server, key);
+
+        var ended = server.TerminateAsync();
+        await Until.TrueAsync(async () => (int)(await server.Http.GetAsync("/readyz")).Status == 503);
+        var refused = await AskAsync(server, key);
+        goOn.SetResult();
+        var reply = await Http.ReadAsync(running);
+
+        Assert.Equal((503, "model_unavailable"), ((int)refused.Status, refused.ErrorCode));
+        Assert.NotNull(refused.Header("retry-after"));
+        Assert.Equal("[DONE]", reply.Events[^1]);
+        Assert.Equal(0, await ended);
+        Assert.Equal("0.999988", (await ServerProcess.CommandAsync("accounts", "balance", "acme", "--config", config)).Output.Trim());
+        Assert.Equal(0, (await ServerProcess.CommandAsync("ledger", "verify", "--config", config)).ExitCode);
+    }
+
+    [Fact]
+    public async Task Terminated_WithAStreamThatDoesNotEnd_EndsItInOrderAndChargesWhatWasDelivered()
+    {
+        await using var upstream = await WaitingAsync(new TaskCompletionSource());
+        var (config, key) = await SiteAsync(upstream, "\"shutdownTimeout\": \"200ms\",");
+        await using var server = await ServerProcess.StartAsync(config);
+        using var running = await OpenAsync(server, key);
+
+        var ended = server.TerminateAsync();
+        var reply = await Http.ReadAsync(running);
+
+        Assert.Equal("model_unavailable", (string?)JsonNode.Parse(reply.Events[^1])!["error"]!["code"]);
+        Assert.DoesNotContain("[DONE]", reply.Text, StringComparison.Ordinal);
+        Assert.Equal(0, await ended);
+        var requests = JsonNode.Parse((await ServerProcess.CommandAsync("requests", "list", "--account", "acme", "--json", "--config", config)).Output)!.AsArray();
+        Assert.Equal(("counted", reply.Header("x-request-id")), ((string?)requests.Single()!["basis"], (string?)requests.Single()!["request_id"]));
+    }
+
+    [Fact]
+    public async Task Key_RevokedByTheCommandLine_IsRefusedWithinASecondWhileItsStreamRunsOn()
+    {
+        var goOn = new TaskCompletionSource();
+        await using var upstream = await WaitingAsync(goOn);
+        var (config, key) = await SiteAsync(upstream);
+        await using var server = await ServerProcess.StartAsync(config);
+        using var running = await OpenAsync(server, key);
+
+        var fresh = await KeyAsync(config);
+        Assert.Equal(200, (int)(await AskAsync(server, fresh)).Status);
+        Assert.Equal(0, (await ServerProcess.CommandAsync("keys", "revoke", key, "--config", config)).ExitCode);
+        var clock = Stopwatch.StartNew();
+        await Until.TrueAsync(async () => (int)(await AskAsync(server, key)).Status == 401);
+
+        Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(1));
+        Assert.Equal(200, (int)(await AskAsync(server, fresh)).Status);
+        goOn.SetResult();
+        Assert.Equal("[DONE]", (await Http.ReadAsync(running)).Events[^1]);
+    }
+
+    [Fact]
+    public async Task SecondServer_OnTheSameDatabase_RefusesAndSaysWhy()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        var (config, key) = await SiteAsync(upstream);
+        await using var server = await ServerProcess.StartAsync(config);
+
+        var second = await ServerProcess.CommandAsync("serve", "--config", config);
+
+        Assert.Equal(1, second.ExitCode);
+        Assert.Contains("test.db", second.Errors, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", second.Errors, StringComparison.Ordinal);
+        Assert.Equal(200, (int)(await AskAsync(server, key)).Status);
+    }
+
+    [Fact]
+    public async Task FirstRun_InAnEmptyFolder_PrintsACommandThatWorks_AndIsQuietThereafter()
+    {
+        var folder = TempFolder.New();
+        string address;
+        await using (var server = await ServerProcess.StartInAsync(folder, "--urls", "http://127.0.0.1:0"))
+        {
+            address = server.Http.Base.ToString();
+            await Until.TrueAsync(() => CurlCommand().IsMatch(server.Said));
+            Assert.Contains("crossmodel/simulated".Split('/')[0], server.Said, StringComparison.Ordinal);
+
+            var (exitCode, output) = await ShellAsync(CurlCommand().Match(server.Said).Value, folder);
+
+            Assert.Equal(0, exitCode);
+            var reply = JsonNode.Parse(output)!;
+            Assert.Equal("crossmodel/simulated", (string?)reply["model"]);
+            Assert.Contains("Hello!", (string?)reply["choices"]![0]!["message"]!["content"], StringComparison.Ordinal);
+            Assert.Equal(0, await server.TerminateAsync());
+        }
+        Assert.True(File.Exists(Path.Combine(folder, "data", "crossmodel.db")));
+
+        await using var again = await ServerProcess.StartInAsync(folder, "--urls", "http://127.0.0.1:0");
+        Assert.Equal(200, (int)(await again.Http.GetAsync("/readyz")).Status);
+        Assert.Equal(0, await again.TerminateAsync());
+        Assert.DoesNotContain("cm-", again.Said + await again.LogAsync(), StringComparison.Ordinal);
+        Assert.DoesNotContain("curl", again.Said, StringComparison.Ordinal);
+    }
+
+    private static async Task<(int ExitCode, string Output)> ShellAsync(string command, string folder)
+    {
+        using var shell = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", command]) { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var errors = shell.StandardError.ReadToEndAsync();
+        var output = await shell.StandardOutput.ReadToEndAsync().WaitAsync(TimeSpan.FromSeconds(30));
+        await shell.WaitForExitAsync();
+        await errors;
+        return (shell.ExitCode, output);
+    }
+
+    /// <summary>From "curl " at a line's beginning over every line that a backslash continues.</summary>
+    [GeneratedRegex(@"^curl (?:.*\\\n)*.*$", RegexOptions.Multiline)]
+    private static partial Regex CurlCommand();
+}
