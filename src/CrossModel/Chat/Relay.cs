@@ -19,7 +19,10 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         for (var i = 0; i < count; i++) calls[i] = new UpstreamCall(call, route, i, time, others?.Token ?? call.Aborted);
         try
         {
-            return call.Request.Stream ? await StreamAsync(call, route, calls, others) : await PlainAsync(call, route, calls, others);
+            var fault = call.Request.Stream ? await StreamAsync(call, route, calls, others) : await PlainAsync(call, route, calls, others);
+            // What an upstream took to fail is its time, not ours.
+            if (fault is not null) call.UpstreamWait += calls.Max(c => c.Elapsed);
+            return fault;
         }
         finally
         {
@@ -45,7 +48,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
             if (fault is not null) return fault;
 
             Served(call, route);
-            call.UpstreamWait += calls[0].Elapsed;
+            call.UpstreamWait += calls.Max(c => c.Elapsed);
             var ending = new Ending(route, StatusCodes.Status200OK, null, [.. replies.Select(r => new Produced(r!.Usage, r.TextBytes, r.HasContent || r.IsBlocked))]);
             using var reply = PlainReply.Merge(replies!);
             var settled = await settlement.SettleAsync(call, ending);

@@ -61,6 +61,21 @@ public sealed class Ceilings
     }
 
     [Fact]
+    public async Task Body_ThatDribbles_IsGivenUp()
+    {
+        await using var gateway = await TestGateway.StartAsync("http://127.0.0.1:9/v1");
+        using var socket = new TcpClient();
+        await socket.ConnectAsync("127.0.0.1", gateway.Address.Port, TestContext.Current.CancellationToken);
+        var stream = socket.GetStream();
+
+        await stream.WriteAsync(Encoding.ASCII.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {gateway.Key}\r\nContent-Length: 1000\r\n\r\n{{"));
+        using var reader = new StreamReader(stream);
+
+        // A refusal, not an endless wait; what it says matters less.
+        Assert.StartsWith("HTTP/1.1 4", await reader.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(20)), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Calls_InFlight_HaveACeiling()
     {
         var open = new TaskCompletionSource();

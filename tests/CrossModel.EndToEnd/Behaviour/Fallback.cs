@@ -53,6 +53,23 @@ public sealed class Fallback
         Assert.Equal("Hello!", (string?)reply.Json["choices"]![0]!["message"]!["content"]);
     }
 
+    [Theory]
+    [InlineData(Plain)]
+    [InlineData(Stream)]
+    public async Task Overhead_AfterASlowFailure_IsOursAlone(string body)
+    {
+        await using var upstream = await FirstAsync(async http =>
+        {
+            await Task.Delay(1500);
+            await UsualReply.JsonAsync(http, "{}", 500);
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes);
+
+        var reply = await gateway.PostAsync(body);
+
+        Assert.InRange(double.Parse(reply.Header("x-crossmodel-overhead-ms")!, System.Globalization.CultureInfo.InvariantCulture), 0, 1400);
+    }
+
     [Fact]
     public async Task Rejection_OfTheRequest_IsNotTriedElsewhere()
     {

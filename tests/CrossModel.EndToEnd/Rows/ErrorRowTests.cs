@@ -256,6 +256,40 @@ public sealed class ErrorRowTests(RowBench bench) : IClassFixture<RowBench>, IAs
         AssertError(await bench.Gateway.PostAsync(Hi, null, ("Content-Encoding", encoding)), 415, "invalid_request_error", "unsupported_content_encoding");
 
     [Fact]
+    [Row("error.member:code")]
+    public async Task Faults_Several_AreToldInTheirOrder()
+    {
+        await using var gateway = await TestGateway.StartAsync(bench.Upstream.BaseUrl, more: "\"limits\": { \"bodyBytes\": 1000 },", models: """
+            "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": { "input": 1, "output": 1000 } }
+            """);
+        var key = await gateway.NewKeyAsync("limited", 1, keyTerms: new Terms { RequestsPerMinute = 1 });
+        Assert.Equal(200, (int)(await gateway.PostAsync(Hi[..^1] + ",\"max_tokens\":5}", key)).Status);
+
+        const string dear = ",\"max_tokens\":5000}";
+        Assert.Equal(401, (int)(await gateway.PostAsync(new string('{', 2000), "cm-nope")).Status);
+        Assert.Equal(413, (int)(await gateway.PostAsync(new string('{', 2000), key)).Status);
+        Assert.Equal(400, (int)(await gateway.PostAsync(Hi.Replace("test/model", "no/such", StringComparison.Ordinal)[..^1] + ",\"n\":0}", key)).Status);
+        Assert.Equal(404, (int)(await gateway.PostAsync(Hi.Replace("test/model", "no/such", StringComparison.Ordinal)[..^1] + dear, key)).Status);
+        Assert.Equal(429, (int)(await gateway.PostAsync(Hi[..^1] + dear, key)).Status);
+        Assert.Equal(402, (int)(await gateway.PostAsync(Hi[..^1] + dear, await gateway.NewKeyAsync("poor", 1))).Status);
+    }
+
+    [Fact]
+    [Row("error.member:message")]
+    public async Task Echo_OfWhatWasSent_IsShort()
+    {
+        var name = new string('x', 500);
+        foreach (var body in (string[])[Hi.Replace("test/model", name, StringComparison.Ordinal), Hi[..^1] + $",\"{name}\":1}}", Hi.Replace("user", name, StringComparison.Ordinal)])
+        {
+            var reply = await bench.Gateway.PostAsync(body);
+            Assert.True((int)reply.Status is 400 or 404);
+            Assert.DoesNotContain(new string('x', 65), reply.Text, StringComparison.Ordinal);
+        }
+        AssertError(await Http.GetAsync("/" + name), 404, "invalid_request_error", "not_found");
+        Assert.DoesNotContain(new string('x', 65), (await Http.GetAsync("/" + name)).Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
     [Row("error:internal_error")]
     public async Task Gateway_Breaks_SaysSoWithoutATrace()
     {
