@@ -6,7 +6,8 @@ namespace CrossModel.Billing;
 /// Which nodes live, on a database that several share. A node counts its beat up; one whose beat stands still for 10 s of the watcher's own time is dead,
 /// and its leases return to the accounts. No two clocks are ever compared, so clocks may differ and jump.
 /// </summary>
-internal sealed class Nodes(Database database, string node)
+/// <param name="lost">This node was taken for dead, its leases are gone: called before it trusts itself again.</param>
+internal sealed class Nodes(Database database, string node, Action lost)
 {
     public static TimeSpan Interval { get; } = TimeSpan.FromSeconds(2);
 
@@ -22,17 +23,16 @@ internal sealed class Nodes(Database database, string node)
     /// <summary>The leases are surely still this node's: it may admit calls.</summary>
     public bool IsAlive => !database.IsShared || (Volatile.Read(ref _lastBeat) is var last and not 0 && database.Time.GetElapsedTime(last) < TrustsItself);
 
-    /// <summary>Says that this node lives. False: it was taken for dead, its leases are gone.</summary>
-    public async Task<bool> BeatAsync(CancellationToken ct)
+    /// <summary>Says that this node lives.</summary>
+    public async Task BeatAsync(CancellationToken ct)
     {
         var began = database.Time.GetTimestamp();
         var beat = await database.WriteAsync(session => session.FirstAsync(
             "INSERT INTO node (id, beat) VALUES (@id, 1) ON CONFLICT (id) DO UPDATE SET beat = node.beat + 1 RETURNING beat", row => row.GetInt64(0), ("@id", node)), ct);
-        // From when it began: the others may have seen it that early.
-        Volatile.Write(ref _lastBeat, began);
-        var expected = _beat == 0 || beat > _beat;
+        if (_beat != 0 && beat <= _beat) lost();
         _beat = beat;
-        return expected;
+        // From when it began: the others may have seen it that early. Last of all: a hold from money that is gone would be the operator's loss.
+        Volatile.Write(ref _lastBeat, began);
     }
 
     /// <summary>Returns the leases of nodes that stopped beating.</summary>

@@ -26,7 +26,7 @@ internal sealed class Purses : IAsyncDisposable
     private Purses(Books books)
     {
         _books = books;
-        _nodes = new Nodes(books.Database, books.Node);
+        _nodes = new Nodes(books.Database, books.Node, Lost);
     }
 
     /// <summary>Ready to hold. On SQLite what a dead process leased is free again; on PostgreSQL this node begins to beat.</summary>
@@ -98,11 +98,7 @@ internal sealed class Purses : IAsyncDisposable
         {
             try
             {
-                if (!await _nodes.BeatAsync(_stopping.Token))
-                {
-                    _books.Log.LeasesLost();
-                    foreach (var purse in _purses.Values) purse.Lost();
-                }
+                await _nodes.BeatAsync(_stopping.Token);
                 await _nodes.BuryAsync(_stopping.Token);
             }
             catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
@@ -115,6 +111,12 @@ internal sealed class Purses : IAsyncDisposable
                 _books.Log.BeatFailed(e.GetType().Name);
             }
         }
+    }
+
+    private void Lost()
+    {
+        _books.Log.LeasesLost();
+        foreach (var purse in _purses.Values) purse.Lost();
     }
 
     private async Task<bool> NextAsync(PeriodicTimer timer)

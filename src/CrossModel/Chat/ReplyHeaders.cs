@@ -71,6 +71,8 @@ internal static class ReplyHeaders
     public static async ValueTask RefuseAsync(ChatCall call, ApiError error)
     {
         call.Refusal = error;
+        // A refusal is a last byte, too: whoever tries again at once finds the seat free.
+        call.Seat?.Dispose();
         if (call.Http.RequestAborted.IsCancellationRequested)
         {
             // Nobody is left to be told.

@@ -25,7 +25,7 @@ internal sealed class EndingSite : IAsyncDisposable
         var models = $$"""
             "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": {{price}}{{model}} }
             """;
-        return new EndingSite(upstream, await TestGateway.StartAsync(upstream.BaseUrl, models, more, upstreamMore, database, balance), balance);
+        return new EndingSite(upstream, await TestGateway.StartAsync(upstream.BaseUrl, models, more, upstreamMore, database: database, balance: balance), balance);
     }
 
     public static Task<EndingSite> JsonAsync(string json, string upstreamMore = "", string price = """{ "input": 1.00, "output": 2.00 }""", string database = "sqlite:test.db") =>

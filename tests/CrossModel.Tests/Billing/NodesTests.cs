@@ -43,6 +43,25 @@ public sealed class NodesTests
     }
 
     [Fact]
+    public async Task Node_ThatFindsItsLeasesGone_ForgetsThemBeforeItAdmitsAgain()
+    {
+        var clock = new FakeClock();
+        await using var database = await TestDatabase.OpenAsync(await TestDatabase.NewAddressAsync(postgres: true), clock);
+        var wasAlive = new List<bool>();
+        Nodes? nodes = null;
+        nodes = new Nodes(database, "node_1", () => wasAlive.Add(nodes!.IsAlive));
+        await nodes.BeatAsync(default);
+        Assert.True(nodes.IsAlive);
+        clock.Advance(TimeSpan.FromSeconds(15));
+        await database.WriteAsync(session => session.ExecuteAsync("DELETE FROM node"));
+
+        await nodes.BeatAsync(default);
+
+        Assert.Equal([false], wasAlive);
+        Assert.True(nodes.IsAlive);
+    }
+
+    [Fact]
     public async Task Node_ThatStopsBeating_LosesItsLeasesAndNothingElse()
     {
         var address = await TestDatabase.NewAddressAsync(postgres: true);
