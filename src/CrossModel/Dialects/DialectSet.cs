@@ -3,6 +3,7 @@ using CrossModel.Dialects.Anthropic;
 using CrossModel.Dialects.Azure;
 using CrossModel.Dialects.Gemini;
 using CrossModel.Dialects.OpenAI;
+using CrossModel.Dialects.Vertex;
 
 namespace CrossModel.Dialects;
 
@@ -11,7 +12,7 @@ internal static class DialectSet
 {
     public static IReadOnlySet<string> Known { get; } = new HashSet<string> { "openai", "azure", "anthropic", "gemini", "vertex", "bedrock", "simulated" };
 
-    public static IReadOnlySet<string> Built { get; } = new HashSet<string> { "openai", "azure", "anthropic", "gemini", "simulated" };
+    public static IReadOnlySet<string> Built { get; } = new HashSet<string> { "openai", "azure", "anthropic", "gemini", "vertex", "simulated" };
 
     public static IReadOnlySet<string> Presets => OpenAI.Presets.Names;
 
@@ -29,6 +30,7 @@ internal static class DialectSet
         "anthropic" => new AnthropicDialect(config, time),
         "azure" => new AzureDialect(config, time),
         "gemini" => new GeminiDialect(config, time),
+        "vertex" => new VertexDialect(config, time),
         "simulated" => new OpenAIDialect(config, OpenAI.Presets.Unknown, time),
         _ => null,
     };

@@ -16,6 +16,7 @@ internal sealed class RefreshAhead<T>(Func<CancellationToken, Task<(T Value, Dat
     private readonly CancellationTokenSource _stopping = new();
     private T? _value;
     private DateTimeOffset _until;
+    private DateTimeOffset _since;
     private DateTimeOffset _notBefore;
     private Task<T>? _fetching;
 
@@ -43,6 +44,17 @@ internal sealed class RefreshAhead<T>(Func<CancellationToken, Task<(T Value, Dat
         return new ValueTask<T>(fetching.WaitAsync(cancellation));
     }
 
+    /// <summary>The credential was refused before its time. True: it was older than that, and who asks next gets another.</summary>
+    public bool Forget(TimeSpan olderThan)
+    {
+        lock (_lock)
+        {
+            if (_value is null || time.GetUtcNow() - _since < olderThan) return false;
+            (_value, _notBefore) = (null, default);
+            return true;
+        }
+    }
+
     /// <summary>Cancels a fetch that still runs. Who asks later, e.g. a call that outlives its configuration, is cancelled too.</summary>
     public void Dispose() => _stopping.Cancel();
 
@@ -53,7 +65,7 @@ internal sealed class RefreshAhead<T>(Func<CancellationToken, Task<(T Value, Dat
         try
         {
             var (value, until) = await fetch(_stopping.Token).ConfigureAwait(false);
-            lock (_lock) (_value, _until, _notBefore) = (value, until, default);
+            lock (_lock) (_value, _until, _since, _notBefore) = (value, until, time.GetUtcNow(), default);
             return value;
         }
         finally

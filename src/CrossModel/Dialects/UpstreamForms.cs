@@ -44,6 +44,8 @@ internal static class UpstreamForms
 
     private static IEnumerable<UpstreamRemark> Vertex(UpstreamConfig upstream)
     {
+        // An API key alone is Google's express mode: no project, no location.
+        if (upstream.Project is null && (upstream.ApiKey is not null || upstream.ApiKeys.Count > 0)) yield break;
         if (upstream.Project is null)
             yield return new("project", "the Google Cloud project is needed");
         if (upstream.Location is null)

@@ -7,5 +7,8 @@ namespace CrossModel.Dialects.Anthropic;
 /// <param name="ReadsLinks">The place fetches images and documents from https addresses by itself.</param>
 internal sealed record AnthropicForm(bool NamesModel, bool NamesStream, string? BodyVersion, bool ReadsLinks)
 {
+    /// <summary>The place takes <c>output_config.format</c> and strict tools wherever the model does; else a schema becomes a tool.</summary>
+    public bool FollowsSchemas { get; init; } = true;
+
     public static AnthropicForm Anthropic { get; } = new(NamesModel: true, NamesStream: true, BodyVersion: null, ReadsLinks: true);
 }

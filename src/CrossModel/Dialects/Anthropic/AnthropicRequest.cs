@@ -39,6 +39,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         if (AnthropicTools.Check(tools.RootElement, choice.RootElement) is { } unknown) return unknown;
 
         var model = ClaudeModel.Of(route.UpstreamModel, route.Facts);
+        if (!form.FollowsSchemas) model = model with { StructuredOutput = false };
         var schema = SchemaOf(format.RootElement);
         var isForced = request.Features.HasFlag(ChatFeatures.ForcedTool);
         upstream.ContentTool = schema.ValueKind == JsonValueKind.Object && !model.StructuredOutput && !isForced ? AnthropicTools.ContentToolName(tools.RootElement) : null;

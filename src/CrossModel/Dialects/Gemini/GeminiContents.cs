@@ -65,7 +65,7 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         }
         if (role.ValueEquals("system"u8) || role.ValueEquals("developer"u8)) return null;
         if (Results() is { } refusal) return refusal;
-        if (message.TryGetProperty("name"u8, out var name) && name.ValueKind == JsonValueKind.String && !ignored.Contains("messages.name")) ignored.Add("messages.name");
+        if (message.TryGetProperty("name"u8, out var name) && name.ValueKind == JsonValueKind.String && !ignored.Contains("name")) ignored.Add("name");
         return role.ValueEquals("assistant"u8) ? Assistant(message, index, isAfterUser) : Blocks(message, index, "user");
     }
 

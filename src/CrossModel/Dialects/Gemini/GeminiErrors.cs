@@ -38,6 +38,9 @@ internal static partial class GeminiErrors
     /// <summary>The body's words, unscrubbed; empty: none.</summary>
     public static string MessageOf(ReadOnlySpan<byte> body) => Parse(body).Message ?? "";
 
+    /// <summary>The body is not in Google's own shape: on a shared host another publisher's model speaks.</summary>
+    public static bool IsForeign(ReadOnlySpan<byte> body) => Parse(body) is { Status: null, Code: null };
+
     private static UpstreamFault Judge(int status, GoogleError error)
     {
         UpstreamFault Fault(UpstreamFailure failure) => new(failure, status, Detail: Detail(status, error), RetryAfter: error.RetryAfter);

@@ -182,14 +182,14 @@ internal sealed class GeminiRequest(GeminiHost host, GeminiLessons.Lesson learne
     {
         if (!request.Has(ChatParameter.ServiceTier)) return;
         var tier = root.GetProperty("service_tier"u8).GetString();
-        if (tier == "auto") return;
-        if (tier is not ("flex" or "priority" or "default"))
+        if (tier is not ("flex" or "priority" or "default" or "auto"))
         {
             upstream.Ignored.Add("service_tier");
             return;
         }
-        if (host.ServiceTier) json.WriteString("serviceTier"u8, tier == "default" ? "standard" : tier);
-        else if (tier != "default") upstream.Headers.Add(new("X-Vertex-AI-LLM-Shared-Request-Type", tier));
+        var isUsual = tier is "default" or "auto";
+        if (host.ServiceTier) json.WriteString("serviceTier"u8, isUsual ? "standard" : tier);
+        else if (!isUsual) upstream.Headers.Add(new("X-Vertex-AI-LLM-Shared-Request-Type", tier));
     }
 
     private void Unknown(ChatRequest request, Utf8JsonWriter json, UpstreamRequest upstream)

@@ -90,6 +90,7 @@ public sealed class GeminiRequestTests
     [InlineData("flex", "flex")]
     [InlineData("priority", "priority")]
     [InlineData("default", "standard")]
+    [InlineData("auto", "standard")]
     public void ServiceTier_Known_IsAtTheTop(string tier, string sent) => Assert.Equal(sent, Write(With($"\"service_tier\":\"{tier}\"")).Json.GetProperty("serviceTier").GetString());
 
     [Fact]
@@ -151,7 +152,7 @@ public sealed class GeminiRequestTests
     {
         var sent = Write(Messages("""{"role":"user","content":"a","name":"n"}""", """{"role":"user","content":[{"type":"text","text":"b"},{"type":"text","text":""}]}""", """{"role":"assistant","content":"c"}""", """{"role":"assistant","content":"d","refusal":null}""", """{"role":"user","content":"e"}"""));
         Same("""[{"role":"user","parts":[{"text":"a"},{"text":"b"}]},{"role":"model","parts":[{"text":"c"},{"text":"d"}]},{"role":"user","parts":[{"text":"e"}]}]""", sent.Contents);
-        Assert.Equal("messages.name", sent.Ignored);
+        Assert.Equal("name", sent.Ignored);
     }
 
     [Fact]

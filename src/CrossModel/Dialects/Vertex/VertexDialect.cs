@@ -1,0 +1,71 @@
+using System.Net.Http.Headers;
+using CrossModel.Configuration;
+using CrossModel.Dialects.Anthropic;
+using CrossModel.Dialects.Gemini;
+using CrossModel.Protocol;
+
+namespace CrossModel.Dialects.Vertex;
+
+/// <summary>Vertex AI: Gemini as at the Gemini API but for what <see cref="GeminiHost"/> says, and Claude in Anthropic's own format.</summary>
+internal sealed class VertexDialect : IDialect
+{
+    private static readonly AnthropicForm Claude = new(NamesModel: false, NamesStream: true, BodyVersion: "vertex-2023-10-16", ReadsLinks: false) { FollowsSchemas = false };
+
+    private readonly UpstreamConfig _config;
+    private readonly TimeProvider _time;
+    private readonly VertexAddress _address;
+    private readonly string[] _keys;
+    private readonly GoogleToken? _token;
+    private readonly GeminiLessons _lessons = new();
+    private readonly ReasoningMemory _memory;
+    private int _turn = -1;
+
+    /// <param name="token">Owned; null: by the configuration.</param>
+    public VertexDialect(UpstreamConfig config, TimeProvider time, GoogleToken? token = null)
+    {
+        (_config, _time, _address, _memory) = (config, time, new VertexAddress(config), ReasoningMemory.Of(time));
+        _keys = config.ApiKeys.Count > 0 ? [.. config.ApiKeys] : config.ApiKey is { Length: > 0 } key ? [key] : [];
+        if (_keys.Length == 0) _token = token ?? new GoogleToken(config.ServiceAccount ?? GoogleToken.UsualFile(), time);
+    }
+
+    public bool TakesCandidates(RouteModel model) => false;
+
+    public ApiError? Write(ChatRequest request, RouteModel model, WriteOptions options, UpstreamRequest upstream)
+    {
+        if (_address.Of(model.UpstreamModel, request.Stream) is not { } address) return GeminiAddress.Unusable();
+        upstream.Uri = address;
+        upstream.Stream = request.Stream;
+        upstream.Headers.AddRange(_config.Headers);
+        if (VertexAddress.IsClaude(model.UpstreamModel))
+        {
+            var refusal = new AnthropicRequest(Claude, _memory).Write(request, model, options, upstream);
+            // A reply too long to wait for is streamed though a plain one was asked.
+            upstream.Uri = _address.Of(model.UpstreamModel, upstream.Stream)!;
+            return refusal;
+        }
+        var signatures = new Signatures(GeminiHost.VertexAI, _lessons, _memory, options.Account);
+        return new GeminiRequest(GeminiHost.VertexAI, _lessons.Of(GeminiAddress.ModelOf(address)), signatures, model).Write(request, options, upstream);
+    }
+
+    public async ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)
+    {
+        if (_token is null) message.Headers.TryAddWithoutValidation("x-goog-api-key", _keys[(uint)Interlocked.Increment(ref _turn) % (uint)_keys.Length]);
+        else message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", await _token.GetAsync(cancellation));
+    }
+
+    public ReplyReader OpenReply(ReplyContext context, RouteModel model) =>
+        VertexAddress.IsClaude(model.UpstreamModel) ? new AnthropicReply(context, _memory) : new GeminiReply(context, GeminiHost.VertexAI, _memory);
+
+    public UpstreamFault ReadFault(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, UpstreamRequest upstream)
+    {
+        // Google itself speaks of access, quota and addresses, Anthropic of what its model was asked.
+        var isClaude = VertexAddress.IsClaude(upstream.Uri);
+        var fault = isClaude && GeminiErrors.IsForeign(body) ? AnthropicErrors.Read(status, headers, body, _time.GetUtcNow()) : GeminiErrors.Read(status, headers, body, _time.GetUtcNow());
+        var isWorthAnother = status == 401
+            ? _token?.Forget() is true
+            : !isClaude && fault.Failure == UpstreamFailure.Rejected && _lessons.Learn(GeminiAddress.ModelOf(upstream.Uri), GeminiErrors.MessageOf(body), upstream.Body.Memory);
+        return isWorthAnother ? fault with { TryAgain = true } : fault;
+    }
+
+    public void Dispose() => _token?.Dispose();
+}
