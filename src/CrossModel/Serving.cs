@@ -15,10 +15,12 @@ internal static class Serving
     public static async Task<int> RunAsync(string? configFile, string? urls, IReadOnlyDictionary<string, string> environment, TextWriter output, TextWriter errors)
     {
         using var stop = new Signals();
+        // Logs go to stderr: lines for a person at a terminal, JSON for everything else. Closed last: what the end had to say is written then.
+        using var lines = Console.IsErrorRedirected ? new LogLines(Console.OpenStandardError(), TimeProvider.System) : null;
         Gateway gateway;
         try
         {
-            gateway = await Gateway.StartAsync(new GatewayOptions { ConfigFile = configFile, Urls = urls, Environment = environment, Logging = Log }, stop.First);
+            gateway = await Gateway.StartAsync(new GatewayOptions { ConfigFile = configFile, Urls = urls, Environment = environment, Logging = logging => Log(logging, lines) }, stop.First);
         }
         catch (StartException e)
         {
@@ -47,13 +49,16 @@ internal static class Serving
         return 0;
     }
 
-    /// <summary>Logs go to stderr: lines for a person at a terminal, JSON for everything else.</summary>
-    private static void Log(ILoggingBuilder logging)
+    private static void Log(ILoggingBuilder logging, LogLines? lines)
     {
         logging.AddFilter((_, level) => level >= LogLevel.Information);
+        if (lines is not null)
+        {
+            logging.AddProvider(lines);
+            return;
+        }
         logging.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
-        if (Console.IsErrorRedirected) logging.AddJsonConsole(json => { json.UseUtcTimestamp = true; json.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z'"; });
-        else logging.AddSimpleConsole(lines => { lines.SingleLine = true; lines.TimestampFormat = "HH:mm:ss "; });
+        logging.AddSimpleConsole(simple => { simple.SingleLine = true; simple.TimestampFormat = "HH:mm:ss "; });
     }
 
     /// <summary>SIGTERM and Ctrl-C: the first asks to stop in order, the second at once.</summary>

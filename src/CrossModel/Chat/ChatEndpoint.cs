@@ -43,7 +43,7 @@ internal sealed partial class ChatEndpoint(
         {
             if (call.Output is not null) await call.Output.DisposeAsync();
             if (call.Run is not null) await repeats.FreeAsync(call.Run, call.Refusal);
-            RequestLog.Write(log, call);
+            RequestLine.Log(log, call);
             Metering.Count(meters, call);
         }
     }

@@ -82,7 +82,7 @@ internal sealed class SqliteDatabase : Database
         {
             connection.Open();
             using var pragmas = connection.CreateCommand();
-            pragmas.CommandText = "PRAGMA busy_timeout=5000; PRAGMA foreign_keys=ON; " + (forWriting
+            pragmas.CommandText = "PRAGMA busy_timeout=5000; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; " + (forWriting
                 ? _synchronous == "NORMAL" ? "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" : "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
                 : "PRAGMA query_only=ON;");
             pragmas.ExecuteNonQuery();
@@ -158,16 +158,23 @@ internal sealed class SqliteDatabase : Database
         {
             var session = _writer ??= Connect(forWriting: true);
             Run(session, "BEGIN IMMEDIATE");
+            var alone = batch.Count == 1;
             foreach (var write in batch)
             {
-                Run(session, "SAVEPOINT one");
+                // Every page that changes under a savepoint is copied first: a write that shares with nobody does without.
+                if (!alone) Run(session, "SAVEPOINT one");
                 var fault = write.Run(session);
                 // Some errors (a full disk) have ended the whole transaction already: then nobody's part is left.
                 if (fault is not null && IsOutsideTransaction(session)) throw fault;
+                if (alone)
+                {
+                    Run(session, fault is null ? "COMMIT" : "ROLLBACK");
+                    continue;
+                }
                 if (fault is not null) Run(session, "ROLLBACK TO one");
                 Run(session, "RELEASE one");
             }
-            Run(session, "COMMIT");
+            if (!alone) Run(session, "COMMIT");
         }
         catch (Exception e)
         {
