@@ -9,7 +9,6 @@ internal static class UpstreamForms
     {
         ["openai"] = OpenAI,
         ["azure"] = Azure,
-        ["anthropic"] = AtTheRoot,
         ["gemini"] = AtTheRoot,
         ["vertex"] = Vertex,
         ["bedrock"] = Bedrock,

@@ -132,6 +132,7 @@ internal sealed class AnthropicStream(ReplyContext context, ReasoningMemory memo
     {
         var block = AnthropicEvent.Read(json);
         var kind = KindOf(block);
+        if (kind == Kind.Call && block.Name.IsEmpty) throw new JsonException("a call without a name");
         if (kind == Kind.Thinking) _thinking.Begin();
         if (block.Type.SequenceEqual("redacted_thinking"u8)) _thinking.AddRedacted(block.Data);
         var opened = new Block(kind)
@@ -174,8 +175,15 @@ internal sealed class AnthropicStream(ReplyContext context, ReasoningMemory memo
 
     private void ReadDelta(int index, ReadOnlySpan<byte> json, ChunkWriter client)
     {
-        if (!_open.TryGetValue(index, out var block)) return;
         var delta = AnthropicEvent.Read(json);
+        if (!_open.TryGetValue(index, out var block))
+        {
+            // Of a block that never began, or has ended: text is still text, arguments belong to no call.
+            Text(delta.Text, client);
+            Think(delta.Thinking, client);
+            if (!delta.PartialJson.IsEmpty) Fail(UpstreamFailure.BadReply, "arguments of no call");
+            return;
+        }
         switch (block.Kind)
         {
             case Kind.Text:
@@ -259,6 +267,11 @@ internal sealed class AnthropicStream(ReplyContext context, ReasoningMemory memo
 
     private void Finish(ChunkWriter client)
     {
+        if (!client.HasBegun(_choice) && _stop is null)
+        {
+            Fail(UpstreamFailure.BadReply, "the stream ended before a message began");
+            return;
+        }
         var reason = ReasonOf(_stop);
         // A call that the cap cut keeps the arguments it has; another that said none has none.
         if (reason is not FinishReason.Length)

@@ -123,6 +123,18 @@ public sealed class AnthropicStreamTests
     }
 
     [Theory]
+    [InlineData("""{"type":"message_stop"}""")]
+    [InlineData("[DONE]")]
+    [InlineData("""{"type":"content_block_delta","index":4,"delta":{"type":"input_json_delta","partial_json":"{"}}""")]
+    [InlineData("""{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t","input":{}}}""")]
+    [InlineData("""{"type":"content_block_start",""")]
+    public void Event_OutOfPlace_IsNoSuccess(string evt) => Assert.Equal(UpstreamFailure.BadReply, Read(evt, Text("Hi"), End("end_turn"), Stop).Fault?.Failure);
+
+    [Fact]
+    public void Text_OfABlockThatNeverBegan_IsNotLost() =>
+        Assert.Equal("Hi", Reading.OfStream(Read(Start, """{"type":"content_block_delta","index":4,"delta":{"type":"text_delta","text":"Hi"}}""", End("end_turn"), Stop)).AllContent);
+
+    [Theory]
     [InlineData("")]
     [InlineData("<html><body>Bad gateway</body></html>")]
     [InlineData("{}")]
