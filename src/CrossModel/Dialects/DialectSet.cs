@@ -1,6 +1,7 @@
 using CrossModel.Configuration;
 using CrossModel.Dialects.Anthropic;
 using CrossModel.Dialects.Azure;
+using CrossModel.Dialects.Bedrock;
 using CrossModel.Dialects.Gemini;
 using CrossModel.Dialects.OpenAI;
 using CrossModel.Dialects.Vertex;
@@ -12,7 +13,7 @@ internal static class DialectSet
 {
     public static IReadOnlySet<string> Known { get; } = new HashSet<string> { "openai", "azure", "anthropic", "gemini", "vertex", "bedrock", "simulated" };
 
-    public static IReadOnlySet<string> Built { get; } = new HashSet<string> { "openai", "azure", "anthropic", "gemini", "vertex", "simulated" };
+    public static IReadOnlySet<string> Built { get; } = new HashSet<string> { "openai", "azure", "anthropic", "gemini", "vertex", "bedrock", "simulated" };
 
     public static IReadOnlySet<string> Presets => OpenAI.Presets.Names;
 
@@ -31,6 +32,7 @@ internal static class DialectSet
         "azure" => new AzureDialect(config, time),
         "gemini" => new GeminiDialect(config, time),
         "vertex" => new VertexDialect(config, time),
+        "bedrock" => new BedrockDialect(config, time),
         "simulated" => new OpenAIDialect(config, OpenAI.Presets.Unknown, time),
         _ => null,
     };

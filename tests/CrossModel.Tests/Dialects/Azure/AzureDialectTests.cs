@@ -129,7 +129,7 @@ public sealed class AzureDialectTests
             Assert.Equal(exchange.Status == 404 ? UpstreamFailure.ModelMissing : UpstreamFailure.Operator, fault.Failure);
             return;
         }
-        var reply = exchange.IsStream ? ReplayedBy.Stream(dialect, Model, exchange.Body) : ReplayedBy.Plain(dialect, Model, exchange.Body);
+        var reply = exchange.IsStream ? Replay.Stream(dialect.OpenReply(Replayed.Context(), Model), exchange.Body) : Replay.Plain(dialect.OpenReply(Replayed.Context(false, false), Model), exchange.Body);
         Assert.Null(reply.Fault);
         var reading = exchange.IsStream ? Reading.OfStream(reply) : Reading.OfPlain(reply);
         RecordedReplyTests.Compare(exchange.Expect, reading, isFailed: false);
@@ -144,11 +144,11 @@ public sealed class AzureDialectTests
     {
         var body = Get(name).Body;
         using var dialect = At(Resource + "/openai/v1");
-        var whole = ReplayedBy.Stream(dialect, Model, body).Output;
+        var whole = Replay.Stream(dialect.OpenReply(Replayed.Context(), Model), body).Output;
         var random = new Random(5);
         var cuts = body.Length <= 16 * 1024 ? Enumerable.Range(1, body.Length - 1)
             : Enumerable.Range(1, 2047).Concat(Enumerable.Range(body.Length - 2048, 2047)).Concat(Enumerable.Range(0, 1000).Select(_ => random.Next(1, body.Length)));
-        foreach (var cut in cuts) Assert.Equal(whole, ReplayedBy.Stream(dialect, Model, body, cuts: [cut]).Output);
+        foreach (var cut in cuts) Assert.Equal(whole, Replay.Stream(dialect.OpenReply(Replayed.Context(), Model), body, cuts: [cut]).Output);
     }
 
     [Theory(SkipTestWithoutData = true)]
@@ -173,7 +173,7 @@ public sealed class AzureDialectTests
     public void Plain_WithoutAMessage_IsAnEmptyBlockedReply()
     {
         using var dialect = At(Resource + "/openai/v1");
-        var reply = ReplayedBy.Plain(dialect, Model, "{\"choices\":[{\"content_filter_results\":{\"hate\":{\"filtered\":true,\"severity\":\"high\"}},\"finish_reason\":\"content_filter\",\"index\":0}],\"usage\":{\"completion_tokens\":1,\"prompt_tokens\":2,\"total_tokens\":3,\"latency_checkpoint\":{\"a\":1}},\"prompt_filter_results\":[]}"u8.ToArray());
+        var reply = Replay.Plain(dialect.OpenReply(Replayed.Context(false, false), Model), "{\"choices\":[{\"content_filter_results\":{\"hate\":{\"filtered\":true,\"severity\":\"high\"}},\"finish_reason\":\"content_filter\",\"index\":0}],\"usage\":{\"completion_tokens\":1,\"prompt_tokens\":2,\"total_tokens\":3,\"latency_checkpoint\":{\"a\":1}},\"prompt_filter_results\":[]}"u8.ToArray());
         var reading = Reading.OfPlain(reply);
         Assert.Equal(("", "content_filter"), (reading.AllContent, reading.Finish[0]));
         Assert.DoesNotContain("latency_checkpoint", reply.Output, StringComparison.Ordinal);
@@ -183,7 +183,7 @@ public sealed class AzureDialectTests
     public void Stream_WithLateFilterResults_ShowsOnlyTheEnd()
     {
         using var dialect = At(Resource + "/openai/v1");
-        var reply = ReplayedBy.Stream(dialect, Model, Encoding.UTF8.GetBytes(
+        var reply = Replay.Stream(dialect.OpenReply(Replayed.Context(), Model), Encoding.UTF8.GetBytes(
             "data: {\"choices\":[],\"id\":\"\",\"prompt_filter_results\":[{}]}\n\n" +
             "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"filter \\\"content_filter_results\\\":1\"}}]}\n\n" +
             "data: {\"choices\":[{\"index\":0,\"content_filter_results\":{},\"content_filter_offsets\":{\"check_offset\":4}}]}\n\n" +
@@ -197,7 +197,7 @@ public sealed class AzureDialectTests
     public void Refusal_OfTheFilterInsideA200_IsOne()
     {
         using var dialect = At(Resource + "/openai/v1");
-        var fault = ReplayedBy.Plain(dialect, Model, Encoding.UTF8.GetBytes(Filtered)).Fault;
+        var fault = Replay.Plain(dialect.OpenReply(Replayed.Context(false, false), Model), Encoding.UTF8.GetBytes(Filtered)).Fault;
         Assert.Equal((UpstreamFailure.Rejected, "content_filter"), (fault!.Failure, fault.Code));
     }
 

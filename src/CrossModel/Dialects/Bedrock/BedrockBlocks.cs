@@ -1,0 +1,228 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json;
+using CrossModel.Protocol;
+
+namespace CrossModel.Dialects.Bedrock;
+
+/// <summary>Writes the content blocks of user messages and tool results: texts, images, documents, videos, audio. Answers a refusal where one cannot be sent.</summary>
+internal sealed class BedrockBlocks(Utf8JsonWriter json, HashSet<string> hints)
+{
+    private const int LongestName = 200;
+    private static readonly HashSet<string> Documents = ["pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md"];
+    private static readonly HashSet<string> Images = ["png", "jpeg", "gif", "webp"];
+    private static readonly HashSet<string> Videos = ["mp4", "mov", "mkv", "webm", "flv", "mpeg", "mpg", "wmv", "three_gp"];
+
+    /// <summary>What media types are called here.</summary>
+    private static readonly Dictionary<string, string> Formats = new()
+    {
+        ["image/png"] = "png", ["image/jpeg"] = "jpeg", ["image/jpg"] = "jpeg", ["image/gif"] = "gif", ["image/webp"] = "webp",
+        ["application/pdf"] = "pdf", ["text/csv"] = "csv", ["text/html"] = "html", ["text/plain"] = "txt", ["text/markdown"] = "md",
+        ["application/msword"] = "doc", ["application/vnd.openxmlformats-officedocument.wordprocessingml.document"] = "docx",
+        ["application/vnd.ms-excel"] = "xls", ["application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"] = "xlsx",
+        ["application/json"] = "txt", ["application/xml"] = "txt", ["application/yaml"] = "txt",
+        ["video/mp4"] = "mp4", ["video/quicktime"] = "mov", ["video/x-matroska"] = "mkv", ["video/webm"] = "webm", ["video/x-flv"] = "flv",
+        ["video/mpeg"] = "mpeg", ["video/x-ms-wmv"] = "wmv", ["video/3gpp"] = "three_gp",
+    };
+
+    private readonly HashSet<string> _names = new(StringComparer.OrdinalIgnoreCase);
+    private bool _hasText;
+    private bool _hasDocument;
+
+    /// <summary>A message with a document must have a text beside it.</summary>
+    public bool NeedsText => _hasDocument && !_hasText;
+
+    public void BeginMessage() => _hasText = _hasDocument = false;
+
+    /// <summary>A place up to which the prompt may be cached.</summary>
+    public static void WriteCachePoint(Utf8JsonWriter json, BedrockFamily family, JsonElement mark, HashSet<string> hints)
+    {
+        if (!family.CachePoints)
+        {
+            hints.Add("cache_control");
+            return;
+        }
+        json.WriteStartObject();
+        json.WriteStartObject("cachePoint"u8);
+        json.WriteString("type"u8, "default"u8);
+        if (mark.TryGetProperty("ttl"u8, out var life) && life.ValueKind == JsonValueKind.String && life.ValueEquals("1h"u8)) json.WriteString("ttl"u8, "1h"u8);
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+
+    public void WriteText(string text)
+    {
+        _hasText = true;
+        json.WriteStartObject();
+        json.WriteString("text"u8, text);
+        json.WriteEndObject();
+    }
+
+    public void WriteText(JsonElement text)
+    {
+        _hasText = true;
+        json.WriteStartObject();
+        json.WritePropertyName("text"u8);
+        json.WriteRawValue(JsonMarshal.GetRawUtf8Value(text), skipInputValidation: true);
+        json.WriteEndObject();
+    }
+
+    /// <param name="place">The block's path, for a refusal.</param>
+    /// <param name="begin">Called before the block is written.</param>
+    public ApiError? Write(JsonElement block, string place, Action begin) => block.GetProperty("type"u8).GetString() switch
+    {
+        "image_url" => WriteImageUrl(block.GetProperty("image_url"u8), place + ".image_url", begin),
+        "video_url" => WriteLinked(block.GetProperty("video_url"u8).GetProperty("url"u8), "video", Videos, place + ".video_url.url", begin),
+        "video" => WriteFrames(block.GetProperty("video"u8), place + ".video", begin),
+        "input_audio" => WriteAudio(block.GetProperty("input_audio"u8), begin),
+        "file" => WriteFile(block.GetProperty("file"u8), place + ".file", begin),
+        var type => Refused(place, $"Models on Bedrock do not read {type}. Leave the block out, or choose another model."),
+    };
+
+    private static ApiError Refused(string place, string what) => ApiErrors.UnsupportedParameter(place, what);
+
+    private ApiError? WriteImageUrl(JsonElement image, string place, Action begin)
+    {
+        if (image.TryGetProperty("detail"u8, out var detail) && detail.ValueKind == JsonValueKind.String && !detail.ValueEquals("auto"u8)) hints.Add("image_url.detail");
+        return WriteLinked(image.GetProperty("url"u8), "image", Images, place + ".url", begin);
+    }
+
+    private ApiError? WriteFrames(JsonElement frames, string place, Action begin)
+    {
+        if (frames.ValueKind == JsonValueKind.String) return WriteLinked(frames, "image", Images, place, begin);
+        var index = 0;
+        foreach (var frame in frames.EnumerateArray())
+        {
+            var at = $"{place}[{index++}]";
+            if (frame.ValueKind != JsonValueKind.String) return ApiErrors.InvalidMessages(at, "A frame is the URL of an image.");
+            if (WriteLinked(frame, "image", Images, at, begin) is { } refusal) return refusal;
+        }
+        return null;
+    }
+
+    private ApiError? WriteLinked(JsonElement url, string kind, HashSet<string> formats, string place, Action begin)
+    {
+        var text = Inside(url);
+        if (text.StartsWith("s3://"u8)) return WriteStored(Encoding.UTF8.GetString(text), kind, formats, place, begin);
+        if (text.StartsWith("http"u8)) return Refused(place, $"Bedrock fetches no links. Send the {kind} as a data URL, or from a bucket as s3://….");
+        if (!DataUrl.TryRead(text, out var data)) return Refused(place, $"Bedrock reads a {kind} from a data URL in base64: data:{kind}/…;base64,….");
+        var type = kind == "image" ? data.Sniffed ?? data.MediaType : data.MediaType;
+        if (!Formats.TryGetValue(type, out var format) || !formats.Contains(format))
+            return Refused(place, $"Bedrock reads {string.Join(", ", formats)}, not {ApiErrors.Echo(type)}. Convert it first.");
+        WriteInline(kind, format, data.Base64, begin);
+        return null;
+    }
+
+    /// <summary>Where a file lies in a bucket its ending is all that tells the format.</summary>
+    private ApiError? WriteStored(string address, string kind, HashSet<string> formats, string place, Action begin)
+    {
+        if (FormatOf(address) is not { } format || !formats.Contains(format)) return Refused(place, $"The object's name must end in one of {string.Join(", ", formats)}.");
+        begin();
+        Begin(kind, format);
+        json.WriteStartObject("s3Location"u8);
+        json.WriteString("uri"u8, address);
+        json.WriteEndObject();
+        End();
+        return null;
+    }
+
+    private ApiError? WriteAudio(JsonElement audio, Action begin)
+    {
+        begin();
+        json.WriteStartObject();
+        json.WriteStartObject("audio"u8);
+        json.WriteString("format"u8, audio.GetProperty("format"u8).GetString());
+        json.WriteStartObject("source"u8);
+        json.WriteString("bytes"u8, Inside(audio.GetProperty("data"u8)));
+        End();
+        return null;
+    }
+
+    private ApiError? WriteFile(JsonElement file, string place, Action begin)
+    {
+        if (file.TryGetProperty("file_id"u8, out var id) && id.ValueKind == JsonValueKind.String) return Refused(place + ".file_id", "File ids belong to one provider. Send the file itself in file_data.");
+        if (!file.TryGetProperty("file_data"u8, out var content) || content.ValueKind != JsonValueKind.String) return Refused(place, "Bedrock reads files from file_data only. Send the file itself there.");
+        place += ".file_data";
+        var text = Inside(content);
+        if (text.StartsWith("http"u8)) return Refused(place, "Bedrock fetches no links. Send the file as a data URL.");
+        if (!DataUrl.TryRead(text, out var data)) return Refused(place, "Send the file as a data URL in base64: data:application/pdf;base64,….");
+        var title = file.TryGetProperty("filename"u8, out var name) && name.ValueKind == JsonValueKind.String ? name.GetString()! : "";
+        var type = data.Sniffed ?? data.MediaType;
+        var format = Formats.GetValueOrDefault(type) ?? FormatOf(title) ?? (type.StartsWith("text/", StringComparison.Ordinal) ? "txt" : null);
+        if (format is not null && Images.Contains(format))
+        {
+            WriteInline("image", format, data.Base64, begin);
+            return null;
+        }
+        if (format is null || !Documents.Contains(format)) return Refused(place, $"Bedrock reads {string.Join(", ", Documents)}, not {ApiErrors.Echo(type)}. Convert it first.");
+        begin();
+        _hasDocument = true;
+        json.WriteStartObject();
+        json.WriteStartObject("document"u8);
+        json.WriteString("format"u8, format);
+        json.WriteString("name"u8, DocumentName(title));
+        json.WriteStartObject("source"u8);
+        json.WriteString("bytes"u8, data.Base64);
+        End();
+        return null;
+    }
+
+    private void WriteInline(string kind, string format, ReadOnlySpan<byte> base64, Action begin)
+    {
+        begin();
+        Begin(kind, format);
+        json.WriteString("bytes"u8, base64);
+        End();
+    }
+
+    private void Begin(string kind, string format)
+    {
+        json.WriteStartObject();
+        json.WriteStartObject(kind);
+        json.WriteString("format"u8, format);
+        json.WriteStartObject("source"u8);
+    }
+
+    private void End()
+    {
+        json.WriteEndObject();
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+
+    /// <summary>By the name's ending; null: none, or none that is known.</summary>
+    private static string? FormatOf(string name) => Path.GetExtension(name).TrimStart('.').ToLowerInvariant() switch
+    {
+        "jpg" => "jpeg",
+        "htm" => "html",
+        "3gp" => "three_gp",
+        var ending when Documents.Contains(ending) || Images.Contains(ending) || Videos.Contains(ending) => ending,
+        _ => null,
+    };
+
+    /// <summary>Letters, digits, single spaces, hyphens, parentheses and square brackets only, and each name once in a request. The model reads it: the rest stays.</summary>
+    private string DocumentName(string title)
+    {
+        var stem = FormatOf(title) is null ? title : title[..title.LastIndexOf('.')];
+        var text = new StringBuilder();
+        foreach (var letter in stem)
+        {
+            var allowed = char.IsAsciiLetterOrDigit(letter) || letter is '-' or '(' or ')' or '[' or ']' ? letter : letter is '_' or '.' ? '-' : ' ';
+            if (allowed == ' ' && (text.Length == 0 || text[^1] == ' ')) continue;
+            text.Append(allowed);
+            if (text.Length == LongestName - 10) break;
+        }
+        var name = text.ToString().Trim();
+        if (name.Length == 0) name = "document";
+        var unique = name;
+        for (var number = 2; !_names.Add(unique); number++) unique = $"{name} {number}";
+        return unique;
+    }
+
+    /// <summary>A string's UTF-8 text, without a copy where it has no escapes: images are megabytes.</summary>
+    private static ReadOnlySpan<byte> Inside(JsonElement text)
+    {
+        var raw = JsonMarshal.GetRawUtf8Value(text)[1..^1];
+        return raw.Contains((byte)'\\') ? Encoding.UTF8.GetBytes(text.GetString()!) : raw;
+    }
+}

@@ -1,0 +1,281 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using CrossModel.Dialects.Anthropic;
+using CrossModel.Protocol;
+
+namespace CrossModel.Dialects.Bedrock;
+
+/// <summary>
+/// Writes <c>messages</c> and <c>system</c>: neighbours of one role merged, tool results in user messages, calls with objects for arguments,
+/// signed thinking back where it came from. What is blank is left out, because the API refuses it.
+/// </summary>
+internal sealed class BedrockMessages
+{
+    private const string Alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    private const string AboutDocuments = "Use the attached document.";
+
+    private readonly Utf8JsonWriter _json;
+    private readonly BedrockBlocks _blocks;
+    private readonly BedrockFamily _family;
+    private readonly JsonElement _messages;
+    private readonly ThinkingHistory? _thinking;
+    private readonly HashSet<string> _hints;
+    private readonly ToolIds _ids = new();
+    private readonly List<string> _called = [];
+    private string? _open;
+    private bool _hasSystem;
+
+    /// <param name="thinking">Signed thinking to put back; null: it is left out.</param>
+    /// <param name="hints">Takes the names of what was left out.</param>
+    public BedrockMessages(Utf8JsonWriter json, BedrockFamily family, JsonElement messages, ThinkingHistory? thinking, HashSet<string> hints)
+    {
+        (_json, _family, _messages, _thinking, _hints) = (json, family, messages, thinking, hints);
+        _blocks = new BedrockBlocks(json, hints);
+    }
+
+    /// <summary>Names of the tools that assistant messages call, each once.</summary>
+    public IReadOnlyCollection<string> CalledTools => _called;
+
+    public ApiError? Write()
+    {
+        _json.WriteStartArray("messages"u8);
+        var count = _messages.GetArrayLength();
+        for (var i = 0; i < count; i++)
+        {
+            var message = _messages[i];
+            var place = $"messages[{i}]";
+            ApiError? refusal = null;
+            if (IsSystem(message)) _hasSystem = true;
+            else if (Is(message, "user"u8)) refusal = WriteContent(message, place, () => Open("user"), textOnly: false);
+            else if (Is(message, "tool"u8)) refusal = WriteResult(message, place);
+            else if (Is(message, "assistant"u8)) refusal = WriteAssistant(message, place, i, isLast: i == count - 1);
+            if (refusal is not null) return refusal;
+            if (Has(message, "name"u8, out _)) _hints.Add("name");
+        }
+        Close();
+        _json.WriteEndArray();
+        return null;
+    }
+
+    /// <param name="last">One more instruction; null: none.</param>
+    public ApiError? WriteSystem(string? last)
+    {
+        if (!_hasSystem && last is null) return null;
+        var isOpen = false;
+        void Begin()
+        {
+            if (!isOpen) _json.WriteStartArray("system"u8);
+            isOpen = true;
+        }
+        var index = 0;
+        foreach (var message in _messages.EnumerateArray())
+        {
+            if (IsSystem(message) && WriteContent(message, $"messages[{index}]", Begin, textOnly: true) is { } refusal) return refusal;
+            index++;
+        }
+        if (last is not null)
+        {
+            Begin();
+            _blocks.WriteText(last);
+        }
+        if (isOpen) _json.WriteEndArray();
+        return null;
+    }
+
+    private static bool Is(JsonElement message, ReadOnlySpan<byte> role) => message.GetProperty("role"u8).ValueEquals(role);
+
+    private static bool IsSystem(JsonElement message) => Is(message, "system"u8) || Is(message, "developer"u8);
+
+    private static bool Has(JsonElement message, ReadOnlySpan<byte> name, out JsonElement value) =>
+        message.TryGetProperty(name, out value) && value.ValueKind is not (JsonValueKind.Null or JsonValueKind.Undefined);
+
+    private void Open(string role)
+    {
+        if (_open == role) return;
+        Close();
+        _open = role;
+        _blocks.BeginMessage();
+        _json.WriteStartObject();
+        _json.WriteString("role"u8, role);
+        _json.WriteStartArray("content"u8);
+    }
+
+    private void Close()
+    {
+        if (_open is null) return;
+        if (_blocks.NeedsText) _blocks.WriteText(AboutDocuments);
+        _json.WriteEndArray();
+        _json.WriteEndObject();
+        _open = null;
+    }
+
+    private ApiError? WriteContent(JsonElement message, string place, Action begin, bool textOnly)
+    {
+        if (!Has(message, "content"u8, out var content)) return null;
+        var hasMark = Has(message, "cache_control"u8, out var mark) && mark.ValueKind == JsonValueKind.Object;
+        if (content.ValueKind == JsonValueKind.String) WriteText(content, begin);
+        else
+        {
+            var index = 0;
+            foreach (var block in content.EnumerateArray())
+            {
+                var at = $"{place}.content[{index++}]";
+                if (Has(block, "prompt_cache_breakpoint"u8, out _)) _hints.Add("prompt_cache_breakpoint");
+                var type = block.GetProperty("type"u8);
+                if (type.ValueEquals("text"u8) || type.ValueEquals("refusal"u8)) WriteText(block.GetProperty(type.GetString()!), begin);
+                else if (textOnly) return ApiErrors.UnsupportedParameter(at, "Bedrock takes media in user messages and tool results only. Move the block there.");
+                else if (_blocks.Write(block, at, begin) is { } refusal) return refusal;
+                if (Has(block, "cache_control"u8, out var own) && own.ValueKind == JsonValueKind.Object) Mark(own, begin);
+            }
+        }
+        if (hasMark) Mark(mark, begin);
+        return null;
+    }
+
+    private void Mark(JsonElement mark, Action begin)
+    {
+        if (_family.CachePoints) begin();
+        BedrockBlocks.WriteCachePoint(_json, _family, mark, _hints);
+    }
+
+    private void WriteText(JsonElement text, Action begin)
+    {
+        if (string.IsNullOrWhiteSpace(text.GetString())) return;
+        begin();
+        _blocks.WriteText(text);
+    }
+
+    private ApiError? WriteResult(JsonElement message, string place)
+    {
+        Open("user");
+        _json.WriteStartObject();
+        _json.WriteStartObject("toolResult"u8);
+        _json.WriteString("toolUseId"u8, IdOf(message.GetProperty("tool_call_id"u8).GetString()!, isAnswer: true));
+        _json.WriteStartArray("content"u8);
+        var isEmpty = true;
+        // Inside a result nothing counts towards the message's own text and documents.
+        if (Has(message, "content"u8, out var content))
+        {
+            if (content.ValueKind == JsonValueKind.String) WriteText(content, () => isEmpty = false);
+            else
+            {
+                var index = 0;
+                foreach (var block in content.EnumerateArray())
+                {
+                    var type = block.GetProperty("type"u8);
+                    if (type.ValueEquals("text"u8)) WriteText(block.GetProperty("text"u8), () => isEmpty = false);
+                    else if (_blocks.Write(block, $"{place}.content[{index}]", () => isEmpty = false) is { } refusal) return refusal;
+                    index++;
+                }
+            }
+        }
+        if (isEmpty) _blocks.WriteText("(nothing)");
+        _json.WriteEndArray();
+        _json.WriteEndObject();
+        _json.WriteEndObject();
+        _blocks.BeginMessage();
+        return null;
+    }
+
+    private ApiError? WriteAssistant(JsonElement message, string place, int index, bool isLast)
+    {
+        if (Has(message, "audio"u8, out _)) return ApiErrors.UnsupportedParameter(place + ".audio", "Bedrock does not hear earlier audio replies. Send their transcript as content.");
+        if (Has(message, "function_call"u8, out _)) return ApiErrors.UnsupportedParameter(place + ".function_call", "function_call is the older form. Send tool_calls.");
+        var hasCalls = Has(message, "tool_calls"u8, out var calls) && calls.GetArrayLength() > 0;
+        if (isLast && !hasCalls) return WritePrefill(message, place);
+        foreach (var block in _thinking?.Of(index) ?? []) WriteThinking(block);
+        if (WriteContent(message, place, () => Open("assistant"), textOnly: true) is { } refusal) return refusal;
+        if (Has(message, "refusal"u8, out var refused)) WriteText(refused, () => Open("assistant"));
+        return hasCalls ? WriteCalls(calls, place) : null;
+    }
+
+    /// <summary>A block as Anthropic writes it, which is how it travels, in Converse's form.</summary>
+    private void WriteThinking(byte[] block)
+    {
+        using var known = JsonDocument.Parse(block);
+        Open("assistant");
+        _json.WriteStartObject();
+        _json.WriteStartObject("reasoningContent"u8);
+        if (known.RootElement.TryGetProperty("thinking"u8, out var text))
+        {
+            _json.WriteStartObject("reasoningText"u8);
+            Raw("text"u8, text);
+            Raw("signature"u8, known.RootElement.GetProperty("signature"u8));
+            _json.WriteEndObject();
+        }
+        else Raw("redactedContent"u8, known.RootElement.GetProperty("data"u8));
+        _json.WriteEndObject();
+        _json.WriteEndObject();
+    }
+
+    /// <summary>The beginning of the answer: it must not end in a space.</summary>
+    private ApiError? WritePrefill(JsonElement message, string place)
+    {
+        var texts = new List<string>();
+        if (Has(message, "content"u8, out var content))
+        {
+            var index = 0;
+            if (content.ValueKind == JsonValueKind.String) texts.Add(content.GetString()!);
+            else foreach (var block in content.EnumerateArray())
+                {
+                    var type = block.GetProperty("type"u8).GetString()!;
+                    if (type is not ("text" or "refusal")) return ApiErrors.UnsupportedParameter($"{place}.content[{index}]", "Bedrock takes media in user messages and tool results only. Move the block there.");
+                    texts.Add(block.GetProperty(type).GetString()!);
+                    index++;
+                }
+        }
+        if (Has(message, "refusal"u8, out var refused)) texts.Add(refused.GetString()!);
+        texts.RemoveAll(string.IsNullOrWhiteSpace);
+        for (var i = 0; i < texts.Count; i++)
+        {
+            Open("assistant");
+            _blocks.WriteText(i == texts.Count - 1 ? texts[i].TrimEnd() : texts[i]);
+        }
+        return null;
+    }
+
+    private ApiError? WriteCalls(JsonElement calls, string place)
+    {
+        var index = 0;
+        foreach (var call in calls.EnumerateArray())
+        {
+            var at = $"{place}.tool_calls[{index++}]";
+            if (!Has(call, "function"u8, out var function)) return ApiErrors.UnsupportedParameter(at, "Models on Bedrock call functions only.");
+            var arguments = ToolArguments.Of(function);
+            if (!ToolArguments.IsObject(arguments))
+                return ApiErrors.InvalidMessages(at + ".function.arguments", "The arguments are not a JSON object, which this model's provider demands. Send one, or {}.");
+            var name = function.GetProperty("name"u8).GetString()!;
+            if (!_called.Contains(name)) _called.Add(name);
+            Open("assistant");
+            _json.WriteStartObject();
+            _json.WriteStartObject("toolUse"u8);
+            _json.WriteString("toolUseId"u8, IdOf(call.GetProperty("id"u8).GetString()!, isAnswer: false));
+            _json.WriteString("name"u8, name);
+            _json.WritePropertyName("input"u8);
+            _json.WriteRawValue(arguments, skipInputValidation: true);
+            _json.WriteEndObject();
+            _json.WriteEndObject();
+        }
+        return null;
+    }
+
+    private string IdOf(string id, bool isAnswer)
+    {
+        if (!_family.NineCharacterIds) return isAnswer ? _ids.Answer(id) : _ids.Issue(id);
+        if (id.Length == 9 && id.All(char.IsAsciiLetterOrDigit)) return id;
+        // The same id always becomes the same nine characters, in the call and in its result, today and in the next turn.
+        var hash = SHA256.HashData(Encoding.UTF8.GetBytes(id));
+        return string.Create(9, hash, static (text, from) =>
+        {
+            for (var i = 0; i < text.Length; i++) text[i] = Alphanumeric[from[i] % Alphanumeric.Length];
+        });
+    }
+
+    private void Raw(ReadOnlySpan<byte> name, JsonElement value)
+    {
+        _json.WritePropertyName(name);
+        _json.WriteRawValue(JsonMarshal.GetRawUtf8Value(value), skipInputValidation: true);
+    }
+}

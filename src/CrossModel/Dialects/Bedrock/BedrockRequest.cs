@@ -1,0 +1,262 @@
+using System.Buffers.Text;
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json;
+using CrossModel.Configuration;
+using CrossModel.Dialects.Anthropic;
+using CrossModel.Protocol;
+
+namespace CrossModel.Dialects.Bedrock;
+
+/// <summary>Translates a chat completion into a Converse request. docs/dialects.md says row by row what becomes of each parameter.</summary>
+internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memory)
+{
+    private const string OnlyJson = "Respond with one JSON object and nothing else.";
+    private const string NoCalls = "Answer in words. Do not call a tool.";
+
+    private static readonly string[] Efforts = ["low", "medium", "high"];
+
+    /// <summary>Members of Converse itself: a caller's extra of that name goes there, any other to the model.</summary>
+    private static readonly HashSet<string> ConverseMembers = ["guardrailConfig", "performanceConfig", "requestMetadata", "additionalModelResponseFieldPaths", "promptVariables"];
+
+    // What is written here by other means: an extra of the caller's under that name would make the body ambiguous.
+    private static readonly HashSet<string> Ours = ["messages", "system", "inferenceConfig", "toolConfig", "outputConfig", "serviceTier", "additionalModelRequestFields"];
+
+    private static readonly ChatParameter[] Hints =
+    [
+        ChatParameter.PresencePenalty, ChatParameter.FrequencyPenalty, ChatParameter.LogitBias, ChatParameter.Seed, ChatParameter.Prediction,
+        ChatParameter.Verbosity, ChatParameter.Store, ChatParameter.Metadata, ChatParameter.SafetyIdentifier, ChatParameter.User, ChatParameter.WebSearchOptions,
+        ChatParameter.PromptCacheKey, ChatParameter.PromptCacheRetention, ChatParameter.PromptCacheOptions,
+    ];
+
+    private readonly JsonWriterOptions _options = new() { Encoder = JsonText.Encoder, SkipValidation = true };
+    private readonly List<(string Name, byte[] Json)> _fields = [];
+    private readonly HashSet<string> _hints = [];
+
+    /// <summary>Writes body and what was ignored; address, headers and credentials are the caller's.</summary>
+    public ApiError? Write(ChatRequest request, RouteModel route, WriteOptions options, UpstreamRequest upstream)
+    {
+        // A schema that the model itself cannot follow becomes a tool, so that fact refuses nothing here.
+        if ((Capabilities.Check(request, route.Facts with { StructuredOutput = null }) ?? Refuse(request)) is { } unfit) return unfit;
+        using var messages = Parse(request, ChatParameter.Messages);
+        using var tools = Parse(request, ChatParameter.Tools);
+        using var choice = Parse(request, ChatParameter.ToolChoice);
+        using var format = Parse(request, ChatParameter.ResponseFormat);
+
+        var claude = ClaudeModel.Of(NameOf(route), route.Facts);
+        var schema = SchemaOf(format.RootElement);
+        var hasSchema = schema.ValueKind == JsonValueKind.Object;
+        var isForced = request.Features.HasFlag(ChatFeatures.ForcedTool);
+        var follows = family.IsClaude ? claude.StructuredOutput : route.Facts.StructuredOutput ?? family.StructuredOutput;
+        if (hasSchema && !follows && !isForced)
+        {
+            if (family.Force == ToolForce.None) return Lacks("response_format", "This model can be held neither to a JSON schema nor to a tool.");
+            upstream.ContentTool = AnthropicTools.ContentToolName(tools.RootElement);
+        }
+        var bedrockTools = new BedrockTools(family, claude, tools.RootElement, choice.RootElement, upstream.ContentTool, schema);
+        if (bedrockTools.Check() is { } unknown) return unknown;
+
+        var history = family.IsClaude && request.Features.HasFlag(ChatFeatures.ToolHistory) && (claude.ThinksByDefault || request.ReasoningEffort is not (null or "none"))
+            ? new ThinkingHistory(messages.RootElement, options.Account, memory)
+            : null;
+        var mayThink = !isForced && upstream.ContentTool is null && (request.ReasoningEffort is null || history is not { IsWhole: false });
+        var plan = Plan(request, route, options, claude, mayThink, upstream.Ignored);
+        var extras = request.Unknown.Where(u => route.UnknownParameters == UnknownParameters.Forward || route.Passthrough.Contains(u.Name)).ToList();
+        var keepsThinking = plan.IsOn || (plan.Says == ThinkingPlan.Word.Nothing && claude.ThinksByDefault);
+
+        using (var json = new Utf8JsonWriter(upstream.Body, _options))
+        {
+            json.WriteStartObject();
+            var writer = new BedrockMessages(json, family, messages.RootElement, keepsThinking ? history : null, _hints);
+            if (writer.Write() is { } refusal)
+            {
+                upstream.Body.Reset();
+                return refusal;
+            }
+            var parallel = !Is(request, ChatParameter.ParallelToolCalls, "false"u8);
+            var mustNotCall = bedrockTools.Write(json, writer.CalledTools, parallel, _fields, _hints);
+            var isBareJson = request.Features.HasFlag(ChatFeatures.JsonObject) || (request.Features.HasFlag(ChatFeatures.JsonSchema) && !hasSchema);
+            if (writer.WriteSystem(isBareJson ? OnlyJson : mustNotCall ? NoCalls : null) is { } misplaced)
+            {
+                upstream.Body.Reset();
+                return misplaced;
+            }
+            WriteInference(json, request, route, claude, plan, options, upstream.Ignored);
+            if (hasSchema && follows && upstream.ContentTool is null) WriteFormat(json, format.RootElement.GetProperty("json_schema"u8), schema);
+            WriteTier(json, request);
+            foreach (var extra in extras.Where(u => ConverseMembers.Contains(u.Name))) Raw(json, extra.Name, extra.Value.In(request.Body));
+            WriteFields(json, request, extras);
+            json.WriteEndObject();
+        }
+        upstream.Ignored.AddRange(_hints.Order(StringComparer.Ordinal));
+        upstream.Ignored.AddRange(Hints.Where(p => request.Has(p) && !IsDefault(request, p)).Select(ChatParameters.Name));
+        upstream.Ignored.AddRange(request.Unknown.Where(u => !extras.Contains(u) || Ours.Contains(u.Name)).Select(u => u.Name));
+        return null;
+    }
+
+    /// <summary>An application profile's ARN does not say which Claude it is; the public id may.</summary>
+    private static string NameOf(RouteModel route) => route.UpstreamModel.Contains("claude", StringComparison.OrdinalIgnoreCase) ? route.UpstreamModel : route.Id;
+
+    private static ApiError? Refuse(ChatRequest request)
+    {
+        if (request.Features.HasFlag(ChatFeatures.Logprobs)) return Lacks("logprobs", "Bedrock gives no log probabilities.");
+        if (request.Features.HasFlag(ChatFeatures.OtherModalities)) return Lacks("modalities", "Bedrock's conversations answer with text only.");
+        if (request.Has(ChatParameter.Audio)) return Lacks("audio", "Bedrock's conversations answer with text only.");
+        if (request.Has(ChatParameter.Moderation)) return Lacks("moderation", "Bedrock reports no moderation.");
+        if (request.Has(ChatParameter.Functions)) return Lacks("functions", "functions is the older form. Send tools.");
+        return request.Has(ChatParameter.FunctionCall) ? Lacks("function_call", "function_call is the older form. Send tool_choice.") : null;
+    }
+
+    private static ApiError Lacks(string param, string what) => ApiErrors.UnsupportedParameter(param, what + $" Leave {param} out, or choose another model.");
+
+    /// <summary>The value of a parameter; null's for an absent one.</summary>
+    private static JsonDocument Parse(ChatRequest request, ChatParameter parameter)
+    {
+        var span = request.Value(parameter);
+        return JsonDocument.Parse(span.IsPresent ? request.Body.Slice(span.Start, span.Length) : "null"u8.ToArray());
+    }
+
+    private static JsonElement SchemaOf(JsonElement format) =>
+        format.ValueKind == JsonValueKind.Object && format.TryGetProperty("json_schema"u8, out var named) && named.ValueKind == JsonValueKind.Object
+            && named.TryGetProperty("schema"u8, out var schema) ? schema : default;
+
+    private static bool Is(ChatRequest request, ChatParameter parameter, ReadOnlySpan<byte> value) => request.Has(parameter) && request.Value(parameter).In(request.Body).SequenceEqual(value);
+
+    /// <summary>Asks for nothing beyond what happens anyway.</summary>
+    private static bool IsDefault(ChatRequest request, ChatParameter parameter) => parameter switch
+    {
+        ChatParameter.Store => Is(request, parameter, "false"u8),
+        ChatParameter.PresencePenalty or ChatParameter.FrequencyPenalty => Number(request, parameter) is 0,
+        _ => false,
+    };
+
+    private static double Number(ChatRequest request, ChatParameter parameter) =>
+        Utf8Parser.TryParse(request.Value(parameter).In(request.Body), out double number, out _) ? number : double.NaN;
+
+    private static void Raw(Utf8JsonWriter json, string name, ReadOnlySpan<byte> value)
+    {
+        json.WritePropertyName(name);
+        json.WriteRawValue(value, skipInputValidation: true);
+    }
+
+    /// <summary>What is said of thinking, by family; for all but Claude it goes straight into the model's own fields.</summary>
+    private ThinkingPlan Plan(ChatRequest request, RouteModel route, WriteOptions options, ClaudeModel claude, bool mayThink, List<string> ignored)
+    {
+        if (family.IsClaude)
+        {
+            var plan = ThinkingPlan.Of(request, claude, options.CapOutputTokens, mayThink, ignored);
+            if (plan.Says == ThinkingPlan.Word.Disabled) Field("thinking", """{"type":"disabled"}""");
+            if (plan.Says == ThinkingPlan.Word.Enabled) Field("thinking", $$"""{"type":"enabled","budget_tokens":{{plan.Budget}}}""");
+            if (plan.Says == ThinkingPlan.Word.Adaptive) Field("thinking", claude.HidesThinking ? """{"type":"adaptive","display":"summarized"}""" : """{"type":"adaptive"}""");
+            if (plan.Effort is not null) Field("output_config", $$"""{"effort":"{{plan.Effort}}"}""");
+            return plan;
+        }
+        var cap = request.MaxOutputTokens ?? options.CapOutputTokens ?? 0;
+        if (route.Facts.MaxOutputTokens is { } most && cap > most)
+        {
+            cap = most;
+            ignored.Add($"max_tokens={most}");
+        }
+        var none = new ThinkingPlan(ThinkingPlan.Word.Nothing, null, 0, cap);
+        if (request.ReasoningEffort is not { } asked) return none;
+        var isNone = asked == "none";
+        if (family.Thinking == BedrockThinking.Dropped || route.Facts.Reasoning is false || (isNone && family.Thinking == BedrockThinking.Effort))
+        {
+            ignored.Add("reasoning_effort");
+            return none;
+        }
+        var effort = isNone ? asked : Capabilities.Nearest(Capabilities.Nearest(asked, route.Facts.ReasoningEfforts ?? []), Efforts);
+        if (effort != asked) ignored.Add("reasoning_effort=" + effort);
+        if (family.Thinking == BedrockThinking.Effort) Field("reasoning_effort", $"\"{effort}\"");
+        else Field("reasoningConfig", isNone ? """{"type":"disabled"}""" : $$"""{"type":"enabled","maxReasoningEffort":"{{effort}}"}""");
+        return none;
+    }
+
+    private void Field(string name, string json) => _fields.Add((name, Encoding.UTF8.GetBytes(json)));
+
+    private void WriteInference(Utf8JsonWriter json, ChatRequest request, RouteModel route, ClaudeModel claude, in ThinkingPlan plan, WriteOptions options, List<string> ignored)
+    {
+        json.WriteStartObject("inferenceConfig"u8);
+        // Nobody asked for a cap: none is invented. The default is the most that the model can, which leaves room for thinking.
+        if (request.MaxOutputTokens is not null || options.CapOutputTokens is not null) json.WriteNumber("maxTokens"u8, plan.MaxTokens);
+        var isFree = family.IsClaude ? claude.Samples && !plan.IsOn : route.Facts.Temperature is not false;
+        var hasTemperature = request.Has(ChatParameter.Temperature);
+        if (hasTemperature && !isFree) ignored.Add("temperature");
+        else if (hasTemperature && Number(request, ChatParameter.Temperature) > 1)
+        {
+            json.WriteNumber("temperature"u8, 1);
+            ignored.Add("temperature=1");
+        }
+        else if (hasTemperature) Raw(json, "temperature", request.Value(ChatParameter.Temperature).In(request.Body));
+        if (request.Has(ChatParameter.TopP))
+        {
+            if (isFree && (!family.IsClaude || claude.SamplesByBoth || !hasTemperature)) Raw(json, "topP", request.Value(ChatParameter.TopP).In(request.Body));
+            else ignored.Add("top_p");
+        }
+        WriteStop(json, request);
+        json.WriteEndObject();
+    }
+
+    private void WriteStop(Utf8JsonWriter json, ChatRequest request)
+    {
+        if (!request.Has(ChatParameter.Stop)) return;
+        using var stop = Parse(request, ChatParameter.Stop);
+        var entries = stop.RootElement.ValueKind == JsonValueKind.Array ? stop.RootElement.EnumerateArray().ToList() : [stop.RootElement];
+        var usable = family.IsClaude ? entries.FindAll(e => !string.IsNullOrWhiteSpace(e.GetString())) : entries;
+        if (usable.Count < entries.Count) _hints.Add("stop");
+        if (usable.Count == 0) return;
+        json.WriteStartArray("stopSequences"u8);
+        foreach (var entry in usable) json.WriteRawValue(JsonMarshal.GetRawUtf8Value(entry), skipInputValidation: true);
+        json.WriteEndArray();
+    }
+
+    /// <summary>The schema goes out as a string that holds JSON.</summary>
+    private void WriteFormat(Utf8JsonWriter json, JsonElement named, JsonElement schema)
+    {
+        json.WriteStartObject("outputConfig"u8);
+        json.WriteStartObject("textFormat"u8);
+        json.WriteString("type"u8, "json_schema"u8);
+        json.WriteStartObject("structure"u8);
+        json.WriteStartObject("jsonSchema"u8);
+        foreach (var name in (ReadOnlySpan<string>)["name", "description"])
+        {
+            if (named.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String && !value.ValueEquals(""u8)) Raw(json, name, JsonMarshal.GetRawUtf8Value(value));
+        }
+        using var text = new PooledBuffer();
+        using (var inner = new Utf8JsonWriter(text, _options))
+        {
+            if (family.IsClaude) SchemaSubset.Write(inner, schema);
+            else schema.WriteTo(inner);
+        }
+        json.WriteString("schema"u8, text.Span);
+        json.WriteEndObject();
+        json.WriteEndObject();
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+
+    private void WriteTier(Utf8JsonWriter json, ChatRequest request)
+    {
+        if (!request.Has(ChatParameter.ServiceTier) || Is(request, ChatParameter.ServiceTier, "\"auto\""u8)) return;
+        var tier = request.Value(ChatParameter.ServiceTier).In(request.Body);
+        if (tier is not [(byte)'"', .. var word, (byte)'"'] || !(word.SequenceEqual("default"u8) || word.SequenceEqual("flex"u8) || word.SequenceEqual("priority"u8) || word.SequenceEqual("reserved"u8)))
+        {
+            _hints.Add("service_tier");
+            return;
+        }
+        json.WriteStartObject("serviceTier"u8);
+        Raw(json, "type", tier);
+        json.WriteEndObject();
+    }
+
+    private void WriteFields(Utf8JsonWriter json, ChatRequest request, List<UnknownParameter> extras)
+    {
+        var own = extras.FindAll(u => !ConverseMembers.Contains(u.Name) && !Ours.Contains(u.Name));
+        if (_fields.Count == 0 && own.Count == 0) return;
+        json.WriteStartObject("additionalModelRequestFields"u8);
+        // What the caller says in the model's own words wins over what we make of the rest.
+        foreach (var (name, value) in _fields.Where(f => !own.Exists(u => u.Name == f.Name))) Raw(json, name, value);
+        foreach (var extra in own) Raw(json, extra.Name, extra.Value.In(request.Body));
+        json.WriteEndObject();
+    }
+}

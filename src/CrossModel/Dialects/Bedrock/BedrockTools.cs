@@ -1,0 +1,126 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json;
+using CrossModel.Dialects.Anthropic;
+using CrossModel.Protocol;
+
+namespace CrossModel.Dialects.Bedrock;
+
+/// <summary>Writes <c>toolConfig</c>: tools, the choice among them, and a tool for a schema that the model cannot follow otherwise.</summary>
+/// <param name="contentTool">The name of that tool; null: none.</param>
+/// <param name="schema">Its schema.</param>
+internal sealed class BedrockTools(BedrockFamily family, ClaudeModel claude, JsonElement tools, JsonElement choice, string? contentTool, JsonElement schema)
+{
+    private bool HasTools => tools.ValueKind == JsonValueKind.Array && tools.GetArrayLength() > 0;
+    private bool IsNone => Is(choice, "none"u8);
+    private bool IsRequired => Is(choice, "required"u8) || (Allowed() is not null && Is(choice.GetProperty("allowed_tools"u8).GetProperty("mode"u8), "required"u8));
+    private string? Named => choice.ValueKind == JsonValueKind.Object && choice.TryGetProperty("function"u8, out var function) ? function.GetProperty("name"u8).GetString() : null;
+
+    public ApiError? Check()
+    {
+        var index = 0;
+        foreach (var tool in tools.ValueKind == JsonValueKind.Array ? tools.EnumerateArray() : default)
+        {
+            if (!Is(tool.GetProperty("type"u8), "function"u8))
+                return ApiErrors.UnsupportedParameter($"tools[{index}].type", "Models on Bedrock call functions only. Declare the tool with type function.");
+            index++;
+        }
+        if (choice.ValueKind == JsonValueKind.Object && Is(choice.GetProperty("type"u8), "custom"u8))
+            return ApiErrors.UnsupportedParameter("tool_choice.type", "Models on Bedrock call functions only.");
+        return family.Force == ToolForce.None && (IsRequired || Named is not null)
+            ? ApiErrors.UnsupportedParameter("tool_choice", "This model cannot be made to call a tool. Use tool_choice \"auto\", or choose another model.")
+            : null;
+    }
+
+    /// <summary>Answers true when a call is unwanted though tools must be declared: then the model has to be told in words.</summary>
+    /// <param name="called">Names of the tools that were called earlier in the conversation.</param>
+    /// <param name="fields">Takes what Converse has no member for.</param>
+    public bool Write(Utf8JsonWriter json, IReadOnlyCollection<string> called, bool parallel, List<(string Name, byte[] Json)> fields, HashSet<string> hints)
+    {
+        var offers = HasTools && !(IsNone && called.Count == 0);
+        if (!offers && contentTool is null && called.Count == 0) return false;
+        var only = Allowed() ?? (Named is { } one && !family.Force.HasFlag(ToolForce.Named) ? [one] : null);
+        json.WriteStartObject("toolConfig"u8);
+        json.WriteStartArray("tools"u8);
+        foreach (var tool in offers ? tools.EnumerateArray() : default)
+        {
+            var function = tool.GetProperty("function"u8);
+            if (only is null || only.Contains(function.GetProperty("name"u8).GetString()!)) WriteTool(json, tool, function, hints);
+        }
+        if (contentTool is not null) WriteSpec(json, contentTool, "Gives the answer. Call it with the whole answer as input.", schema, isStrict: false);
+        // Converse refuses calls in the history when there are no tools at all.
+        if (!offers && contentTool is null) foreach (var name in called) WriteSpec(json, name, null, default, isStrict: false);
+        json.WriteEndArray();
+        if (offers || contentTool is not null) WriteChoice(json, offers, parallel, fields, hints);
+        json.WriteEndObject();
+        return contentTool is null && (!offers || IsNone);
+    }
+
+    private static bool Is(JsonElement value, ReadOnlySpan<byte> word) => value.ValueKind == JsonValueKind.String && value.ValueEquals(word);
+
+    /// <summary>The names that <c>allowed_tools</c> lets through; null: all. What is not sent cannot be called.</summary>
+    private HashSet<string>? Allowed() => choice.ValueKind == JsonValueKind.Object && choice.TryGetProperty("allowed_tools"u8, out var only) && only.ValueKind == JsonValueKind.Object
+        ? [.. only.GetProperty("tools"u8).EnumerateArray().Select(t => t.TryGetProperty("function"u8, out var f) ? f.GetProperty("name"u8).GetString()! : "")]
+        : null;
+
+    private void WriteTool(Utf8JsonWriter json, JsonElement tool, JsonElement function, HashSet<string> hints)
+    {
+        var isStrict = function.TryGetProperty("strict"u8, out var strict) && strict.ValueKind == JsonValueKind.True;
+        if (isStrict && !(family.IsClaude && claude.StructuredOutput))
+        {
+            hints.Add("tools.strict");
+            isStrict = false;
+        }
+        function.TryGetProperty("parameters"u8, out var parameters);
+        var description = function.TryGetProperty("description"u8, out var words) && words.ValueKind == JsonValueKind.String ? words.GetString() : null;
+        WriteSpec(json, function.GetProperty("name"u8).GetString()!, description, parameters, isStrict);
+        if (tool.TryGetProperty("cache_control"u8, out var mark) && mark.ValueKind == JsonValueKind.Object) BedrockBlocks.WriteCachePoint(json, family, mark, hints);
+    }
+
+    private static void WriteSpec(Utf8JsonWriter json, string name, string? description, JsonElement parameters, bool isStrict)
+    {
+        json.WriteStartObject();
+        json.WriteStartObject("toolSpec"u8);
+        json.WriteString("name"u8, name);
+        if (!string.IsNullOrWhiteSpace(description)) json.WriteString("description"u8, description);
+        json.WriteStartObject("inputSchema"u8);
+        json.WritePropertyName("json"u8);
+        if (parameters.ValueKind != JsonValueKind.Object || !parameters.EnumerateObject().Any())
+            json.WriteRawValue("""{"type":"object","properties":{}}"""u8, skipInputValidation: true);
+        else if (isStrict) SchemaSubset.Write(json, parameters);
+        else if (parameters.TryGetProperty("type"u8, out _)) json.WriteRawValue(JsonMarshal.GetRawUtf8Value(parameters), skipInputValidation: true);
+        else
+        {
+            json.WriteStartObject();
+            json.WriteString("type"u8, "object"u8);
+            foreach (var member in parameters.EnumerateObject()) member.WriteTo(json);
+            json.WriteEndObject();
+        }
+        json.WriteEndObject();
+        if (isStrict) json.WriteBoolean("strict"u8, true);
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+
+    private void WriteChoice(Utf8JsonWriter json, bool offers, bool parallel, List<(string Name, byte[] Json)> fields, HashSet<string> hints)
+    {
+        var takesNames = family.Force.HasFlag(ToolForce.Named);
+        var name = contentTool is not null ? (offers && !IsNone) || !takesNames ? null : contentTool : takesNames ? Named : null;
+        var type = name is not null ? "tool"
+            : contentTool is not null || Named is not null || IsRequired ? "any"
+            : choice.ValueKind is JsonValueKind.Null or JsonValueKind.Undefined || IsNone ? null
+            : "auto";
+        if (!parallel && family.IsClaude)
+        {
+            var named = name is null ? "" : $",\"name\":\"{Encoding.UTF8.GetString(JsonText.Escape(name))}\"";
+            fields.Add(("tool_choice", Encoding.UTF8.GetBytes($"{{\"type\":\"{type ?? "auto"}\"{named},\"disable_parallel_tool_use\":true}}")));
+        }
+        else if (!parallel && contentTool is null) hints.Add("parallel_tool_calls");
+        if (type is null) return;
+        json.WriteStartObject("toolChoice"u8);
+        json.WriteStartObject(type);
+        if (name is not null) json.WriteString("name"u8, name);
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+}

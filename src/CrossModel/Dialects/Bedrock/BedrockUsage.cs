@@ -1,0 +1,44 @@
+using System.Text.Json;
+using CrossModel.Protocol;
+
+namespace CrossModel.Dialects.Bedrock;
+
+/// <summary>Reads a <c>usage</c> object: what was read is split in three there (fresh, from the cache, into the cache).</summary>
+internal static class BedrockUsage
+{
+    private const long Largest = 1L << 31;
+
+    /// <summary>Null: a count is missing, or one of them cannot be true (negative, fractional, above 2^31).</summary>
+    public static TokenUsage? Read(ReadOnlySpan<byte> usage)
+    {
+        long input = -1, output = -1, read = 0, written = 0;
+        var json = new Utf8JsonReader(usage);
+        if (!json.Read() || json.TokenType != JsonTokenType.StartObject) return null;
+        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        {
+            var isGood = true;
+            if (json.ValueSpan.SequenceEqual("inputTokens"u8)) isGood = Count(ref json, ref input);
+            else if (json.ValueSpan.SequenceEqual("outputTokens"u8)) isGood = Count(ref json, ref output);
+            // Both spellings come, with the same number.
+            else if (json.ValueSpan.SequenceEqual("cacheReadInputTokens"u8) || json.ValueSpan.SequenceEqual("cacheReadInputTokenCount"u8)) isGood = Count(ref json, ref read);
+            else if (json.ValueSpan.SequenceEqual("cacheWriteInputTokens"u8) || json.ValueSpan.SequenceEqual("cacheWriteInputTokenCount"u8)) isGood = Count(ref json, ref written);
+            else
+            {
+                json.Read();
+                json.Skip();
+            }
+            if (!isGood) return null;
+        }
+        if (input < 0 || output < 0) return null;
+        return new TokenUsage { InputTokens = input + read + written, CachedInputTokens = read, CacheWriteTokens = written, OutputTokens = output };
+    }
+
+    private static bool Count(ref Utf8JsonReader json, ref long count)
+    {
+        json.Read();
+        if (json.TokenType == JsonTokenType.Null) return true;
+        if (json.TokenType != JsonTokenType.Number || !json.TryGetInt64(out var value) || value is < 0 or > Largest) return false;
+        count = value;
+        return true;
+    }
+}

@@ -1,0 +1,83 @@
+using System.Text;
+using System.Text.Json;
+using CrossModel.Configuration;
+using CrossModel.Dialects;
+using CrossModel.Dialects.Bedrock;
+
+namespace CrossModel.Tests.Dialects.Bedrock;
+
+/// <summary>One recorded exchange with Bedrock's Converse or ConverseStream.</summary>
+internal sealed class BedrockRecorded
+{
+    private readonly JsonElement _meta;
+
+    private BedrockRecorded(string file, string folder)
+    {
+        Name = file[..^".meta.json".Length];
+        _meta = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, file))).RootElement;
+        var stem = Path.Combine(folder, Name);
+        IsStream = File.Exists(stem + ".response.eventstream");
+        Body = File.ReadAllBytes(stem + (IsStream ? ".response.eventstream" : ".response.json"));
+        Request = File.Exists(stem + ".request.json") ? File.ReadAllBytes(stem + ".request.json") : null;
+    }
+
+    public string Name { get; }
+    public byte[] Body { get; }
+    public bool IsStream { get; }
+    public byte[]? Request { get; }
+    public int Status => _meta.GetProperty("status").GetInt32();
+    public JsonElement Expect => _meta.GetProperty("expect");
+    public string? ErrorType => _meta.GetProperty("headers").TryGetProperty("x-amzn-errortype", out var type) ? type.GetString() : null;
+    public RouteModel Model => new("vendor/model", Uri.UnescapeDataString(_meta.GetProperty("model").GetString()!), new ModelFacts());
+
+    private static readonly Lazy<Dictionary<string, BedrockRecorded>> Exchanges = new(() =>
+    {
+        var folder = Path.Combine(Support.Fixtures.Require(), "bedrock");
+        return Directory.GetFiles(folder, "converse-*.meta.json").Order(StringComparer.Ordinal).Select(f => new BedrockRecorded(Path.GetFileName(f), folder)).ToDictionary(e => e.Name);
+    });
+
+    public static BedrockRecorded Get(string name) => Exchanges.Value[name];
+
+    public static TheoryData<string> Names(Func<BedrockRecorded, bool> which)
+    {
+        var names = new TheoryData<string>();
+        if (Support.Fixtures.Folder is not null) foreach (var exchange in Exchanges.Value.Values.Where(which)) names.Add(exchange.Name);
+        return names;
+    }
+
+    public static BedrockDialect Dialect(UpstreamConfig? config = null, TimeProvider? time = null) =>
+        new(config ?? new UpstreamConfig { Dialect = "bedrock", Region = "us-east-1", ApiKey = "k" }, time ?? TimeProvider.System);
+}
+
+/// <summary>Frames of a stream, taken apart and put together.</summary>
+internal static class Frames
+{
+    public static byte[] Event(string type, string json) =>
+        CrossModel.Simulator.EventFrame.Write(Encoding.UTF8.GetBytes(json), (":event-type", type), (":content-type", "application/json"), (":message-type", "event"));
+
+    public static byte[] Exception(string type, string message) =>
+        CrossModel.Simulator.EventFrame.Write(Encoding.UTF8.GetBytes($"{{\"message\":\"{message}\"}}"), (":exception-type", type), (":message-type", "exception"));
+
+    /// <summary>A reply that is well, its events between start and end given as <c>type json</c>.</summary>
+    public static byte[] Stream(params ReadOnlySpan<string> events)
+    {
+        var all = new List<byte>();
+        foreach (var line in events)
+        {
+            var space = line.IndexOf(' ', StringComparison.Ordinal);
+            all.AddRange(Event(line[..space], line[(space + 1)..]));
+        }
+        return [.. all];
+    }
+
+    public static List<(string Type, byte[] Payload)> Split(ReadOnlySpan<byte> body)
+    {
+        var frames = new List<(string, byte[])>();
+        while (EventFrame.Read(body, out var frame, out var length) == EventFrame.Outcome.Whole)
+        {
+            frames.Add((Encoding.UTF8.GetString(frame.EventType), frame.Payload.ToArray()));
+            body = body[length..];
+        }
+        return frames;
+    }
+}

@@ -1,0 +1,223 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using CrossModel.Configuration;
+using CrossModel.Dialects;
+using CrossModel.Protocol;
+using CrossModel.Tests.Protocol;
+using CrossModel.Tests.Support;
+
+namespace CrossModel.Tests.Dialects.Bedrock;
+
+public sealed class BedrockRequestTests
+{
+    private const string Haiku = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
+    private const string Opus46 = "us.anthropic.claude-opus-4-6-v1";
+    private const string Opus48 = "us.anthropic.claude-opus-4-8-v1";
+    private const string OldClaude = "anthropic.claude-3-5-haiku-20241022-v1:0";
+    private const string Nova = "us.amazon.nova-pro-v1:0";
+    private const string Nova2 = "us.amazon.nova-2-lite-v1:0";
+    private const string GptOss = "openai.gpt-oss-120b-1:0";
+    private const string Mistral = "mistral.mistral-large-2407-v1:0";
+    private const string Llama = "us.meta.llama3-3-70b-instruct-v1:0";
+    private const string Tool = "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"description\":\"\",\"strict\":true}}]";
+    private const string Png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";
+
+    private sealed record Sent(string Body, string Ignored, ApiError? Refusal)
+    {
+        public string At(string path)
+        {
+            var node = JsonNode.Parse(Body);
+            foreach (var part in path.Split('.')) node = node is JsonArray array ? array[int.Parse(part, System.Globalization.CultureInfo.InvariantCulture)] : node?[part];
+            return node?.ToJsonString(new JsonSerializerOptions { Encoder = JsonText.Encoder }) ?? "";
+        }
+    }
+
+    internal static UpstreamRequest Upstream(string members, string model)
+    {
+        using var dialect = BedrockRecorded.Dialect();
+        Assert.Null(Requests.Read(Encoding.UTF8.GetBytes(Requests.With(members)), out var request));
+        using (request)
+        {
+            var upstream = new UpstreamRequest();
+            Assert.Null(dialect.Write(request!, new RouteModel("vendor/model", model, new ModelFacts()), new WriteOptions(null, "account"), upstream));
+            return upstream;
+        }
+    }
+
+    private static Sent Write(string body, string model = Haiku, ModelFacts? facts = null, long? cap = null, TimeProvider? time = null)
+    {
+        using var dialect = BedrockRecorded.Dialect(time: time);
+        Assert.Null(Requests.Read(Encoding.UTF8.GetBytes(body), out var request));
+        using (request)
+        using (var upstream = new UpstreamRequest())
+        {
+            var route = new RouteModel("vendor/model", model, facts ?? new ModelFacts()) { UnknownParameters = UnknownParameters.Forward };
+            var refusal = dialect.Write(request!, route, new WriteOptions(cap, "account"), upstream);
+            Assert.Equal(body, Encoding.UTF8.GetString(request!.Body.Span));
+            var text = Encoding.UTF8.GetString(upstream.Body.Span);
+            if (refusal is null) JsonDocument.Parse(text);
+            return new Sent(text, string.Join(", ", upstream.Ignored), refusal);
+        }
+    }
+
+    private static Sent With(string members, string model = Haiku) => Write(Requests.With(members), model);
+
+    private static Sent Messages(string messages, string model = Haiku) => Write(Requests.Messages(messages), model);
+
+    [Theory]
+    [InlineData(Haiku, "\"max_tokens\":7", "inferenceConfig", "{\"maxTokens\":7}", "")]
+    [InlineData(Haiku, "\"max_tokens\":7,\"max_completion_tokens\":5", "inferenceConfig", "{\"maxTokens\":5}", "")]
+    [InlineData(Nova, "\"seed\":1", "inferenceConfig", "{}", "seed")]
+    [InlineData(Nova, "\"temperature\":0.50,\"top_p\":0.9,\"stop\":[\"a\",\"b\"]", "inferenceConfig", "{\"temperature\":0.50,\"topP\":0.9,\"stopSequences\":[\"a\",\"b\"]}", "")]
+    [InlineData(Nova, "\"temperature\":1.5", "inferenceConfig", "{\"temperature\":1}", "temperature=1")]
+    [InlineData(Haiku, "\"temperature\":0.5,\"top_p\":0.9", "inferenceConfig", "{\"temperature\":0.5}", "top_p")]
+    [InlineData(Opus48, "\"temperature\":0.5,\"top_p\":0.9", "inferenceConfig", "{}", "temperature, top_p")]
+    [InlineData(Haiku, "\"stop\":[\" \",\"x\"]", "inferenceConfig", "{\"stopSequences\":[\"x\"]}", "stop")]
+    [InlineData(Nova, "\"service_tier\":\"flex\"", "serviceTier", "{\"type\":\"flex\"}", "")]
+    [InlineData(Nova, "\"service_tier\":\"auto\"", "serviceTier", "", "")]
+    [InlineData(Nova, "\"user\":\"u\",\"safety_identifier\":\"s\",\"metadata\":{\"a\":\"b\"}", "requestMetadata", "", "metadata, safety_identifier, user")]
+    [InlineData(Nova, "\"presence_penalty\":1,\"frequency_penalty\":0,\"logit_bias\":{},\"store\":true,\"verbosity\":\"low\",\"prediction\":{\"type\":\"content\",\"content\":\"x\"}", "additionalModelRequestFields", "", "presence_penalty, logit_bias, prediction, verbosity, store")]
+    [InlineData(Haiku, "\"reasoning_effort\":\"high\"", "additionalModelRequestFields", "{\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":4096}}", "")]
+    [InlineData(Opus46, "\"reasoning_effort\":\"xhigh\"", "additionalModelRequestFields", "{\"thinking\":{\"type\":\"adaptive\"},\"output_config\":{\"effort\":\"max\"}}", "")]
+    [InlineData(GptOss, "\"reasoning_effort\":\"minimal\"", "additionalModelRequestFields", "{\"reasoning_effort\":\"low\"}", "reasoning_effort=low")]
+    [InlineData(Nova2, "\"reasoning_effort\":\"medium\"", "additionalModelRequestFields", "{\"reasoningConfig\":{\"type\":\"enabled\",\"maxReasoningEffort\":\"medium\"}}", "")]
+    [InlineData(Nova2, "\"reasoning_effort\":\"none\"", "additionalModelRequestFields", "{\"reasoningConfig\":{\"type\":\"disabled\"}}", "")]
+    [InlineData("deepseek.r1-v1:0", "\"reasoning_effort\":\"high\"", "additionalModelRequestFields", "", "reasoning_effort")]
+    [InlineData(Nova, "\"top_k\":5,\"guardrailConfig\":{\"guardrailIdentifier\":\"g\"}", "additionalModelRequestFields", "{\"top_k\":5}", "")]
+    [InlineData(Nova, "\"top_k\":5,\"guardrailConfig\":{\"guardrailIdentifier\":\"g\"}", "guardrailConfig", "{\"guardrailIdentifier\":\"g\"}", "")]
+    [InlineData(Nova, Tool, "toolConfig", "{\"tools\":[{\"toolSpec\":{\"name\":\"f\",\"inputSchema\":{\"json\":{\"type\":\"object\",\"properties\":{}}}}}]}", "tools.strict")]
+    [InlineData(Nova, Tool + ",\"tool_choice\":\"auto\"", "toolConfig.toolChoice", "{\"auto\":{}}", "tools.strict")]
+    [InlineData(Nova, Tool + ",\"tool_choice\":\"required\"", "toolConfig.toolChoice", "{\"any\":{}}", "tools.strict")]
+    [InlineData(Nova, Tool + ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}", "toolConfig.toolChoice", "{\"tool\":{\"name\":\"f\"}}", "tools.strict")]
+    [InlineData(Mistral, Tool + ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}", "toolConfig.toolChoice", "{\"any\":{}}", "tools.strict")]
+    [InlineData(Nova, Tool + ",\"tool_choice\":\"none\"", "toolConfig", "", "")]
+    [InlineData(Nova, Tool + ",\"parallel_tool_calls\":false", "additionalModelRequestFields", "", "parallel_tool_calls, tools.strict")]
+    [InlineData(OldClaude, Tool + ",\"parallel_tool_calls\":false", "additionalModelRequestFields", "{\"tool_choice\":{\"type\":\"auto\",\"disable_parallel_tool_use\":true}}", "tools.strict")]
+    [InlineData(Nova, "\"response_format\":{\"type\":\"json_object\"}", "system", "[{\"text\":\"Respond with one JSON object and nothing else.\"}]", "")]
+    [InlineData(GptOss, "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"object\"}}}", "outputConfig", "{\"textFormat\":{\"type\":\"json_schema\",\"structure\":{\"jsonSchema\":{\"name\":\"n\",\"schema\":\"{\\\"type\\\":\\\"object\\\"}\"}}}}", "")]
+    [InlineData(Nova, "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"object\"}}}", "toolConfig.toolChoice", "{\"tool\":{\"name\":\"json\"}}", "")]
+    public void Parameter_OfTheTable_BecomesWhatItSays(string model, string members, string path, string value, string ignored)
+    {
+        var sent = With(members, model);
+        Assert.Null(sent.Refusal);
+        Assert.Equal((value, ignored), (sent.At(path), sent.Ignored));
+    }
+
+    [Theory]
+    [InlineData(Haiku, "\"logprobs\":true", "logprobs")]
+    [InlineData(Haiku, "\"modalities\":[\"text\",\"audio\"],\"audio\":{\"voice\":\"alloy\",\"format\":\"mp3\"}", "modalities")]
+    [InlineData(Llama, Tool + ",\"tool_choice\":\"required\"", "tool_choice")]
+    [InlineData(Llama, "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"object\"}}}", "response_format")]
+    public void Parameter_ThatCannotBeHonoured_IsRefused(string model, string members, string param)
+    {
+        var refusal = With(members, model).Refusal;
+        Assert.Equal((400, "unsupported_parameter", param), (refusal!.Status, refusal.Code, refusal.Param));
+    }
+
+    [Theory]
+    [InlineData("{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/gif;base64," + Png + "\"}}", "{\"image\":{\"format\":\"png\",\"source\":{\"bytes\":\"" + Png + "\"}}}")]
+    [InlineData("{\"type\":\"image_url\",\"image_url\":{\"url\":\"s3://b/a.jpg\"}}", "{\"image\":{\"format\":\"jpeg\",\"source\":{\"s3Location\":{\"uri\":\"s3://b/a.jpg\"}}}}")]
+    [InlineData("{\"type\":\"file\",\"file\":{\"filename\":\"My  report_v2.final.pdf\",\"file_data\":\"data:application/pdf;base64,JVBERi0x\"}}", "{\"document\":{\"format\":\"pdf\",\"name\":\"My report-v2-final\",\"source\":{\"bytes\":\"JVBERi0x\"}}}")]
+    [InlineData("{\"type\":\"file\",\"file\":{\"filename\":\"ü.csv\",\"file_data\":\"data:application/octet-stream;base64,YSxi\"}}", "{\"document\":{\"format\":\"csv\",\"name\":\"document\",\"source\":{\"bytes\":\"YSxi\"}}}")]
+    [InlineData("{\"type\":\"video_url\",\"video_url\":{\"url\":\"data:video/quicktime;base64,AAAA\"}}", "{\"video\":{\"format\":\"mov\",\"source\":{\"bytes\":\"AAAA\"}}}")]
+    [InlineData("{\"type\":\"video_url\",\"video_url\":{\"url\":\"s3://b/a.3gp\"}}", "{\"video\":{\"format\":\"three_gp\",\"source\":{\"s3Location\":{\"uri\":\"s3://b/a.3gp\"}}}}")]
+    [InlineData("{\"type\":\"video\",\"video\":[\"data:image/png;base64," + Png + "\"]}", "{\"image\":{\"format\":\"png\",\"source\":{\"bytes\":\"" + Png + "\"}}}")]
+    [InlineData("{\"type\":\"input_audio\",\"input_audio\":{\"data\":\"AAAA\",\"format\":\"mp3\"}}", "{\"audio\":{\"format\":\"mp3\",\"source\":{\"bytes\":\"AAAA\"}}}")]
+    public void Block_OfTheTable_BecomesWhatItSays(string block, string expected)
+    {
+        var sent = Messages("{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"See\"}," + block + "]}", Nova);
+        Assert.Null(sent.Refusal);
+        Assert.Equal("[{\"text\":\"See\"}," + expected + "]", sent.At("messages.0.content"));
+    }
+
+    [Theory]
+    [InlineData("{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://x.example/a.png\"}}", "messages[0].content[0].image_url.url")]
+    [InlineData("{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/tiff;base64,AAAA\"}}", "messages[0].content[0].image_url.url")]
+    [InlineData("{\"type\":\"video_url\",\"video_url\":{\"url\":\"https://x.example/a.mp4\"}}", "messages[0].content[0].video_url.url")]
+    [InlineData("{\"type\":\"file\",\"file\":{\"file_id\":\"file-1\"}}", "messages[0].content[0].file.file_id")]
+    [InlineData("{\"type\":\"file\",\"file\":{\"filename\":\"a.zip\",\"file_data\":\"data:application/zip;base64,AAAA\"}}", "messages[0].content[0].file.file_data")]
+    public void Block_ThatCannotBeSent_IsRefused(string block, string param) =>
+        Assert.Equal(("unsupported_parameter", param), (Messages("{\"role\":\"user\",\"content\":[" + block + "]}", Nova).Refusal!.Code, Messages("{\"role\":\"user\",\"content\":[" + block + "]}", Nova).Refusal!.Param));
+
+    [Fact]
+    public void Documents_OfOneName_GetTwo_AndATextBesideThem()
+    {
+        const string file = "{\"type\":\"file\",\"file\":{\"filename\":\"a.txt\",\"file_data\":\"data:text/plain;base64,YQ==\"}}";
+        var content = Messages("{\"role\":\"user\",\"content\":[" + file + "," + file + "]}", Nova).At("messages.0.content");
+        Assert.Equal("[{\"document\":{\"format\":\"txt\",\"name\":\"a\",\"source\":{\"bytes\":\"YQ==\"}}},{\"document\":{\"format\":\"txt\",\"name\":\"a 2\",\"source\":{\"bytes\":\"YQ==\"}}},{\"text\":\"Use the attached document.\"}]", content);
+    }
+
+    [Fact]
+    public void Messages_OfNeighbours_AreMergedAndBlankTextsDropped()
+    {
+        var sent = Messages("{\"role\":\"system\",\"content\":\"S\"},{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\" \"},{\"type\":\"text\",\"text\":\"b\"}]},{\"role\":\"assistant\",\"content\":\"\"},{\"role\":\"developer\",\"content\":\"D\"},{\"role\":\"user\",\"content\":\"c\"},{\"role\":\"assistant\",\"content\":\"pre  \"}");
+        Assert.Equal("[{\"role\":\"user\",\"content\":[{\"text\":\"a\"},{\"text\":\"b\"},{\"text\":\"c\"}]},{\"role\":\"assistant\",\"content\":[{\"text\":\"pre\"}]}]", sent.At("messages"));
+        Assert.Equal("[{\"text\":\"S\"},{\"text\":\"D\"}]", sent.At("system"));
+    }
+
+    private const string Loop = "{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"functions.f:0\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"}EXTRA},{\"id\":\"c2\",\"type\":\"function\",\"function\":{\"name\":\"g\",\"arguments\":\"\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"functions.f:0\",\"content\":\"one\"},{\"role\":\"tool\",\"tool_call_id\":\"c2\",\"content\":\"\"}";
+
+    [Fact]
+    public void ToolLoop_WithoutTools_DeclaresTheOnesUsed()
+    {
+        var sent = Messages(Loop.Replace("EXTRA", "", StringComparison.Ordinal) + ",{\"role\":\"user\",\"content\":\"and?\"}", Nova);
+        Assert.Equal("[\"f\",\"g\"]", JsonSerializer.Serialize(JsonNode.Parse(sent.At("toolConfig.tools"))!.AsArray().Select(t => t!["toolSpec"]!["name"]!.GetValue<string>())));
+        var id = sent.At("messages.1.content.0.toolUse.toolUseId");
+        Assert.Matches("^\"[a-zA-Z0-9_-]{1,64}\"$", id);
+        Assert.Equal("{\"a\":1}", sent.At("messages.1.content.0.toolUse.input"));
+        Assert.Equal("{}", sent.At("messages.1.content.1.toolUse.input"));
+        Assert.Equal("[{\"toolResult\":{\"toolUseId\":" + id + ",\"content\":[{\"text\":\"one\"}]}},{\"toolResult\":{\"toolUseId\":\"c2\",\"content\":[{\"text\":\"(nothing)\"}]}},{\"text\":\"and?\"}]", sent.At("messages.2.content"));
+        Assert.Contains("Do not call a tool", sent.At("system"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ToolLoop_OnMistral_HasNineCharacterIds()
+    {
+        var sent = Messages(Loop.Replace("EXTRA", "", StringComparison.Ordinal), Mistral);
+        Assert.Matches("^\"[a-zA-Z0-9]{9}\"$", sent.At("messages.1.content.0.toolUse.toolUseId"));
+        Assert.Equal(sent.At("messages.1.content.0.toolUse.toolUseId"), sent.At("messages.2.content.0.toolResult.toolUseId"));
+    }
+
+    [Fact]
+    public void ToolLoop_WithBadArguments_IsRefused()
+    {
+        var refusal = Messages(Loop.Replace("EXTRA", "", StringComparison.Ordinal).Replace("{\\\"a\\\":1}", "{oops", StringComparison.Ordinal)).Refusal;
+        Assert.Equal(("invalid_messages", "messages[1].tool_calls[0].function.arguments"), (refusal!.Code, refusal.Param));
+    }
+
+    [Fact]
+    public void Thinking_SentBack_GoesFirst_AndWithoutItTheModelDoesNotThink()
+    {
+        const string effort = "],\"reasoning_effort\":\"high\",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}},{\"type\":\"function\",\"function\":{\"name\":\"g\"}}]";
+        string Body(string extra) => Requests.Messages(Loop.Replace("EXTRA", extra, StringComparison.Ordinal)).Replace("\"content\":\"\"}]", "\"content\":\"\"}" + effort, StringComparison.Ordinal);
+        var kept = Write(Body(",\"extra_content\":{\"anthropic\":{\"thinking\":[{\"type\":\"thinking\",\"thinking\":\"T\",\"signature\":\"c2ln\"},{\"type\":\"redacted_thinking\",\"data\":\"ZA==\"}]}}"), time: new FakeClock());
+        Assert.Equal("{\"reasoningContent\":{\"reasoningText\":{\"text\":\"T\",\"signature\":\"c2ln\"}}}", kept.At("messages.1.content.0"));
+        Assert.Equal("{\"reasoningContent\":{\"redactedContent\":\"ZA==\"}}", kept.At("messages.1.content.1"));
+        Assert.Equal("enabled", JsonNode.Parse(kept.Body)!["additionalModelRequestFields"]!["thinking"]!["type"]!.GetValue<string>());
+        var lost = Write(Body(""), time: new FakeClock());
+        Assert.Equal(("", "reasoning_effort"), (lost.At("additionalModelRequestFields"), lost.Ignored));
+    }
+
+    [Theory]
+    [InlineData(Haiku, "[{\"text\":\"a\"},{\"cachePoint\":{\"type\":\"default\",\"ttl\":\"1h\"}}]", "")]
+    [InlineData(Llama, "[{\"text\":\"a\"}]", "cache_control")]
+    public void CacheMark_WhereTheFamilyTakesThem_IsACachePoint(string model, string content, string ignored)
+    {
+        var sent = Messages("{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\",\"cache_control\":{\"type\":\"ephemeral\",\"ttl\":\"1h\"}}]}", model);
+        Assert.Equal((content, ignored), (sent.At("messages.0.content"), sent.Ignored));
+    }
+
+    public static TheoryData<string> Expressible() => BedrockRecorded.Names(e => e.Request is not null && ConverseAsChat.Of(e.Request!) is not null);
+
+    [Theory(SkipTestWithoutData = true)]
+    [MemberData(nameof(Expressible))]
+    public void Request_Recorded_GoesOutAsItWasSent(string name)
+    {
+        var exchange = BedrockRecorded.Get(name);
+        var sent = Write(ConverseAsChat.Of(exchange.Request!)!, exchange.Model.UpstreamModel);
+        Assert.Null(sent.Refusal);
+        Assert.Equal("", sent.Ignored);
+        Assert.True(JsonNode.DeepEquals(ConverseAsChat.Normal(JsonNode.Parse(exchange.Request!)!), ConverseAsChat.Normal(JsonNode.Parse(sent.Body)!)), sent.Body);
+    }
+}
