@@ -34,7 +34,7 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
             index++;
         }
         json.WriteStartArray("contents"u8);
-        CollectSystem(messages);
+        if (CollectSystem(messages) is { } unfit) return unfit;
         if (model.IsGemma || learned.NoSystem || lastUser < 0) SystemAsUser();
         index = 0;
         foreach (var message in messages.EnumerateArray())
@@ -58,6 +58,7 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
     private ApiError? WriteMessage(JsonElement message, int index, bool isAfterUser)
     {
         var role = message.GetProperty("role"u8);
+        if (message.TryGetProperty("name"u8, out var name) && name.ValueKind == JsonValueKind.String && !ignored.Contains("name")) ignored.Add("name");
         if (role.ValueEquals("tool"u8))
         {
             _results[message.GetProperty("tool_call_id"u8).GetString()!] = (message, index);
@@ -65,7 +66,6 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         }
         if (role.ValueEquals("system"u8) || role.ValueEquals("developer"u8)) return null;
         if (Results() is { } refusal) return refusal;
-        if (message.TryGetProperty("name"u8, out var name) && name.ValueKind == JsonValueKind.String && !ignored.Contains("name")) ignored.Add("name");
         return role.ValueEquals("assistant"u8) ? Assistant(message, index, isAfterUser) : Blocks(message, index, "user");
     }
 
@@ -192,17 +192,27 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         return null;
     }
 
-    private void CollectSystem(JsonElement messages)
+    private ApiError? CollectSystem(JsonElement messages)
     {
+        var index = -1;
         foreach (var message in messages.EnumerateArray())
         {
+            index++;
             var role = message.GetProperty("role"u8);
             if (!role.ValueEquals("system"u8) && !role.ValueEquals("developer"u8)) continue;
             var content = message.GetProperty("content"u8);
             if (content.ValueKind == JsonValueKind.String) _system.Add(content);
-            if (content.ValueKind == JsonValueKind.Array) _system.AddRange(content.EnumerateArray().Select(TextOf).OfType<JsonElement>());
+            if (content.ValueKind != JsonValueKind.Array) continue;
+            var position = 0;
+            foreach (var block in content.EnumerateArray())
+            {
+                if (TextOf(block) is not { } text) return ApiErrors.UnsupportedParameter($"messages[{index}].content[{position}]", "Instructions are text only for this model. Send images and files in a user message.");
+                _system.Add(text);
+                position++;
+            }
         }
         _system.RemoveAll(text => text.ValueEquals(""u8));
+        return null;
     }
 
     /// <summary>For models without instructions, and where nobody but the system speaks.</summary>

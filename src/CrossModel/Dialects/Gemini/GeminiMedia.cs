@@ -10,6 +10,8 @@ internal sealed class GeminiMedia(Utf8JsonWriter json, GeminiHost host, GeminiMo
 {
     private const string Inline = "Send the content as a data URL (data:TYPE;base64,…).";
 
+    private const string Video = "video/*";
+
     private readonly List<string> _details = [];
 
     /// <summary>Older models take one resolution for the whole request: given only if all images ask for the same.</summary>
@@ -27,7 +29,7 @@ internal sealed class GeminiMedia(Utf8JsonWriter json, GeminiHost host, GeminiMo
     {
         "image_url" => WriteImage(block.GetProperty("image_url"u8), place + ".image_url"),
         "input_audio" => WriteAudio(block.GetProperty("input_audio"u8), place + ".input_audio"),
-        "video_url" => Address(block.GetProperty("video_url"u8).GetProperty("url"u8), place + ".video_url.url", "video/mp4", null),
+        "video_url" => Address(block.GetProperty("video_url"u8).GetProperty("url"u8), place + ".video_url.url", Video, null),
         "video" => WriteFrames(block.GetProperty("video"u8), place + ".video"),
         "file" => WriteFile(block.GetProperty("file"u8), place + ".file"),
         _ => ApiErrors.UnsupportedParameter(place, "This model does not read such content blocks. Leave it out, or choose another model."),
@@ -52,7 +54,7 @@ internal sealed class GeminiMedia(Utf8JsonWriter json, GeminiHost host, GeminiMo
 
     private ApiError? WriteFrames(JsonElement video, string place)
     {
-        if (video.ValueKind == JsonValueKind.String) return Address(video, place, "video/mp4", null);
+        if (video.ValueKind == JsonValueKind.String) return Address(video, place, Video, null);
         var position = 0;
         foreach (var frame in video.EnumerateArray())
         {
@@ -79,7 +81,7 @@ internal sealed class GeminiMedia(Utf8JsonWriter json, GeminiHost host, GeminiMo
         if (text.StartsWith("data:"u8)) return WriteData(text, place, resolution);
         var address = Encoding.UTF8.GetString(text);
         if (!Uri.TryCreate(address, UriKind.Absolute, out var uri)) return ApiErrors.InvalidMessages(place, $"{ApiErrors.Echo(place)} is no URL. {Inline}");
-        if (!IsReadByProvider(uri)) return ApiErrors.UnsupportedParameter(place, "This model does not fetch such addresses. " + Inline);
+        if (!IsReadByProvider(uri, isVideo: usualType == Video)) return ApiErrors.UnsupportedParameter(place, "This model does not fetch such addresses. " + Inline);
         json.WriteStartObject();
         json.WriteStartObject("fileData"u8);
         json.WriteString("fileUri"u8, address);
@@ -89,13 +91,14 @@ internal sealed class GeminiMedia(Utf8JsonWriter json, GeminiHost host, GeminiMo
         return null;
     }
 
-    private bool IsReadByProvider(Uri uri)
+    private bool IsReadByProvider(Uri uri, bool isVideo)
     {
         if (uri.Scheme == "gs") return host.CloudStorage;
         if (uri.Scheme != Uri.UriSchemeHttps) return false;
         if (uri.Host is "youtube.com" or "www.youtube.com" or "youtu.be") return true;
         if (uri.Host == "generativelanguage.googleapis.com") return host.FilesApi;
-        return host.FetchesAddresses && model.FetchesAddresses;
+        // Pictures and documents only: a film on some server is not fetched.
+        return !isVideo && host.FetchesAddresses && model.FetchesAddresses;
     }
 
     private ApiError? WriteData(ReadOnlySpan<byte> url, string place, string? resolution)

@@ -148,6 +148,10 @@ public sealed class GeminiRequestTests
     }
 
     [Fact]
+    public void System_WithAnImage_IsRefused() =>
+        Assert.Equal("messages[0].content[0]", Write(Messages("""{"role":"system","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,QUJD"}}]}""", """{"role":"user","content":"u"}""")).Refusal!.Param);
+
+    [Fact]
     public void Roles_InARow_AreMerged()
     {
         var sent = Write(Messages("""{"role":"user","content":"a","name":"n"}""", """{"role":"user","content":[{"type":"text","text":"b"},{"type":"text","text":""}]}""", """{"role":"assistant","content":"c"}""", """{"role":"assistant","content":"d","refusal":null}""", """{"role":"user","content":"e"}"""));
@@ -274,7 +278,7 @@ public sealed class GeminiRequestTests
     [InlineData("""{"type":"file","file":{"filename":"a.pdf","file_data":"data:application/pdf;base64,QUJD"}}""", """{"inlineData":{"mimeType":"application/pdf","data":"QUJD"}}""")]
     [InlineData("""{"type":"file","file":{"filename":"a.txt","file_data":"QUJD"}}""", """{"inlineData":{"mimeType":"text/plain","data":"QUJD"}}""")]
     [InlineData("""{"type":"file","file":{"file_data":"https://generativelanguage.googleapis.com/v1beta/files/abc"}}""", """{"fileData":{"fileUri":"https://generativelanguage.googleapis.com/v1beta/files/abc","mimeType":"application/pdf"}}""")]
-    [InlineData("""{"type":"video_url","video_url":{"url":"https://www.youtube.com/watch?v=x"}}""", """{"fileData":{"fileUri":"https://www.youtube.com/watch?v=x","mimeType":"video/mp4"}}""")]
+    [InlineData("""{"type":"video_url","video_url":{"url":"https://www.youtube.com/watch?v=x"}}""", """{"fileData":{"fileUri":"https://www.youtube.com/watch?v=x","mimeType":"video/*"}}""")]
     [InlineData("""{"type":"video_url","video_url":{"url":"data:video/webm;base64,QUJD"}}""", """{"inlineData":{"mimeType":"video/webm","data":"QUJD"}}""")]
     [InlineData("""{"type":"video","video":["data:image/jpeg;base64,QUJD"]}""", """{"inlineData":{"mimeType":"image/jpeg","data":"QUJD"}}""")]
     public void Block_Read_IsAPart(string block, string expected) =>
@@ -283,6 +287,7 @@ public sealed class GeminiRequestTests
     [Theory]
     [InlineData("""{"type":"file","file":{"file_id":"f"}}""", "messages[0].content[0].file.file_id", "unsupported_parameter")]
     [InlineData("""{"type":"image_url","image_url":{"url":"http://example.org/a.png"}}""", "messages[0].content[0].image_url.url", "unsupported_parameter")]
+    [InlineData("""{"type":"video_url","video_url":{"url":"https://example.org/a.mp4"}}""", "messages[0].content[0].video_url.url", "unsupported_parameter")]
     [InlineData("""{"type":"image_url","image_url":{"url":"gs://bucket/a.png"}}""", "messages[0].content[0].image_url.url", "unsupported_parameter")]
     [InlineData("""{"type":"image_url","image_url":{"url":"data:image/png,abc"}}""", "messages[0].content[0].image_url.url", "invalid_messages")]
     [InlineData("""{"type":"image_url","image_url":{"url":"nothing"}}""", "messages[0].content[0].image_url.url", "invalid_messages")]
