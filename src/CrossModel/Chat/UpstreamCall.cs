@@ -79,8 +79,9 @@ internal sealed class UpstreamCall : IDisposable
             while (true)
             {
                 var count = await _attempt.ReadAsync(_unread);
+                // Blank lines may come first: what they lead in is not known yet.
                 if (!_begun && LooksLikeJson(_unread.Span)) return await PlainAsChunksAsync(output);
-                _begun = true;
+                _begun |= _unread.Span.ContainsAnyExcept(" \t\r\n"u8);
                 if (count == 0) Complete();
                 else _unread.Consume(Reader.Read(_unread.Span, Client));
 
