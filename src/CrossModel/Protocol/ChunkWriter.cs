@@ -13,13 +13,13 @@ internal sealed class ChunkWriter : IDisposable
     /// <summary>OpenAI's largest n.</summary>
     public const int MaxChoices = 128;
 
-    private static readonly byte[] UsageNull = ",\"usage\":null"u8.ToArray();
-
     private readonly PooledBuffer _finish = new();
     private readonly PooledBuffer _upstreamUsage = new();
     private readonly PooledBuffer _upstreamMembers = new();
-    private readonly byte[] _head;
-    private readonly byte[] _tail;
+    private byte[]? _front;
+    private byte[]? _idJson;
+    private byte[]? _modelJson;
+    private byte[]? _createdJson;
     private UInt128 _begun;
     private UInt128 _finished;
     private int _withheld = -1;
@@ -32,11 +32,6 @@ internal sealed class ChunkWriter : IDisposable
         Created = created;
         Model = model;
         IncludeUsage = includeUsage;
-        IdJson = [.. "\""u8, .. JsonText.Escape(id), .. "\""u8];
-        ModelJson = [.. "\""u8, .. JsonText.Escape(model), .. "\""u8];
-        CreatedJson = System.Text.Encoding.ASCII.GetBytes(created.ToString(System.Globalization.CultureInfo.InvariantCulture));
-        _head = [.. "data: {\"id\":"u8, .. IdJson, .. ",\"object\":\"chat.completion.chunk\",\"created\":"u8, .. CreatedJson, .. ",\"model\":"u8, .. ModelJson, .. ",\"choices\":["u8];
-        _tail = includeUsage ? [.. "]"u8, .. UsageNull, .. "}\n\n"u8] : [.. "]}\n\n"u8];
     }
 
     /// <summary>Where events go; the relay swaps it once content has begun.</summary>
@@ -48,9 +43,17 @@ internal sealed class ChunkWriter : IDisposable
     public bool IncludeUsage { get; }
 
     /// <summary>Id, model and created as JSON values, for readers that splice.</summary>
-    public byte[] IdJson { get; }
-    public byte[] ModelJson { get; }
-    public byte[] CreatedJson { get; }
+    public byte[] IdJson => _idJson ??= Quoted(Id);
+    public byte[] ModelJson => _modelJson ??= Quoted(Model);
+    public byte[] CreatedJson => _createdJson ??= System.Text.Encoding.ASCII.GetBytes(Created.ToString(System.Globalization.CultureInfo.InvariantCulture));
+
+    // Made when first needed: a plain reply, and most spliced ones, never do.
+    private byte[] Front => _front ??=
+        [.. "data: {\"id\":"u8, .. IdJson, .. ",\"object\":\"chat.completion.chunk\",\"created\":"u8, .. CreatedJson, .. ",\"model\":"u8, .. ModelJson, .. ",\"choices\":["u8];
+
+    private ReadOnlySpan<byte> Back => IncludeUsage ? "],\"usage\":null}\n\n"u8 : "]}\n\n"u8;
+
+    private static byte[] Quoted(string text) => [.. "\""u8, .. JsonText.Escape(text), .. "\""u8];
 
     /// <summary>Something that the caller can use was written: text, reasoning, a refusal, a tool call. A role alone is not content.</summary>
     public bool HasContent { get; set; }
@@ -143,7 +146,7 @@ internal sealed class ChunkWriter : IDisposable
         target.Write("},\"logprobs\":"u8);
         target.Write(json);
         target.Write(",\"finish_reason\":null}"u8);
-        target.Write(_tail);
+        target.Write(Back);
     }
 
     /// <summary>The choice's end, withheld. A second one is ignored unless the first still waits: then it takes its place.</summary>
@@ -156,7 +159,7 @@ internal sealed class ChunkWriter : IDisposable
         target.Write("},\"logprobs\":null,\"finish_reason\":"u8);
         target.Write(reason.Json());
         target.Write("}"u8);
-        target.Write(_tail);
+        target.Write(Back);
     }
 
     /// <summary>Finishes every choice that has begun and not finished: the reply ends here by our own decision.</summary>
@@ -226,7 +229,7 @@ internal sealed class ChunkWriter : IDisposable
     public void Usage(in TokenUsage usage, long? cost)
     {
         if (!IncludeUsage) return;
-        Target.Write(_head);
+        Target.Write(Front);
         Target.Write("],\"usage\":"u8);
         UsageJson.Write(Target, usage, cost, _upstreamUsage.Span);
         if (_upstreamMembers.Length > 0)
@@ -277,7 +280,7 @@ internal sealed class ChunkWriter : IDisposable
 
     private void Head(IBufferWriter<byte> target, int choice)
     {
-        target.Write(_head);
+        target.Write(Front);
         target.Write("{\"index\":"u8);
         JsonText.WriteNumber(target, choice);
         target.Write(",\"delta\":{"u8);
@@ -295,7 +298,7 @@ internal sealed class ChunkWriter : IDisposable
     {
         target.Write(delta);
         target.Write(",\"logprobs\":null,\"finish_reason\":null}"u8);
-        target.Write(_tail);
+        target.Write(Back);
     }
 
     private void Count(int bytes)

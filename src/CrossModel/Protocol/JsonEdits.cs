@@ -21,7 +21,10 @@ internal sealed class JsonEdits : IDisposable
         _texts.Reset();
     }
 
-    public void Dispose() => _texts.Dispose();
+    /// <summary>Gives the memory for texts back until it is needed again.</summary>
+    public void Release() => _texts.Clear();
+
+    public void Dispose() => Release();
 
     public void Insert(int at, ReadOnlySpan<byte> text) => Replace(at, at, text);
 

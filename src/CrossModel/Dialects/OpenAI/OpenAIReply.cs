@@ -17,15 +17,21 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
     private readonly PooledBuffer _text = new();
     private readonly PooledBuffer _line = new();
     private readonly PooledBuffer _stripped = new();
+    private readonly ContentPattern _pattern = new();
     private readonly List<ChoiceState> _choices = [];
     private UsageNumbers _numbers;
     private bool _hasUsage;
     private bool? _isStream;
+    private bool _isAsSent;
 
     public override int Read(ReadOnlySpan<byte> unread, ChunkWriter client)
     {
         if (!IsStream(unread)) return 0;
-        return ReadEvents(unread, atEnd: false, client);
+        var used = ReadEvents(unread, atEnd: false, client);
+        // A stream that falls silent now holds no memory for its next event.
+        _edits.Release();
+        _text.Clear();
+        return used;
     }
 
     public override void Complete(ReadOnlySpan<byte> unread, ChunkWriter client)
@@ -137,7 +143,9 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
             Fault = OpenAIErrors.ReadInReply(text);
             return;
         }
-        if (text.Contains((byte)'\n')) text = OneLine(text);
+        if (_pattern.TryWrite(text, client)) return;
+        _isAsSent = !text.Contains((byte)'\n');
+        if (!_isAsSent) text = OneLine(text);
         var isStripped = preset.FilterResults && FilterResults.Strip(ref text, _stripped);
         if (!_view.Read(text, "delta"u8)) return;
         // Before the error: what a failed reply has used is billed where something was delivered.
@@ -204,6 +212,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
         if (view.IndexNumber >= ChunkWriter.MaxChoices - context.ChoiceOffset) throw new JsonException("a choice index out of range");
         var index = Math.Max(view.IndexNumber, 0) + context.ChoiceOffset;
         var choice = Choice(index);
+        var goesOn = client.HasBegun(index);
         EditRoot(text, client);
         if (_view.ChoiceCount > 1)
         {
@@ -224,6 +233,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
                 EditFinish(view, "null"u8);
                 WriteEvent(text, client.Open(index));
                 if (choice.Finish == FinishReason.Stop && choice.HasCall) Finish(choice, FinishReason.ToolCalls, client);
+                else if (goesOn && !isStripped && _pattern.WantsLesson && IsTextAlone(text, view, choice)) _pattern.Learn(text, view.ContentText, _edits, _text, client, choice, index);
                 return;
             default:
                 if (choice.Finish is not null && !says) return;
@@ -238,6 +248,15 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
                 return;
         }
     }
+
+    /// <summary>Nothing in the event but its content has been counted, remembered or changed: another one like it would fare the same.</summary>
+    private bool IsTextAlone(ReadOnlySpan<byte> text, in ChoiceView view, ChoiceState choice) =>
+        _isAsSent && _view.ChoiceCount == 1 && choice.Finish is null && view.ContentText.IsPresent && !view.HasOthers
+        && !view.ReasoningText.IsPresent && !view.RefusalText.IsPresent && !view.ReasoningDetails.IsPresent && !_view.GroqUsage.IsPresent
+        && IsNull(text, view.Reasoning) && IsNull(text, view.ToolCalls) && IsNull(text, view.FunctionCall) && IsNull(text, view.Usage)
+        && IsNull(text, _view.Usage) && IsNull(text, _view.Error) && IsNull(text, _view.BaseResp);
+
+    private static bool IsNull(ReadOnlySpan<byte> text, JsonSpan span) => !span.IsPresent || span.In(text).SequenceEqual("null"u8);
 
     private ChoiceState Choice(int index)
     {

@@ -26,6 +26,45 @@ public sealed class OpenAIStreamTests
         Assert.Equal(4, reply.TextBytes);
     }
 
+    /// <summary>Events like one before are not parsed: they must fare as if they came alone.</summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData(",\"usage\":null")]
+    [InlineData(",\"system_fingerprint\":\"f\"")]
+    public void Content_InAStreamOfLikeEvents_ComesOutAsAlone(string members)
+    {
+        string[] deltas =
+        [
+            """{"content":" a"}""", """{"content":"b"}""", """{"content":"é ✓"}""", """{"content":"line\n \"q\" \u0041"}""", """{"content":"c"}""", """{"content":""}""",
+            """{"content":"d","refusal":"no"}""", """{"content":"e"}""", """{"content": "f"}""", """{"reasoning_content":"g"}""", """{"content":"data: h"}""", """{"content":"i}]}"}""",
+            """{"content":"j","tool_calls":null}""", """{"content":"k","tool_calls":null}""", """{"content":"l","content_filter":{"x":1}}""", """{"content":"m"}""",
+        ];
+        string Event(string delta) => Chunk(delta, members: members);
+        var role = Event("""{"role":"assistant","content":"start"}""");
+        var end = Chunk("{}", "\"stop\"") + Done;
+        var all = Replayed.Stream(role + string.Concat(deltas.Select(Event)) + end);
+        var alone = deltas.Select(d => Replayed.Stream(role + Event(d) + end)).ToList();
+        Assert.Equal(alone.SelectMany(r => r.Events().Skip(1).SkipLast(r.Events().Count - 2)), all.Events().Skip(1).Take(deltas.Length));
+        var one = Replayed.Stream(role + end).TextBytes;
+        Assert.Equal(alone.Sum(r => r.TextBytes - one), all.TextBytes - one);
+    }
+
+    [Fact]
+    public void Content_WithAControlCharacterAmongLikeEvents_IsABadReply()
+    {
+        var reply = Replayed.Stream(Chunk("""{"role":"assistant","content":"a"}""") + Chunk("""{"content":"b"}""") + Chunk("""{"content":"c"}""") + Chunk("{\"content\":\"d\u0001\"}") + Done);
+        Assert.Equal(UpstreamFailure.BadReply, reply.Fault?.Failure);
+    }
+
+    [Fact]
+    public void Content_OfChoicesInTurns_KeepsEachItsOwn()
+    {
+        var sent = string.Concat(Enumerable.Range(0, 20).Select(i => Chunk($$"""{"content":"{{i}} "}""", index: i % 2)));
+        var reply = Replayed.Stream(sent + Chunk("{}", "\"stop\"") + Chunk("{}", "\"stop\"", index: 1) + Done);
+        var contents = reply.Events().Take(20).Select(e => JsonDocument.Parse(e).RootElement.GetProperty("choices")[0]).ToList();
+        Assert.Equal(Enumerable.Range(0, 20).Select(i => (i % 2, $"{i} ")), contents.Select(c => (c.GetProperty("index").GetInt32(), c.GetProperty("delta").GetProperty("content").GetString()!)));
+    }
+
     [Fact]
     public void Finish_WithText_GoesOutAsTwoChunks()
     {
