@@ -8,7 +8,7 @@ public sealed class GoldenTests
 {
     public static TheoryData<string, string> Requests() => Found((c, dialect) => c.Has(dialect + ".request.json") || c.Has(dialect + ".refusal.json"));
 
-    public static TheoryData<string, string> Replies() => Found((c, dialect) => c.Has(dialect + ".reply.json") || c.Has(dialect + ".reply.sse"));
+    public static TheoryData<string, string> Replies() => Found((c, dialect) => c.Has(dialect + ".reply.json") || c.Has(dialect + ".reply.sse") || c.Has(dialect + ".reply.eventstream"));
 
     [Theory]
     [MemberData(nameof(Requests))]

@@ -16,13 +16,31 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, HashSet<string> hints)
     /// <summary>What media types are called here.</summary>
     private static readonly Dictionary<string, string> Formats = new()
     {
-        ["image/png"] = "png", ["image/jpeg"] = "jpeg", ["image/jpg"] = "jpeg", ["image/gif"] = "gif", ["image/webp"] = "webp",
-        ["application/pdf"] = "pdf", ["text/csv"] = "csv", ["text/html"] = "html", ["text/plain"] = "txt", ["text/markdown"] = "md",
-        ["application/msword"] = "doc", ["application/vnd.openxmlformats-officedocument.wordprocessingml.document"] = "docx",
-        ["application/vnd.ms-excel"] = "xls", ["application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"] = "xlsx",
-        ["application/json"] = "txt", ["application/xml"] = "txt", ["application/yaml"] = "txt",
-        ["video/mp4"] = "mp4", ["video/quicktime"] = "mov", ["video/x-matroska"] = "mkv", ["video/webm"] = "webm", ["video/x-flv"] = "flv",
-        ["video/mpeg"] = "mpeg", ["video/x-ms-wmv"] = "wmv", ["video/3gpp"] = "three_gp",
+        ["image/png"] = "png",
+        ["image/jpeg"] = "jpeg",
+        ["image/jpg"] = "jpeg",
+        ["image/gif"] = "gif",
+        ["image/webp"] = "webp",
+        ["application/pdf"] = "pdf",
+        ["text/csv"] = "csv",
+        ["text/html"] = "html",
+        ["text/plain"] = "txt",
+        ["text/markdown"] = "md",
+        ["application/msword"] = "doc",
+        ["application/vnd.openxmlformats-officedocument.wordprocessingml.document"] = "docx",
+        ["application/vnd.ms-excel"] = "xls",
+        ["application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"] = "xlsx",
+        ["application/json"] = "txt",
+        ["application/xml"] = "txt",
+        ["application/yaml"] = "txt",
+        ["video/mp4"] = "mp4",
+        ["video/quicktime"] = "mov",
+        ["video/x-matroska"] = "mkv",
+        ["video/webm"] = "webm",
+        ["video/x-flv"] = "flv",
+        ["video/mpeg"] = "mpeg",
+        ["video/x-ms-wmv"] = "wmv",
+        ["video/3gpp"] = "three_gp",
     };
 
     private readonly HashSet<string> _names = new(StringComparer.OrdinalIgnoreCase);

@@ -219,12 +219,12 @@ internal sealed class BedrockMessages
             var index = 0;
             if (content.ValueKind == JsonValueKind.String) texts.Add(content.GetString()!);
             else foreach (var block in content.EnumerateArray())
-                {
-                    var type = block.GetProperty("type"u8).GetString()!;
-                    if (type is not ("text" or "refusal")) return ApiErrors.UnsupportedParameter($"{place}.content[{index}]", "Bedrock takes media in user messages and tool results only. Move the block there.");
-                    texts.Add(block.GetProperty(type).GetString()!);
-                    index++;
-                }
+            {
+                var type = block.GetProperty("type"u8).GetString()!;
+                if (type is not ("text" or "refusal")) return ApiErrors.UnsupportedParameter($"{place}.content[{index}]", "Bedrock takes media in user messages and tool results only. Move the block there.");
+                texts.Add(block.GetProperty(type).GetString()!);
+                index++;
+            }
         }
         if (Has(message, "refusal"u8, out var refused)) texts.Add(refused.GetString()!);
         texts.RemoveAll(string.IsNullOrWhiteSpace);
