@@ -78,7 +78,7 @@ internal sealed class GeminiCandidate(int choice, ReplyContext context, GeminiHo
         if (raw.IsEmpty) return;
         if (!Utf8.IsValid(raw)) throw new JsonException("no UTF-8");
         // Half a surrogate pair must not reach the caller; asking for the text finds it.
-        if (raw.Contains((byte)'\\')) text.GetString();
+        if (raw.IndexOf("\\u"u8) >= 0) text.GetString();
         if (part.TryGetProperty("thought"u8, out var thought) && thought.ValueKind == JsonValueKind.True) client.Reasoning(choice, raw);
         else
         {

@@ -51,6 +51,9 @@ internal static partial class GeminiErrors
             return Fault(UpstreamFailure.Operator);
         switch (status)
         {
+            // Whoever names a file must not be able to make the operator's access look bad.
+            case 400 or 403 when IsAboutFile(error):
+                return Rejected("invalid_messages");
             case 401 or 402 or 403:
                 return Fault(UpstreamFailure.Operator);
             case 429:
@@ -60,9 +63,9 @@ internal static partial class GeminiErrors
                 return error.Says("model") || error.Message is null || error.Status is null ? Fault(UpstreamFailure.ModelMissing) : Rejected("upstream_rejected");
             case 400 when error.Status == "FAILED_PRECONDITION" || error.Says("API key"):
                 return Fault(UpstreamFailure.Operator);
-            // A name that the provider does not know was written by this gateway, or let through by its operator.
+            // A name that the provider does not know: in what this gateway writes it is the gateway's fault, else it is an extra that was let through.
             case 400 when error.Says("Unknown name") && error.Says("Cannot find field"):
-                return Fault(UpstreamFailure.Operator);
+                return OwnPlace().IsMatch(error.Message!) ? Fault(UpstreamFailure.Operator) : Rejected("unsupported_parameter");
             case 400 or 409 or 413 or 415 or 422:
                 if (error.Says("token count") && error.Says("exceeds the maximum")) return Rejected("context_length_exceeded");
                 return Rejected(CodeOf(error, out var param), param);
@@ -72,6 +75,9 @@ internal static partial class GeminiErrors
                 return Fault(UpstreamFailure.BadReply);
         }
     }
+
+    private static bool IsAboutFile(GoogleError error) =>
+        error.Says("access the File") || error.Says("in an ACTIVE state") || error.Says("storage.objects") || error.Says("gs://");
 
     private static string CodeOf(GoogleError error, out string? param)
     {
@@ -130,6 +136,9 @@ internal static partial class GeminiErrors
             : null;
 
     private static string? Text(JsonElement json, string name) => json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+    [GeneratedRegex(@" at '(?:contents|tools|tool_config|system_instruction|generation_config)", RegexOptions.CultureInvariant)]
+    private static partial Regex OwnPlace();
 
     [GeneratedRegex(@"(\bprojects/|\bproject[ :]+)[A-Za-z0-9_-]+", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex Project();

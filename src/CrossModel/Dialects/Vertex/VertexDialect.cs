@@ -14,6 +14,7 @@ internal sealed class VertexDialect : IDialect
     private readonly UpstreamConfig _config;
     private readonly TimeProvider _time;
     private readonly VertexAddress _address;
+    private readonly GeminiHost _host;
     private readonly string[] _keys;
     private readonly GoogleToken? _token;
     private readonly GeminiLessons _lessons = new();
@@ -24,6 +25,7 @@ internal sealed class VertexDialect : IDialect
     public VertexDialect(UpstreamConfig config, TimeProvider time, GoogleToken? token = null)
     {
         (_config, _time, _address, _memory) = (config, time, new VertexAddress(config), ReasoningMemory.Of(time));
+        _host = GeminiHost.VertexAI with { CloudStorage = config.FetchRemote };
         _keys = config.ApiKeys.Count > 0 ? [.. config.ApiKeys] : config.ApiKey is { Length: > 0 } key ? [key] : [];
         if (_keys.Length == 0) _token = token ?? new GoogleToken(config.ServiceAccount ?? GoogleToken.UsualFile(), time);
     }
@@ -43,8 +45,8 @@ internal sealed class VertexDialect : IDialect
             upstream.Uri = _address.Of(model.UpstreamModel, upstream.Stream)!;
             return refusal;
         }
-        var signatures = new Signatures(GeminiHost.VertexAI, _lessons, _memory, options.Account);
-        return new GeminiRequest(GeminiHost.VertexAI, _lessons.Of(GeminiAddress.ModelOf(address)), signatures, model).Write(request, options, upstream);
+        var signatures = new Signatures(_host, _lessons, _memory, options.Account);
+        return new GeminiRequest(_host, _lessons.Of(GeminiAddress.ModelOf(address)), signatures, model).Write(request, options, upstream);
     }
 
     public async ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)
@@ -54,7 +56,7 @@ internal sealed class VertexDialect : IDialect
     }
 
     public ReplyReader OpenReply(ReplyContext context, RouteModel model) =>
-        VertexAddress.IsClaude(model.UpstreamModel) ? new AnthropicReply(context, _memory) : new GeminiReply(context, GeminiHost.VertexAI, _memory);
+        VertexAddress.IsClaude(model.UpstreamModel) ? new AnthropicReply(context, _memory) : new GeminiReply(context, _host, _memory);
 
     public UpstreamFault ReadFault(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, UpstreamRequest upstream)
     {

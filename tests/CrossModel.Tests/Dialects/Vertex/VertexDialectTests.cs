@@ -51,12 +51,13 @@ public sealed class VertexDialectTests
     }
 
     [Theory]
-    [InlineData("gs://bucket/a.png", null)]
-    [InlineData("https://youtu.be/x", null)]
-    [InlineData("https://example.org/a.png", "unsupported_parameter")]
-    [InlineData("https://generativelanguage.googleapis.com/v1beta/files/a", "unsupported_parameter")]
-    public void Address_OfAnImage_IsLeftToGoogleWhereItReadsIt(string url, string? code) =>
-        Assert.Equal(code, Write(Requests.Messages("{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"" + url + "\"}}]}")).Refusal?.Code);
+    [InlineData("gs://bucket/a.png", true, null)]
+    [InlineData("gs://bucket/a.png", false, "unsupported_parameter")]
+    [InlineData("https://youtu.be/x", false, null)]
+    [InlineData("https://example.org/a.png", true, "unsupported_parameter")]
+    [InlineData("https://generativelanguage.googleapis.com/v1beta/files/a", true, "unsupported_parameter")]
+    public void Address_OfAnImage_IsLeftToGoogleWhereItReadsIt(string url, bool allowed, string? code) =>
+        Assert.Equal(code, Write(Requests.Messages("{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"" + url + "\"}}]}"), config: InProject with { FetchRemote = allowed }).Refusal?.Code);
 
     [Theory]
     [InlineData("flex", "flex")]
