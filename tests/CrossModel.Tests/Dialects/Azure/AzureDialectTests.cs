@@ -169,6 +169,36 @@ public sealed class AzureDialectTests
         }
     }
 
+    [Theory]
+    [InlineData("{\"a\":1,\"prompt_filter_results\":[{}],\"content_filter_results\":{}}", "{\"a\":1}")]
+    [InlineData("{\"prompt_filter_results\":[] , \"content_filter_results\":{} }", "{ }")]
+    [InlineData("{\"content_filter_results\":{},\"a\":1,\"content_filter_offsets\":{}}", "{\"a\":1}")]
+    [InlineData("{\"usage\":{\"latency_checkpoint\":{\"x\":[1,{}]},\"total_tokens\":3}}", "{\"usage\":{\"total_tokens\":3}}")]
+    [InlineData("{\"choices\":[{\"delta\":{\"content_filter_results\":1}}]}", "{\"choices\":[{\"delta\":{\"content_filter_results\":1}}]}")]
+    public void Additions_WhereverTheyStand_LeaveJsonBehind(string json, string left)
+    {
+        using var buffer = new PooledBuffer();
+        ReadOnlySpan<byte> text = Encoding.UTF8.GetBytes(json);
+        Assert.Equal(json != left, CrossModel.Dialects.OpenAI.FilterResults.Strip(ref text, buffer));
+        Assert.Equal(left, Encoding.UTF8.GetString(text));
+    }
+
+    [Theory(SkipTestWithoutData = true)]
+    [MemberData(nameof(Recordings))]
+    public void Reply_Mutated_IsReadOrFails(string name)
+    {
+        var exchange = Get(name);
+        if (exchange.Status >= 400) return;
+        using var dialect = At(Resource + "/openai/v1");
+        var random = new Random(29);
+        for (var i = 0; i < 300; i++)
+        {
+            var body = Replay.Mutate(exchange.Body, random);
+            var reply = exchange.IsStream ? Replay.Stream(dialect.OpenReply(Replayed.Context(), Model), body) : Replay.Plain(dialect.OpenReply(Replayed.Context(false, false), Model), body);
+            if (reply.Fault is null && !exchange.IsStream) JsonDocument.Parse(reply.Output);
+        }
+    }
+
     [Fact]
     public void Plain_WithoutAMessage_IsAnEmptyBlockedReply()
     {
