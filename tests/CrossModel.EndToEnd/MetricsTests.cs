@@ -100,6 +100,19 @@ public sealed class MetricsTests
     }
 
     [Fact]
+    public async Task Metrics_EachFamily_StandsInTheOperationsPage()
+    {
+        await using var upstream = await ScriptedUpstream.JsonAsync(Reply);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl);
+        var families = (await gateway.Http.GetAsync("/metrics")).Text.Split('\n').Where(l => l.StartsWith("# TYPE ", StringComparison.Ordinal)).Select(l => l.Split(' ')[2]).ToList();
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(folder!.FullName, "CrossModel.slnx"))) folder = folder.Parent;
+        var page = await File.ReadAllTextAsync(Path.Combine(folder.FullName, "docs", "operations.md"), TestContext.Current.CancellationToken);
+        Assert.True(families.Count > 15);
+        Assert.All(families, name => Assert.Contains($"`{name}`", page, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Metrics_PostedTo_Is405()
     {
         await using var upstream = await ScriptedUpstream.JsonAsync(Reply);

@@ -12,8 +12,11 @@ internal interface IDialect : IDisposable
     /// <summary>What this server's documented extras ask to be done with unknown parameters, where neither model nor upstream says so; null: the gateway's setting.</summary>
     UnknownParameters? UnknownParameters => null;
 
-    /// <summary>Where a GET costs nothing and shows whether the server is there and takes the credentials: its list of models. Null: only the base URL can be tried, without credentials.</summary>
-    Uri? ModelList => null;
+    /// <summary>
+    /// Writes address and headers of the GET that costs nothing and shows whether the server is there and takes the credentials: its list of models.
+    /// False: there is none, and only the base URL can be tried, without credentials.
+    /// </summary>
+    bool WriteModelList(UpstreamRequest upstream) => false;
 
     /// <summary>
     /// True if the upstream gives <c>n</c> candidates in one call for this model; false: it is asked n times side by side

@@ -41,27 +41,27 @@ internal static partial class ChatRequestReader
                 if (member < 0) _json.Skip();
                 else if (IsNull) continue;
                 else switch ((CallMember)member)
-                {
-                    case CallMember.Id:
-                        hasId = ReadCallId(place, scope);
-                        break;
-                    case CallMember.Type:
-                        type = ToolTypes.Find(Is(JsonTokenType.String) ? Text() : []);
-                        if (type < 0) Refuse(ApiErrors.InvalidMessages(place.Of(".type"), $"{place.Of(".type")} must be one of {ToolTypes}."));
-                        break;
-                    case CallMember.Function:
-                        present |= 1;
-                        ReadCalledFunction(place.Of(".function"), FunctionMembers);
-                        break;
-                    case CallMember.Custom:
-                        present |= 2;
-                        ReadCalledFunction(place.Of(".custom"), CustomCallMembers);
-                        break;
-                    case CallMember.ExtraContent:
-                        _request.Features |= ChatFeatures.ExtraContent;
-                        _json.Skip();
-                        break;
-                }
+                    {
+                        case CallMember.Id:
+                            hasId = ReadCallId(place, scope);
+                            break;
+                        case CallMember.Type:
+                            type = ToolTypes.Find(Is(JsonTokenType.String) ? Text() : []);
+                            if (type < 0) Refuse(ApiErrors.InvalidMessages(place.Of(".type"), $"{place.Of(".type")} must be one of {ToolTypes}."));
+                            break;
+                        case CallMember.Function:
+                            present |= 1;
+                            ReadCalledFunction(place.Of(".function"), FunctionMembers);
+                            break;
+                        case CallMember.Custom:
+                            present |= 2;
+                            ReadCalledFunction(place.Of(".custom"), CustomCallMembers);
+                            break;
+                        case CallMember.ExtraContent:
+                            _request.Features |= ChatFeatures.ExtraContent;
+                            _json.Skip();
+                            break;
+                    }
             }
             if (_refusal is not null) return;
             if (!hasId) RefuseLack(place, ".id", "the id that the reply gave the call");

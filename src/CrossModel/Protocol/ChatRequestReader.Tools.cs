@@ -81,22 +81,22 @@ internal static partial class ChatRequestReader
                 if (member < 0) _json.Skip();
                 else if (IsNull) continue;
                 else switch ((DeclarationMember)member)
-                {
-                    case DeclarationMember.Name:
-                        hasName = ReadDeclaredName(list, index, field, scope);
-                        break;
-                    case DeclarationMember.Description:
-                        IsString(list, index, field + ".description");
-                        break;
-                    case DeclarationMember.Strict:
-                        if (!IsBoolean) RefuseType($"{list}[{index}]{field}.strict", "a boolean");
-                        else if (Is(JsonTokenType.True)) _request.Features |= ChatFeatures.StrictTool;
-                        break;
-                    default:
-                        if (Is(JsonTokenType.StartObject)) _json.Skip();
-                        else RefuseType($"{list}[{index}]{field}.{DeclarationMembers.Names[member]}", "an object");
-                        break;
-                }
+                    {
+                        case DeclarationMember.Name:
+                            hasName = ReadDeclaredName(list, index, field, scope);
+                            break;
+                        case DeclarationMember.Description:
+                            IsString(list, index, field + ".description");
+                            break;
+                        case DeclarationMember.Strict:
+                            if (!IsBoolean) RefuseType($"{list}[{index}]{field}.strict", "a boolean");
+                            else if (Is(JsonTokenType.True)) _request.Features |= ChatFeatures.StrictTool;
+                            break;
+                        default:
+                            if (Is(JsonTokenType.StartObject)) _json.Skip();
+                            else RefuseType($"{list}[{index}]{field}.{DeclarationMembers.Names[member]}", "an object");
+                            break;
+                    }
             }
             if (_refusal is null && !hasName) Refuse(ApiErrors.MissingRequiredParameter($"{list}[{index}]{field}.name"));
         }

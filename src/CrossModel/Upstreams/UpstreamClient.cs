@@ -44,17 +44,13 @@ internal sealed class UpstreamClient : IDisposable
         return await _http.SendAsync(message, cancellation);
     }
 
-    /// <summary>A GET, without a body and with nothing of a caller's. <paramref name="dialect"/> null: without credentials.</summary>
-    public async Task<HttpResponseMessage> GetAsync(Uri address, IDialect? dialect, IReadOnlyDictionary<string, string> headers, CancellationToken cancellation)
+    /// <summary>A GET of this address, with nothing of a caller's. <paramref name="dialect"/> null: without credentials.</summary>
+    public async Task<HttpResponseMessage> GetAsync(UpstreamRequest request, IDialect? dialect, CancellationToken cancellation)
     {
-        using var message = new HttpRequestMessage(HttpMethod.Get, address) { VersionPolicy = HttpVersionPolicy.RequestVersionOrHigher, Version = HttpVersion.Version11 };
+        using var message = new HttpRequestMessage(HttpMethod.Get, request.Uri) { VersionPolicy = HttpVersionPolicy.RequestVersionOrHigher, Version = HttpVersion.Version11 };
         message.Headers.TryAddWithoutValidation("User-Agent", "crossmodel");
-        if (dialect is not null)
-        {
-            foreach (var (name, value) in headers) message.Headers.TryAddWithoutValidation(name, value);
-            using var empty = new UpstreamRequest { Uri = address };
-            await dialect.AuthorizeAsync(message, empty, cancellation);
-        }
+        foreach (var (name, value) in request.Headers) message.Headers.TryAddWithoutValidation(name, value);
+        if (dialect is not null) await dialect.AuthorizeAsync(message, request, cancellation);
         return await _http.SendAsync(message, cancellation);
     }
 

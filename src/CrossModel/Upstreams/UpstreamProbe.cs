@@ -44,11 +44,12 @@ internal sealed class UpstreamProbe(TimeProvider time)
         try
         {
             using var dialect = DialectSet.Create(config, time);
-            var list = dialect?.ModelList;
-            if ((list ?? (config.BaseUrl is { } root ? new Uri(root) : null)) is not { } address)
-                return Result(Reach.Reached, null, "not tried: this dialect chooses its address by the request");
-            using var response = await client.GetAsync(address, list is null ? null : dialect, config.Headers, patience.Token);
-            var (reach, message) = Read(response.StatusCode, withCredentials: list is not null);
+            using var request = new UpstreamRequest();
+            var hasList = dialect?.WriteModelList(request) ?? false;
+            if (!hasList && config.BaseUrl is { } root) request.Uri = new Uri(root);
+            if (request.Uri is null) return Result(Reach.Reached, null, "not tried: this dialect chooses its address by the request");
+            using var response = await client.GetAsync(request, hasList ? dialect : null, patience.Token);
+            var (reach, message) = Read(response.StatusCode, hasList);
             return Result(reach, (int)response.StatusCode, message);
         }
         catch (CredentialException e)
@@ -71,9 +72,9 @@ internal sealed class UpstreamProbe(TimeProvider time)
         401 or 403 => (Reach.Refused, "the credentials are refused: check apiKey, and that it may use this API"),
         402 => (Reach.Refused, "the provider wants to be paid: check the account there"),
         >= 300 and < 400 => (Reach.Failing, "a redirect, which is never followed: write the final address in baseUrl"),
-        >= 500 => (Reach.Failing, "the server itself reports a fault: try again later"),
         // Not every server lists its models; whoever says so politely is there.
-        404 or 405 => (Reach.Reached, "an answer came, but no list of models: check that baseUrl is the one before /chat/completions"),
+        404 or 405 or 501 => (Reach.Reached, "an answer came, but no list of models: check that baseUrl is right"),
+        >= 500 => (Reach.Failing, "the server itself reports a fault: try again later"),
         >= 200 and < 300 => (Reach.Reached, "the list of models came"),
         _ => (Reach.Reached, "an answer came"),
     };

@@ -36,8 +36,15 @@ public sealed class SdkChat : IAsyncLifetime
             [new SystemChatMessage("Be brief."), new UserChatMessage("Hello!"), new AssistantChatMessage("Yes?"), new UserChatMessage("Go on.")],
             new ChatCompletionOptions
             {
-                Temperature = 0.5f, TopP = 0.9f, MaxOutputTokenCount = 5, FrequencyPenalty = 0.1f, PresencePenalty = 0.1f, StopSequences = { "END" },
-                EndUserId = "u-1", IncludeLogProbabilities = true, TopLogProbabilityCount = 2,
+                Temperature = 0.5f,
+                TopP = 0.9f,
+                MaxOutputTokenCount = 5,
+                FrequencyPenalty = 0.1f,
+                PresencePenalty = 0.1f,
+                StopSequences = { "END" },
+                EndUserId = "u-1",
+                IncludeLogProbabilities = true,
+                TopLogProbabilityCount = 2,
             });
 
         Assert.Equal(ChatFinishReason.Length, reply.FinishReason);

@@ -112,8 +112,17 @@ public sealed class SpendLimitTests : IAsyncLifetime
             var hold = (await purses.HoldAsync(caller.Account, cost)).Hold!;
             Assert.True((await settlements.SettleAsync(new RequestRecord
             {
-                Id = "req_" + number, AccountId = caller.Account.Id, KeyId = caller.Key.Id, Model = "a/b", ModelAsked = "a/b", Created = _database.Now,
-                Status = 200, Stream = false, Basis = Basis.Reported, PriceVersion = "v", Price = cost,
+                Id = "req_" + number,
+                AccountId = caller.Account.Id,
+                KeyId = caller.Key.Id,
+                Model = "a/b",
+                ModelAsked = "a/b",
+                Created = _database.Now,
+                Status = 200,
+                Stream = false,
+                Basis = Basis.Reported,
+                PriceVersion = "v",
+                Price = cost,
             }, hold)).Committed);
         }));
         var day = SpendStore.DayOf(_database.Now);

@@ -78,6 +78,19 @@ public sealed class UpstreamProbeTests : IAsyncLifetime
         Assert.Contains("""upstreams["there"]: reached (200""", _run.Out, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("anthropic", "x-api-key", "/200/v1/models")]
+    [InlineData("gemini", "x-goog-api-key", "/200/v1beta/models")]
+    public async Task Check_Online_OfAnotherDialect_AsksItsListWithItsCredential(string dialect, string header, string path)
+    {
+        using var list = new CrossModel.Dialects.UpstreamRequest();
+        using var made = CrossModel.Dialects.DialectSet.Create(new CrossModel.Configuration.UpstreamConfig { Dialect = dialect, BaseUrl = At(200), ApiKey = "sk-right" }, TimeProvider.System)!;
+        Assert.True(made.WriteModelList(list));
+        using var message = new HttpRequestMessage(HttpMethod.Get, list.Uri);
+        await made.AuthorizeAsync(message, list, TestContext.Current.CancellationToken);
+        Assert.Equal((path, "sk-right"), (list.Uri.AbsolutePath, message.Headers.GetValues(header).Single()));
+    }
+
     [Fact]
     public async Task Check_Offline_AsksNobody()
     {

@@ -12,13 +12,17 @@ internal sealed class AnthropicDialect : IDialect
     private readonly TimeProvider _time;
     private readonly string[] _keys;
     private readonly Uri _address;
+    private readonly Uri _modelList;
     private int _turn = -1;
 
     public AnthropicDialect(UpstreamConfig config, TimeProvider time)
     {
         var root = new UriBuilder(config.BaseUrl ?? "https://api.anthropic.com");
         var path = root.Path.TrimEnd('/');
-        root.Path = path + (path.EndsWith("/v1", StringComparison.Ordinal) ? "/messages" : "/v1/messages");
+        if (!path.EndsWith("/v1", StringComparison.Ordinal)) path += "/v1";
+        root.Path = path + "/models";
+        _modelList = root.Uri;
+        root.Path = path + "/messages";
         _address = root.Uri;
         _keys = config.ApiKeys.Count > 0 ? [.. config.ApiKeys] : config.ApiKey is { Length: > 0 } key ? [key] : [];
         (_headers, _time, _memory) = (config.Headers, time, ReasoningMemory.Of(time));
@@ -29,9 +33,21 @@ internal sealed class AnthropicDialect : IDialect
     public ApiError? Write(ChatRequest request, RouteModel model, WriteOptions options, UpstreamRequest upstream)
     {
         upstream.Uri = _address;
+        AddHeaders(upstream);
+        return new AnthropicRequest(AnthropicForm.Anthropic, _memory).Write(request, model, options, upstream);
+    }
+
+    public bool WriteModelList(UpstreamRequest upstream)
+    {
+        upstream.Uri = _modelList;
+        AddHeaders(upstream);
+        return true;
+    }
+
+    private void AddHeaders(UpstreamRequest upstream)
+    {
         if (!_headers.Keys.Contains("anthropic-version", StringComparer.OrdinalIgnoreCase)) upstream.Headers.Add(new("anthropic-version", "2023-06-01"));
         upstream.Headers.AddRange(_headers);
-        return new AnthropicRequest(AnthropicForm.Anthropic, _memory).Write(request, model, options, upstream);
     }
 
     public ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)

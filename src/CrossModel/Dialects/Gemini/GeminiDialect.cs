@@ -26,6 +26,13 @@ internal sealed class GeminiDialect(UpstreamConfig config, TimeProvider time) : 
         return new GeminiRequest(GeminiHost.GeminiApi, _lessons.Of(GeminiAddress.ModelOf(upstream.Uri)), signatures, model).Write(request, options, upstream);
     }
 
+    public bool WriteModelList(UpstreamRequest upstream)
+    {
+        upstream.Uri = new Uri(_root + "models");
+        upstream.Headers.AddRange(config.Headers);
+        return true;
+    }
+
     public ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)
     {
         // In a header: addresses are logged along the way.

@@ -14,6 +14,7 @@ internal sealed class OpenAIDialect : IDialect
     private readonly Preset _preset;
     private readonly TimeProvider _time;
     private readonly Uri _address;
+    private readonly Uri _modelList;
     private int _turn = -1;
 
     /// <summary>What a server's refusals have taught of one of its models.</summary>
@@ -28,7 +29,7 @@ internal sealed class OpenAIDialect : IDialect
         root.Path = folder + "/chat/completions";
         _address = root.Uri;
         root.Path = folder + "/models";
-        ModelList = root.Uri;
+        _modelList = root.Uri;
         _preset = preset ?? Presets.Choose(config.Preset, _address);
         _keys = config.ApiKeys.Count > 0 ? [.. config.ApiKeys] : config.ApiKey is { Length: > 0 } key ? [key] : [];
         _headers = config.Headers;
@@ -37,7 +38,12 @@ internal sealed class OpenAIDialect : IDialect
 
     public UnknownParameters? UnknownParameters => _preset.Unknown;
 
-    public Uri? ModelList { get; }
+    public bool WriteModelList(UpstreamRequest upstream)
+    {
+        upstream.Uri = _modelList;
+        upstream.Headers.AddRange(_headers);
+        return true;
+    }
 
     public bool TakesCandidates(RouteModel model) => _preset.Candidates;
 

@@ -57,7 +57,10 @@ public sealed class GoogleTokenTests : IAsyncLifetime
 
     private GoogleToken ServiceAccount(bool escaped = false) => Token(new
     {
-        type = "service_account", client_email = "robot@project.example", private_key_id = "kid-1", token_uri = Address,
+        type = "service_account",
+        client_email = "robot@project.example",
+        private_key_id = "kid-1",
+        token_uri = Address,
         private_key = escaped ? _key.ExportPkcs8PrivateKeyPem().Replace("\n", "\\n", StringComparison.Ordinal) : _key.ExportPkcs8PrivateKeyPem(),
     });
 
