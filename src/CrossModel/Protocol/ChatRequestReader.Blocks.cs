@@ -178,7 +178,7 @@ internal static partial class ChatRequestReader
                 else if (!IsNull && IsText(message, block, ".input_audio", AudioMembers.Names[member]) && _json.ValueSpan.Length > 0)
                 {
                     present |= 1 << member;
-                    if (member == 0) _request.Prompt.AudioBytes += InlineBytes(_json.ValueSpan, isBare: true);
+                    if (member == 0) _request.Prompt.AudioBytes += InlineBytes(Raw(), isBare: true);
                 }
             }
             if (_refusal is not null) return;
@@ -197,7 +197,7 @@ internal static partial class ChatRequestReader
                 else if (!IsNull && IsText(message, block, ".file", FileMembers.Names[member]) && _json.ValueSpan.Length > 0)
                 {
                     hasSource |= member < 2;
-                    if (member == 0) _request.Prompt.FileBytes += InlineBytes(_json.ValueSpan, isBare: false);
+                    if (member == 0) _request.Prompt.FileBytes += InlineBytes(Raw(), isBare: false);
                     else if (member == 1) _request.Features |= ChatFeatures.FileIds;
                 }
             }

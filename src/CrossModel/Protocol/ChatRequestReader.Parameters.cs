@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 
 namespace CrossModel.Protocol;
@@ -20,7 +21,7 @@ internal static partial class ChatRequestReader
             switch (parameter)
             {
                 case ChatParameter.Model:
-                    if (ReadString(name)) _request.Model = _json.GetString()!;
+                    if (ReadString(name)) _request.Model = Encoding.UTF8.GetString(Text());
                     break;
                 case ChatParameter.Messages:
                     ReadMessages();

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Globalization;
 using System.Text.Json;
 
@@ -69,7 +70,7 @@ internal static partial class ChatRequestReader
             {
                 if (!Is(JsonTokenType.String)) RefuseType($"{param}[{names.Count}]", "a string");
                 else if (_json.ValueSpan.Length == 0) Refuse(ApiErrors.InvalidValue($"{param}[{names.Count}]", $"{param}[{names.Count}] is empty."));
-                else names.Add(_json.GetString()!);
+                else names.Add(Encoding.UTF8.GetString(Text()));
             }
             return names;
         }

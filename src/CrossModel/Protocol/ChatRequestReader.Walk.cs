@@ -58,16 +58,23 @@ internal static partial class ChatRequestReader
         /// <summary>Moves to the next element of an array. False at its end and after a refusal.</summary>
         private bool NextElement() => _refusal is null && _json.Read() && _json.TokenType != JsonTokenType.EndArray;
 
-        /// <summary>The string or name under the reader as UTF-8, escapes undone.</summary>
+        /// <summary>The string or name under the reader as UTF-8, escapes undone; a number as it stands.</summary>
         private readonly ReadOnlySpan<byte> Text()
         {
-            if (!_json.ValueIsEscaped) return _json.ValueSpan;
-            var text = new byte[_json.ValueSpan.Length];
-            return text.AsSpan(0, _json.CopyString(text));
+            if (_json.TokenType is not (JsonTokenType.String or JsonTokenType.PropertyName)) return _json.ValueSpan;
+            var raw = Raw();
+            if (!raw.Contains((byte)'\\')) return raw;
+            var original = new Utf8JsonReader(_body[(int)_json.TokenStartIndex..], isFinalBlock: false, default);
+            original.Read();
+            var text = new byte[raw.Length];
+            return text.AsSpan(0, original.CopyString(text));
         }
 
+        /// <summary>The string or name under the reader as it was sent; the reader itself may see it masked.</summary>
+        private readonly ReadOnlySpan<byte> Raw() => _body.Slice((int)_json.TokenStartIndex + 1, _json.ValueSpan.Length);
+
         /// <summary>UTF-8 length of the string under the reader, escapes undone.</summary>
-        private readonly int TextLength() => _json.ValueIsEscaped ? UnescapedLength(_json.ValueSpan) : _json.ValueSpan.Length;
+        private readonly int TextLength() => UnescapedLength(Raw());
 
         private readonly JsonSpan Span() => new((int)_json.TokenStartIndex, (int)(_json.BytesConsumed - _json.TokenStartIndex));
 

@@ -23,7 +23,8 @@ internal static partial class ChatRequestReader
         var seen = SeenInThread ?? new SeenTexts();
         // Taken, not shared: nothing that this pass calls may find it half full.
         SeenInThread = null;
-        var refusal = new Pass(body.Span, candidate, seen).Run();
+        using var masked = new PooledBuffer();
+        var refusal = new Pass(body.Span, EscapeMask.TryCopy(body.Span, masked) ? masked.Span : body.Span, candidate, seen).Run();
         seen.Clear();
         SeenInThread = seen;
         if (refusal is null) request = candidate;
@@ -60,12 +61,13 @@ internal static partial class ChatRequestReader
         private long? _maxTokens;
         private long? _maxCompletionTokens;
 
-        public Pass(ReadOnlySpan<byte> body, ChatRequest request, SeenTexts seen)
+        /// <param name="masked">The same, or a copy by <see cref="EscapeMask"/>.</param>
+        public Pass(ReadOnlySpan<byte> body, ReadOnlySpan<byte> masked, ChatRequest request, SeenTexts seen)
         {
             _body = body;
             _request = request;
             _seen = seen;
-            _json = new Utf8JsonReader(body, new JsonReaderOptions { MaxDepth = MaxDepth });
+            _json = new Utf8JsonReader(masked, new JsonReaderOptions { MaxDepth = MaxDepth });
         }
 
         public ApiError? Run()

@@ -34,6 +34,8 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
         Unknown(request, model, upstream);
         if (preset.Adds is { } added && !Forwards(request, model, added.Name)) InsertTop(Encoding.UTF8.GetBytes($"\"{added.Name}\":{added.Json}"));
         new MessageEdits(preset, model, _splice).Edit(request);
+        // One array of the right size: growing to it would copy the body several times.
+        _ = upstream.Body.GetSpan(body.Length + 256);
         _splice.Write(body, upstream.Body);
         return null;
     }
