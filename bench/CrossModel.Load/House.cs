@@ -11,7 +11,8 @@ namespace CrossModel.Load;
 /// <param name="Keys">In the order of accounts.</param>
 internal sealed record House(string File, IReadOnlyList<string> Keys, int Models)
 {
-    private static readonly string[] Behaviours = ["plain", "bulk-200", "paced-50-20", "paced-6-1000", "paced-20-100", "silent"];
+    /// <summary>Of the stand-in, each behind a model of its own.</summary>
+    public static IReadOnlyList<string> Behaviours { get; } = ["plain", "bulk-200", "paced-50-20", "paced-20-500", "silent"];
 
     private static readonly Terms Wide = new()
     {
@@ -61,7 +62,7 @@ internal sealed record House(string File, IReadOnlyList<string> Keys, int Models
             """);
         string Entry(string id, string model) =>
             $$"""  "bench/{{id}}": { "routes": [ { "upstream": "stand-in", "model": "{{model}}", "cost": { "input": 0.5, "output": 1 } } ], "price": { "input": 1.00, "cachedInput": 0.10, "output": 2.00 } }""";
-        var entries = Behaviours.Select(b => Entry(b, b)).Concat(Enumerable.Range(0, Math.Max(0, models - Behaviours.Length)).Select(i => Entry($"plain{i}", "plain")));
+        var entries = Behaviours.Select(b => Entry(b, b)).Concat(Enumerable.Range(0, Math.Max(0, models - Behaviours.Count)).Select(i => Entry($"plain{i}", "plain")));
         return text.AppendJoin(",\n", entries).Append("} }").ToString();
     }
 }
