@@ -145,7 +145,7 @@ internal sealed record UpstreamConfig
     /// <summary>Headers sent with every request to this upstream.</summary>
     public IReadOnlyDictionary<string, string> Headers { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>The gateway fetches remote images and files where the provider cannot, never from private addresses. Default false: such requests are refused.</summary>
+    /// <summary>Vertex AI may read gs:// addresses that callers name, with the rights of this upstream's credential. Default false: they are refused. Other addresses that a provider does not read itself are always refused: send such a file inline, as a data: URL.</summary>
     public bool FetchRemote { get; init; }
 
     /// <summary>Vertex: the Google Cloud project's id.</summary>
