@@ -120,7 +120,7 @@ public sealed class ChunkWriterTests : IDisposable
             "{\"id\":\"chatcmpl_1\",\"object\":\"chat.completion\",\"created\":7,\"model\":\"a/b\",\"choices\":["
             + "{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"Hello\",\"reasoning_content\":\"think\",\"refusal\":null},\"logprobs\":null,\"finish_reason\":\"stop\"},"
             + "{\"index\":1,\"message\":{\"role\":\"assistant\",\"content\":null,\"refusal\":null,\"tool_calls\":[{\"id\":\"call_1\",\"type\":\"function\",\"extra_content\":{\"x\":1},"
-            + "\"function\":{\"arguments\":\"{\\\"a\\\":1}\",\"name\":\"f\"}}]},\"logprobs\":null,\"finish_reason\":\"tool_calls\"}],"
+            + "\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"}}]},\"logprobs\":null,\"finish_reason\":\"tool_calls\"}],"
             + "\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":3,\"prompt_tokens_details\":{\"cached_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":0}}}",
             Text);
         Assert.True(reply.HasContent);
