@@ -79,6 +79,7 @@ public sealed class NodesTests
         Assert.Equal(new Settled(true, 100, 500, 900), await frozen.Settlements.SettleAsync(Till.Record(account.Id, 600), hold));
         await alive.AssertSoundAsync();
         other.Release();
+        await Till.UntilAsync(async () => await alive.LeasedAsync(account) == 0, clock);
         // By its own clock it is still fresh; it finds out at its next beat, and begins anew.
         frozenClock.Advance(TimeSpan.FromSeconds(2));
         await Till.UntilAsync(async () => (await frozen.Purses.HoldAsync(account, 100)).Hold is not null, frozenClock);

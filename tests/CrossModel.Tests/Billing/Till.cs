@@ -89,9 +89,16 @@ internal sealed class Till : IAsyncDisposable
     /// <summary>Waits, for at most ten seconds of real time, until something is true.</summary>
     public static async Task UntilAsync(Func<Task<bool>> isTrue, FakeClock? clock = null)
     {
+        // The question itself may wait for the clock: it is never awaited without letting time pass.
+        Task<bool>? asked = null;
         for (var i = 0; i < 500; i++)
         {
-            if (await isTrue()) return;
+            asked ??= isTrue();
+            if (asked.IsCompleted)
+            {
+                if (await asked) return;
+                asked = null;
+            }
             clock?.Advance(TimeSpan.FromMilliseconds(100));
             await Task.Delay(20);
         }
