@@ -7,7 +7,9 @@ namespace CrossModel.Billing;
 /// <param name="OutputTokens">Tokens that one candidate may have.</param>
 /// <param name="Calls">Upstream calls made for the request: each reads the whole prompt.</param>
 /// <param name="Candidates">Candidates of all calls together: each may have OutputTokens.</param>
-internal readonly record struct HoldSize(long PromptTokens, long OutputTokens, int Calls = 1, int Candidates = 1, int Images = 0, long AudioSeconds = 0)
+/// <param name="AudioTokens">The part of PromptTokens that is sound.</param>
+/// <param name="Speaks">The reply is asked to be spoken.</param>
+internal readonly record struct HoldSize(long PromptTokens, long OutputTokens, int Calls = 1, int Candidates = 1, int Images = 0, long AudioSeconds = 0, long AudioTokens = 0, bool Speaks = false)
 {
     /// <summary>Tokens of the whole hold, for limits.</summary>
     public long Tokens => PromptTokens * Calls + OutputTokens * Candidates;

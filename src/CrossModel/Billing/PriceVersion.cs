@@ -20,10 +20,11 @@ internal sealed record Bill(long Total, IReadOnlyList<CostLine> Lines)
 }
 
 /// <summary>Prices of one call by class, nano-dollars per million tokens.</summary>
-internal readonly record struct TokenPrices(long Input, long CachedInput, long CacheWrite, long Output, long Reasoning);
+internal readonly record struct TokenPrices(long Input, long CachedInput, long CacheWrite, long CacheWriteHour, long AudioInput, long Output, long Reasoning, long AudioOutput);
 
 /// <summary>Prices for the whole call when its prompt has more than Above tokens. Nano-dollars per million tokens; null: the base price's.</summary>
-internal sealed record PriceTier(long Above, long? Input = null, long? CachedInput = null, long? CacheWrite = null, long? Output = null, long? Reasoning = null);
+internal sealed record PriceTier(long Above, long? Input = null, long? CachedInput = null, long? CacheWrite = null, long? Output = null, long? Reasoning = null,
+    long? CacheWriteHour = null, long? AudioInput = null, long? AudioOutput = null);
 
 /// <summary>A price from one date on. Token prices are nano-dollars per million tokens, the others nano-dollars a unit.</summary>
 internal sealed class PriceVersion
@@ -39,9 +40,15 @@ internal sealed class PriceVersion
     public long? CachedInput { get; init; }
     /// <summary>Null: input's.</summary>
     public long? CacheWrite { get; init; }
+    /// <summary>Null: cache write's.</summary>
+    public long? CacheWriteHour { get; init; }
+    /// <summary>Null: input's.</summary>
+    public long? AudioInput { get; init; }
     public required long Output { get; init; }
     /// <summary>Null: output's.</summary>
     public long? Reasoning { get; init; }
+    /// <summary>Null: output's.</summary>
+    public long? AudioOutput { get; init; }
     /// <summary>Nano-dollars a call.</summary>
     public long Request { get; init; }
     /// <summary>Nano-dollars an image in the prompt.</summary>
@@ -66,8 +73,9 @@ internal sealed class PriceVersion
         var input = tier?.Input ?? Input;
         var output = tier?.Output ?? Output;
         // The defaults come last: a class that nobody names costs what input or output cost in the same tier.
-        return new TokenPrices(input, tier?.CachedInput ?? CachedInput ?? input, tier?.CacheWrite ?? CacheWrite ?? input,
-            output, tier?.Reasoning ?? Reasoning ?? output);
+        var written = tier?.CacheWrite ?? CacheWrite ?? input;
+        return new TokenPrices(input, tier?.CachedInput ?? CachedInput ?? input, written, tier?.CacheWriteHour ?? CacheWriteHour ?? written,
+            tier?.AudioInput ?? AudioInput ?? input, output, tier?.Reasoning ?? Reasoning ?? output, tier?.AudioOutput ?? AudioOutput ?? output);
     }
 
     /// <summary>The cost of a reply made of these calls. Each call's own prompt decides its tier; there is one rounding, at the end.</summary>
@@ -81,12 +89,18 @@ internal sealed class PriceVersion
             var prices = For(usage.InputTokens);
             var cached = Math.Min(usage.CachedInputTokens, usage.InputTokens);
             var written = Math.Min(usage.CacheWriteTokens, usage.InputTokens - cached);
+            var hour = Math.Min(usage.CacheWriteHourTokens, written);
+            var heard = Math.Min(usage.AudioInputTokens, usage.InputTokens - cached - written);
             var reasoning = Math.Min(usage.ReasoningTokens, usage.OutputTokens);
-            Add(lines, "input", usage.InputTokens - cached - written, prices.Input);
+            var spoken = Math.Min(usage.AudioOutputTokens, usage.OutputTokens - reasoning);
+            Add(lines, "input", usage.InputTokens - cached - written - heard, prices.Input);
             Add(lines, "cached_input", cached, prices.CachedInput);
-            Add(lines, "cache_write", written, prices.CacheWrite);
-            Add(lines, "output", usage.OutputTokens - reasoning, prices.Output);
+            Add(lines, "cache_write", written - hour, prices.CacheWrite);
+            Add(lines, "cache_write_hour", hour, prices.CacheWriteHour);
+            Add(lines, "audio_input", heard, prices.AudioInput);
+            Add(lines, "output", usage.OutputTokens - reasoning - spoken, prices.Output);
             Add(lines, "reasoning", reasoning, prices.Reasoning);
+            Add(lines, "audio_output", spoken, prices.AudioOutput);
             AddUnits(lines, "request", 1, Request);
             AddUnits(lines, "image", call.Images, Image);
             AddUnits(lines, "audio_second", call.AudioSeconds, AudioSecond);
@@ -103,12 +117,12 @@ internal sealed class PriceVersion
     }
 
     /// <summary>Nano-dollars held for a request of this size.</summary>
-    public long Hold(in HoldSize size) => IsFree ? 0 : Usd.Round(Fixed(size) + (Int128)For(size.PromptTokens).Output * size.OutputTokens * size.Candidates);
+    public long Hold(in HoldSize size) => IsFree ? 0 : Usd.Round(Fixed(size) + (Int128)OutputPrice(size) * size.OutputTokens * size.Candidates);
 
     /// <summary>The largest output cap, in tokens for each candidate, whose hold is at most <paramref name="available"/> nano-dollars; 0 when not even the prompt is affordable.</summary>
     public long AffordableOutput(long available, in HoldSize size)
     {
-        var perToken = (Int128)For(size.PromptTokens).Output * size.Candidates;
+        var perToken = (Int128)OutputPrice(size) * size.Candidates;
         // The largest exact sum that still rounds to `available`.
         var left = (Int128)available * 1_000_000 + 499_999 - Fixed(size);
         if (IsFree || (perToken == 0 && left >= 0)) return long.MaxValue;
@@ -118,8 +132,19 @@ internal sealed class PriceVersion
     }
 
     /// <summary>Everything of a hold but the output: exact, nano-dollars × 1,000,000.</summary>
-    private Int128 Fixed(in HoldSize size) => size.Calls * ((Int128)For(size.PromptTokens).Input * size.PromptTokens
-        + 1_000_000 * ((Int128)Request + (Int128)Image * size.Images + (Int128)AudioSecond * size.AudioSeconds));
+    private Int128 Fixed(in HoldSize size)
+    {
+        var prices = For(size.PromptTokens);
+        return size.Calls * ((Int128)prices.Input * (size.PromptTokens - size.AudioTokens) + (Int128)prices.AudioInput * size.AudioTokens
+            + 1_000_000 * ((Int128)Request + (Int128)Image * size.Images + (Int128)AudioSecond * size.AudioSeconds));
+    }
+
+    /// <summary>How much of a spoken reply is sound and how much is text is not known beforehand: all of it is held at the dearer price.</summary>
+    private long OutputPrice(in HoldSize size)
+    {
+        var prices = For(size.PromptTokens);
+        return size.Speaks ? Math.Max(prices.Output, prices.AudioOutput) : prices.Output;
+    }
 
     private static void AddUnits(List<CostLine> lines, string name, long count, long price)
     {
@@ -143,8 +168,18 @@ internal sealed class PriceVersion
     {
         var text = new StringBuilder().Append(CultureInfo.InvariantCulture,
             $"{Input}/{CachedInput}/{CacheWrite}/{Output}/{Reasoning}/{Request}/{Image}/{AudioSecond}");
+        Further(text, CacheWriteHour, AudioInput, AudioOutput);
         foreach (var t in Tiers.OrderBy(t => t.Above))
+        {
             text.Append(CultureInfo.InvariantCulture, $";{t.Above}:{t.Input}/{t.CachedInput}/{t.CacheWrite}/{t.Output}/{t.Reasoning}");
+            Further(text, t.CacheWriteHour, t.AudioInput, t.AudioOutput);
+        }
         return text.ToString();
+    }
+
+    // Only where they are stated: a price that has none of them keeps the name that it had before there were such classes.
+    private static void Further(StringBuilder text, long? hour, long? heard, long? spoken)
+    {
+        if ((hour ?? heard ?? spoken) is not null) text.Append(CultureInfo.InvariantCulture, $"+{hour}/{heard}/{spoken}");
     }
 }

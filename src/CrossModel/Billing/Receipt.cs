@@ -23,11 +23,7 @@ internal static class Receipt
         json.WriteBoolean("stream"u8, record.Stream);
         json.WriteString("basis"u8, RecordText.Name(record.Basis));
         json.WriteStartObject("usage"u8);
-        json.WriteNumber("prompt_tokens"u8, record.Usage.InputTokens);
-        json.WriteNumber("cached_tokens"u8, record.Usage.CachedInputTokens);
-        json.WriteNumber("cache_write_tokens"u8, record.Usage.CacheWriteTokens);
-        json.WriteNumber("completion_tokens"u8, record.Usage.OutputTokens);
-        json.WriteNumber("reasoning_tokens"u8, record.Usage.ReasoningTokens);
+        WriteTokens(json, record.Usage);
         json.WriteEndObject();
         json.WriteString("price_version"u8, record.PriceVersion);
         json.WriteStartArray("lines"u8);
@@ -71,11 +67,7 @@ internal static class Receipt
         json.WriteNumber("status"u8, record.Status);
         json.WriteBoolean("stream"u8, record.Stream);
         json.WriteString("basis"u8, RecordText.Name(record.Basis));
-        json.WriteNumber("prompt_tokens"u8, record.Usage.InputTokens);
-        json.WriteNumber("cached_tokens"u8, record.Usage.CachedInputTokens);
-        json.WriteNumber("cache_write_tokens"u8, record.Usage.CacheWriteTokens);
-        json.WriteNumber("completion_tokens"u8, record.Usage.OutputTokens);
-        json.WriteNumber("reasoning_tokens"u8, record.Usage.ReasoningTokens);
+        WriteTokens(json, record.Usage);
         json.WriteString("price_version"u8, record.PriceVersion);
         json.WriteString("cost"u8, Usd.Format(request.Cost));
         json.WriteString("uncovered"u8, Usd.Format(request.Uncovered));
@@ -101,6 +93,18 @@ internal static class Receipt
         var rounding = exact % 1_000_000 == 0 ? "" : $", rounded half up to a nano-dollar {Usd.Format(record.Price)} USD";
         var uncovered = request.Uncovered == 0 ? "" : $"; {Usd.Format(request.Cost)} USD charged, {Usd.Format(request.Uncovered)} USD uncovered";
         return $"{sum} = {Usd.FormatExact(exact)} USD{rounding}{uncovered}";
+    }
+
+    private static void WriteTokens(Utf8JsonWriter json, in TokenUsage usage)
+    {
+        json.WriteNumber("prompt_tokens"u8, usage.InputTokens);
+        json.WriteNumber("cached_tokens"u8, usage.CachedInputTokens);
+        json.WriteNumber("cache_write_tokens"u8, usage.CacheWriteTokens);
+        json.WriteNumber("cache_write_hour_tokens"u8, usage.CacheWriteHourTokens);
+        json.WriteNumber("audio_input_tokens"u8, usage.AudioInputTokens);
+        json.WriteNumber("completion_tokens"u8, usage.OutputTokens);
+        json.WriteNumber("reasoning_tokens"u8, usage.ReasoningTokens);
+        json.WriteNumber("audio_output_tokens"u8, usage.AudioOutputTokens);
     }
 
     private static bool IsUnit(CostLine line) => line.Class is "request" or "image" or "audio_second";

@@ -54,20 +54,26 @@ internal sealed class Rerating(Database database)
         return moved;
     }
 
-    // The record has the sum of its calls: a reply of several calls is computed as so many equal ones.
+    // The record has the sum of its calls: a reply of several calls is computed as so many equal ones, to which the tokens are dealt out class by class, one
+    // after the other, so that no call has more of a class than of what the class is a part of.
     private static long Price(RequestRecord record, PriceVersion price)
     {
         var calls = (int)Math.Max(1, record.Lines.FirstOrDefault(l => l.Class == "request").Count);
         var usages = new CallUsage[calls];
+        var usage = record.Usage;
         for (var i = 0; i < calls; i++)
         {
+            long Dealt(long after, long count) => Share(after + count, i, calls) - Share(after, i, calls);
             usages[i] = new CallUsage(new TokenUsage
             {
-                InputTokens = Share(record.Usage.InputTokens, i, calls),
-                CachedInputTokens = Share(record.Usage.CachedInputTokens, i, calls),
-                CacheWriteTokens = Share(record.Usage.CacheWriteTokens, i, calls),
-                OutputTokens = Share(record.Usage.OutputTokens, i, calls),
-                ReasoningTokens = Share(record.Usage.ReasoningTokens, i, calls),
+                InputTokens = Share(usage.InputTokens, i, calls),
+                CachedInputTokens = Share(usage.CachedInputTokens, i, calls),
+                CacheWriteTokens = Dealt(usage.CachedInputTokens, usage.CacheWriteTokens),
+                CacheWriteHourTokens = Dealt(usage.CachedInputTokens, usage.CacheWriteHourTokens),
+                AudioInputTokens = Dealt(usage.CachedInputTokens + usage.CacheWriteTokens, usage.AudioInputTokens),
+                OutputTokens = Share(usage.OutputTokens, i, calls),
+                ReasoningTokens = Share(usage.ReasoningTokens, i, calls),
+                AudioOutputTokens = Dealt(usage.ReasoningTokens, usage.AudioOutputTokens),
             }, i == 0 ? (int)record.Lines.FirstOrDefault(l => l.Class == "image").Count : 0,
                 i == 0 ? record.Lines.FirstOrDefault(l => l.Class == "audio_second").Count : 0);
         }

@@ -15,9 +15,11 @@ internal readonly record struct Estimate(HoldSize Size, PriceVersion Price, long
         for (var i = 0; i < plan.Count; i++)
         {
             var model = plan[i].Owner;
+            var seconds = HoldEstimate.AudioSeconds(request.Prompt);
             var size = new HoldSize(
                 HoldEstimate.PromptTokens(request.Prompt, model.Media), HoldEstimate.OutputTokens(request.MaxOutputTokens, model.Facts.MaxOutputTokens),
-                Relay.CallsFor(request, plan[i]), request.Candidates, request.Prompt.Images, HoldEstimate.AudioSeconds(request.Prompt));
+                Relay.CallsFor(request, plan[i]), request.Candidates, request.Prompt.Images, seconds, seconds * model.Media.AudioSecond,
+                request.Features.HasFlag(ChatFeatures.AudioOutput));
             var price = model.Price.At(now)!;
             var amount = price.Hold(size);
             if (i == 0 || amount > dearest.Amount) dearest = new Estimate(size, price, amount, null);

@@ -115,7 +115,12 @@ internal sealed class Settlement(Settlements settlements)
             var produced = ending.Produced[i];
             empty &= produced.IsEmpty;
             counted |= produced.Usage is null;
-            usages[i] = produced.Usage ?? new TokenUsage { InputTokens = call.Estimate.Size.PromptTokens, OutputTokens = HoldEstimate.CountTokens(produced.TextBytes) };
+            usages[i] = produced.Usage ?? new TokenUsage
+            {
+                InputTokens = call.Estimate.Size.PromptTokens,
+                AudioInputTokens = call.Estimate.Size.AudioTokens,
+                OutputTokens = HoldEstimate.CountTokens(produced.TextBytes),
+            };
         }
         return empty ? (Basis.Waived, new TokenUsage[usages.Length]) : (counted ? Basis.Counted : Basis.Reported, usages);
     }

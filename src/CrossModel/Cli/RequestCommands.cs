@@ -61,6 +61,8 @@ internal static class RequestCommands
 
     private static string Number(long count) => count.ToString(CultureInfo.InvariantCulture);
 
+    private static string Part(long tokens, string what) => tokens == 0 ? "" : $", {tokens} {what}";
+
     private static string Text(StoredRequest request)
     {
         var record = request.Record;
@@ -70,7 +72,8 @@ internal static class RequestCommands
             $"request    {record.Id}, {Answers.Time(record.Created)}, {record.DurationMs} ms{(record.Stream ? ", streamed" : "")}",
             $"model      {record.Model}{(record.ModelAsked == record.Model ? "" : $" (asked: {record.ModelAsked})")}",
             $"status     {record.Status}{(record.ErrorCode is null ? "" : " " + record.ErrorCode)}, {RecordText.Name(record.Basis)}",
-            $"tokens     {usage.InputTokens} prompt ({usage.CachedInputTokens} cached, {usage.CacheWriteTokens} written), {usage.OutputTokens} completion ({usage.ReasoningTokens} reasoning)",
+            $"tokens     {usage.InputTokens} prompt ({usage.CachedInputTokens} cached, {usage.CacheWriteTokens} written{Part(usage.CacheWriteHourTokens, "of them for an hour")}{Part(usage.AudioInputTokens, "audio")}), "
+                + $"{usage.OutputTokens} completion ({usage.ReasoningTokens} reasoning{Part(usage.AudioOutputTokens, "audio")})",
             $"cost       {Usd.Format(request.Cost)} USD, price {record.PriceVersion}",
             $"           {Receipt.Words(request)}",
         };

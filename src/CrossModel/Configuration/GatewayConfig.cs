@@ -296,10 +296,16 @@ internal sealed record PriceVersionConfig
     public decimal? CachedInput { get; init; }
     /// <summary>Tokens of the prompt written into the provider's cache; null: input's.</summary>
     public decimal? CacheWrite { get; init; }
+    /// <summary>Tokens of the prompt written into the provider's cache for an hour; null: cacheWrite's.</summary>
+    public decimal? CacheWriteHour { get; init; }
+    /// <summary>Tokens of sound in the prompt, neither from the cache nor written to it; null: input's.</summary>
+    public decimal? AudioInput { get; init; }
     /// <summary>Tokens of the reply. Must be stated; 0 is a price.</summary>
     public decimal? Output { get; init; }
     /// <summary>Tokens of the reply spent on reasoning; null: output's.</summary>
     public decimal? Reasoning { get; init; }
+    /// <summary>Tokens of sound in the reply; null: output's.</summary>
+    public decimal? AudioOutput { get; init; }
     /// <summary>USD a request; null: nothing.</summary>
     public decimal? Request { get; init; }
     /// <summary>USD an image in the prompt; null: nothing.</summary>
@@ -321,8 +327,14 @@ internal sealed record PriceTierConfig
     public decimal? CachedInput { get; init; }
     /// <summary>Null: the version's cacheWrite.</summary>
     public decimal? CacheWrite { get; init; }
+    /// <summary>Null: the version's cacheWriteHour.</summary>
+    public decimal? CacheWriteHour { get; init; }
+    /// <summary>Null: the version's audioInput.</summary>
+    public decimal? AudioInput { get; init; }
     /// <summary>Null: the version's output.</summary>
     public decimal? Output { get; init; }
     /// <summary>Null: the version's reasoning.</summary>
     public decimal? Reasoning { get; init; }
+    /// <summary>Null: the version's audioOutput.</summary>
+    public decimal? AudioOutput { get; init; }
 }

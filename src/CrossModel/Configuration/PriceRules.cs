@@ -33,8 +33,8 @@ internal static class PriceRules
             PriceTierConfig tier = tiers[i];
             if (tiers.Take(i).Any(other => other.Above == tier.Above))
                 faults.Add(new ConfigFault($"{path}[{i}].above", "two tiers begin above the same size"));
-            if ((tier.Input ?? tier.CachedInput ?? tier.CacheWrite ?? tier.Output ?? tier.Reasoning) is null)
-                faults.Add(new ConfigFault($"{path}[{i}]", "the tier names no price") { Hint = "give it at least one of input, cachedInput, cacheWrite, output, reasoning" });
+            if ((tier.Input ?? tier.CachedInput ?? tier.CacheWrite ?? tier.CacheWriteHour ?? tier.AudioInput ?? tier.Output ?? tier.Reasoning ?? tier.AudioOutput) is null)
+                faults.Add(new ConfigFault($"{path}[{i}]", "the tier names no price") { Hint = "give it at least one of input, cachedInput, cacheWrite, cacheWriteHour, audioInput, output, reasoning, audioOutput" });
         }
     }
 }

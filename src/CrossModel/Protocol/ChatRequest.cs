@@ -41,7 +41,7 @@ internal enum ChatFeatures
     ToolHistory = 1 << 14,
     /// <summary>Some assistant message carries reasoning_content, reasoning or reasoning_details.</summary>
     ReasoningHistory = 1 << 15,
-    /// <summary>Some block of text, or a message, carries cache_control or prompt_cache_breakpoint.</summary>
+    /// <summary>Some block, message or tool carries cache_control.</summary>
     CacheMarks = 1 << 16,
     /// <summary>Some tool call carries extra_content (opaque reasoning state that a provider wants back).</summary>
     ExtraContent = 1 << 17,
@@ -51,6 +51,10 @@ internal enum ChatFeatures
     AllowedTools = 1 << 19,
     /// <summary>A tool of a type that nobody lists (a server's own); see <see cref="ChatRequest.UnlistedTool"/>.</summary>
     UnlistedTool = 1 << 20,
+    /// <summary>modalities names audio.</summary>
+    AudioOutput = 1 << 21,
+    /// <summary>Some block or message carries prompt_cache_breakpoint.</summary>
+    CacheBreakpoints = 1 << 22,
 }
 
 /// <summary>What the prompt is made of, for the hold. Base64 is never counted as text.</summary>

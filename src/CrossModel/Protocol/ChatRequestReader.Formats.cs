@@ -87,7 +87,7 @@ internal static partial class ChatRequestReader
             {
                 var modality = ReadOneOf($"modalities[{count++}]", Modalities);
                 if (modality > 0) _request.Features |= ChatFeatures.OtherModalities;
-                _wantsAudio |= modality == 1;
+                if (modality == 1) _request.Features |= ChatFeatures.AudioOutput;
             }
             if (count == 0) Refuse(ApiErrors.InvalidValue("modalities", $"modalities is empty. Name at least one of {Modalities}."));
         }

@@ -209,7 +209,7 @@ internal static partial class ChatRequestReader
                 Refuse(ApiErrors.InvalidValue("stream_options", "stream_options goes only with stream: true. Set stream, or leave stream_options out."));
             else if (_request.Has(ChatParameter.TopLogprobs) && !_logprobs)
                 Refuse(ApiErrors.InvalidValue("top_logprobs", "top_logprobs goes only with logprobs: true."));
-            else if (_wantsAudio && !_request.Has(ChatParameter.Audio))
+            else if (_request.Features.HasFlag(ChatFeatures.AudioOutput) && !_request.Has(ChatParameter.Audio))
                 Refuse(ApiErrors.MissingRequiredParameter("audio"));
             else JudgeToolChoice();
         }

@@ -57,7 +57,6 @@ internal static partial class ChatRequestReader
         private List<ToolReference>? _named;
         private bool _mustCall;
         private bool _logprobs;
-        private bool _wantsAudio;
         private long? _maxTokens;
         private long? _maxCompletionTokens;
 

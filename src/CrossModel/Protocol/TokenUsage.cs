@@ -12,11 +12,20 @@ internal readonly record struct TokenUsage
     /// <summary>Part of <see cref="InputTokens"/> that was written to the cache; at most input − cached.</summary>
     public long CacheWriteTokens { get; init; }
 
+    /// <summary>Part of <see cref="CacheWriteTokens"/> that the cache keeps for an hour.</summary>
+    public long CacheWriteHourTokens { get; init; }
+
+    /// <summary>Part of <see cref="InputTokens"/> that is sound and was neither read from the cache nor written to it; at most input − cached − written.</summary>
+    public long AudioInputTokens { get; init; }
+
     /// <summary>Everything generated: reasoning included.</summary>
     public long OutputTokens { get; init; }
 
     /// <summary>Part of <see cref="OutputTokens"/> spent on reasoning.</summary>
     public long ReasoningTokens { get; init; }
+
+    /// <summary>Part of <see cref="OutputTokens"/> that is sound; at most output − reasoning.</summary>
+    public long AudioOutputTokens { get; init; }
 
     /// <summary>Input + output.</summary>
     public long TotalTokens => InputTokens + OutputTokens;
@@ -26,7 +35,10 @@ internal readonly record struct TokenUsage
         InputTokens = a.InputTokens + b.InputTokens,
         CachedInputTokens = a.CachedInputTokens + b.CachedInputTokens,
         CacheWriteTokens = a.CacheWriteTokens + b.CacheWriteTokens,
+        CacheWriteHourTokens = a.CacheWriteHourTokens + b.CacheWriteHourTokens,
+        AudioInputTokens = a.AudioInputTokens + b.AudioInputTokens,
         OutputTokens = a.OutputTokens + b.OutputTokens,
         ReasoningTokens = a.ReasoningTokens + b.ReasoningTokens,
+        AudioOutputTokens = a.AudioOutputTokens + b.AudioOutputTokens,
     };
 }

@@ -8,14 +8,17 @@ namespace CrossModel.Protocol;
 /// </summary>
 internal struct UsageNumbers
 {
-    private const long Largest = 1L << 31;
+    private const uint Largest = 1u << 31;
 
-    private long? _prompt;
-    private long? _completion;
-    private long? _total;
-    private long? _cached;
-    private long? _cacheWrite;
-    private long? _reasoning;
+    // Every open reply has one of these: as small as the largest count allows.
+    private uint? _prompt;
+    private uint? _completion;
+    private uint? _total;
+    private uint? _cached;
+    private uint? _cacheWrite;
+    private uint? _reasoning;
+    private uint? _audioInput;
+    private uint? _audioOutput;
     private bool _hasAudioSeconds;
     private bool _isHostile;
 
@@ -25,7 +28,7 @@ internal struct UsageNumbers
         var read = new UsageNumbers();
         var json = new Utf8JsonReader(usage);
         if (!json.Read() || json.TokenType != JsonTokenType.StartObject) return;
-        while (json.Read() && json.TokenType == JsonTokenType.PropertyName) read.Member(ref json, isDetail: false);
+        while (json.Read() && json.TokenType == JsonTokenType.PropertyName) read.Member(ref json, Place.Top);
         if (read._isHostile)
         {
             this = read;
@@ -39,21 +42,24 @@ internal struct UsageNumbers
         _cached = read._cached ?? _cached;
         _cacheWrite = read._cacheWrite ?? _cacheWrite;
         _reasoning = read._reasoning ?? _reasoning;
+        _audioInput = read._audioInput ?? _audioInput;
+        _audioOutput = read._audioOutput ?? _audioOutput;
         _hasAudioSeconds |= read._hasAudioSeconds;
     }
 
     /// <summary>
-    /// The counts by our rules: cached and written are parts of the prompt, reasoning is part of the completion. Servers that count otherwise
-    /// are told by the shape of the numbers. Null when there is nothing to trust.
+    /// The counts by our rules: cached, written and audio are parts of the prompt, reasoning and audio parts of the completion. Servers that
+    /// count otherwise are told by the shape of the numbers. Null when there is nothing to trust.
     /// </summary>
     /// <param name="surplusIsReasoning">What total has beyond prompt and completion is hidden thinking (Gemini's OpenAI endpoint).</param>
     public readonly TokenUsage? Normalise(bool surplusIsReasoning)
     {
         if (_isHostile) return null;
-        if ((_prompt ?? _total - _completion) is not { } prompt || (_completion ?? _total - _prompt) is not { } completion) return null;
+        var (saidPrompt, saidCompletion, total) = ((long?)_prompt, (long?)_completion, (long?)_total);
+        if ((saidPrompt ?? total - saidCompletion) is not { } prompt || (saidCompletion ?? total - saidPrompt) is not { } completion) return null;
         if (prompt < 0 || completion < 0) return null;
-        var (cached, reasoning) = (_cached ?? 0, _reasoning ?? 0);
-        var surplus = (_total ?? 0) - prompt - completion;
+        long cached = _cached ?? 0, reasoning = _reasoning ?? 0, audio = _audioInput ?? 0;
+        var surplus = (total ?? 0) - prompt - completion;
         if (reasoning > completion || (reasoning > 0 && surplus == reasoning))
         {
             completion += reasoning;                     // xAI, Vercel's gateway: completion excludes reasoning
@@ -61,6 +67,7 @@ internal struct UsageNumbers
         else if (surplus > 0 && _hasAudioSeconds)
         {
             prompt += surplus;                           // Mistral: audio input is counted in total only
+            audio = Math.Max(audio, surplus);
         }
         else if (surplus > 0 && surplusIsReasoning)
         {
@@ -68,20 +75,26 @@ internal struct UsageNumbers
             reasoning = Math.Max(reasoning, surplus);
         }
         if (cached > prompt) prompt += cached;           // Grok on Azure: prompt excludes what was cached
+        var written = Math.Min(_cacheWrite ?? 0, prompt - cached);
         return new TokenUsage
         {
             InputTokens = prompt,
             CachedInputTokens = cached,
-            CacheWriteTokens = Math.Min(_cacheWrite ?? 0, prompt - cached),
+            CacheWriteTokens = written,
+            AudioInputTokens = Math.Min(audio, prompt - cached - written),
             OutputTokens = completion,
             ReasoningTokens = reasoning,
+            AudioOutputTokens = Math.Min(_audioOutput ?? 0, completion - reasoning),
         };
     }
 
-    private readonly long Sum => Math.Max(_total ?? 0, (_prompt ?? 0) + (_completion ?? 0));
+    private readonly long Sum => Math.Max(_total ?? 0L, (_prompt ?? 0L) + (_completion ?? 0L));
 
-    private void Member(ref Utf8JsonReader json, bool isDetail)
+    private enum Place { Top, Prompt, Completion }
+
+    private void Member(ref Utf8JsonReader json, Place place)
     {
+        var isDetail = place != Place.Top;
         if (json.ValueSpan.SequenceEqual("prompt_tokens"u8)) Count(ref json, ref _prompt);
         else if (json.ValueSpan.SequenceEqual("completion_tokens"u8)) Count(ref json, ref _completion);
         else if (json.ValueSpan.SequenceEqual("total_tokens"u8)) Count(ref json, ref _total);
@@ -89,7 +102,13 @@ internal struct UsageNumbers
         else if (json.ValueSpan.SequenceEqual("cached_tokens"u8)) Count(ref json, ref _cached, isFallback: !isDetail);
         else if (json.ValueSpan.SequenceEqual("num_cached_tokens"u8) || json.ValueSpan.SequenceEqual("prompt_cache_hit_tokens"u8)) Count(ref json, ref _cached, isFallback: true);
         else if (json.ValueSpan.SequenceEqual("cache_write_tokens"u8) || json.ValueSpan.SequenceEqual("cache_creation_input_tokens"u8)) Count(ref json, ref _cacheWrite);
-        else if (!isDetail && (json.ValueSpan.SequenceEqual("prompt_tokens_details"u8) || json.ValueSpan.SequenceEqual("completion_tokens_details"u8))) Details(ref json);
+        else if (isDetail && json.ValueSpan.SequenceEqual("audio_tokens"u8))
+        {
+            if (place == Place.Prompt) Count(ref json, ref _audioInput);
+            else Count(ref json, ref _audioOutput);
+        }
+        else if (!isDetail && json.ValueSpan.SequenceEqual("prompt_tokens_details"u8)) Details(ref json, Place.Prompt);
+        else if (!isDetail && json.ValueSpan.SequenceEqual("completion_tokens_details"u8)) Details(ref json, Place.Completion);
         else
         {
             _hasAudioSeconds |= json.ValueSpan.SequenceEqual("prompt_audio_seconds"u8);
@@ -98,7 +117,7 @@ internal struct UsageNumbers
         }
     }
 
-    private void Details(ref Utf8JsonReader json)
+    private void Details(ref Utf8JsonReader json, Place place)
     {
         json.Read();
         if (json.TokenType != JsonTokenType.StartObject)
@@ -106,14 +125,14 @@ internal struct UsageNumbers
             json.Skip();
             return;
         }
-        while (json.Read() && json.TokenType == JsonTokenType.PropertyName) Member(ref json, isDetail: true);
+        while (json.Read() && json.TokenType == JsonTokenType.PropertyName) Member(ref json, place);
     }
 
-    private void Count(ref Utf8JsonReader json, ref long? count, bool isFallback = false)
+    private void Count(ref Utf8JsonReader json, ref uint? count, bool isFallback = false)
     {
         json.Read();
         if (json.TokenType == JsonTokenType.Null) return;
-        if (json.TokenType == JsonTokenType.Number && json.TryGetInt64(out var value) && value is >= 0 and <= Largest)
+        if (json.TokenType == JsonTokenType.Number && json.TryGetUInt32(out var value) && value <= Largest)
         {
             if (!isFallback || count is null) count = value;
             return;

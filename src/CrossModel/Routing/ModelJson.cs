@@ -48,7 +48,14 @@ internal static class ModelJson
     {
         json.WriteString("currency"u8, "USD"u8);
         json.WriteString("unit"u8, "per million tokens"u8);
-        Amounts(json, price.Input, price.CachedInput, price.CacheWrite, price.Output, price.Reasoning);
+        Amount(json, "input"u8, price.Input);
+        Amount(json, "cached_input"u8, price.CachedInput);
+        Amount(json, "cache_write"u8, price.CacheWrite);
+        Amount(json, "cache_write_hour"u8, price.CacheWriteHour);
+        Amount(json, "audio_input"u8, price.AudioInput);
+        Amount(json, "output"u8, price.Output);
+        Amount(json, "reasoning"u8, price.Reasoning);
+        Amount(json, "audio_output"u8, price.AudioOutput);
         Amount(json, "request"u8, price.Request);
         Amount(json, "image"u8, price.Image);
         Amount(json, "audio_second"u8, price.AudioSecond);
@@ -59,21 +66,19 @@ internal static class ModelJson
             {
                 json.WriteStartObject();
                 json.WriteNumber("above"u8, tier.Above);
-                Amounts(json, tier.Input, tier.CachedInput, tier.CacheWrite, tier.Output, tier.Reasoning);
+                Amount(json, "input"u8, tier.Input);
+                Amount(json, "cached_input"u8, tier.CachedInput);
+                Amount(json, "cache_write"u8, tier.CacheWrite);
+                Amount(json, "cache_write_hour"u8, tier.CacheWriteHour);
+                Amount(json, "audio_input"u8, tier.AudioInput);
+                Amount(json, "output"u8, tier.Output);
+                Amount(json, "reasoning"u8, tier.Reasoning);
+                Amount(json, "audio_output"u8, tier.AudioOutput);
                 json.WriteEndObject();
             }
             json.WriteEndArray();
         }
         if (price.From is { } from) json.WriteString("from"u8, from.ToString("yyyy-MM-dd'T'HH:mm:ssK", CultureInfo.InvariantCulture));
-    }
-
-    private static void Amounts(Utf8JsonWriter json, decimal? input, decimal? cachedInput, decimal? cacheWrite, decimal? output, decimal? reasoning)
-    {
-        Amount(json, "input"u8, input);
-        Amount(json, "cached_input"u8, cachedInput);
-        Amount(json, "cache_write"u8, cacheWrite);
-        Amount(json, "output"u8, output);
-        Amount(json, "reasoning"u8, reasoning);
     }
 
     private static void Amount(Utf8JsonWriter json, ReadOnlySpan<byte> name, decimal? amount)

@@ -30,12 +30,16 @@ internal static class Prices
         Input = Nano(v.Input ?? 0),
         CachedInput = Nano(v.CachedInput),
         CacheWrite = Nano(v.CacheWrite),
+        CacheWriteHour = Nano(v.CacheWriteHour),
+        AudioInput = Nano(v.AudioInput),
         Output = Nano(v.Output ?? 0),
         Reasoning = Nano(v.Reasoning),
+        AudioOutput = Nano(v.AudioOutput),
         Request = Nano(v.Request ?? 0),
         Image = Nano(v.Image ?? 0),
         AudioSecond = Nano(v.AudioSecond ?? 0),
-        Tiers = [.. v.Tiers.Select(t => new PriceTier(t.Above, Nano(t.Input), Nano(t.CachedInput), Nano(t.CacheWrite), Nano(t.Output), Nano(t.Reasoning)))],
+        Tiers = [.. v.Tiers.Select(t => new PriceTier(t.Above, Nano(t.Input), Nano(t.CachedInput), Nano(t.CacheWrite), Nano(t.Output), Nano(t.Reasoning),
+            Nano(t.CacheWriteHour), Nano(t.AudioInput), Nano(t.AudioOutput)))],
     };
 
     private static long? Nano(decimal? usd) => usd is { } amount ? Nano(amount) : null;

@@ -56,6 +56,10 @@ internal sealed record FaultScript
     public IReadOnlyList<string> Calls { get; private set; } = [];
     public bool Reasoning { get; private set; }
     public int? Cached { get; private set; }
+    public int Written { get; private set; }
+    public int Hour { get; private set; }
+    public int Audio { get; private set; }
+    public int Spoken { get; private set; }
     public bool Lenient { get; private set; }
     public IReadOnlyList<string> Refuse { get; private set; } = [];
 
@@ -75,6 +79,10 @@ internal sealed record FaultScript
         Calls = Calls,
         Reasoning = Reasoning,
         Cached = Cached,
+        Written = Written,
+        Hour = Hour,
+        Audio = Audio,
+        Spoken = Spoken,
         Lenient = Lenient,
         Refuse = Refuse,
     };
@@ -162,6 +170,10 @@ internal sealed record FaultScript
             case "calls": Calls = List(value); return Calls.Count > 0;
             case "reasoning": Reasoning = true; return Flag(value);
             case "cached": return (Cached = Int(value)) is >= 0;
+            case "written": return (Written = Int(value) ?? -1) >= 0;
+            case "hour": return (Hour = Int(value) ?? -1) >= 0;
+            case "audio": return (Audio = Int(value) ?? -1) >= 0;
+            case "spoken": return (Spoken = Int(value) ?? -1) >= 0;
             case "lenient": Lenient = true; return Flag(value);
             case "refuse": Refuse = List(value); return Refuse.Count > 0;
             case "fast": IsFast = true; return Flag(value);

@@ -39,14 +39,19 @@ internal sealed class Meters
         /// <summary>Calls that reported or were counted tokens.</summary>
         public Count Replies { get; } = new();
 
-        /// <summary>Everything read, of which <see cref="Cached"/> and <see cref="Written"/> are parts.</summary>
+        /// <summary>Everything read, of which <see cref="Cached"/>, <see cref="Written"/> and <see cref="Heard"/> are parts.</summary>
         public Count Input { get; } = new();
         public Count Cached { get; } = new();
         public Count Written { get; } = new();
 
-        /// <summary>Everything generated, of which <see cref="Reasoning"/> is a part.</summary>
+        /// <summary>The part of <see cref="Written"/> that the cache keeps for an hour.</summary>
+        public Count WrittenForAnHour { get; } = new();
+        public Count Heard { get; } = new();
+
+        /// <summary>Everything generated, of which <see cref="Reasoning"/> and <see cref="Spoken"/> are parts.</summary>
         public Count Output { get; } = new();
         public Count Reasoning { get; } = new();
+        public Count Spoken { get; } = new();
     }
 
     public IEnumerable<KeyValuePair<(string Model, string Upstream), Series>> AllSeries => _series;
@@ -68,8 +73,11 @@ internal sealed class Meters
         series.Input.Add(usage.InputTokens);
         series.Cached.Add(usage.CachedInputTokens);
         series.Written.Add(usage.CacheWriteTokens);
+        series.WrittenForAnHour.Add(usage.CacheWriteHourTokens);
+        series.Heard.Add(usage.AudioInputTokens);
         series.Output.Add(usage.OutputTokens);
         series.Reasoning.Add(usage.ReasoningTokens);
+        series.Spoken.Add(usage.AudioOutputTokens);
     }
 
     /// <summary>One upstream call that has ended.</summary>

@@ -43,8 +43,12 @@ internal static class RecordText
         json.WriteNumber("input"u8, record.Usage.InputTokens);
         json.WriteNumber("cached"u8, record.Usage.CachedInputTokens);
         json.WriteNumber("written"u8, record.Usage.CacheWriteTokens);
+        // Most replies have none of these: a usual record does not grow by them.
+        if (record.Usage.CacheWriteHourTokens > 0) json.WriteNumber("written_hour"u8, record.Usage.CacheWriteHourTokens);
+        if (record.Usage.AudioInputTokens > 0) json.WriteNumber("audio_input"u8, record.Usage.AudioInputTokens);
         json.WriteNumber("output"u8, record.Usage.OutputTokens);
         json.WriteNumber("reasoning"u8, record.Usage.ReasoningTokens);
+        if (record.Usage.AudioOutputTokens > 0) json.WriteNumber("audio_output"u8, record.Usage.AudioOutputTokens);
         json.WriteString("version"u8, record.PriceVersion);
         json.WriteNumber("price"u8, record.Price);
         if (record.OperatorCost is { } cost) json.WriteNumber("operator_cost"u8, cost);
@@ -94,6 +98,7 @@ internal static class RecordText
         var root = document.RootElement;
         string Text(string name) => root.GetProperty(name).GetString()!;
         long Count(string name) => root.GetProperty(name).GetInt64();
+        long CountOrNone(string name) => root.TryGetProperty(name, out var count) ? count.GetInt64() : 0;
         return new RequestRecord
         {
             Id = Text("id"),
@@ -117,8 +122,11 @@ internal static class RecordText
                 InputTokens = Count("input"),
                 CachedInputTokens = Count("cached"),
                 CacheWriteTokens = Count("written"),
+                CacheWriteHourTokens = CountOrNone("written_hour"),
+                AudioInputTokens = CountOrNone("audio_input"),
                 OutputTokens = Count("output"),
                 ReasoningTokens = Count("reasoning"),
+                AudioOutputTokens = CountOrNone("audio_output"),
             },
             PriceVersion = Text("version"),
             Price = Count("price"),

@@ -20,7 +20,7 @@ internal enum Basis
 internal sealed record AttemptRecord(string Upstream, string UpstreamModel, string Outcome, int? Status, long Started, long? FirstTokenMs, long DurationMs);
 
 /// <summary>One line of the arithmetic on a receipt. Amount is exact: nano-dollars × 1,000,000 (tokens × nano-dollars per million).</summary>
-/// <param name="Class">input, cached_input, cache_write, output, reasoning, request, image, audio_second.</param>
+/// <param name="Class">input, cached_input, cache_write, cache_write_hour, audio_input, output, reasoning, audio_output, request, image, audio_second.</param>
 /// <param name="Count">Tokens, or units for request, image, audio_second.</param>
 /// <param name="Price">Nano-dollars per million tokens, or per million units.</param>
 internal readonly record struct CostLine(string Class, long Count, long Price)

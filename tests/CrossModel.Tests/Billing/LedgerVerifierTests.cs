@@ -1,5 +1,6 @@
 using CrossModel.Accounts;
 using CrossModel.Billing;
+using CrossModel.Protocol;
 using CrossModel.Usage;
 
 namespace CrossModel.Tests.Billing;
@@ -137,6 +138,47 @@ public sealed class LedgerVerifierTests
         Assert.Equal(-800, (await rerating.ApplyAsync(dearer, "again")).Sum(r => r.Amount));
         Assert.Equal(0, await till.BalanceAsync(account));
         await till.AssertSoundAsync();
+    }
+
+    // Two calls of one reply; no count can be halved. At the price of the time it is right to the nano-dollar; at the right one each class costs its own.
+    [Fact]
+    public async Task Rerate_EveryClassOfSeveralCalls_IsComputedAnew()
+    {
+        await using var till = await Till.OpenNewAsync(postgres: false);
+        var account = await till.NewAccountAsync(100_000);
+        var usage = new TokenUsage
+        {
+            InputTokens = 101,
+            CachedInputTokens = 11,
+            CacheWriteTokens = 31,
+            CacheWriteHourTokens = 15,
+            AudioInputTokens = 59,
+            OutputTokens = 51,
+            ReasoningTokens = 21,
+            AudioOutputTokens = 29,
+        };
+        CostLine[] lines = [new("cached_input", 11, 1_000_000), new("cache_write", 16, 2_000_000), new("cache_write_hour", 15, 3_000_000), new("audio_input", 59, 4_000_000),
+            new("output", 1, 5_000_000), new("reasoning", 21, 6_000_000), new("audio_output", 29, 7_000_000), new("request", 2, 8_000_000)];
+        var paid = 11 + 16 * 2 + 15 * 3 + 59 * 4 + 5 + 21 * 6 + 29 * 7 + 2 * 8;
+        await till.Settlements.SettleAsync(Till.Record(account.Id, paid) with { Usage = usage, Lines = lines }, await till.HoldAsync(account, 1000));
+        await till.AssertSoundAsync();
+        var price = new PriceVersion
+        {
+            Input = 500_000,
+            CachedInput = 1_000_000,
+            CacheWrite = 2_000_000,
+            CacheWriteHour = 3_000_000,
+            AudioInput = 4_000_000,
+            Output = 5_000_000,
+            Reasoning = 6_000_000,
+            AudioOutput = 7_000_000,
+            Request = 8,
+        };
+        var rerating = new Rerating(till.Database);
+        Assert.Empty(await rerating.PreviewAsync(new RerateOrder("a/b", 0, long.MaxValue, new PriceList([price]))));
+        var bare = new PriceVersion { Input = 500_000, Output = 5_000_000 };
+        var right = (101 * 500_000L + 51 * 5_000_000L + 500_000) / 1_000_000;
+        Assert.Equal(right, Assert.Single(await rerating.PreviewAsync(new RerateOrder("a/b", 0, long.MaxValue, new PriceList([bare])))).RightPrice);
     }
 
     [Fact]

@@ -17,8 +17,17 @@ public sealed class PriceTests
         Tiers = [new PriceTier(200_000, Input: 4 * Dollar, Output: 15 * Dollar), new PriceTier(1_000_000, Input: 8 * Dollar)],
     };
 
-    private static TokenUsage Usage(long input, long output, long cached = 0, long written = 0, long reasoning = 0) =>
-        new() { InputTokens = input, OutputTokens = output, CachedInputTokens = cached, CacheWriteTokens = written, ReasoningTokens = reasoning };
+    private static TokenUsage Usage(long input, long output, long cached = 0, long written = 0, long reasoning = 0, long hour = 0, long heard = 0, long spoken = 0) => new()
+    {
+        InputTokens = input,
+        OutputTokens = output,
+        CachedInputTokens = cached,
+        CacheWriteTokens = written,
+        ReasoningTokens = reasoning,
+        CacheWriteHourTokens = hour,
+        AudioInputTokens = heard,
+        AudioOutputTokens = spoken,
+    };
 
     [Theory]
     [InlineData("0", 0L)]
@@ -63,6 +72,47 @@ public sealed class PriceTests
         var bill = price.Compute(new CallUsage(Usage(1000, 100, cached: 300, written: 200, reasoning: 40)));
         Assert.Equal(4_040_000, bill.Total);
         Assert.Equal([("input", 500L), ("cached_input", 300), ("cache_write", 200), ("output", 60), ("reasoning", 40)], bill.Lines.Select(l => (l.Class, l.Count)));
+    }
+
+    // By hand: 1,000 − 100 − 300 − 200 = 400 input at 2.50, 100 cached at 0.25, 300 − 250 = 50 written at 3.125, 250 for an hour at 5, 200 heard at 40,
+    // 500 − 60 − 400 = 40 output at 10, 60 reasoning at 12, 400 spoken at 80:
+    // 1,000 + 25 + 156.25 + 1,250 + 8,000 + 400 + 720 + 32,000 = 43,551.25 USD per million = 0.04355125 USD.
+    [Fact]
+    public void Bill_SoundAndHourlyWrites_HaveLinesOfTheirOwn()
+    {
+        var price = new PriceVersion
+        {
+            Input = 5 * Dollar / 2,
+            CachedInput = Dollar / 4,
+            CacheWrite = 25 * Dollar / 8,
+            CacheWriteHour = 5 * Dollar,
+            AudioInput = 40 * Dollar,
+            Output = 10 * Dollar,
+            Reasoning = 12 * Dollar,
+            AudioOutput = 80 * Dollar,
+        };
+        var bill = price.Compute(new CallUsage(Usage(1000, 500, cached: 100, written: 300, reasoning: 60, hour: 250, heard: 200, spoken: 400)));
+        Assert.Equal(43_551_250, bill.Total);
+        Assert.Equal([("input", 400L), ("cached_input", 100), ("cache_write", 50), ("cache_write_hour", 250), ("audio_input", 200), ("output", 40), ("reasoning", 60), ("audio_output", 400)],
+            bill.Lines.Select(l => (l.Class, l.Count)));
+    }
+
+    [Fact]
+    public void Price_OfSoundAndHourlyWrites_IsWhatItsClassDefaultsTo()
+    {
+        var bare = new PriceVersion { Input = 3, Output = 7 }.For(1);
+        Assert.Equal((3L, 3L, 7L), (bare.CacheWriteHour, bare.AudioInput, bare.AudioOutput));
+        Assert.Equal(4, new PriceVersion { Input = 3, CacheWrite = 4, Output = 7 }.For(1).CacheWriteHour);
+        var tiered = new PriceVersion
+        {
+            Input = 3,
+            CacheWriteHour = 6,
+            Output = 7,
+            AudioOutput = 70,
+            Tiers = [new PriceTier(10, Input: 30), new PriceTier(20, CacheWriteHour: 60, AudioInput: 300, AudioOutput: 700)],
+        };
+        Assert.Equal((6L, 30L, 70L), (tiered.For(11).CacheWriteHour, tiered.For(11).AudioInput, tiered.For(11).AudioOutput));
+        Assert.Equal((60L, 300L, 700L), (tiered.For(21).CacheWriteHour, tiered.For(21).AudioInput, tiered.For(21).AudioOutput));
     }
 
     // Usages as providers report them, computed by hand. 19 in and 10 out at 0.15 / 0.60: 2.85 + 6 = 8.85 µUSD.
@@ -120,16 +170,18 @@ public sealed class PriceTests
     [Fact]
     public void Bill_Free_HasNoLines() => Assert.Equal((0L, 0), (PriceList.Free.At(DateTimeOffset.UnixEpoch)!.Compute(new CallUsage(Usage(9, 9))).Total, PriceVersion.Free.Compute(new CallUsage(Usage(9, 9))).Lines.Count));
 
-    private static readonly Gen<TokenUsage> GenUsage = Gen.Select(Gen.Long[0, 1L << 31], Gen.Long[0, 1L << 31], Gen.Long[0, 1L << 31], Gen.Long[0, 1L << 31], Gen.Long[0, 1L << 31],
-        (input, output, cached, written, reasoning) => Usage(input, output, cached, written, reasoning));
+    private static readonly Gen<TokenUsage> GenUsage = Gen.Long[0, 1L << 31].Array[8].Select(n => Usage(n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7]));
 
-    private static readonly Gen<PriceVersion> GenPrice = Gen.Select(Gen.Long[0, 1000 * Dollar], Gen.Long[0, 1000 * Dollar].Nullable(), Gen.Long[0, 1000 * Dollar], Gen.Long[0, 1000 * Dollar].Nullable(), Gen.Long[0, 1 << 20],
-        (input, cached, output, reasoning, above) => new PriceVersion
+    private static readonly Gen<PriceVersion> GenPrice = Gen.Select(Gen.Long[0, 1000 * Dollar], Gen.Long[0, 1000 * Dollar].Nullable().Array[5], Gen.Long[0, 1000 * Dollar], Gen.Long[0, 1 << 20],
+        (input, further, output, above) => new PriceVersion
         {
             Input = input,
-            CachedInput = cached,
+            CachedInput = further[0],
+            CacheWriteHour = further[1],
+            AudioInput = further[2],
             Output = output,
-            Reasoning = reasoning,
+            Reasoning = further[3],
+            AudioOutput = further[4],
             Tiers = [new PriceTier(above, Input: output), new PriceTier(above * 2, Output: input)],
         });
 
@@ -144,9 +196,14 @@ public sealed class PriceTests
             var p = price.For(u.InputTokens);
             var cached = Math.Min(u.CachedInputTokens, u.InputTokens);
             var written = Math.Min(u.CacheWriteTokens, u.InputTokens - cached);
+            var hour = Math.Min(u.CacheWriteHourTokens, written);
+            var heard = Math.Min(u.AudioInputTokens, u.InputTokens - cached - written);
             var reasoning = Math.Min(u.ReasoningTokens, u.OutputTokens);
-            sum += (System.Numerics.BigInteger)p.Input * (u.InputTokens - cached - written) + (System.Numerics.BigInteger)p.CachedInput * cached
-                + (System.Numerics.BigInteger)p.CacheWrite * written + (System.Numerics.BigInteger)p.Output * (u.OutputTokens - reasoning) + (System.Numerics.BigInteger)p.Reasoning * reasoning;
+            var spoken = Math.Min(u.AudioOutputTokens, u.OutputTokens - reasoning);
+            sum += (System.Numerics.BigInteger)p.Input * (u.InputTokens - cached - written - heard) + (System.Numerics.BigInteger)p.CachedInput * cached
+                + (System.Numerics.BigInteger)p.CacheWrite * (written - hour) + (System.Numerics.BigInteger)p.CacheWriteHour * hour + (System.Numerics.BigInteger)p.AudioInput * heard
+                + (System.Numerics.BigInteger)p.Output * (u.OutputTokens - reasoning - spoken) + (System.Numerics.BigInteger)p.Reasoning * reasoning
+                + (System.Numerics.BigInteger)p.AudioOutput * spoken;
         }
         var expected = (sum + 500_000) / 1_000_000;
         Assert.Equal(expected, bill.Total);
@@ -154,9 +211,9 @@ public sealed class PriceTests
     });
 
     [Fact]
-    public void AffordableOutput_AnyMoney_IsTheLargestCapThatFits() => Gen.Select(GenPrice, Gen.Long[0, 100 * Dollar], Gen.Long[0, 1 << 21], Gen.Int[1, 8]).Sample((price, money, prompt, calls) =>
+    public void AffordableOutput_AnyMoney_IsTheLargestCapThatFits() => Gen.Select(GenPrice, Gen.Long[0, 100 * Dollar], Gen.Long[0, 1 << 21], Gen.Int[1, 8], Gen.Bool).Sample((price, money, prompt, calls, speaks) =>
     {
-        var size = new HoldSize(prompt, 0, calls, calls);
+        var size = new HoldSize(prompt, 0, calls, calls, AudioTokens: prompt / 3, Speaks: speaks);
         var cap = price.AffordableOutput(money, size);
         if (cap == long.MaxValue) return;
         if (price.Hold(size) <= money) Assert.True(price.Hold(size with { OutputTokens = cap }) <= money);
@@ -176,6 +233,19 @@ public sealed class PriceTests
         var price = new PriceVersion { Input = Dollar, Output = 2 * Dollar, Request = 5 };
         Assert.Equal(2 * (1000 * 1000 + 5) + 2 * 2 * 500 * 1000, price.Hold(new HoldSize(1000, 500, Calls: 2, Candidates: 2)));
         Assert.Equal(3, HoldEstimate.CountTokens(9));
+    }
+
+    // Two calls of 400 tokens of text at 1 and 600 of sound at 40, two candidates of 500: spoken at the dearer of 2 and 80, written at 2.
+    [Theory]
+    [InlineData(false, 2 * (400 + 600 * 40) + 2 * 500 * 2)]
+    [InlineData(true, 2 * (400 + 600 * 40) + 2 * 500 * 80)]
+    public void Hold_OfSound_IsAtItsPrice(bool speaks, long micros)
+    {
+        var price = new PriceVersion { Input = Dollar, AudioInput = 40 * Dollar, Output = 2 * Dollar, AudioOutput = 80 * Dollar };
+        var size = new HoldSize(1000, 500, Calls: 2, Candidates: 2, AudioSeconds: 12, AudioTokens: 600, Speaks: speaks);
+        Assert.Equal(micros * 1000, price.Hold(size));
+        Assert.Equal(500, price.AffordableOutput(micros * 1000, size));
+        Assert.Equal(2 * (400 + 600 * 40) * 1000 + 2 * 500 * 2 * 1000, new PriceVersion { Input = Dollar, AudioInput = 40 * Dollar, Output = 2 * Dollar, AudioOutput = 0 }.Hold(size));
     }
 
     [Fact]
@@ -203,6 +273,10 @@ public sealed class PriceTests
         Assert.Equal(name, new PriceVersion { Input = 1, Output = 1 }.Name);
         Assert.NotEqual(name, new PriceVersion { Input = 1, Output = 2 }.Name);
         Assert.NotEqual(name, new PriceVersion { Input = 1, Output = 1, Tiers = [new PriceTier(5, Input: 2)] }.Name);
+        Assert.NotEqual(name, new PriceVersion { Input = 1, Output = 1, AudioOutput = 1 }.Name);
+        Assert.NotEqual(new PriceVersion { Input = 1, Output = 1, AudioInput = 1 }.Name, new PriceVersion { Input = 1, Output = 1, CacheWriteHour = 1 }.Name);
+        // Names that stand on receipts since before there were prices for sound and for an hour's writes.
+        Assert.Equal(("9a65e3e99a24", "1975185db001"), (name, new PriceVersion { Input = 1, Output = 1, Tiers = [new PriceTier(5, Input: 2)] }.Name));
     }
 
     [Fact]
@@ -222,5 +296,22 @@ public sealed class PriceTests
         Assert.Equal(hash, RecordText.HashOf(detail));
         Assert.Equal((detail, hash), RecordText.Write(RecordText.Read(detail)));
         Assert.Equal("mine\n\"ü", RecordText.Read(detail).ClientRequestId);
+    }
+
+    // Written by the program before there were counts of sound and of an hour's writes: a record without them is written the same to this day.
+    [Fact]
+    public void RecordText_OfAnOlderProgram_ReadsAndKeepsItsHash()
+    {
+        const string old = """{"id":"req_1","account":"acc_1","key":"key_1","model":"a/b","created":1,"status":200,"stream":false,"basis":"reported","input":30,"cached":10,"written":5,"output":9,"reasoning":4,"version":"v1","price":15,"ms":3,"lines":[["input",15,1000000]],"attempts":[["up","m","ok",200,1,null,2]]}""";
+        var record = RecordText.Read(old);
+        Assert.Equal(Usage(30, 9, cached: 10, written: 5, reasoning: 4), record.Usage);
+        Assert.Equal((old, RecordText.HashOf(old)), RecordText.Write(record));
+    }
+
+    [Fact]
+    public void RecordText_WithSoundAndHourlyWrites_KeepsTheCounts()
+    {
+        var usage = Usage(30, 9, cached: 10, written: 5, reasoning: 4, hour: 3, heard: 2, spoken: 1);
+        Assert.Equal(usage, RecordText.Read(RecordText.Write(Till.Record("acc_1", 42) with { Usage = usage }).Detail).Usage);
     }
 }

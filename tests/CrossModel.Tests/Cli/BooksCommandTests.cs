@@ -28,7 +28,8 @@ public sealed class BooksCommandTests
         {
             Assert.StartsWith("req_", row.GetProperty("request_id").GetString(), StringComparison.Ordinal);
             Assert.Equal(("a/b", "reported", 200), (row.GetProperty("model").GetString(), row.GetProperty("basis").GetString(), row.GetProperty("status").GetInt32()));
-            foreach (var count in new[] { "prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens" }) Assert.True(row.GetProperty(count).TryGetInt64(out _));
+            foreach (var count in new[] { "prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "cache_write_tokens", "cache_write_hour_tokens", "audio_input_tokens", "audio_output_tokens" })
+                Assert.True(row.GetProperty(count).TryGetInt64(out _));
         });
         Assert.Single((await _run.JsonAsync("requests", "list", "--account", account, "--limit", "1", "--since", "1h")).EnumerateArray());
     }

@@ -27,6 +27,19 @@ public sealed class ExplainCommandTests
         foreach (var secret in new[] { "secret.internal", "sk-header" }) Assert.DoesNotContain(secret, _run.Out, StringComparison.Ordinal);
     }
 
+    // 24,000 bytes of sound are 2 seconds of 50 tokens; "Hello" and the message are 2 + 8 of text. A hold for a spoken answer is all at the price of sound.
+    [Theory]
+    [InlineData("", "0.00621")] // 10 × 1 + 100 × 42 + 1,000 × 2 = 6,210 millionths
+    [InlineData(",\"modalities\":[\"text\",\"audio\"],\"audio\":{\"voice\":\"alloy\",\"format\":\"mp3\"}", "0.08421")] // 4,210 + 1,000 × 80
+    public async Task Explain_OfSound_HoldsItsPrice(string more, string highest)
+    {
+        var sound = Convert.ToBase64String(new byte[24_000]);
+        await WriteAsync(
+            $$$"""{"model":"a/b","max_tokens":1000,"messages":[{"role":"user","content":[{"type":"text","text":"Hello"},{"type":"input_audio","input_audio":{"data":"{{{sound}}}","format":"mp3"}}]}]{{{more}}}}""",
+            """{"upstreams":{"up":{"baseUrl":"http://127.0.0.1:1/v1","apiKey":"k"}},"models":{"a/b":{"routes":[{"upstream":"up"}],"price":{"input":1,"audioInput":42,"output":2,"audioOutput":80}}}}""");
+        Assert.Equal(highest, (await _run.JsonAsync("explain", "request.json")).GetProperty("cost").GetProperty("highest").GetString());
+    }
+
     [Fact]
     public async Task Explain_WhatWouldBeRefused_EndsWithOneAndTheError()
     {

@@ -28,10 +28,29 @@ public sealed class UsageNumbersTests
     [InlineData("""{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}""", 0, 0, 0, 0, 0)]
     public void Usage_EveryShape_IsNormalised(string usage, long input, long cached, long written, long output, long reasoning)
     {
-        Assert.Equal(new TokenUsage { InputTokens = input, CachedInputTokens = cached, CacheWriteTokens = written, OutputTokens = output, ReasoningTokens = reasoning }, Read(usage));
+        Assert.Equal(new TokenUsage { InputTokens = input, CachedInputTokens = cached, CacheWriteTokens = written, OutputTokens = output, ReasoningTokens = reasoning }, Read(usage)!.Value with { AudioInputTokens = 0 });
     }
 
     [Theory]
+    // OpenAI, a spoken question; a spoken answer
+    [InlineData("""{"prompt_tokens":59,"completion_tokens":123,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":43,"text_tokens":16},"completion_tokens_details":{"audio_tokens":0}}""", 59, 43, 123, 0)]
+    [InlineData("""{"prompt_tokens":9,"completion_tokens":90,"prompt_tokens_details":{"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":70}}""", 9, 0, 90, 70)]
+    // Mistral: what the total has beyond the others is sound
+    [InlineData("""{"prompt_tokens":7,"completion_tokens":5,"total_tokens":112,"prompt_audio_seconds":8}""", 107, 100, 5, 0)]
+    // never more than what is neither cached nor written, nor than what is not reasoning
+    [InlineData("""{"prompt_tokens":59,"completion_tokens":9,"prompt_tokens_details":{"cached_tokens":20,"cache_write_tokens":9,"audio_tokens":43}}""", 59, 30, 9, 0)]
+    [InlineData("""{"prompt_tokens":9,"completion_tokens":90,"prompt_tokens_details":{"audio_tokens":2147483648},"completion_tokens_details":{"reasoning_tokens":30,"audio_tokens":61}}""", 9, 9, 90, 60)]
+    // only in the details, each in its own
+    [InlineData("""{"prompt_tokens":9,"completion_tokens":90,"audio_tokens":5,"prompt_tokens_details":{"audio_tokens":null},"completion_tokens_details":null}""", 9, 0, 90, 0)]
+    public void Usage_WithSound_HasItsParts(string usage, long input, long heard, long output, long spoken)
+    {
+        var read = Read(usage)!.Value;
+        Assert.Equal((input, heard, output, spoken), (read.InputTokens, read.AudioInputTokens, read.OutputTokens, read.AudioOutputTokens));
+    }
+
+    [Theory]
+    [InlineData("""{"prompt_tokens":9,"completion_tokens":5,"prompt_tokens_details":{"audio_tokens":-1}}""")]
+    [InlineData("""{"prompt_tokens":9,"completion_tokens":5,"completion_tokens_details":{"audio_tokens":"3"}}""")]
     [InlineData("""{"prompt_tokens":-1,"completion_tokens":5}""")]
     [InlineData("""{"prompt_tokens":1.5,"completion_tokens":5}""")]
     [InlineData("""{"prompt_tokens":"1","completion_tokens":5}""")]

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using CrossModel.Tests.Support;
@@ -31,7 +32,7 @@ public sealed class CatalogueFileTests
             // Vertex is one address and one dialect, whoever made the model.
             if (vendor.Name == "google-vertex")
                 models.AddRange(source.GetProperty("google-vertex-anthropic").GetProperty("models").EnumerateObject().Where(m => models.All(k => k.Name != m.Name)));
-            var lines = models.Where(m => IsChat(vendor.Name, m)).OrderBy(m => m.Name, StringComparer.Ordinal).Select(m => $"{Json(m.Name)}:{Facts(m.Value)}");
+            var lines = models.Where(m => IsChat(vendor.Name, m)).OrderBy(m => m.Name, StringComparer.Ordinal).Select(m => $"{Json(m.Name)}:{Facts(m)}");
             vendors.Add($"{Json(vendor.Name)}:{{\n{string.Join(",\n", lines)}}}");
         }
         return $"{{\"source\":\"facts of models.dev, https://github.com/anomalyco/models.dev\",\"licence\":\"MIT, © 2025 models.dev; see LICENSE-models.dev\","
@@ -50,8 +51,9 @@ public sealed class CatalogueFileTests
         return isText && Number(model.Value.GetProperty("limit"), "context") > 0;
     }
 
-    private static string Facts(JsonElement m)
+    private static string Facts(JsonProperty model)
     {
+        var m = model.Value;
         var facts = new List<string> { $"\"name\":{m.GetProperty("name").GetRawText()}" };
         // Some dates are a month only.
         facts.Add($"\"released\":\"{m.GetProperty("release_date").GetString() + (m.GetProperty("release_date").GetString()!.Length == 7 ? "-01" : "")}\"");
@@ -65,7 +67,7 @@ public sealed class CatalogueFileTests
         Copy(m, "temperature", "temperature");
         if (m.TryGetProperty("reasoning_options", out var options))
             foreach (var option in options.EnumerateArray().Where(o => o.GetProperty("type").GetString() == "effort")) facts.Add($"\"efforts\":{Compact(option.GetProperty("values"))}");
-        if (m.TryGetProperty("cost", out var cost) && Price(cost) is { } price) facts.Add($"\"price\":{price}");
+        if (m.TryGetProperty("cost", out var cost) && Price(cost, model.Name.Contains("claude", StringComparison.Ordinal)) is { } price) facts.Add($"\"price\":{price}");
         if (m.TryGetProperty("status", out var status) && status.GetString() == "deprecated") facts.Add("\"retired\":true");
         return $"{{{string.Join(',', facts)}}}";
 
@@ -75,28 +77,31 @@ public sealed class CatalogueFileTests
         }
     }
 
-    private static string? Price(JsonElement cost)
+    private static string? Price(JsonElement cost, bool isClaude)
     {
         // Per search or per citation, in units that the source does not state: such a model cannot be billed from these facts.
         if (cost.TryGetProperty("request", out _) || cost.TryGetProperty("citation", out _)) return null;
-        var parts = Classes(cost);
+        var parts = Classes(cost, isClaude);
         if (cost.TryGetProperty("reasoning", out var reasoning)) parts.Add($"\"reasoning\":{reasoning.GetRawText()}");
         if (cost.TryGetProperty("tiers", out var tiers))
         {
-            var list = tiers.EnumerateArray().Select(t => $"{{\"above\":{t.GetProperty("tier").GetProperty("size").GetRawText()},{string.Join(',', Classes(t))}}}");
+            var list = tiers.EnumerateArray().Select(t => $"{{\"above\":{t.GetProperty("tier").GetProperty("size").GetRawText()},{string.Join(',', Classes(t, isClaude))}}}");
             parts.Add($"\"tiers\":[{string.Join(',', list)}]");
         }
         return $"{{{string.Join(',', parts)}}}";
     }
 
-    private static List<string> Classes(JsonElement cost)
+    private static List<string> Classes(JsonElement cost, bool isClaude)
     {
         var parts = new List<string>();
-        foreach (var (from, to) in new[] { ("input", "input"), ("cache_read", "cachedInput"), ("cached_input", "cachedInput"), ("cache_write", "cacheWrite"), ("cached_write", "cacheWrite"), ("output", "output") })
+        foreach (var (from, to) in new[] { ("input", "input"), ("cache_read", "cachedInput"), ("cached_input", "cachedInput"), ("cache_write", "cacheWrite"), ("cached_write", "cacheWrite"),
+            ("input_audio", "audioInput"), ("output", "output"), ("output_audio", "audioOutput") })
         {
-            // A zero for the cache means "none stated": such tokens then cost what input costs, never nothing by mistake.
+            // A zero for cache or sound means "none stated": such tokens then cost what input or output cost, never nothing by mistake.
             if (cost.TryGetProperty(from, out var price) && (price.GetDecimal() > 0 || from is "input" or "output")) parts.Add($"\"{to}\":{price.GetRawText()}");
         }
+        // The source has one price for what is written to a cache, that of five minutes. For an hour Anthropic asks twice the input price, wherever Claude is served.
+        if (isClaude && cost.TryGetProperty("cache_write", out _)) parts.Add($"\"cacheWriteHour\":{(2 * cost.GetProperty("input").GetDecimal()).ToString(CultureInfo.InvariantCulture)}");
         return parts;
     }
 

@@ -1,7 +1,9 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using CrossModel.Billing;
 using CrossModel.Configuration;
+using CrossModel.Protocol;
 using CrossModel.Routing;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -51,6 +53,26 @@ public sealed class DiscoveryTests
                 Assert.All(price.Tiers, t => Assert.True(t.Above > 0 && t.Input > 0));
             }
         }
+    }
+
+    // A recorded reply to a spoken question: 6 tokens of text at 0.30, 139 of sound at 1.00, 34 of reply at 2.50: 1.8 + 139 + 85 = 225.8 millionths.
+    [Fact]
+    public void Catalogue_PriceOfSound_IsBilled()
+    {
+        var price = Prices.From(BuiltInCatalogue.Find("google", "gemini-2.5-flash")!.Price!).At(DateTimeOffset.UnixEpoch)!;
+        Assert.Equal(225_800, price.Compute(new CallUsage(new TokenUsage { InputTokens = 145, AudioInputTokens = 139, OutputTokens = 34, ReasoningTokens = 24 })).Total);
+        Assert.Equal((4.44m, 8.89m), (BuiltInCatalogue.Find("alibaba", "qwen-omni-turbo")!.Price!.Versions[0].AudioInput, BuiltInCatalogue.Find("alibaba", "qwen-omni-turbo")!.Price!.Versions[0].AudioOutput));
+    }
+
+    [Theory]
+    [InlineData("anthropic", "claude-sonnet-4-5")]
+    [InlineData("google-vertex", "claude-opus-4-6@default")]
+    [InlineData("amazon-bedrock", "us.anthropic.claude-opus-4-5-20251101-v1:0")]
+    public void Catalogue_OfClaude_AsksTwiceTheInputForAnHourInTheCache(string vendor, string model)
+    {
+        var price = BuiltInCatalogue.Find(vendor, model)!.Price!.Versions[0];
+        Assert.Equal((price.Input * 1.25m, price.Input * 2), (price.CacheWrite, price.CacheWriteHour));
+        Assert.All(price.Tiers, tier => Assert.Equal(tier.Input * 2, tier.CacheWriteHour));
     }
 
     [Fact]

@@ -261,6 +261,7 @@ public sealed class ProviderWireTests : IAsyncLifetime
     [InlineData("usage=none;finish=none;done=none", 200)]
     [InlineData("usage=zero;finish=twice;comments;unknown;crlf", 200)]
     [InlineData("usage={};finish=odd;cached=3", 200)]
+    [InlineData("written=3;hour=2;audio=2;spoken=1", 200)]
     [InlineData("empty", 200)]
     [InlineData("refusal;reasoning", 200)]
     [InlineData("blocked;tokens=5", 200)]

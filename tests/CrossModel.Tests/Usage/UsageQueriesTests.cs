@@ -23,7 +23,7 @@ public sealed class UsageQueriesTests
     {
         Model = "a/served",
         ModelAsked = "a/asked",
-        Usage = new TokenUsage { InputTokens = 30, CachedInputTokens = 10, CacheWriteTokens = 5, OutputTokens = 9, ReasoningTokens = 4 },
+        Usage = new TokenUsage { InputTokens = 30, CachedInputTokens = 10, CacheWriteTokens = 5, CacheWriteHourTokens = 3, AudioInputTokens = 2, OutputTokens = 9, ReasoningTokens = 4, AudioOutputTokens = 1 },
         Lines = [new CostLine("input", 15, 1_500_000), new CostLine("request", 1, 2_000_000)],
         Price = 25, // 22.5 + 2 = 24.5, half up
         Ignored = ["seed"],
@@ -43,7 +43,7 @@ public sealed class UsageQueriesTests
             "attempts", "duration_ms", "error", "client_request_id", "balance_after", "entry", "entry_hash"], json.EnumerateObject().Select(m => m.Name));
         Assert.Equal((record.Id, "a/served", "a/asked", record.Created / 1000), (json.GetProperty("request_id").GetString(), json.GetProperty("model").GetString(),
             json.GetProperty("model_asked").GetString(), json.GetProperty("created").GetInt64()));
-        Assert.Equal("""{"prompt_tokens":30,"cached_tokens":10,"cache_write_tokens":5,"completion_tokens":9,"reasoning_tokens":4}""", json.GetProperty("usage").GetRawText());
+        Assert.Equal("""{"prompt_tokens":30,"cached_tokens":10,"cache_write_tokens":5,"cache_write_hour_tokens":3,"audio_input_tokens":2,"completion_tokens":9,"reasoning_tokens":4,"audio_output_tokens":1}""", json.GetProperty("usage").GetRawText());
         Assert.Equal("""[{"class":"input","tokens":15,"price":"0.0015","amount":"0.0000000225"},{"class":"request","tokens":1,"price":"0.000000002","amount":"0.000000002"}]""",
             json.GetProperty("lines").GetRawText());
         Assert.Equal(("0.00000002", "0.000000005", "0.00", $"{account.Id}:2", 64), (json.GetProperty("cost").GetString(), json.GetProperty("uncovered").GetString(),

@@ -14,6 +14,7 @@ internal struct AnthropicUsage
     private long? _input;
     private long? _cacheRead;
     private long? _cacheWrite;
+    private long? _cacheWriteHour;
     private long? _output;
     private long? _thinking;
     private bool _isHostile;
@@ -28,7 +29,8 @@ internal struct AnthropicUsage
             else if (json.ValueTextEquals("cache_read_input_tokens"u8)) Count(ref json, ref _cacheRead);
             else if (json.ValueTextEquals("cache_creation_input_tokens"u8)) Count(ref json, ref _cacheWrite);
             else if (json.ValueTextEquals("output_tokens"u8)) Count(ref json, ref _output);
-            else if (json.ValueTextEquals("output_tokens_details"u8)) Details(ref json);
+            else if (json.ValueTextEquals("output_tokens_details"u8)) Inside(ref json, "thinking_tokens"u8, ref _thinking);
+            else if (json.ValueTextEquals("cache_creation"u8)) Inside(ref json, "ephemeral_1h_input_tokens"u8, ref _cacheWriteHour);
             else
             {
                 json.Read();
@@ -47,12 +49,14 @@ internal struct AnthropicUsage
             InputTokens = input + (_cacheRead ?? 0) + (_cacheWrite ?? 0),
             CachedInputTokens = _cacheRead ?? 0,
             CacheWriteTokens = _cacheWrite ?? 0,
+            CacheWriteHourTokens = Math.Min(_cacheWriteHour ?? 0, _cacheWrite ?? 0),
             OutputTokens = output,
             ReasoningTokens = Math.Min(_thinking ?? 0, output),
         };
     }
 
-    private void Details(ref Utf8JsonReader json)
+    /// <summary>One count in an object.</summary>
+    private void Inside(ref Utf8JsonReader json, ReadOnlySpan<byte> name, ref long? count)
     {
         json.Read();
         if (json.TokenType != JsonTokenType.StartObject)
@@ -62,7 +66,7 @@ internal struct AnthropicUsage
         }
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
         {
-            if (json.ValueTextEquals("thinking_tokens"u8)) Count(ref json, ref _thinking);
+            if (json.ValueTextEquals(name)) Count(ref json, ref count);
             else
             {
                 json.Read();

@@ -23,18 +23,36 @@ internal static class GeminiUsage
             isHostile = true;
             return null;
         }
+        long Audio(ReadOnlySpan<byte> name)
+        {
+            if (!usage.TryGetProperty(name, out var details) || details.ValueKind != JsonValueKind.Array) return 0;
+            long sum = 0;
+            foreach (var one in details.EnumerateArray())
+            {
+                if (one.ValueKind != JsonValueKind.Object || !one.TryGetProperty("modality"u8, out var modality) || modality.ValueKind != JsonValueKind.String
+                    || !modality.ValueEquals("AUDIO"u8) || !one.TryGetProperty("tokenCount"u8, out var value) || value.ValueKind == JsonValueKind.Null) continue;
+                if (value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var count) && count is >= 0 and <= Largest) sum += count;
+                else isHostile = true;
+            }
+            return sum;
+        }
 
         var (prompt, toolUse, total) = (Count("promptTokenCount"u8), Count("toolUsePromptTokenCount"u8) ?? 0, Count("totalTokenCount"u8));
         var (visible, thoughts, cached) = (Count("candidatesTokenCount"u8), Count("thoughtsTokenCount"u8) ?? 0, Count("cachedContentTokenCount"u8) ?? 0);
+        // What the cache gave is in the prompt's details too.
+        var (heard, spoken) = (Audio("promptTokensDetails"u8) - Audio("cacheTokensDetails"u8), Audio("candidatesTokensDetails"u8));
         if (isHostile || prompt is null) return null;
+        cached = Math.Min(cached, prompt.Value);
         // The count is left out where nothing visible came; what the total has beyond the others was generated all the same.
         var shown = visible ?? Math.Max(0, (total ?? 0) - prompt.Value - toolUse - thoughts);
         return new TokenUsage
         {
             InputTokens = prompt.Value + toolUse,
-            CachedInputTokens = Math.Min(cached, prompt.Value),
+            CachedInputTokens = cached,
+            AudioInputTokens = Math.Clamp(heard, 0, prompt.Value - cached),
             OutputTokens = shown + thoughts,
             ReasoningTokens = thoughts,
+            AudioOutputTokens = Math.Min(spoken, shown),
         };
     }
 }

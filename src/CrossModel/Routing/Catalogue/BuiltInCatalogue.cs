@@ -59,7 +59,10 @@ internal static class BuiltInCatalogue
                 Input = Amount(t, "input"),
                 CachedInput = Amount(t, "cachedInput"),
                 CacheWrite = Amount(t, "cacheWrite"),
+                CacheWriteHour = Amount(t, "cacheWriteHour"),
+                AudioInput = Amount(t, "audioInput"),
                 Output = Amount(t, "output"),
+                AudioOutput = Amount(t, "audioOutput"),
             }).ToList()
             : [];
         return new PriceConfig
@@ -71,8 +74,11 @@ internal static class BuiltInCatalogue
                     Input = Amount(p, "input"),
                     CachedInput = Amount(p, "cachedInput"),
                     CacheWrite = Amount(p, "cacheWrite"),
+                    CacheWriteHour = Amount(p, "cacheWriteHour"),
+                    AudioInput = Amount(p, "audioInput"),
                     Output = Amount(p, "output"),
                     Reasoning = Amount(p, "reasoning"),
+                    AudioOutput = Amount(p, "audioOutput"),
                     Tiers = tiers,
                 },
             ],

@@ -201,10 +201,16 @@ internal sealed class AnthropicWire(string? vertexModel = null, bool streams = f
         }
         var zero = Script.Usage == "zero";
         var cached = zero ? 0 : Math.Min(Script.Cached ?? 0, Prompt.Tokens);
+        var written = zero ? 0 : Math.Min(Script.Written, Prompt.Tokens - cached);
+        var hour = Math.Min(Script.Hour, written);
         json.WriteStartObject();
-        json.WriteNumber("input_tokens", zero ? 0 : Prompt.Tokens - cached);
-        json.WriteNumber("cache_creation_input_tokens", 0);
+        json.WriteNumber("input_tokens", zero ? 0 : Prompt.Tokens - cached - written);
+        json.WriteNumber("cache_creation_input_tokens", written);
         json.WriteNumber("cache_read_input_tokens", cached);
+        json.WriteStartObject("cache_creation");
+        json.WriteNumber("ephemeral_5m_input_tokens", written - hour);
+        json.WriteNumber("ephemeral_1h_input_tokens", hour);
+        json.WriteEndObject();
         json.WriteNumber("output_tokens", zero ? 0 : output);
         if (reply.ReasoningTokens > 0 && output == reply.OutputTokens && !zero)
         {

@@ -187,16 +187,32 @@ internal sealed class BedrockWire(string model, bool streams) : SimulatedWire
             json.WriteRawValue(Script.Usage, skipInputValidation: true);
             return;
         }
-        var (read, written) = Script.Usage == "zero" ? (0, 0) : (Prompt.Tokens, reply.OutputTokens);
+        var (read, output) = Script.Usage == "zero" ? (0, 0) : (Prompt.Tokens, reply.OutputTokens);
         var cached = Math.Min(Script.Cached ?? 0, read);
+        var written = Math.Min(Script.Written, read - cached);
+        var hour = Math.Min(Script.Hour, written);
         json.WriteStartObject();
-        json.WriteNumber("inputTokens", read - cached);
-        json.WriteNumber("outputTokens", written);
-        json.WriteNumber("totalTokens", read + written);
+        json.WriteNumber("inputTokens", read - cached - written);
+        json.WriteNumber("outputTokens", output);
+        json.WriteNumber("totalTokens", read + output);
         if (Script.Cached is not null)
         {
             json.WriteNumber("cacheReadInputTokenCount", cached);
             json.WriteNumber("cacheReadInputTokens", cached);
+        }
+        if (written > 0)
+        {
+            json.WriteNumber("cacheWriteInputTokenCount", written);
+            json.WriteNumber("cacheWriteInputTokens", written);
+            json.WriteStartArray("cacheDetails");
+            foreach (var (life, tokens) in new[] { ("5m", written - hour), ("1h", hour) })
+            {
+                json.WriteStartObject();
+                json.WriteString("ttl", life);
+                json.WriteNumber("inputTokens", tokens);
+                json.WriteEndObject();
+            }
+            json.WriteEndArray();
         }
         json.WriteEndObject();
     }

@@ -184,10 +184,27 @@ internal sealed class GeminiWire(string model, bool vertex, bool streams) : Simu
                 json.WriteNumber("cachedContentTokenCount", Math.Min(cached, read));
             if (thoughts > 0)
                 json.WriteNumber("thoughtsTokenCount", thoughts);
+            WriteAudio(json, "promptTokensDetails", Math.Min(Script.Audio, read), read);
+            WriteAudio(json, "candidatesTokensDetails", Math.Min(Script.Spoken, visible), visible);
         }
         if (vertex)
             json.WriteString("trafficType", "ON_DEMAND");
         json.WriteEndObject();
+    }
+
+    private static void WriteAudio(Utf8JsonWriter json, string name, int audio, int all)
+    {
+        if (audio == 0)
+            return;
+        json.WriteStartArray(name);
+        foreach (var (modality, tokens) in new[] { ("TEXT", all - audio), ("AUDIO", audio) })
+        {
+            json.WriteStartObject();
+            json.WriteString("modality", modality);
+            json.WriteNumber("tokenCount", tokens);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
     }
 
     /// <summary>A stopped question is a 200 without candidates.</summary>

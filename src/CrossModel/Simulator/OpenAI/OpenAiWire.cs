@@ -242,11 +242,12 @@ internal class OpenAiWire : SimulatedWire
         json.WriteNumber("total_tokens", prompt + output);
         json.WriteStartObject("prompt_tokens_details");
         json.WriteNumber("cached_tokens", none ? 0 : Math.Min(Script.Cached ?? 0, prompt));
-        json.WriteNumber("audio_tokens", 0);
+        json.WriteNumber("audio_tokens", Math.Min(Script.Audio, prompt));
+        if (Script.Written > 0) json.WriteNumber("cache_write_tokens", Math.Min(Script.Written, prompt));
         json.WriteEndObject();
         json.WriteStartObject("completion_tokens_details");
         json.WriteNumber("reasoning_tokens", none ? 0 : replies.Sum(reply => reply.ReasoningTokens));
-        json.WriteNumber("audio_tokens", 0);
+        json.WriteNumber("audio_tokens", Math.Min(Script.Spoken, output));
         json.WriteNumber("accepted_prediction_tokens", 0);
         json.WriteNumber("rejected_prediction_tokens", 0);
         json.WriteEndObject();

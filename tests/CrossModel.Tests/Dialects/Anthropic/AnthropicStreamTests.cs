@@ -113,6 +113,28 @@ public sealed class AnthropicStreamTests
         Assert.Equal(((long?)input, (long?)output), (reply.Usage?.InputTokens, reply.Usage?.OutputTokens));
     }
 
+    // What is written for an hour is a part of what is written; where only message_start says how long, it holds.
+    [Theory]
+    [InlineData("\"cache_creation_input_tokens\":300,\"cache_creation\":{\"ephemeral_5m_input_tokens\":100,\"ephemeral_1h_input_tokens\":200}", 300, 200)]
+    [InlineData("\"cache_creation_input_tokens\":300,\"cache_creation\":{\"ephemeral_5m_input_tokens\":300,\"ephemeral_1h_input_tokens\":0}", 300, 0)]
+    [InlineData("\"cache_creation_input_tokens\":300,\"cache_creation\":{\"ephemeral_1h_input_tokens\":2147483648}", 300, 300)]
+    [InlineData("\"cache_creation_input_tokens\":300,\"cache_creation\":null", 300, 0)]
+    [InlineData("\"cache_creation\":{\"ephemeral_1h_input_tokens\":200}", 0, 0)]
+    [InlineData("\"cache_creation_input_tokens\":300,\"cache_creation\":{\"ephemeral_1h_input_tokens\":-1}", null, null)]
+    [InlineData("\"cache_creation_input_tokens\":300,\"cache_creation\":{\"ephemeral_1h_input_tokens\":0.5}", null, null)]
+    public void Usage_OfCacheWrites_TellsTheHourApart(string writes, int? written, int? hour)
+    {
+        var usage = $"\"usage\":{{\"input_tokens\":10,\"output_tokens\":7,{writes}}}";
+        var plain = "{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"Hi\"}],\"stop_reason\":\"end_turn\"," + usage + "}";
+        var start = "{\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\"," + usage + "}}";
+        var whole = Replay.Plain(new AnthropicReply(Replayed.Context(stream: false), new ReasoningMemory(TimeProvider.System)), Encoding.UTF8.GetBytes(plain));
+        foreach (var reply in new[] { Read(start, Text("Hi"), End("end_turn"), Stop), whole })
+        {
+            Assert.Null(reply.Fault);
+            Assert.Equal(((long?)written, (long?)hour, 10 + (long?)written), (reply.Usage?.CacheWriteTokens, reply.Usage?.CacheWriteHourTokens, reply.Usage?.InputTokens));
+        }
+    }
+
     [Fact]
     public void Text_BesideTheContentTool_IsTheAnswerOnlyWithoutIt()
     {

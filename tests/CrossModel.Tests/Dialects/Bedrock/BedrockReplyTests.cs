@@ -133,6 +133,21 @@ public sealed class BedrockReplyTests
     }
 
     [Theory]
+    [InlineData("[{\"inputTokens\":4,\"ttl\":\"1h\"},{\"ttl\":\"5m\",\"inputTokens\":2}]", 6, 4)]
+    [InlineData("[{\"ttl\":\"5m\",\"inputTokens\":6}]", 6, 0)]
+    [InlineData("[{\"ttl\":\"1h\",\"inputTokens\":2147483648},{\"ttl\":\"1h\",\"inputTokens\":2147483648}]", 6, 6)]
+    [InlineData("[7,{\"ttl\":{\"a\":[1]},\"inputTokens\":6},{\"ttl\":\"1h\"},[]]", 6, 0)]
+    [InlineData("null", 6, 0)]
+    [InlineData("{\"ttl\":\"1h\",\"inputTokens\":6}", 6, 0)]
+    [InlineData("[{\"ttl\":\"1h\",\"inputTokens\":-1}]", null, null)]
+    [InlineData("[{\"ttl\":\"1h\",\"inputTokens\":\"4\"}]", null, null)]
+    public void Usage_OfCacheWrites_TellsTheHourApart(string details, int? written, int? hour)
+    {
+        var usage = BedrockUsage.Read(Encoding.UTF8.GetBytes($$$"""{"cacheDetails":{{{details}}},"inputTokens":3,"outputTokens":4,"cacheWriteInputTokens":6,"more":{"inputTokens":9}}"""));
+        Assert.Equal(((long?)written, (long?)hour, 3 + (long?)written), (usage?.CacheWriteTokens, usage?.CacheWriteHourTokens, usage?.InputTokens));
+    }
+
+    [Theory]
     [InlineData("end_turn", "stop")]
     [InlineData("stop_sequence", "stop")]
     [InlineData("max_tokens", "length")]

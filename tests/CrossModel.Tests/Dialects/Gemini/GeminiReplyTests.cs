@@ -118,6 +118,22 @@ public sealed class GeminiReplyTests
         Assert.Equal((13, 5, 5, 3), (reply.Usage!.Value.InputTokens, reply.Usage.Value.CachedInputTokens, reply.Usage.Value.OutputTokens, reply.Usage.Value.ReasoningTokens));
     }
 
+    // The prompt's sound without what of it came from the cache; never more than what is not cached, and of the reply never more than what is no thought.
+    [Theory]
+    [InlineData("\"promptTokenCount\":145,\"candidatesTokenCount\":10,\"thoughtsTokenCount\":24,\"promptTokensDetails\":[{\"modality\":\"TEXT\",\"tokenCount\":6},{\"modality\":\"AUDIO\",\"tokenCount\":139}]", 139, 0)]
+    [InlineData("\"promptTokenCount\":145,\"cachedContentTokenCount\":100,\"promptTokensDetails\":[{\"modality\":\"AUDIO\",\"tokenCount\":139}],\"cacheTokensDetails\":[{\"modality\":\"AUDIO\",\"tokenCount\":98}]", 41, 0)]
+    [InlineData("\"promptTokenCount\":145,\"cachedContentTokenCount\":100,\"promptTokensDetails\":[{\"modality\":\"AUDIO\",\"tokenCount\":139}]", 45, 0)]
+    [InlineData("\"promptTokenCount\":9,\"promptTokensDetails\":[{\"modality\":\"AUDIO\",\"tokenCount\":2}],\"cacheTokensDetails\":[{\"modality\":\"AUDIO\",\"tokenCount\":5}]", 0, 0)]
+    [InlineData("\"promptTokenCount\":9,\"candidatesTokenCount\":50,\"thoughtsTokenCount\":5,\"candidatesTokensDetails\":[{\"modality\":\"AUDIO\",\"tokenCount\":60}]", 0, 50)]
+    [InlineData("\"promptTokenCount\":9,\"promptTokensDetails\":{\"modality\":\"AUDIO\"},\"candidatesTokensDetails\":[1,{},{\"modality\":7,\"tokenCount\":1},{\"modality\":\"AUDIO\"},{\"modality\":\"AUDIO\",\"tokenCount\":null}]", 0, 0)]
+    [InlineData("\"promptTokenCount\":9,\"promptTokensDetails\":[{\"modality\":\"AUDIO\",\"tokenCount\":-1}]", null, null)]
+    [InlineData("\"promptTokenCount\":9,\"candidatesTokensDetails\":[{\"modality\":\"AUDIO\",\"tokenCount\":\"3\"}]", null, null)]
+    public void Usage_WithSound_HasItsParts(string counts, int? heard, int? spoken)
+    {
+        var usage = Stream(Chunk("""{"text":"a"}""", "STOP", $",\"usageMetadata\":{{{counts}}}")).Usage;
+        Assert.Equal(((long?)heard, (long?)spoken), (usage?.AudioInputTokens, usage?.AudioOutputTokens));
+    }
+
     [Theory]
     [InlineData("-1")]
     [InlineData("1.5")]
