@@ -134,7 +134,7 @@ internal static partial class ChatRequestReader
                     ReadVideo(message, block);
                     break;
                 default:
-                    _request.Features |= ChatFeatures.CacheMarks;
+                    _request.Features |= field == BlockType.CacheControl ? ChatFeatures.CacheMarks : ChatFeatures.CacheBreakpoints;
                     _json.Skip();
                     break;
             }

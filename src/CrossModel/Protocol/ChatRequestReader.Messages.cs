@@ -109,8 +109,12 @@ internal static partial class ChatRequestReader
                     if (Is(JsonTokenType.String)) _request.Prompt.TextBytes += TextLength();
                     else _json.Skip();
                     break;
-                case MessageMember.CacheControl or MessageMember.PromptCacheBreakpoint:
+                case MessageMember.CacheControl:
                     _request.Features |= ChatFeatures.CacheMarks;
+                    _json.Skip();
+                    break;
+                case MessageMember.PromptCacheBreakpoint:
+                    _request.Features |= ChatFeatures.CacheBreakpoints;
                     _json.Skip();
                     break;
                 case MessageMember.ExtraContent:

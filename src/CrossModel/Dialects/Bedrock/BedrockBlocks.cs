@@ -63,7 +63,11 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, HashSet<string> hints)
         json.WriteStartObject();
         json.WriteStartObject("cachePoint"u8);
         json.WriteString("type"u8, "default"u8);
-        if (mark.TryGetProperty("ttl"u8, out var life) && life.ValueKind == JsonValueKind.String && life.ValueEquals("1h"u8)) json.WriteString("ttl"u8, "1h"u8);
+        if (mark.TryGetProperty("ttl"u8, out var life) && life.ValueKind == JsonValueKind.String && life.ValueEquals("1h"u8))
+        {
+            if (family.IsClaude) json.WriteString("ttl"u8, "1h"u8);
+            else hints.Add("cache_control.ttl");
+        }
         json.WriteEndObject();
         json.WriteEndObject();
     }

@@ -219,6 +219,8 @@ internal sealed class GeminiRequest(GeminiHost host, GeminiLessons.Lesson learne
         }
         if (request.Has(ChatParameter.Store) && root.GetProperty("store"u8).ValueKind == JsonValueKind.True) upstream.Ignored.Add("store");
         if (request.Has(ChatParameter.Audio)) upstream.Ignored.Add("audio");
+        if (request.Features.HasFlag(ChatFeatures.CacheMarks)) upstream.Ignored.Add("cache_control");
+        if (request.Features.HasFlag(ChatFeatures.CacheBreakpoints)) upstream.Ignored.Add("prompt_cache_breakpoint");
         if (request.Has(ChatParameter.ParallelToolCalls) && root.GetProperty("parallel_tool_calls"u8).ValueKind == JsonValueKind.False && request.Features.HasFlag(ChatFeatures.Tools))
             upstream.Ignored.Add("parallel_tool_calls");
     }

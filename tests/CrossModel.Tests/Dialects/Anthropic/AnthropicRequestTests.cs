@@ -50,6 +50,20 @@ public sealed class AnthropicRequestTests
         Assert.Equal(expected, Write(With("\"seed\":1"), model).Json.GetProperty("max_tokens").GetInt64());
 
     [Fact]
+    public void CacheMark_ForAnHour_GoesAlongFromEveryPlace()
+    {
+        const string mark = "\"cache_control\":{\"type\":\"ephemeral\",\"ttl\":\"1h\"}";
+        var sent = Write($$$"""
+            {"model":"a/b","tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"}},{{{mark}}}}],"messages":[
+            {"role":"system","content":[{"type":"text","text":"S",{{{mark}}}}]},{"role":"user","content":[{"type":"text","text":"T",{{{mark}}}}]},
+            {"role":"assistant","content":"A",{{{mark}}}},{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://a.b/c.png"},{{{mark}}}}]}]}
+            """);
+        Assert.Equal(("", 5), (sent.Ignored, sent.Json.GetRawText().Split(mark).Length - 1));
+        foreach (var holder in new[] { sent.Json.GetProperty("tools")[0], sent.Json.GetProperty("system")[0] }.Concat(sent.Json.GetProperty("messages").EnumerateArray().Select(m => m.GetProperty("content")[0])))
+            Assert.Equal("1h", holder.GetProperty("cache_control").GetProperty("ttl").GetString());
+    }
+
+    [Fact]
     public void Cap_OfTheCatalogueTheAccountOrTheCaller_ComesFirst()
     {
         var facts = new ModelFacts { MaxOutputTokens = 7000 };

@@ -201,6 +201,7 @@ public sealed class BedrockRequestTests
 
     [Theory]
     [InlineData(Haiku, "[{\"text\":\"a\"},{\"cachePoint\":{\"type\":\"default\",\"ttl\":\"1h\"}}]", "")]
+    [InlineData("amazon.nova-pro-v1:0", "[{\"text\":\"a\"},{\"cachePoint\":{\"type\":\"default\"}}]", "cache_control.ttl")]
     [InlineData(Llama, "[{\"text\":\"a\"}]", "cache_control")]
     public void CacheMark_WhereTheFamilyTakesThem_IsACachePoint(string model, string content, string ignored)
     {

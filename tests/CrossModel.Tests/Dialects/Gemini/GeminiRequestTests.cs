@@ -151,6 +151,17 @@ public sealed class GeminiRequestTests
     public void System_WithAnImage_IsRefused() =>
         Assert.Equal("messages[0].content[0]", Write(Messages("""{"role":"system","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,QUJD"}}]}""", """{"role":"user","content":"u"}""")).Refusal!.Param);
 
+    [Theory]
+    [InlineData("{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"Hi\",\"cache_control\":{\"type\":\"ephemeral\",\"ttl\":\"1h\"}}]}", "cache_control")]
+    [InlineData("{\"role\":\"user\",\"content\":\"Hi\",\"cache_control\":{\"type\":\"ephemeral\"}}", "cache_control")]
+    [InlineData("{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"Hi\",\"prompt_cache_breakpoint\":{}}]}", "prompt_cache_breakpoint")]
+    public void CacheMark_IsDroppedAndNamed(string message, string ignored)
+    {
+        var sent = Write(Messages(message));
+        Assert.Equal(ignored, sent.Ignored);
+        Assert.DoesNotContain("cache", sent.Body, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Roles_InARow_AreMerged()
     {
