@@ -52,7 +52,7 @@ internal sealed record RequestRecord
     public IReadOnlyList<CostLine> Lines { get; init; } = [];
     /// <summary>Nano-dollars by the price's arithmetic, rounded once, half up. What leaves the balance may be less: see Uncovered.</summary>
     public required long Price { get; init; }
-    /// <summary>Nano-dollars that the operator pays by the route's cost, all attempts; null: unknown.</summary>
+    /// <summary>Nano-dollars that the operator pays by the route's cost for the calls whose reply was delivered; null: unknown.</summary>
     public long? OperatorCost { get; init; }
     public IReadOnlyList<string> Ignored { get; init; } = [];
     public IReadOnlyList<AttemptRecord> Attempts { get; init; } = [];
