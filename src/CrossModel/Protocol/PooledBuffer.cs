@@ -5,6 +5,9 @@ namespace CrossModel.Protocol;
 /// <summary>Bytes that grow, in an array borrowed from the shared pool. Holds no array while empty, so a silent stream costs nothing.</summary>
 internal sealed class PooledBuffer : IBufferWriter<byte>, IDisposable
 {
+    // Most of what passes is under a kilobyte, and a call has several of these: larger ones would neither fit the pool nor the processor's cache.
+    private const long SmallestArray = 512;
+
     private byte[] _array = [];
     private int _start;
     private int _end;
@@ -64,7 +67,7 @@ internal sealed class PooledBuffer : IBufferWriter<byte>, IDisposable
         }
         else
         {
-            var larger = ArrayPool<byte>.Shared.Rent((int)Math.Min(Array.MaxLength, Math.Max(4096L, Math.Max(_array.Length * 2L, (long)Length + count))));
+            var larger = ArrayPool<byte>.Shared.Rent((int)Math.Min(Array.MaxLength, Math.Max(SmallestArray, Math.Max(_array.Length * 2L, (long)Length + count))));
             _array.AsSpan(_start, Length).CopyTo(larger);
             if (_array.Length > 0) ArrayPool<byte>.Shared.Return(_array);
             _array = larger;
