@@ -14,9 +14,18 @@ internal static class SpendStore
     private const long DayMs = 86_400_000;
     private static readonly int Epoch = new DateOnly(1970, 1, 1).DayNumber;
 
-    /// <summary>Adds to a key's day, in the transaction that moves the money: account, key, day, amount. A refund adds a negative amount.</summary>
-    public static ManyRows AddToKeys { get; } = new("INSERT INTO spend (account_id, key_id, day, amount) VALUES", 4,
-        " ON CONFLICT (account_id, key_id, day) DO UPDATE SET amount = spend.amount + excluded.amount");
+    private static readonly ManyRows AddToKeys = new("INSERT INTO spend (account_id, key_id, day, amount) {rows} "
+        + "ON CONFLICT (account_id, key_id, day) DO UPDATE SET amount = spend.amount + excluded.amount", "ttnn");
+
+    /// <summary>Adds to keys' day, in the transaction that moves the money. A refund adds a negative amount.</summary>
+    public static ValueTask AddToKeysAsync(Session session, long day, IReadOnlyDictionary<(string Account, string Key), long> amounts) =>
+        AddToKeys.ExecuteAsync(session, [.. amounts], (spent, values) =>
+        {
+            values.Add(spent.Key.Account);
+            values.Add(spent.Key.Key);
+            values.Add(day);
+            values.Add(spent.Value);
+        });
 
     /// <param name="line">The key's line (all keys of its rotations count as one); null: the whole account.</param>
     public static async Task<Spent> ReadAsync(Session session, string accountId, string? line, long day)

@@ -137,7 +137,7 @@ internal sealed class Books : IAsyncDisposable
         if (leases && _database.IsShared) await Nodes.EnsureAliveAsync(session, Node);
         var posting = await Posting.OpenAsync(_database, session, Node, items.Select(i => i.AccountId));
         if (mayBeThere || items.Any(i => i is Charge { IsAbandoned: true }))
-            posting.AlreadyThere = await Usage.RecordStore.FindAsync(session, _database.RowsPerStatement,
+            posting.AlreadyThere = await Usage.RecordStore.FindAsync(session,
                 [.. items.OfType<Charge>().Select(c => (c.AccountId, c.Record.Id))]);
         if (items.Any(i => i is Charge { IsAbandoned: true })) posting.Refunded = await FindRefundsAsync(session, items);
         // Charges first: what they free can be leased in the same commit.

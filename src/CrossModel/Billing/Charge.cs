@@ -16,6 +16,7 @@ internal sealed class Charge : BookItem
     private readonly TaskCompletionSource<Settled> _settled = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Hold _hold;
     private readonly Settlements _settlements;
+    private readonly bool _staysQueued;
     private readonly string _detail;
     private readonly string _recordHash;
     private AccountRow? _row;
@@ -24,9 +25,11 @@ internal sealed class Charge : BookItem
     private bool _holdEnded;
     private int _state;
 
-    public Charge(RequestRecord record, Hold hold, Settlements settlements)
+    /// <param name="staysQueued">When its caller has waited too long the charge stays queued; else it is abandoned.</param>
+    public Charge(RequestRecord record, Hold hold, Settlements settlements, bool staysQueued)
     {
-        (Record, _hold, _settlements) = (record, hold, settlements);
+        (Record, _hold, _settlements, _staysQueued) = (record, hold, settlements, staysQueued);
+        Waiting = new LinkedListNode<Charge>(this);
         (_detail, _recordHash) = RecordText.Write(record);
     }
 
@@ -38,12 +41,14 @@ internal sealed class Charge : BookItem
     /// <summary>The caller was told that it is not charged.</summary>
     public bool IsAbandoned => Volatile.Read(ref _state) == Abandoned;
 
-    /// <summary>The caller waits no longer and must not be charged. False: it is on the books already.</summary>
-    public bool TryAbandon()
+    /// <summary>Its place among the <see cref="Waits"/>, and since when.</summary>
+    public LinkedListNode<Charge> Waiting { get; }
+    public long WaitsSince { get; set; }
+
+    /// <summary>The caller waits no longer. Of a reply that it never got it must not be charged; does nothing when that is on the books already.</summary>
+    public void WaitedTooLong()
     {
-        if (Interlocked.CompareExchange(ref _state, Abandoned, Pending) != Pending) return false;
-        _settled.TrySetResult(default);
-        return true;
+        if (_staysQueued || Interlocked.CompareExchange(ref _state, Abandoned, Pending) == Pending) _settled.TrySetResult(default);
     }
 
     public override void Apply(Posting posting, AccountRow row)
@@ -89,7 +94,7 @@ internal sealed class Charge : BookItem
 
     public override void Committed()
     {
-        _settlements.Leave();
+        _settlements.Leave(this);
         _holdEnded = true;
         _row!.TellPurse();
         if (Interlocked.CompareExchange(ref _state, Done, Pending) == Pending)
@@ -106,7 +111,7 @@ internal sealed class Charge : BookItem
 
     public override void Failed(bool away)
     {
-        _settlements.Leave();
+        _settlements.Leave(this);
         if (!_holdEnded) _hold.Purse.GiveBack(_hold.Amount);
         _holdEnded = true;
         if (Interlocked.CompareExchange(ref _state, Done, Pending) == Pending) _settled.TrySetResult(default);

@@ -13,19 +13,19 @@ internal sealed class Posting
 {
     private static readonly ManyRows LockAccounts = new(
         "SELECT a.id, a.balance, a.leased, a.credit_limit, a.ledger_seq, a.ledger_head, a.spent_on, a.spent_day, a.spent_month, a.spent_total "
-        + "FROM account a WHERE a.id IN (VALUES", 1, ") ORDER BY a.id");
+        + "FROM account a WHERE a.id IN ({rows}) ORDER BY a.id", "t");
 
-    private static readonly ManyRows ReadLeases = new("SELECT account_id, amount FROM lease WHERE (node, account_id) IN (VALUES", 2, ")");
+    private static readonly ManyRows ReadLeases = new("SELECT account_id, amount FROM lease WHERE (node, account_id) IN ({rows})", "tt");
 
     private static readonly ManyRows UpdateAccounts = new(
         "UPDATE account SET balance = v.column2, leased = v.column3, ledger_seq = v.column4, ledger_head = v.column5, spent_on = v.column6, "
-        + "spent_day = v.column7, spent_month = v.column8, spent_total = v.column9 FROM (VALUES", 9, ") AS v WHERE account.id = v.column1");
+        + "spent_day = v.column7, spent_month = v.column8, spent_total = v.column9 FROM ({rows}) AS v WHERE account.id = v.column1", "tnnntnnnn");
 
-    private static readonly ManyRows UpsertLeases = new("INSERT INTO lease (node, account_id, amount) VALUES", 3,
-        " ON CONFLICT (node, account_id) DO UPDATE SET amount = excluded.amount");
+    private static readonly ManyRows UpsertLeases = new(
+        "INSERT INTO lease (node, account_id, amount) {rows} ON CONFLICT (node, account_id) DO UPDATE SET amount = excluded.amount", "ttn");
 
     private static readonly ManyRows InsertEntries = new(
-        "INSERT INTO ledger_entry (account_id, seq, kind, amount, balance, at, reference, note, record_hash, hash) VALUES", 10);
+        "INSERT INTO ledger_entry (account_id, seq, kind, amount, balance, at, reference, note, record_hash, hash) {rows}", "tntnnntttt");
 
     private readonly Database _database;
     private readonly Session _session;
@@ -58,24 +58,27 @@ internal sealed class Posting
     {
         // Everybody locks in the order of ids: two nodes with the same accounts never wait for each other in a ring.
         string[] ids = [.. accountIds.Distinct().Order(StringComparer.Ordinal)];
-        var rows = await LockAccounts.QueryAsync(session, database.RowsPerStatement, ids, static (id, values) => values[0] = id, static row => new AccountRow
+        var rows = await LockAccounts.QueryAsync(session, ids, static (id, values) => values.Add(id), static row => new AccountRow
         {
-            Id = row.GetString(0),
-            Balance = row.GetInt64(1),
-            Leased = row.GetInt64(2),
-            CreditLimit = row.GetInt64(3),
-            Seq = row.GetInt64(4),
-            Head = row.GetString(5),
-            SpentOn = row.GetInt64(6),
-            SpentDay = row.GetInt64(7),
-            SpentMonth = row.GetInt64(8),
-            SpentTotal = row.GetInt64(9),
+            Id = row.Text(0),
+            Balance = row.Number(1),
+            Leased = row.Number(2),
+            CreditLimit = row.Number(3),
+            Seq = row.Number(4),
+            Head = row.Text(5),
+            SpentOn = row.Number(6),
+            SpentDay = row.Number(7),
+            SpentMonth = row.Number(8),
+            SpentTotal = row.Number(9),
         }, database.RowLock("a"));
         var posting = new Posting(database, session, node, rows.ToDictionary(r => r.Id, StringComparer.Ordinal));
         if (node.Length == 0) return posting;
         // A statement of its own, after the lock: one that had waited for the lock would still see the leases of before.
-        var leases = await ReadLeases.QueryAsync(session, database.RowsPerStatement, ids, (id, values) => (values[0], values[1]) = (node, id),
-            static row => (Account: row.GetString(0), Amount: row.GetInt64(1)));
+        var leases = await ReadLeases.QueryAsync(session, ids, (id, values) =>
+        {
+            values.Add(node);
+            values.Add(id);
+        }, static row => (Account: row.Text(0), Amount: row.Number(1)));
         foreach (var (account, amount) in leases) posting._rows[account].SetLease(amount);
         return posting;
     }
@@ -106,17 +109,39 @@ internal sealed class Posting
     /// <summary>Writes what was posted. The transaction is the caller's to commit.</summary>
     public async Task SaveAsync()
     {
-        var most = _database.RowsPerStatement;
-        await RecordStore.InsertAsync(_session, most, _records);
-        await InsertEntries.ExecuteAsync(_session, most, _entries, static (e, v) =>
-            (v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9]) =
-            (e.AccountId, e.Seq, e.Kind, e.Amount, e.Balance, e.At, e.Reference, e.Note, e.RecordHash, e.Hash));
-        await SpendStore.AddToKeys.ExecuteAsync(_session, most, [.. _spentByKey], (spent, v) =>
-            (v[0], v[1], v[2], v[3]) = (spent.Key.Account, spent.Key.Key, SpendStore.DayOf(Now), spent.Value));
+        await RecordStore.InsertAsync(_session, _records);
+        await InsertEntries.ExecuteAsync(_session, _entries, static (e, values) =>
+        {
+            values.Add(e.AccountId);
+            values.Add(e.Seq);
+            values.Add(e.Kind);
+            values.Add(e.Amount);
+            values.Add(e.Balance);
+            values.Add(e.At);
+            values.Add(e.Reference);
+            values.Add(e.Note);
+            values.Add(e.RecordHash);
+            values.Add(e.Hash);
+        });
+        await SpendStore.AddToKeysAsync(_session, SpendStore.DayOf(Now), _spentByKey);
         AccountRow[] leases = [.. _rows.Values.Where(r => r.LeaseChanged)];
-        await UpsertLeases.ExecuteAsync(_session, most, leases, (r, v) => (v[0], v[1], v[2]) = (_node, r.Id, r.Lease));
-        await UpdateAccounts.ExecuteAsync(_session, most, [.. _rows.Values], static (r, v) =>
-            (v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8]) =
-            (r.Id, r.Balance, r.Leased, r.Seq, r.Head, r.SpentOn, r.SpentDay, r.SpentMonth, r.SpentTotal));
+        await UpsertLeases.ExecuteAsync(_session, leases, (r, values) =>
+        {
+            values.Add(_node);
+            values.Add(r.Id);
+            values.Add(r.Lease);
+        });
+        await UpdateAccounts.ExecuteAsync(_session, [.. _rows.Values], static (r, values) =>
+        {
+            values.Add(r.Id);
+            values.Add(r.Balance);
+            values.Add(r.Leased);
+            values.Add(r.Seq);
+            values.Add(r.Head);
+            values.Add(r.SpentOn);
+            values.Add(r.SpentDay);
+            values.Add(r.SpentMonth);
+            values.Add(r.SpentTotal);
+        });
     }
 }

@@ -8,6 +8,9 @@ internal class Settlements(Books books)
     /// <summary>How long a reply waits for a database that is away.</summary>
     public static TimeSpan Patience { get; } = TimeSpan.FromSeconds(10);
 
+    private static readonly Task<Settled> NotCommitted = Task.FromResult(default(Settled));
+
+    private readonly Waits _waits = new(books.Database.Time, Patience);
     private long _charged;
     private long _uncovered;
     private long _replies;
@@ -30,40 +33,21 @@ internal class Settlements(Books books)
     /// Charges the reply and ends the hold; done when it is durable. Not cancelled with the caller: never pass on its cancellation. When the database
     /// stays away for 10 s the answer is "not committed", and then it never will be: should the commit have happened unseen, it is refunded.
     /// </summary>
-    public virtual async Task<Settled> SettleAsync(RequestRecord record, Hold hold)
-    {
-        if (Begin(record, hold) is not { } charge) return default;
-        try
-        {
-            return await charge.Task.WaitAsync(Patience, books.Database.Time);
-        }
-        catch (TimeoutException)
-        {
-            charge.TryAbandon();
-            return await charge.Task;
-        }
-    }
+    public virtual Task<Settled> SettleAsync(RequestRecord record, Hold hold) => Begin(record, hold, staysQueued: false);
 
     /// <summary>As <see cref="SettleAsync"/>, for a stream whose content is with the caller already: after 10 s the answer is "not committed", but the charge stays queued until it commits or the process ends.</summary>
-    public virtual async Task<Settled> SettleOrQueueAsync(RequestRecord record, Hold hold)
-    {
-        if (Begin(record, hold) is not { } charge) return default;
-        try
-        {
-            return await charge.Task.WaitAsync(Patience, books.Database.Time);
-        }
-        catch (TimeoutException)
-        {
-            return default;
-        }
-    }
+    public virtual Task<Settled> SettleOrQueueAsync(RequestRecord record, Hold hold) => Begin(record, hold, staysQueued: true);
 
-    private Charge? Begin(RequestRecord record, Hold hold)
+    private Task<Settled> Begin(RequestRecord record, Hold hold, bool staysQueued)
     {
-        var charge = new Charge(record, hold, this);
+        var charge = new Charge(record, hold, this, staysQueued);
         var first = hold.EndWith(charge);
-        if (first == charge) Queue(charge);
-        return first;
+        if (first == charge)
+        {
+            _waits.Add(charge);
+            Queue(charge);
+        }
+        return first?.Task ?? NotCommitted;
     }
 
     /// <summary>By a charge that was abandoned during its commit: to be given back.</summary>
@@ -76,7 +60,11 @@ internal class Settlements(Books books)
     }
 
     /// <summary>By a charge whose wait is over, well or not.</summary>
-    public void Leave() => Interlocked.Decrement(ref _queued);
+    public void Leave(Charge charge)
+    {
+        Interlocked.Decrement(ref _queued);
+        _waits.Remove(charge);
+    }
 
     /// <summary>By a charge that is on the books.</summary>
     public void Count(in Settled settled, Charge charge)

@@ -35,8 +35,11 @@ internal static class Usd
     public static string Format(long nano)
     {
         var magnitude = nano < 0 ? (ulong)-(nano + 1) + 1 : (ulong)nano;
-        var fraction = (magnitude % Nano).ToString("D9", CultureInfo.InvariantCulture).AsSpan().TrimEnd('0');
-        return string.Create(CultureInfo.InvariantCulture, $"{(nano < 0 ? "-" : "")}{magnitude / Nano}.{fraction.ToString().PadRight(2, '0')}");
+        Span<char> text = stackalloc char[32];
+        text.TryWrite(CultureInfo.InvariantCulture, $"{(nano < 0 ? "-" : "")}{magnitude / Nano}.{magnitude % Nano:D9}", out var length);
+        var shortest = length - Places + 2;
+        while (length > shortest && text[length - 1] == '0') length--;
+        return new string(text[..length]);
     }
 
     /// <summary>An exact line amount (nano-dollars × 1,000,000) as a plain decimal with 2 to 15 places.</summary>

@@ -21,13 +21,20 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         {
             var fault = call.Request.Stream ? await StreamAsync(call, route, calls, others) : await PlainAsync(call, route, calls, others);
             // What an upstream took to fail is its time, not ours.
-            if (fault is not null) call.UpstreamWait += calls.Max(c => c.Elapsed);
+            if (fault is not null) call.UpstreamWait += Longest(calls);
             return fault;
         }
         finally
         {
             foreach (var upstream in calls) upstream.Dispose();
         }
+    }
+
+    private static TimeSpan Longest(UpstreamCall[] calls)
+    {
+        var longest = TimeSpan.Zero;
+        foreach (var call in calls) longest = call.Elapsed > longest ? call.Elapsed : longest;
+        return longest;
     }
 
     /// <summary>How many upstream calls give the candidates that were asked for.</summary>
@@ -48,8 +55,8 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
             if (fault is not null) return fault;
 
             Served(call, route);
-            call.UpstreamWait += calls.Max(c => c.Elapsed);
-            var ending = new Ending(route, StatusCodes.Status200OK, null, [.. replies.Select(r => new Produced(r!.Usage, r.TextBytes, r.HasContent || r.IsBlocked))]);
+            call.UpstreamWait += Longest(calls);
+            var ending = new Ending(route, StatusCodes.Status200OK, null, Array.ConvertAll(replies, static r => new Produced(r!.Usage, r.TextBytes, r.HasContent || r.IsBlocked)));
             using var reply = PlainReply.Merge(replies!);
             var settled = await settlement.SettleAsync(call, ending);
             if (!settled.Committed)
@@ -100,7 +107,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         var error = fault is null || gone ? null : FailureRules.ToCaller(fault);
         // A candidate that never began takes the whole call with it: nothing of it is paid, what others delivered neither.
         var isWaived = error is not null && !calls[failing].Client.HasContent;
-        var produced = isWaived ? [] : calls.Select(c => new Produced(c.Reader.Usage, c.Client.TextBytes, c.Client.HasContent || c.Client.IsBlocked)).ToArray();
+        var produced = isWaived ? [] : Array.ConvertAll(calls, static c => new Produced(c.Reader.Usage, c.Client.TextBytes, c.Client.HasContent || c.Client.IsBlocked));
         if (gone) call.Status = StatusCodes.Status499ClientClosedRequest;
         var settled = await settlement.SettleAsync(call, new Ending(route, gone ? StatusCodes.Status499ClientClosedRequest : StatusCodes.Status200OK, error?.Code, produced));
         if (gone) return null;
@@ -147,7 +154,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
             return fault;
         }
 
-        if (calls.Length == 1) return (await RunAsync(0), 0);
+        if (calls.Length == 1) return (calls[0].End(await run(0)), 0);
         var faults = await Task.WhenAll(Enumerable.Range(0, calls.Length).Select(RunAsync));
         // Those that were cancelled because another failed say only that they were.
         var index = Array.FindIndex(faults, f => f is { Failure: not UpstreamFailure.ClientGone });

@@ -49,10 +49,17 @@ internal static class ReplyHeaders
     {
         call.WriteLimits();
         var headers = call.Http.Response.Headers;
-        headers["x-crossmodel-attempts"] = call.AttemptCount.ToString(CultureInfo.InvariantCulture);
-        headers["x-crossmodel-overhead-ms"] = Math.Max(0, (call.Elapsed - call.UpstreamWait).TotalMilliseconds).ToString("0.###", CultureInfo.InvariantCulture);
+        headers["x-crossmodel-attempts"] = call.AttemptCount == 1 ? "1" : call.AttemptCount.ToString(CultureInfo.InvariantCulture);
+        headers["x-crossmodel-overhead-ms"] = Milliseconds(call.Elapsed - call.UpstreamWait);
         if (call.Ignored.Count > 0) headers["x-crossmodel-ignored"] = string.Join(", ", call.Ignored);
         if (call.Snapshot.Config.ExposeUpstream && call.Served is { } route) headers["x-crossmodel-upstream"] = route.Upstream.Name;
+    }
+
+    /// <summary>With three places: whole microseconds.</summary>
+    private static string Milliseconds(TimeSpan time)
+    {
+        var (ms, micro) = Math.DivRem(Math.Max(0, time.Ticks / TimeSpan.TicksPerMicrosecond), 1000);
+        return string.Create(CultureInfo.InvariantCulture, $"{ms}.{micro:D3}");
     }
 
     /// <summary>The same bytes again, under a request id of their own; whose receipt it is stands beside it.</summary>

@@ -62,6 +62,9 @@ internal sealed class UpstreamCall : IDisposable
                 if (TooMuch() is { } fault) return (null, fault);
             }
             var reply = LooksLikeEvents(_unread.Span, _call.Prepared!.Stream) ? Collect() : Reader.ReadPlain(_unread.Memory);
+            // Settling takes longer than all before it: what it does not need is not held meanwhile.
+            _unread.Clear();
+            Reader.Dispose();
             return (reply, Reader.Fault);
         }
         catch (Exception e) when (_attempt.Explain(e) is { } fault)

@@ -33,11 +33,32 @@ internal static class JsonText
         target.Advance(written);
     }
 
-    /// <summary>Nano-dollars as USD in plain decimal: 1234500 -> 0.0012345.</summary>
+    /// <summary>A whole JSON string with its quotes.</summary>
+    public static void WriteString(IBufferWriter<byte> target, string text)
+    {
+        var span = target.GetSpan(text.Length + 2);
+        // Our own ids and the operator's names seldom need escaping, and half a surrogate never is ASCII.
+        if (System.Text.Ascii.FromUtf16(text, span[1..], out var length) == OperationStatus.Done && Encoder.FindFirstCharacterToEncodeUtf8(span.Slice(1, length)) < 0)
+        {
+            span[0] = span[length + 1] = (byte)'"';
+            target.Advance(length + 2);
+            return;
+        }
+        target.Write("\""u8);
+        target.Write(Escape(text));
+        target.Write("\""u8);
+    }
+
+    /// <summary>Nano-dollars (not negative) as USD in plain decimal: 1234500 -> 0.0012345.</summary>
     public static void WriteUsd(IBufferWriter<byte> target, long nano)
     {
-        var text = (nano / 1_000_000_000m).ToString("0.#########", System.Globalization.CultureInfo.InvariantCulture);
-        target.Write(System.Text.Encoding.ASCII.GetBytes(text));
+        var (whole, fraction) = Math.DivRem(nano, 1_000_000_000);
+        WriteNumber(target, whole);
+        if (fraction == 0) return;
+        Span<byte> digits = stackalloc byte[10];
+        digits[0] = (byte)'.';
+        Utf8Formatter.TryFormat(fraction, digits[1..], out _, new StandardFormat('D', 9));
+        target.Write(digits.TrimEnd((byte)'0'));
     }
 
     /// <summary>UTF-8 bytes of the text that the inside of a JSON string stands for.</summary>

@@ -66,9 +66,9 @@ internal sealed class PlainReply : IDisposable
             at = end;
             switch (hole)
             {
-                case Hole.Id: WriteString(target, identity.Id); break;
+                case Hole.Id: JsonText.WriteString(target, identity.Id); break;
                 case Hole.Created: JsonText.WriteNumber(target, identity.Created); break;
-                case Hole.Model: WriteString(target, identity.Model); break;
+                case Hole.Model: JsonText.WriteString(target, identity.Model); break;
                 case Hole.Usage: UsageJson.Write(target, usage, cost, UpstreamUsage.Span); break;
                 default:
                     target.Write("["u8);
@@ -134,13 +134,6 @@ internal sealed class PlainReply : IDisposable
         json.AsSpan().Replace((byte)'\n', (byte)' ');
         json.AsSpan().Replace((byte)'\r', (byte)' ');
         return json;
-    }
-
-    private static void WriteString(IBufferWriter<byte> target, string text)
-    {
-        target.Write("\""u8);
-        target.Write(JsonText.Escape(text));
-        target.Write("\""u8);
     }
 
     private static void WriteDelta(ChunkWriter client, int choice, JsonProperty member)

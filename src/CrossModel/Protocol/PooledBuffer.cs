@@ -2,9 +2,12 @@ using System.Buffers;
 
 namespace CrossModel.Protocol;
 
-/// <summary>Bytes that grow, in an array borrowed from the shared pool. Holds no array while empty, so a silent stream costs nothing.</summary>
+/// <summary>Bytes that grow, in a borrowed array. Holds no array while empty, so a silent stream costs nothing.</summary>
 internal sealed class PooledBuffer : IBufferWriter<byte>, IDisposable
 {
+    // Most of what passes is under a kilobyte, and a call has several of these: larger ones would not fit the processor's cache.
+    private const long SmallestArray = 512;
+
     private byte[] _array = [];
     private int _start;
     private int _end;
@@ -45,7 +48,7 @@ internal sealed class PooledBuffer : IBufferWriter<byte>, IDisposable
     /// <summary>Forgets everything and gives the array back.</summary>
     public void Clear()
     {
-        if (_array.Length > 0) ArrayPool<byte>.Shared.Return(_array);
+        if (_array.Length > 0) ByteArrays.Return(_array);
         _array = [];
         _start = _end = 0;
     }
@@ -64,9 +67,9 @@ internal sealed class PooledBuffer : IBufferWriter<byte>, IDisposable
         }
         else
         {
-            var larger = ArrayPool<byte>.Shared.Rent((int)Math.Min(Array.MaxLength, Math.Max(4096L, Math.Max(_array.Length * 2L, (long)Length + count))));
+            var larger = ByteArrays.Rent((int)Math.Min(Array.MaxLength, Math.Max(SmallestArray, Math.Max(_array.Length * 2L, (long)Length + count))));
             _array.AsSpan(_start, Length).CopyTo(larger);
-            if (_array.Length > 0) ArrayPool<byte>.Shared.Return(_array);
+            if (_array.Length > 0) ByteArrays.Return(_array);
             _array = larger;
         }
         (_start, _end) = (0, Length);

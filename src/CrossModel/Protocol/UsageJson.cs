@@ -10,6 +10,7 @@ internal static class UsageJson
     /// <param name="upstream">The upstream's usage object whose further members are kept, empty for none. What it calls a cost is the operator's, and is left out.</param>
     public static void Write(IBufferWriter<byte> target, in TokenUsage usage, long? cost, ReadOnlySpan<byte> upstream)
     {
+        var further = Look(upstream);
         target.Write("{\"prompt_tokens\":"u8);
         JsonText.WriteNumber(target, usage.InputTokens);
         target.Write(",\"completion_tokens\":"u8);
@@ -23,18 +24,35 @@ internal static class UsageJson
             target.Write(",\"cache_write_tokens\":"u8);
             JsonText.WriteNumber(target, usage.CacheWriteTokens);
         }
-        Further(target, upstream, "prompt_tokens_details"u8);
+        if (further.InDetails) Further(target, upstream, "prompt_tokens_details"u8);
         target.Write("},\"completion_tokens_details\":{\"reasoning_tokens\":"u8);
         JsonText.WriteNumber(target, usage.ReasoningTokens);
-        Further(target, upstream, "completion_tokens_details"u8);
+        if (further.InDetails) Further(target, upstream, "completion_tokens_details"u8);
         target.Write("}"u8);
-        Further(target, upstream, default);
+        if (further.AtRoot) Further(target, upstream, default);
         if (cost is { } nano)
         {
             target.Write(",\"cost\":"u8);
             JsonText.WriteUsd(target, nano);
         }
         target.Write("}"u8);
+    }
+
+    /// <summary>Is there anything to keep at all? Most servers send the counts alone, and the passes below are then saved.</summary>
+    private static (bool AtRoot, bool InDetails) Look(ReadOnlySpan<byte> upstream)
+    {
+        var (atRoot, inDetails) = (false, false);
+        if (upstream.IsEmpty) return default;
+        var json = new Utf8JsonReader(upstream);
+        if (!json.Read() || json.TokenType != JsonTokenType.StartObject) return default;
+        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        {
+            atRoot |= !IsOurs(ref json);
+            json.Read();
+            inDetails |= json.TokenType == JsonTokenType.StartObject;
+            json.Skip();
+        }
+        return (atRoot, inDetails);
     }
 
     /// <summary>The members of the upstream's object, or of the named object in it, that are not written above.</summary>

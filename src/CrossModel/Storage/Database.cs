@@ -80,9 +80,6 @@ internal abstract class Database(TimeProvider time) : IAsyncDisposable
     /// <summary>Ends a SELECT whose rows of the table called <paramref name="alias"/> nobody else may change until this transaction ends; empty where the writer is alone anyway.</summary>
     public abstract string RowLock(string alias);
 
-    /// <summary>Rows worth writing with one statement: round trips are dear on PostgreSQL, named parameters on SQLite.</summary>
-    public abstract int RowsPerStatement { get; }
-
     /// <summary>A migration's text in this database's own words.</summary>
     internal virtual string Flavored(string sql) => sql;
 

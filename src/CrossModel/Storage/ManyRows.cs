@@ -1,81 +1,57 @@
-using System.Collections.Concurrent;
-using System.Data.Common;
-using System.Globalization;
-using System.Text;
-
 namespace CrossModel.Storage;
 
 /// <summary>
-/// A statement over a list of rows: <c>head (@a0, @b0), (@a1, @b1) tail</c>. Lists are cut into powers of two, so that the texts stay few and the
-/// database keeps each of them prepared.
+/// A statement over a list of rows. In its text <c>{rows}</c> stands for the rows as a table whose columns are called column1, column2, …; each
+/// database spells it in the way that is cheapest there: SQLite runs the statement once a row, PostgreSQL once with an array a column.
 /// </summary>
-internal sealed class ManyRows(string head, int columns, string tail = "")
+/// <param name="columns">A letter a column: t for text, n for a number. None may be null.</param>
+internal sealed class ManyRows(string text, string columns)
 {
-    private readonly ConcurrentDictionary<int, (string Text, string[] Names)> _texts = new();
+    /// <summary>A letter a column: t for text, n for a number.</summary>
+    public string Columns => columns;
 
-    /// <param name="bind">Puts a row's values into the span, in the order of the columns.</param>
-    public async Task ExecuteAsync<T>(Session session, int mostRows, IReadOnlyList<T> rows, Action<T, Span<object>> bind)
+    /// <param name="bind">Puts a row's values in, in the order of the columns.</param>
+    public async ValueTask ExecuteAsync<T>(Session session, IReadOnlyList<T> rows, Action<T, RowValues> bind)
     {
-        for (var start = 0; start < rows.Count;)
-        {
-            var count = Cut(rows.Count - start, mostRows);
-            var (text, parameters) = Bind(rows, start, count, bind);
-            await session.ExecuteAsync(text, parameters);
-            start += count;
-        }
+        if (rows.Count > 0) await session.Rows.ExecuteAsync(this, rows, bind);
     }
 
-    /// <summary>The rows of all parts; sorted only if each part is and there is one part, so do not rely on an order.</summary>
-    public async Task<List<TRow>> QueryAsync<T, TRow>(Session session, int mostRows, IReadOnlyList<T> rows, Action<T, Span<object>> bind, Func<DbDataReader, TRow> map, string lockRows = "")
+    /// <summary>What a query finds, in no order to rely on.</summary>
+    /// <param name="ending">Put behind the text, e.g. <see cref="Database.RowLock"/>.</param>
+    public async ValueTask<List<TFound>> QueryAsync<T, TFound>(Session session, IReadOnlyList<T> rows, Action<T, RowValues> bind, Func<FoundRow, TFound> map, string ending = "")
     {
-        List<TRow>? found = null;
-        for (var start = 0; start < rows.Count;)
-        {
-            var count = Cut(rows.Count - start, mostRows);
-            var (text, parameters) = Bind(rows, start, count, bind);
-            var part = await session.QueryAsync(lockRows.Length == 0 ? text : string.Concat(text, lockRows), map, parameters);
-            if (found is null) found = part;
-            else found.AddRange(part);
-            start += count;
-        }
-        return found ?? [];
+        var found = new List<TFound>(rows.Count);
+        if (rows.Count > 0) await session.Rows.QueryAsync(this, rows, bind, map, found, ending);
+        return found;
     }
 
-    private (string Text, (string Name, object? Value)[] Parameters) Bind<T>(IReadOnlyList<T> rows, int start, int count, Action<T, Span<object>> bind)
-    {
-        var (text, names) = _texts.GetOrAdd(count, Spell);
-        var parameters = new (string Name, object? Value)[names.Length];
-        var values = new object[columns];
-        for (var row = 0; row < count; row++)
-        {
-            bind(rows[start + row], values);
-            for (var column = 0; column < columns; column++) parameters[row * columns + column] = (names[row * columns + column], values[column]);
-        }
-        return (text, parameters);
-    }
+    /// <summary>The whole text.</summary>
+    /// <param name="rows">What stands for the rows.</param>
+    public string Spell(string rows, string ending) => text.Replace("{rows}", rows, StringComparison.Ordinal) + ending;
+}
 
-    private (string, string[]) Spell(int rows)
-    {
-        var text = new StringBuilder(head);
-        var names = new string[rows * columns];
-        for (var row = 0; row < rows; row++)
-        {
-            text.Append(row == 0 ? " (" : ", (");
-            for (var column = 0; column < columns; column++)
-            {
-                var name = string.Create(CultureInfo.InvariantCulture, $"@{(char)('a' + column)}{row}");
-                names[row * columns + column] = name;
-                text.Append(column == 0 ? "" : ", ").Append(name);
-            }
-            text.Append(')');
-        }
-        return (text.Append(tail).ToString(), names);
-    }
+/// <summary>Takes the values of one row after the other.</summary>
+internal abstract class RowValues
+{
+    public abstract void Add(string text);
 
-    private static int Cut(int left, int most)
-    {
-        var count = 1;
-        while (count * 2 <= Math.Min(left, most)) count *= 2;
-        return count;
-    }
+    public abstract void Add(long number);
+}
+
+/// <summary>A row that a query found. Valid only while it is mapped.</summary>
+internal abstract class FoundRow
+{
+    public abstract string Text(int column);
+
+    public abstract long Number(int column);
+}
+
+/// <summary>How one connection runs statements over rows.</summary>
+internal abstract class RowStatements : IDisposable
+{
+    public abstract Task ExecuteAsync<T>(ManyRows statement, IReadOnlyList<T> rows, Action<T, RowValues> bind);
+
+    public abstract Task QueryAsync<T, TFound>(ManyRows statement, IReadOnlyList<T> rows, Action<T, RowValues> bind, Func<FoundRow, TFound> map, List<TFound> found, string ending);
+
+    public virtual void Dispose() { }
 }

@@ -66,7 +66,11 @@ internal sealed class PostgresDatabase : Database
         }
     }
 
-    private async Task<Session> ConnectAsync(CancellationToken ct) => new(await _source.OpenConnectionAsync(ct), keepsCommands: false);
+    private async Task<Session> ConnectAsync(CancellationToken ct)
+    {
+        var connection = await _source.OpenConnectionAsync(ct);
+        return new Session(connection, new PostgresRows(connection), keepsCommands: false);
+    }
 
     public override bool IsUniqueViolation(Exception e) => e is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation };
 
@@ -87,8 +91,6 @@ internal sealed class PostgresDatabase : Database
     public override bool IsShared => true;
 
     public override string RowLock(string alias) => " FOR UPDATE OF " + alias;
-
-    public override int RowsPerStatement => 64;
 
     internal override Task LockForMigrationAsync(Session session) =>
         session.ExecuteAsync("SELECT pg_advisory_xact_lock(@key)", ("@key", MigrationLock));

@@ -7,12 +7,15 @@ namespace CrossModel.Storage;
 /// Not for two statements at once.
 /// </summary>
 /// <param name="keepsCommands">Keep each statement prepared for the connection's life (SQLite); PostgreSQL's driver does so by itself.</param>
-internal sealed class Session(DbConnection connection, bool keepsCommands) : IAsyncDisposable
+internal sealed class Session(DbConnection connection, RowStatements rows, bool keepsCommands) : IAsyncDisposable
 {
     // Texts are constants of the program, so this stays small.
     private readonly Dictionary<string, DbCommand>? _kept = keepsCommands ? new(StringComparer.Ordinal) : null;
 
     public DbConnection Connection { get; } = connection;
+
+    /// <summary>Runs statements over many rows: see <see cref="ManyRows"/>.</summary>
+    public RowStatements Rows { get; } = rows;
 
     /// <summary>Answers the number of rows changed.</summary>
     public Task<int> ExecuteAsync(string sql, params ReadOnlySpan<(string Name, object? Value)> parameters) =>
@@ -108,6 +111,7 @@ internal sealed class Session(DbConnection connection, bool keepsCommands) : IAs
     public async ValueTask DisposeAsync()
     {
         foreach (var command in _kept?.Values ?? Enumerable.Empty<DbCommand>()) await command.DisposeAsync();
+        Rows.Dispose();
         await Connection.DisposeAsync();
     }
 }

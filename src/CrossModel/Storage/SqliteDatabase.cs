@@ -21,6 +21,15 @@ internal sealed class SqliteDatabase : Database
     private Session? _writer;
     private int _disposed;
 
+    // Before the first connection. A session is used by one thread at a time, so the library need not lock each of its calls, nor count its memory
+    // under a lock of all connections.
+    static SqliteDatabase()
+    {
+        SQLitePCL.Batteries_V2.Init();
+        _ = SQLitePCL.raw.sqlite3_config(SQLitePCL.raw.SQLITE_CONFIG_MULTITHREAD);
+        _ = SQLitePCL.raw.sqlite3_config(SQLitePCL.raw.SQLITE_CONFIG_MEMSTATUS, 0);
+    }
+
     private SqliteDatabase(string file, DatabaseOptions options, FileStream? serverLock) : base(options.Time)
     {
         _file = file;
@@ -86,7 +95,7 @@ internal sealed class SqliteDatabase : Database
                 ? _synchronous == "NORMAL" ? "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" : "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
                 : "PRAGMA query_only=ON;");
             pragmas.ExecuteNonQuery();
-            return new Session(connection, keepsCommands: true);
+            return new Session(connection, new SqliteRows(connection), keepsCommands: true);
         }
         catch
         {
@@ -228,9 +237,6 @@ internal sealed class SqliteDatabase : Database
     public override bool IsShared => false;
 
     public override string RowLock(string alias) => "";
-
-    // SQLite finds a named parameter by going through the names: many rows in one statement would cost more than several statements.
-    public override int RowsPerStatement => 4;
 
     internal override string Flavored(string sql) => sql.Replace("/*sqlite WITHOUT ROWID*/", "WITHOUT ROWID", StringComparison.Ordinal);
 

@@ -12,7 +12,9 @@ internal sealed class Attempt : IDisposable
 {
     /// <summary>An error body is for reading, not for keeping: this much of it is enough.</summary>
     private const int ErrorBodyBytes = 64 * 1024;
-    private const int ReadBytes = 16 * 1024;
+    // A usual plain reply or event fits the first; a reader that gets all it has room for makes more room next time.
+    private const int FirstReadBytes = 4 * 1024;
+    private const int MostReadBytes = 64 * 1024;
 
     private readonly TimeoutsConfig _timeouts;
     private readonly TimeProvider _time;
@@ -23,6 +25,7 @@ internal sealed class Attempt : IDisposable
     private readonly CancellationTokenRegistration _onStopping;
     private readonly long _started;
     private UpstreamFailure _onTimeout = UpstreamFailure.FirstByteTimeout;
+    private int _readBytes = FirstReadBytes;
     private HttpResponseMessage? _response;
     private Stream? _body;
 
@@ -73,8 +76,10 @@ internal sealed class Attempt : IDisposable
         if (FirstByteAfter is not null) Arm(_timeouts.Idle, UpstreamFailure.IdleTimeout);
         // A read of nothing waits without a buffer: thousands of silent streams then hold none.
         if (into.Length == 0) _ = await _body!.ReadAsync(Memory<byte>.Empty, _deadline.Token);
-        var count = await _body!.ReadAsync(into.GetMemory(ReadBytes), _deadline.Token);
+        var room = into.GetMemory(_readBytes);
+        var count = await _body!.ReadAsync(room, _deadline.Token);
         into.Advance(count);
+        if (count == room.Length && _readBytes < MostReadBytes) _readBytes *= 2;
         if (count > 0) FirstByteAfter ??= Elapsed;
         return count;
     }

@@ -64,6 +64,6 @@ internal static class Gates
               spent_month = CASE WHEN spent_on < @month THEN @amount ELSE spent_month + @amount END WHERE id = @id
             """,
             ("@amount", amount), ("@day", day), ("@month", SpendStore.MonthOf(day)), ("@id", caller.Account.Id));
-        await SpendStore.AddToKeys.ExecuteAsync(session, 1, [caller], (c, v) => (v[0], v[1], v[2], v[3]) = (c.Account.Id, c.Key.Id, day, amount));
+        await SpendStore.AddToKeysAsync(session, day, new Dictionary<(string, string), long> { [(caller.Account.Id, caller.Key.Id)] = amount });
     });
 }

@@ -98,7 +98,6 @@ internal sealed class OpenAIPlain(ReplyView view, JsonEdits edits, ToolCallEdits
         Hole(view.Model, PlainReply.Hole.Model);
         Hole(view.Choices, PlainReply.Hole.Choices);
         Hole(view.Usage, PlainReply.Hole.Usage);
-        _holes.Sort((a, b) => a.Span.Start.CompareTo(b.Span.Start));
         var at = view.ObjectStart + 1;
         reply.Root.Write("{"u8);
         if (!view.Id.IsPresent) Member(reply, "\"id\":"u8, PlainReply.Hole.Id);
@@ -116,9 +115,13 @@ internal sealed class OpenAIPlain(ReplyView view, JsonEdits edits, ToolCallEdits
         edits.Write(text, at, text.Length, reply.Root);
     }
 
+    /// <summary>Notes a hole, in the order of the text.</summary>
     private void Hole(JsonSpan span, PlainReply.Hole hole)
     {
-        if (span.IsPresent) _holes.Add((span, hole));
+        if (!span.IsPresent) return;
+        var at = _holes.Count;
+        while (at > 0 && _holes[at - 1].Span.Start > span.Start) at--;
+        _holes.Insert(at, (span, hole));
     }
 
     private static void Member(PlainReply reply, ReadOnlySpan<byte> name, PlainReply.Hole hole)

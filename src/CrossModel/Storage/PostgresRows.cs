@@ -1,0 +1,68 @@
+using System.Collections.Concurrent;
+using System.Data.Common;
+using Npgsql;
+
+namespace CrossModel.Storage;
+
+/// <summary>Statements over rows on PostgreSQL: one round trip, one text and one array a column, however many rows.</summary>
+internal sealed class PostgresRows(NpgsqlConnection connection) : RowStatements
+{
+    private static readonly ConcurrentDictionary<(ManyRows, string Ending), string> Texts = new();
+
+    public override async Task ExecuteAsync<T>(ManyRows statement, IReadOnlyList<T> rows, Action<T, RowValues> bind)
+    {
+        await using var command = Command(statement, rows, bind, "");
+        await command.ExecuteNonQueryAsync();
+    }
+
+    public override async Task QueryAsync<T, TFound>(ManyRows statement, IReadOnlyList<T> rows, Action<T, RowValues> bind, Func<FoundRow, TFound> map, List<TFound> found, string ending)
+    {
+        await using var command = Command(statement, rows, bind, ending);
+        await using var reader = await command.ExecuteReaderAsync();
+        var row = new Found(reader);
+        while (await reader.ReadAsync()) found.Add(map(row));
+    }
+
+    private NpgsqlCommand Command<T>(ManyRows statement, IReadOnlyList<T> rows, Action<T, RowValues> bind, string ending)
+    {
+        var values = new Columns(statement.Columns, rows.Count);
+        for (var i = 0; i < rows.Count; i++) bind(rows[i], values);
+#pragma warning disable CA2100 // The texts are this program's constants; values only travel as parameters.
+        var command = new NpgsqlCommand(Texts.GetOrAdd((statement, ending), static key => Spell(key.Item1, key.Ending)), connection);
+#pragma warning restore CA2100
+        values.AddTo(command.Parameters);
+        return command;
+    }
+
+    private static string Spell(ManyRows statement, string ending)
+    {
+        var columns = Enumerable.Range(1, statement.Columns.Length).Select(i => $"column{i}").ToArray();
+        return statement.Spell($"SELECT * FROM unnest(@{string.Join(", @", columns)}) AS rows ({string.Join(", ", columns)})", ending);
+    }
+
+    /// <summary>The rows' values, column by column.</summary>
+    private sealed class Columns(string columns, int rows) : RowValues
+    {
+        private readonly Array[] _columns = [.. columns.Select(c => c == 't' ? (Array)new string[rows] : new long[rows])];
+        private int _added;
+
+        public override void Add(string text) => ((string[])Next())[_added++ / columns.Length] = text;
+
+        public override void Add(long number) => ((long[])Next())[_added++ / columns.Length] = number;
+
+        private Array Next() => _columns[_added % columns.Length];
+
+        public void AddTo(NpgsqlParameterCollection parameters)
+        {
+            for (var i = 0; i < _columns.Length; i++)
+                parameters.Add(_columns[i] is string[] texts ? new NpgsqlParameter<string[]>($"column{i + 1}", texts) : new NpgsqlParameter<long[]>($"column{i + 1}", (long[])_columns[i]));
+        }
+    }
+
+    private sealed class Found(DbDataReader reader) : FoundRow
+    {
+        public override string Text(int column) => reader.GetString(column);
+
+        public override long Number(int column) => reader.GetInt64(column);
+    }
+}
