@@ -59,6 +59,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         {
             json.WriteStartObject();
             if (form.BodyVersion is not null) json.WriteString("anthropic_version"u8, form.BodyVersion);
+            WriteBetas(json);
             if (form.NamesModel) json.WriteString("model"u8, route.UpstreamModel);
             json.WriteNumber("max_tokens"u8, plan.MaxTokens);
             if (form.NamesStream && upstream.Stream) json.WriteBoolean("stream"u8, true);
@@ -76,7 +77,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
             WriteSampling(json, request, model, plan, upstream.Ignored);
             WriteStop(json, request, hints);
             WriteCaller(json, request, hints);
-            foreach (var extra in extras.Where(u => !Ours.Contains(u.Name)))
+            foreach (var extra in extras.Where(u => !IsOurs(u.Name)))
             {
                 json.WritePropertyName(extra.Name);
                 json.WriteRawValue(extra.Value.In(request.Body), skipInputValidation: true);
@@ -85,8 +86,19 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         }
         upstream.Ignored.AddRange(hints.Order(StringComparer.Ordinal));
         upstream.Ignored.AddRange(Hints.Where(p => request.Has(p) && !IsDefault(request, p)).Select(ChatParameters.Name));
-        upstream.Ignored.AddRange(request.Unknown.Where(u => !extras.Contains(u) || Ours.Contains(u.Name)).Select(u => u.Name));
+        upstream.Ignored.AddRange(request.Unknown.Where(u => !extras.Contains(u) || IsOurs(u.Name)).Select(u => u.Name));
         return null;
+    }
+
+    /// <summary>The operator's betas stand in the body already.</summary>
+    private bool IsOurs(string name) => Ours.Contains(name) || (name == "anthropic_beta" && form.Betas.Count > 0);
+
+    private void WriteBetas(Utf8JsonWriter json)
+    {
+        if (form.Betas.Count == 0) return;
+        json.WriteStartArray("anthropic_beta"u8);
+        foreach (var beta in form.Betas) json.WriteStringValue(beta);
+        json.WriteEndArray();
     }
 
     private static ApiError? Refuse(ChatRequest request)
@@ -188,8 +200,16 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         json.WriteEndArray();
     }
 
-    private static void WriteCaller(Utf8JsonWriter json, ChatRequest request, HashSet<string> hints)
+    private void WriteCaller(Utf8JsonWriter json, ChatRequest request, HashSet<string> hints)
     {
+        if (!form.NamesCaller)
+        {
+            foreach (var name in (ReadOnlySpan<ChatParameter>)[ChatParameter.SafetyIdentifier, ChatParameter.User])
+            {
+                if (request.Has(name)) hints.Add(ChatParameters.Name(name));
+            }
+            return;
+        }
         var user = request.Has(ChatParameter.SafetyIdentifier) ? ChatParameter.SafetyIdentifier : ChatParameter.User;
         if (request.Has(user))
         {

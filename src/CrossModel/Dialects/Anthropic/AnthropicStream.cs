@@ -47,6 +47,9 @@ internal sealed class AnthropicStream(ReplyContext context, ReasoningMemory memo
     public bool Ended { get; private set; }
     public TokenUsage? Usage { get; private set; }
 
+    /// <summary>The place that serves the model has put words of its own in the place of the reply's.</summary>
+    public bool IsFiltered { get; set; }
+
     public void Fail(UpstreamFailure failure, string detail) => Fault ??= new UpstreamFault(failure, Detail: detail);
 
     public void Dispose()
@@ -285,6 +288,7 @@ internal sealed class AnthropicStream(ReplyContext context, ReasoningMemory memo
 
     private FinishReason ReasonOf(ReadOnlySpan<byte> said)
     {
+        if (IsFiltered) return FinishReason.ContentFilter;
         if (said.SequenceEqual("max_tokens"u8) || said.SequenceEqual("model_context_window_exceeded"u8) || said.SequenceEqual("compaction"u8)) return FinishReason.Length;
         if (said.SequenceEqual("refusal"u8)) return FinishReason.ContentFilter;
         return _calls > 0 ? FinishReason.ToolCalls : FinishReason.Stop;

@@ -43,7 +43,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         using var choice = Parse(request, ChatParameter.ToolChoice);
         using var format = Parse(request, ChatParameter.ResponseFormat);
 
-        var claude = ClaudeModel.Of(NameOf(route), route.Facts);
+        var claude = BedrockFamily.ClaudeOf(route);
         var schema = SchemaOf(format.RootElement);
         var hasSchema = schema.ValueKind == JsonValueKind.Object;
         var isForced = request.Features.HasFlag(ChatFeatures.ForcedTool);
@@ -93,9 +93,6 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         upstream.Ignored.AddRange(request.Unknown.Where(u => !extras.Contains(u) || Ours.Contains(u.Name)).Select(u => u.Name));
         return null;
     }
-
-    /// <summary>An application profile's ARN does not say which Claude it is; the public id may.</summary>
-    private static string NameOf(RouteModel route) => route.UpstreamModel.Contains("claude", StringComparison.OrdinalIgnoreCase) ? route.UpstreamModel : route.Id;
 
     private static ApiError? Refuse(ChatRequest request)
     {
@@ -237,16 +234,21 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
 
     private void WriteTier(Utf8JsonWriter json, ChatRequest request)
     {
-        if (!request.Has(ChatParameter.ServiceTier) || Is(request, ChatParameter.ServiceTier, "\"auto\""u8)) return;
-        var tier = request.Value(ChatParameter.ServiceTier).In(request.Body);
-        if (tier is not [(byte)'"', .. var word, (byte)'"'] || !(word.SequenceEqual("default"u8) || word.SequenceEqual("flex"u8) || word.SequenceEqual("priority"u8) || word.SequenceEqual("reserved"u8)))
-        {
-            _hints.Add("service_tier");
-            return;
-        }
+        if (TierOf(request, _hints) is not { } tier) return;
         json.WriteStartObject("serviceTier"u8);
-        Raw(json, "type", tier);
+        json.WriteString("type"u8, tier);
         json.WriteEndObject();
+    }
+
+    /// <summary>Null: there is nothing to say.</summary>
+    /// <param name="ignored">Takes the parameter's name where its value has no counterpart.</param>
+    public static string? TierOf(ChatRequest request, ICollection<string> ignored)
+    {
+        if (!request.Has(ChatParameter.ServiceTier) || Is(request, ChatParameter.ServiceTier, "\"auto\""u8)) return null;
+        var tier = Encoding.UTF8.GetString(request.Value(ChatParameter.ServiceTier).In(request.Body)).Trim('"');
+        if (tier is "default" or "flex" or "priority" or "reserved") return tier;
+        ignored.Add("service_tier");
+        return null;
     }
 
     private void WriteFields(Utf8JsonWriter json, ChatRequest request, List<UnknownParameter> extras)
