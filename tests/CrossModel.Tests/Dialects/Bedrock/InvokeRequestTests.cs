@@ -129,7 +129,8 @@ public sealed class InvokeRequestTests
     {
         using var upstream = BedrockRequestTests.Upstream(Schema + "," + Strict, model);
         var body = JsonNode.Parse(upstream.Body.Span)!;
-        Assert.Equal((isFormat, isFormat), (body["outputConfig"] is not null, body["toolConfig"]!["tools"]![0]!["toolSpec"]!["strict"] is not null));
+        var tool = body["toolConfig"]!["tools"]![0]!["toolSpec"]!;
+        Assert.Equal((isFormat, isFormat, isFormat), (body["outputConfig"] is not null, tool["strict"] is not null, tool["inputSchema"]!["json"]!["additionalProperties"] is not null));
     }
 
     [Theory]
