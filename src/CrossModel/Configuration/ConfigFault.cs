@@ -54,6 +54,9 @@ internal sealed record ConfigRules(IReadOnlySet<string> KnownDialects, IReadOnly
     /// <summary>A dialect's own demands on its upstream (form of the base URL, credentials that belong together).</summary>
     public Func<UpstreamConfig, IEnumerable<UpstreamRemark>> CheckUpstream { get; init; } = _ => [];
 
+    /// <summary>The same for a route of the model with this public id.</summary>
+    public Func<UpstreamConfig, string, RouteConfig, IEnumerable<UpstreamRemark>> CheckRoute { get; init; } = (_, _, _) => [];
+
     /// <summary>Decides whether a price has begun.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 }

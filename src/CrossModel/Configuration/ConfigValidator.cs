@@ -91,9 +91,12 @@ internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bo
             CheckHeader(header, value, ConfigPath.Member($"{path}.headers", header));
         if (complete && upstream.ServiceAccount is { } file && !File.Exists(file))
             _faults.Add(new ConfigFault($"{path}.serviceAccount", "the file does not exist") { Hint = "relative paths start at the configuration file's folder" });
-        foreach (UpstreamRemark remark in complete ? rules.CheckUpstream(upstream) : [])
-            _faults.Add(new ConfigFault($"{path}.{remark.Member}", remark.Message, remark.IsWarning ? FaultKind.Warning : FaultKind.Fault));
+        if (complete)
+            AddRemarks(rules.CheckUpstream(upstream), path);
     }
+
+    private void AddRemarks(IEnumerable<UpstreamRemark> remarks, string path) =>
+        _faults.AddRange(remarks.Select(remark => new ConfigFault($"{path}.{remark.Member}", remark.Message, remark.IsWarning ? FaultKind.Warning : FaultKind.Fault)));
 
     private void CheckBaseUrl(string url, string path)
     {
@@ -140,9 +143,11 @@ internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bo
             string at = $"{path}.routes[{i}]";
             if (route.Upstream.Length == 0)
                 _faults.Add(new ConfigFault($"{at}.upstream", "the route names no upstream") { Hint = "name one of upstreams" });
-            else if (!config.Upstreams.ContainsKey(route.Upstream))
+            else if (!config.Upstreams.TryGetValue(route.Upstream, out UpstreamConfig? upstream))
                 _faults.Add(new ConfigFault($"{at}.upstream", $"no upstream is named {source.Quote($"{at}.upstream", route.Upstream)}")
                 { Hint = Nearest.Hint(route.Upstream, config.Upstreams.Keys) ?? "upstreams has " + (config.Upstreams.Count == 0 ? "none" : string.Join(", ", config.Upstreams.Keys.Take(20))) });
+            else if (complete)
+                AddRemarks(rules.CheckRoute(upstream, id, route), at);
             if (route.Cost is { } cost)
                 PriceRules.Check(cost, $"{at}.cost", rules.Time, source, _faults);
         }

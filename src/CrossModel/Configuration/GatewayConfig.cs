@@ -156,6 +156,9 @@ internal sealed record UpstreamConfig
     [FilePath]
     public string? ServiceAccount { get; init; }
 
+    /// <summary>Bedrock: converse (default), or invoke, which asks Claude in Anthropic's own format through InvokeModel; other models are asked through Converse all the same.</summary>
+    [OneOf("converse", "invoke")]
+    public string? Api { get; init; }
     /// <summary>Bedrock: the AWS region, e.g. <c>eu-central-1</c>.</summary>
     public string? Region { get; init; }
     /// <summary>Bedrock: the access key's id; null: <c>apiKey</c> is a bearer key.</summary>

@@ -22,7 +22,7 @@ internal static class DialectSet
     public static bool IsBuilt(string dialect) => Built.Contains(dialect);
 
     /// <summary>What the configuration is judged by.</summary>
-    public static ConfigRules Rules(TimeProvider time) => new(Known, Built, Presets) { Time = time, CheckUpstream = UpstreamForms.Check };
+    public static ConfigRules Rules(TimeProvider time) => new(Known, Built, Presets) { Time = time, CheckUpstream = UpstreamForms.Check, CheckRoute = UpstreamForms.CheckRoute };
 
     /// <summary>Null: the dialect is not built yet; its models answer 503.</summary>
     public static IDialect? Create(UpstreamConfig config, TimeProvider time) => config.Dialect switch

@@ -1,4 +1,5 @@
 using CrossModel.Configuration;
+using CrossModel.Dialects.Bedrock;
 
 namespace CrossModel.Dialects;
 
@@ -17,6 +18,14 @@ internal static class UpstreamForms
     /// <summary>Nothing for a dialect without demands.</summary>
     public static IEnumerable<UpstreamRemark> Check(UpstreamConfig upstream) =>
         Forms.TryGetValue(upstream.Dialect, out Func<UpstreamConfig, IEnumerable<UpstreamRemark>>? form) ? form(upstream) : [];
+
+    /// <summary>What a dialect has to say of one route to an upstream of its.</summary>
+    /// <param name="id">The model's public id.</param>
+    public static IEnumerable<UpstreamRemark> CheckRoute(UpstreamConfig upstream, string id, RouteConfig route)
+    {
+        if (upstream is { Dialect: "bedrock", Api: "invoke" } && !BedrockFamily.Of(route.Model ?? id, id).IsClaude)
+            yield return new("model", "neither its name nor the public id says Claude: it is asked through Converse, though the upstream's api is invoke", IsWarning: true);
+    }
 
     private static IEnumerable<UpstreamRemark> OpenAI(UpstreamConfig upstream)
     {

@@ -23,6 +23,8 @@ internal static class WireTable
         ["v1" or "v1beta1", "publishers", "google", "models", var call] => Gemini(call, true, time),
         ["v1" or "v1beta1", "projects", _, "locations", _, "publishers", "google", "models", var call] => Gemini(call, true, time),
         ["v1" or "v1beta1", "projects", _, "locations", _, "publishers", "anthropic", "models", var call] => Claude(call, time),
+        ["model", var model, "invoke"] => new InvokeWire(Uri.UnescapeDataString(model), false) { Time = time },
+        ["model", var model, "invoke-with-response-stream"] => new InvokeWire(Uri.UnescapeDataString(model), true) { Time = time },
         ["model", var model, "converse"] => new BedrockWire(Uri.UnescapeDataString(model), false) { Time = time },
         ["model", var model, "converse-stream"] => new BedrockWire(Uri.UnescapeDataString(model), true) { Time = time },
         _ => null,
@@ -38,8 +40,8 @@ internal static class WireTable
 
     private static AnthropicWire? Claude(string call, TimeProvider time) => Method(call, out var model) switch
     {
-        "rawPredict" => new AnthropicWire(model) { Time = time },
-        "streamRawPredict" => new AnthropicWire(model, true) { Time = time },
+        "rawPredict" => new AnthropicWire(ClaudeHost.Vertex(model)) { Time = time },
+        "streamRawPredict" => new AnthropicWire(ClaudeHost.Vertex(model), true) { Time = time },
         _ => null,
     };
 

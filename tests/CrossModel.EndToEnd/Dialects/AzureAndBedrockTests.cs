@@ -17,7 +17,7 @@ public sealed class AzureAndBedrockTests
     private static readonly ChatTool Weather = ChatTool.CreateFunctionTool("get_weather", "Tells the weather.",
         BinaryData.FromString("""{"type":"object","properties":{"city":{"type":"string"}},"required":["city"],"additionalProperties":false}"""));
 
-    private static readonly string[] Models = ["azure/v1", "azure/deployment", "azure/models", "bedrock/claude", "bedrock/nova", "bedrock/key"];
+    private static readonly string[] Models = ["azure/v1", "azure/deployment", "azure/models", "bedrock/claude", "bedrock/nova", "bedrock/key", "bedrock/invoke", "bedrock/invoke-older", "bedrock/invoke-newest", "bedrock/invoke-nova"];
 
     public static TheoryData<string, bool> EveryWay()
     {
@@ -43,6 +43,7 @@ public sealed class AzureAndBedrockTests
                 "azure-deployment": { "dialect": "azure", "baseUrl": "{{at}}", "apiVersion": "2024-10-21", "apiKey": "azure-secret" },
                 "azure-models": { "dialect": "azure", "baseUrl": "{{at}}/models", "apiVersion": "2024-05-01-preview", "apiKey": "azure-secret" },
                 "aws": { "dialect": "bedrock", "baseUrl": "{{at}}", "region": "eu-central-1", "accessKeyId": "{{AwsKeyId}}", "secretAccessKey": "{{AwsSecret}}" },
+                "aws-invoke": { "dialect": "bedrock", "api": "invoke", "baseUrl": "{{at}}", "region": "eu-central-1", "accessKeyId": "{{AwsKeyId}}", "secretAccessKey": "{{AwsSecret}}" },
                 "aws-key": { "dialect": "bedrock", "baseUrl": "{{at}}", "region": "eu-central-1", "apiKey": "bedrock-secret" }
               },
               "models": {
@@ -51,6 +52,10 @@ public sealed class AzureAndBedrockTests
                 "azure/models": { "routes": [ { "upstream": "azure-models", "model": "grok-4" } ], "price": "free" },
                 "bedrock/claude": { "routes": [ { "upstream": "aws", "model": "us.anthropic.claude-sonnet-4-5-20250929-v1:0" } ], "price": "free" },
                 "bedrock/nova": { "routes": [ { "upstream": "aws", "model": "us.amazon.nova-2-lite-v1:0" } ], "price": "free" },
+                "bedrock/invoke": { "routes": [ { "upstream": "aws-invoke", "model": "us.anthropic.claude-sonnet-4-5-20250929-v1:0" } ], "price": "free" },
+                "bedrock/invoke-older": { "routes": [ { "upstream": "aws-invoke", "model": "us.anthropic.claude-sonnet-4-20250514-v1:0" } ], "price": "free" },
+                "bedrock/invoke-newest": { "routes": [ { "upstream": "aws-invoke", "model": "global.anthropic.claude-opus-4-8-v1" } ], "price": "free" },
+                "bedrock/invoke-nova": { "routes": [ { "upstream": "aws-invoke", "model": "us.amazon.nova-2-lite-v1:0" } ], "price": "free" },
                 "bedrock/key": { "routes": [ { "upstream": "aws-key", "model": "us.anthropic.claude-opus-4-6-v1" } ], "price": "free" }
               }
             }
@@ -107,6 +112,11 @@ public sealed class AzureAndBedrockTests
     [InlineData("bedrock/claude", "status=503", 502, "provider_error")]
     [InlineData("bedrock/claude", "status=404", 503, "model_unavailable")]
     [InlineData("bedrock/claude", "garbage", 502, "provider_error")]
+    [InlineData("bedrock/invoke", "status=429", 429, "provider_rate_limited")]
+    [InlineData("bedrock/invoke", "status=403", 502, "provider_error")]
+    [InlineData("bedrock/invoke", "status=503", 502, "provider_error")]
+    [InlineData("bedrock/invoke", "status=404", 503, "model_unavailable")]
+    [InlineData("bedrock/invoke", "garbage", 502, "provider_error")]
     public async Task Fault_OfAProvider_IsTheTablesError(string model, string script, int status, string code)
     {
         await using var simulator = await SimulatorHost.StartAsync(new SimulatorOptions(), TestContext.Current.CancellationToken);
@@ -120,17 +130,32 @@ public sealed class AzureAndBedrockTests
     }
 
     [Theory]
-    [InlineData("cut=6")]
-    [InlineData("garbage=6")]
-    [InlineData("error=6")]
-    public async Task Stream_ThatBreaksAfterContent_EndsWithTheErrorEvent(string script)
+    [InlineData("bedrock/claude", "cut=6")]
+    [InlineData("bedrock/claude", "garbage=6")]
+    [InlineData("bedrock/claude", "error=6")]
+    [InlineData("bedrock/invoke", "cut=6")]
+    [InlineData("bedrock/invoke", "garbage=6")]
+    [InlineData("bedrock/invoke", "error=6")]
+    public async Task Stream_ThatBreaksAfterContent_EndsWithTheErrorEvent(string model, string script)
     {
         await using var simulator = await SimulatorHost.StartAsync(new SimulatorOptions(), TestContext.Current.CancellationToken);
         await using var gateway = await StartAsync(simulator);
-        var reply = await gateway.PostAsync($$"""{"model":"bedrock/claude","stream":true,"messages":[{"role":"user","content":"[[simulate: {{script}}]]"}]}""");
+        var reply = await gateway.PostAsync($$"""{"model":"{{model}}","stream":true,"messages":[{"role":"user","content":"[[simulate: {{script}}]]"}]}""");
         Assert.Contains("\"content\":\"", reply.Text, StringComparison.Ordinal);
         Assert.Contains("data: {\"error\":", reply.Text, StringComparison.Ordinal);
         Assert.DoesNotContain("[DONE]", reply.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Candidates_OfClaudeThroughInvokeModel_AreMerged()
+    {
+        await using var simulator = await SimulatorHost.StartAsync(new SimulatorOptions(), TestContext.Current.CancellationToken);
+        await using var gateway = await StartAsync(simulator);
+        var plain = await gateway.PostAsync("""{"model":"bedrock/invoke","n":2,"messages":[{"role":"user","content":"Hi"}]}""");
+        Assert.Equal([0, 1], plain.Json["choices"]!.AsArray().Select(c => (int)c!["index"]!));
+        var stream = await gateway.PostAsync("""{"model":"bedrock/invoke","n":2,"stream":true,"messages":[{"role":"user","content":"Hi"}]}""");
+        Assert.Equal([0, 1], stream.Chunks.SelectMany(c => c["choices"]!.AsArray()).Where(c => (string?)c!["finish_reason"] == "stop").Select(c => (int)c!["index"]!).Order());
+        Assert.Equal("[DONE]", stream.Events[^1]);
     }
 
     private sealed record Answer(string Text, IReadOnlyList<ChatToolCall> Calls, ChatFinishReason? Finish, int InputTokens, int OutputTokens);

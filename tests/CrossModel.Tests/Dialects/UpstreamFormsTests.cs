@@ -6,7 +6,7 @@ namespace CrossModel.Tests.Dialects;
 
 public sealed class UpstreamFormsTests
 {
-    private static readonly ConfigRules Rules = Given.Rules with { CheckUpstream = UpstreamForms.Check, BuiltDialects = Given.Rules.KnownDialects };
+    private static readonly ConfigRules Rules = Given.Rules with { CheckUpstream = UpstreamForms.Check, CheckRoute = UpstreamForms.CheckRoute, BuiltDialects = Given.Rules.KnownDialects };
 
     private static IEnumerable<string> Members(string upstream)
     {
@@ -24,6 +24,7 @@ public sealed class UpstreamFormsTests
     [InlineData("\"dialect\": \"gemini\"")]
     [InlineData("\"dialect\": \"vertex\", \"project\": \"p\", \"location\": \"global\"")]
     [InlineData("\"dialect\": \"bedrock\", \"region\": \"eu-central-1\", \"apiKey\": \"k\"")]
+    [InlineData("\"dialect\": \"bedrock\", \"region\": \"eu-central-1\", \"apiKey\": \"k\", \"api\": \"converse\"")]
     [InlineData("\"dialect\": \"simulated\"")]
     public void Upstream_InItsDialectsForm_IsGood(string upstream) => Assert.Empty(Members(upstream));
 
@@ -36,5 +37,24 @@ public sealed class UpstreamFormsTests
     [InlineData("\"dialect\": \"gemini\", \"baseUrl\": \"https://generativelanguage.googleapis.com/v1beta/\"", "baseUrl")]
     [InlineData("\"dialect\": \"vertex\"", "project,location")]
     [InlineData("\"dialect\": \"bedrock\", \"accessKeyId\": \"k\"", "region,secretAccessKey")]
+    [InlineData("\"dialect\": \"bedrock\", \"region\": \"eu-central-1\", \"api\": \"messages\"", "api")]
     public void Upstream_AgainstItsDialectsForm_IsReported(string upstream, string members) => Assert.Equal(members, string.Join(',', Members(upstream)));
+
+    [Theory]
+    [InlineData("invoke", "us.amazon.nova-2-lite-v1:0", "a/nova", "models[\"a/nova\"].routes[0].model")]
+    [InlineData("invoke", "arn:aws:bedrock:us-east-1:1:application-inference-profile/x", "a/assistant", "models[\"a/assistant\"].routes[0].model")]
+    [InlineData("invoke", "arn:aws:bedrock:us-east-1:1:application-inference-profile/x", "a/claude-opus-4-6", null)]
+    [InlineData("invoke", "us.anthropic.claude-opus-4-6-v1", "a/b", null)]
+    [InlineData("converse", "us.amazon.nova-2-lite-v1:0", "a/nova", null)]
+    public void Route_ToAnApiThatItsModelDoesNotSpeak_IsAWarning(string api, string model, string id, string? path)
+    {
+        using var given = new Given($$"""
+            { "upstreams": { "aws": { "dialect": "bedrock", "region": "eu-central-1", "apiKey": "k", "api": "{{api}}" } },
+              "models": { "{{id}}": { "routes": [ { "upstream": "aws", "model": "{{model}}" } ], "price": "free" } } }
+            """);
+        var loaded = given.Load(rules: Rules);
+        Assert.NotNull(loaded.Config);
+        Assert.Equal(path, loaded.Faults.SingleOrDefault()?.Path);
+        Assert.All(loaded.Faults, fault => Assert.Equal(FaultKind.Warning, fault.Kind));
+    }
 }

@@ -25,6 +25,7 @@ internal sealed partial class GoldenCase(string name, string dialect)
         ["anthropic"] = ("claude-sonnet-4-5", new UpstreamConfig { Dialect = "anthropic", ApiKey = "key" }),
         ["gemini"] = ("gemini-3-pro", new UpstreamConfig { Dialect = "gemini", ApiKey = "key" }),
         ["vertex"] = ("gemini-3-pro", new UpstreamConfig { Dialect = "vertex", Project = "project", Location = "europe-west1" }),
+        ["bedrock-invoke"] = ("anthropic.claude-sonnet-4-5-20250929-v1:0", new UpstreamConfig { Dialect = "bedrock", Api = "invoke", Region = "eu-central-1", ApiKey = "key" }),
         ["bedrock"] = ("anthropic.claude-sonnet-4-5-20250929-v1:0", new UpstreamConfig { Dialect = "bedrock", Region = "eu-central-1", ApiKey = "key" }),
     };
 

@@ -1,4 +1,3 @@
-using CrossModel.Dialects;
 using Xunit;
 
 namespace CrossModel.Tests.Golden;
@@ -19,8 +18,8 @@ public sealed class GoldenTests
     public void Reply_OfACase_IsTheGoldenOne(string name, string dialect) => new GoldenCase(name, dialect).CheckReply();
 
     [Fact]
-    public void Files_OfEveryCase_BelongToABuiltDialect() =>
-        Assert.All(GoldenCase.Cases().SelectMany(c => Directory.GetFiles(Path.Combine(GoldenCase.Root, c))).Select(f => Path.GetFileName(f).Split('.')[0]).Where(d => d != "client"), d => Assert.True(DialectSet.IsBuilt(d), d));
+    public void Files_OfEveryCase_BelongToADialect() =>
+        Assert.All(GoldenCase.Cases().SelectMany(c => Directory.GetFiles(Path.Combine(GoldenCase.Root, c))).Select(f => Path.GetFileName(f).Split('.')[0]).Where(d => d != "client"), d => Assert.Contains(d, GoldenCase.Dialects()));
 
     private static TheoryData<string, string> Found(Func<GoldenCase, string, bool> has)
     {

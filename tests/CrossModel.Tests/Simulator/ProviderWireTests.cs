@@ -14,6 +14,7 @@ public sealed class ProviderWireTests : IAsyncLifetime
     private const string Vertex = "/v1/projects/p/locations/l/publishers/google/models/gemini-3-pro:generateContent";
     private const string VertexClaude = "/v1/projects/p/locations/l/publishers/anthropic/models/claude-x@1:rawPredict";
     private const string Bedrock = "/model/anthropic.claude-x%3A0/converse";
+    private const string Invoke = "/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/invoke";
     private SimulatorClient _simulator = null!;
 
     public async ValueTask InitializeAsync() => _simulator = await SimulatorClient.StartAsync();
@@ -25,6 +26,9 @@ public sealed class ProviderWireTests : IAsyncLifetime
 
     private static string Message(string members = "", string text = "What is the weather?") =>
         $$"""{"model":"claude-x","max_tokens":4000,{{members}}"messages":[{"role":"user","content":"{{text}}"}]}""";
+
+    private static string Invoked(string members = "", string text = "What is the weather?") =>
+        $$"""{"anthropic_version":"bedrock-2023-05-31","max_tokens":4000,{{members}}"messages":[{"role":"user","content":"{{text}}"}]}""";
 
     private static string Contents(string members = "", string text = "What is the weather?") =>
         $$"""{ {{members}}"contents":[{"role":"user","parts":[{"text":"{{text}}"}]}]}""";
@@ -257,6 +261,52 @@ public sealed class ProviderWireTests : IAsyncLifetime
         Assert.Contains(words, (string?)answer.Json["message"], StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task BedrockInvoke_Stream_IsAnthropicsEventsInFrames()
+    {
+        var members = $$$""" "tools":[{"name":"get_weather","input_schema":{{{Schema}}}}],"thinking":{"type":"enabled","budget_tokens":2000}, """;
+        var plain = (await PostAsync(Invoke, Invoked(members))).Json;
+        Assert.Equal(["thinking", "tool_use"], plain["content"]!.AsArray().Select(block => (string?)block!["type"]));
+        Assert.StartsWith("toolu_bdrk_", (string?)plain["content"]![1]!["id"], StringComparison.Ordinal);
+        var frames = await FramesAsync(Invoked(members), Invoke + "-with-response-stream");
+        Assert.All(frames, frame => Assert.True(frame is { Valid: true, Name: "chunk", Type: "event" } && frame.Payload["p"] is not null));
+        var events = frames.ConvertAll(frame => JsonNode.Parse(Convert.FromBase64String((string)frame.Payload["bytes"]!))!);
+        Assert.Equal(("message_start", "message_delta", "message_stop"), ((string?)events[0]["type"], (string?)events[^2]["type"], (string?)events[^1]["type"]));
+        Assert.Equal(plain["content"]![1]!["input"]!.ToJsonString(), string.Concat(events.Select(e => (string?)e["delta"]?["partial_json"])));
+        Assert.Equal((int)plain["usage"]!["output_tokens"]!, (int)events[^1]["amazon-bedrock-invocationMetrics"]!["outputTokenCount"]!);
+        var loop = JsonNode.Parse(Invoked(members))!;
+        loop["messages"]!.AsArray().Add(new JsonObject { ["role"] = "assistant", ["content"] = plain["content"]!.DeepClone() });
+        loop["messages"]!.AsArray().Add(JsonNode.Parse($$"""{"role":"user","content":[{"type":"tool_result","tool_use_id":"{{plain["content"]![1]!["id"]}}","content":"21 degrees"}]}"""));
+        Assert.Contains("get_weather answered", (await PostAsync(Invoke, loop.ToJsonString())).Body, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task BedrockInvoke_Faults_AreBedrocks()
+    {
+        var frames = await FramesAsync(Invoked(text: "[[simulate: error=3;code=ThrottlingException]]"), Invoke + "-with-response-stream");
+        Assert.Equal(("throttlingException", "exception", 4), (frames[^1].Name, frames[^1].Type, frames.Count));
+        Assert.Contains(await FramesAsync(Invoked(text: "[[simulate: garbage=2]]"), Invoke + "-with-response-stream"), frame => !frame.Valid);
+        var limited = await PostAsync(Invoke, Invoked(text: "[[simulate: status=429]]"));
+        Assert.StartsWith("ThrottlingException:", limited.Headers.GetValues("x-amzn-errortype").Single(), StringComparison.Ordinal);
+        Assert.Equal(403, (await _simulator.SendAsync(HttpMethod.Post, Invoke, Invoked())).Status);
+    }
+
+    [Theory]
+    [InlineData(Invoke, """{"max_tokens":9,"messages":[{"role":"user","content":"x"}]}""", "anthropic_version: Field required")]
+    [InlineData(Invoke, """{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"x"}]}""", "stream: Extra inputs")]
+    [InlineData(Invoke, """{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,"model":"m","messages":[{"role":"user","content":"x"}]}""", "model: Extra inputs")]
+    [InlineData(Invoke, """{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,"messages":[{"role":"user","content":[{"type":"image","source":{"type":"url","url":"https://x.example/a.png"}}]}]}""", "not on this platform")]
+    [InlineData(Invoke, """{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,"temperature":1,"top_p":1,"messages":[{"role":"user","content":"x"}]}""", "cannot both be specified")]
+    [InlineData("/model/us.anthropic.claude-opus-4-8-v1/invoke", """{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,"output_config":{"format":{"type":"json_schema","schema":{"type":"object","additionalProperties":false}}},"messages":[{"role":"user","content":"x"}]}""", "output_config.format: Extra inputs")]
+    [InlineData("/model/us.anthropic.claude-opus-4-8-v1/invoke", """{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,"tools":[{"name":"f","strict":true,"input_schema":{"type":"object","additionalProperties":false}}],"messages":[{"role":"user","content":"x"}]}""", "custom.strict: Extra inputs")]
+    public async Task BedrockInvoke_BrokenRule_IsRefused(string path, string body, string words)
+    {
+        var answer = await PostAsync(path, body);
+        Assert.Equal(400, answer.Status);
+        Assert.StartsWith("ValidationException:", answer.Headers.GetValues("x-amzn-errortype").Single(), StringComparison.Ordinal);
+        Assert.Contains(words, (string?)answer.Json["message"], StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("usage=none;finish=none;done=none", 200)]
     [InlineData("usage=zero;finish=twice;comments;unknown;crlf", 200)]
@@ -278,7 +328,7 @@ public sealed class ProviderWireTests : IAsyncLifetime
         {
             (Claude, claude), (Claude, claude.Replace("{\"model\"", "{\"stream\":true,\"model\"", StringComparison.Ordinal)), (Gemini, Contents(text: text)),
             ("/v1beta/models/m:streamGenerateContent?alt=sse", Contents(text: text)), ("/v1beta/models/m:streamGenerateContent", Contents(text: text)),
-            (Vertex, Contents(text: text)), (Bedrock, Converse(text: text)), (Bedrock + "-stream", Converse(text: text)),
+            (Vertex, Contents(text: text)), (Bedrock, Converse(text: text)), (Bedrock + "-stream", Converse(text: text)), (Invoke, Invoked(text: text)), (Invoke + "-with-response-stream", Invoked(text: text)),
             ("/openai/v1/chat/completions", SimulatorClient.Ask("m", text: text)), ("/openai/v1/chat/completions", SimulatorClient.Ask("m", true, text: text)),
         })
             Assert.Equal((status, path), ((await PostAsync(path, body)).Status, path));
@@ -300,10 +350,10 @@ public sealed class ProviderWireTests : IAsyncLifetime
     private sealed record Frame(string Name, string Type, JsonNode Payload, bool Valid);
 
     /// <summary>A reader of frames that shares nothing with their writer.</summary>
-    private async Task<List<Frame>> FramesAsync(string body)
+    private async Task<List<Frame>> FramesAsync(string body, string path = Bedrock + "-stream")
     {
         using var invoker = new HttpMessageInvoker(new SocketsHttpHandler());
-        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(_simulator.Host.Address, Bedrock + "-stream")) { Content = new StringContent(body) };
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(_simulator.Host.Address, path)) { Content = new StringContent(body) };
         request.Headers.TryAddWithoutValidation("Authorization", "Bearer k");
         using var response = await invoker.SendAsync(request, TestContext.Current.CancellationToken);
         var bytes = await response.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken);

@@ -41,7 +41,7 @@ public sealed class RecordedRequestTests
         {
             var meta = JsonNode.Parse(await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken))!;
             var endpoint = (string?)meta["endpoint"];
-            if ((int?)meta["status"] != 200 || meta["request"] is null || endpoint?.StartsWith("https://", StringComparison.Ordinal) != true || endpoint.Contains("/invoke", StringComparison.Ordinal))
+            if ((int?)meta["status"] != 200 || meta["request"] is null || endpoint?.StartsWith("https://", StringComparison.Ordinal) != true)
                 continue;
             var request = Path.Combine(fixtures, (string)meta["request"]!);
             if (!File.Exists(request))

@@ -10,5 +10,11 @@ internal sealed record AnthropicForm(bool NamesModel, bool NamesStream, string? 
     /// <summary>The place takes <c>output_config.format</c> and strict tools wherever the model does; else a schema becomes a tool.</summary>
     public bool FollowsSchemas { get; init; } = true;
 
+    /// <summary>The body says who asked (<c>metadata</c>) and at which <c>service_tier</c>; else the first is left out, and the second is for the place's dialect to say.</summary>
+    public bool NamesCaller { get; init; } = true;
+
+    /// <summary>Written as <c>anthropic_beta</c>; empty: nothing, or a header says it.</summary>
+    public IReadOnlyList<string> Betas { get; init; } = [];
+
     public static AnthropicForm Anthropic { get; } = new(NamesModel: true, NamesStream: true, BodyVersion: null, ReadsLinks: true);
 }

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Text;
 using System.Text.Json;
 using CrossModel.Protocol;
 
@@ -11,6 +10,8 @@ namespace CrossModel.Dialects.Anthropic;
 /// </summary>
 internal sealed class AnthropicMessages
 {
+    private const string Misplaced = "Claude takes images and files in user messages and tool results only. Move the block there.";
+
     private readonly Utf8JsonWriter _json;
     private readonly ContentBlocks _blocks;
     private readonly JsonElement _messages;
@@ -39,7 +40,7 @@ internal sealed class AnthropicMessages
         var index = 0;
         foreach (var message in _messages.EnumerateArray())
         {
-            if (Is(message, "system"u8) || Is(message, "developer"u8))
+            if (ChatMessage.Is(message, "system"u8) || ChatMessage.Is(message, "developer"u8))
             {
                 NoteName(message);
                 if (WriteContent(message, $"messages[{index}]", Begin, textOnly: true) is { } refusal) return refusal;
@@ -64,9 +65,9 @@ internal sealed class AnthropicMessages
             var message = _messages[i];
             var place = $"messages[{i}]";
             ApiError? refusal = null;
-            if (Is(message, "user"u8)) refusal = WriteContent(message, place, () => Open("user"), textOnly: false);
-            else if (Is(message, "tool"u8)) refusal = WriteResult(message, place);
-            else if (Is(message, "assistant"u8)) refusal = WriteAssistant(message, place, i, isLast: i == count - 1);
+            if (ChatMessage.Is(message, "user"u8)) refusal = WriteContent(message, place, () => Open("user"), textOnly: false);
+            else if (ChatMessage.Is(message, "tool"u8)) refusal = WriteResult(message, place);
+            else if (ChatMessage.Is(message, "assistant"u8)) refusal = WriteAssistant(message, place, i, isLast: i == count - 1);
             else continue;
             if (refusal is not null) return refusal;
             NoteName(message);
@@ -76,14 +77,9 @@ internal sealed class AnthropicMessages
         return null;
     }
 
-    private static bool Is(JsonElement message, ReadOnlySpan<byte> role) => message.GetProperty("role"u8).ValueEquals(role);
-
-    private static bool Has(JsonElement message, ReadOnlySpan<byte> name, out JsonElement value) =>
-        message.TryGetProperty(name, out value) && value.ValueKind is not (JsonValueKind.Null or JsonValueKind.Undefined);
-
     private void NoteName(JsonElement message)
     {
-        if (Has(message, "name"u8, out _)) _hints.Add("name");
+        if (ChatMessage.Has(message, "name"u8, out _)) _hints.Add("name");
     }
 
     private void Open(string role)
@@ -114,16 +110,16 @@ internal sealed class AnthropicMessages
 
     private ApiError? WriteContent(JsonElement message, string place, Action begin, bool textOnly)
     {
-        if (!Has(message, "content"u8, out var content)) return null;
-        var mark = Has(message, "cache_control"u8, out var own) ? own : default;
+        if (!ChatMessage.Has(message, "content"u8, out var content)) return null;
+        var mark = ChatMessage.Has(message, "cache_control"u8, out var own) ? own : default;
         if (content.ValueKind == JsonValueKind.String) return _blocks.WriteText(content, mark, begin);
         var (index, count) = (0, content.GetArrayLength());
         foreach (var block in content.EnumerateArray())
         {
             var at = $"{place}.content[{index++}]";
-            if (Has(block, "prompt_cache_breakpoint"u8, out _)) _hints.Add("prompt_cache_breakpoint");
+            if (ChatMessage.Has(block, "prompt_cache_breakpoint"u8, out _)) _hints.Add("prompt_cache_breakpoint");
             if (textOnly && !block.GetProperty("type"u8).ValueEquals("text"u8) && !block.GetProperty("type"u8).ValueEquals("refusal"u8))
-                return ApiErrors.UnsupportedParameter(at, "Claude takes images and files in user messages and tool results only. Move the block there.");
+                return ApiErrors.UnsupportedParameter(at, Misplaced);
             if (_blocks.Write(block, at, index == count ? mark : default, begin) is { } refusal) return refusal;
         }
         return null;
@@ -135,7 +131,7 @@ internal sealed class AnthropicMessages
         _json.WriteStartObject();
         _json.WriteString("type"u8, "tool_result"u8);
         _json.WriteString("tool_use_id"u8, _ids.Answer(message.GetProperty("tool_call_id"u8).GetString()!));
-        if (Has(message, "content"u8, out var content))
+        if (ChatMessage.Has(message, "content"u8, out var content))
         {
             var isOpen = false;
             void Begin()
@@ -157,48 +153,31 @@ internal sealed class AnthropicMessages
             }
             if (isOpen) _json.WriteEndArray();
         }
-        if (Has(message, "cache_control"u8, out var mark)) WriteRaw("cache_control"u8, mark);
+        if (ChatMessage.Has(message, "cache_control"u8, out var mark)) WriteRaw("cache_control"u8, mark);
         _json.WriteEndObject();
         return null;
     }
 
     private ApiError? WriteAssistant(JsonElement message, string place, int index, bool isLast)
     {
-        if (Has(message, "audio"u8, out _)) return ApiErrors.UnsupportedParameter(place + ".audio", "Claude does not hear earlier audio replies. Send their transcript as content.");
-        if (Has(message, "function_call"u8, out _)) return ApiErrors.UnsupportedParameter(place + ".function_call", "function_call is the older form. Send tool_calls.");
+        if (ChatMessage.Has(message, "audio"u8, out _)) return ApiErrors.UnsupportedParameter(place + ".audio", "Claude does not hear earlier audio replies. Send their transcript as content.");
+        if (ChatMessage.Has(message, "function_call"u8, out _)) return ApiErrors.UnsupportedParameter(place + ".function_call", "function_call is the older form. Send tool_calls.");
         foreach (var block in _thinking?.Of(index) ?? [])
         {
             Open("assistant");
             _json.WriteRawValue(block, skipInputValidation: true);
         }
-        var hasCalls = Has(message, "tool_calls"u8, out var calls) && calls.GetArrayLength() > 0;
+        var hasCalls = ChatMessage.Has(message, "tool_calls"u8, out var calls) && calls.GetArrayLength() > 0;
         if (isLast && !hasCalls) return WritePrefill(message, place);
         if (WriteContent(message, place, () => Open("assistant"), textOnly: true) is { } refusal) return refusal;
-        if (Has(message, "refusal"u8, out var refused)) _blocks.WriteText(refused, default, () => Open("assistant"));
+        if (ChatMessage.Has(message, "refusal"u8, out var refused)) _blocks.WriteText(refused, default, () => Open("assistant"));
         return hasCalls ? WriteCalls(calls, place) : null;
     }
 
     /// <summary>The beginning of the answer: it must not end in a space.</summary>
     private ApiError? WritePrefill(JsonElement message, string place)
     {
-        var texts = new List<string>();
-        if (Has(message, "content"u8, out var content))
-        {
-            if (content.ValueKind == JsonValueKind.String) texts.Add(content.GetString()!);
-            else
-            {
-                var index = 0;
-                foreach (var block in content.EnumerateArray())
-                {
-                    var type = block.GetProperty("type"u8).GetString();
-                    if (type is not ("text" or "refusal"))
-                        return ApiErrors.UnsupportedParameter($"{place}.content[{index}]", "Claude takes images and files in user messages and tool results only. Move the block there.");
-                    texts.Add(block.GetProperty(type).GetString()!);
-                    index++;
-                }
-            }
-        }
-        if (Has(message, "refusal"u8, out var refused)) texts.Add(refused.GetString()!);
+        if (ChatMessage.Texts(message, place, Misplaced, out var texts) is { } refusal) return refusal;
         while (texts.Count > 0 && string.IsNullOrWhiteSpace(texts[^1])) texts.RemoveAt(texts.Count - 1);
         for (var i = 0; i < texts.Count; i++)
         {
@@ -215,10 +194,7 @@ internal sealed class AnthropicMessages
         foreach (var call in calls.EnumerateArray())
         {
             var at = $"{place}.tool_calls[{index++}]";
-            if (!Has(call, "function"u8, out var function)) return ApiErrors.UnsupportedParameter(at, "Claude calls functions only.");
-            var arguments = ToolArguments.Of(function);
-            if (!ToolArguments.IsObject(arguments))
-                return ApiErrors.InvalidMessages(at + ".function.arguments", "The arguments are not a JSON object, which this model's provider demands. Send one, or {}.");
+            if (ChatMessage.Call(call, at, "Claude calls functions only.", out var function, out var arguments) is { } refusal) return refusal;
             Open("assistant");
             _json.WriteStartObject();
             _json.WriteString("type"u8, "tool_use"u8);
@@ -226,7 +202,7 @@ internal sealed class AnthropicMessages
             WriteRaw("name"u8, function.GetProperty("name"u8));
             _json.WritePropertyName("input"u8);
             _json.WriteRawValue(arguments, skipInputValidation: true);
-            if (Has(call, "cache_control"u8, out var mark)) WriteRaw("cache_control"u8, mark);
+            if (ChatMessage.Has(call, "cache_control"u8, out var mark)) WriteRaw("cache_control"u8, mark);
             _json.WriteEndObject();
         }
         return null;
@@ -236,33 +212,5 @@ internal sealed class AnthropicMessages
     {
         _json.WritePropertyName(name);
         _json.WriteRawValue(JsonMarshal.GetRawUtf8Value(value), skipInputValidation: true);
-    }
-}
-
-/// <summary>The arguments of a call that a caller sends back.</summary>
-internal static class ToolArguments
-{
-    /// <summary>As UTF-8 text; missing or empty means <c>{}</c>.</summary>
-    public static byte[] Of(JsonElement function)
-    {
-        if (!function.TryGetProperty("arguments"u8, out var arguments)) return "{}"u8.ToArray();
-        if (arguments.ValueKind == JsonValueKind.Object) return JsonMarshal.GetRawUtf8Value(arguments).ToArray();
-        var text = arguments.ValueKind == JsonValueKind.String ? arguments.GetString()! : "";
-        return string.IsNullOrWhiteSpace(text) ? "{}"u8.ToArray() : Encoding.UTF8.GetBytes(text);
-    }
-
-    public static bool IsObject(ReadOnlySpan<byte> text)
-    {
-        try
-        {
-            var json = new Utf8JsonReader(text);
-            if (!json.Read() || json.TokenType != JsonTokenType.StartObject) return false;
-            while (json.Read()) { }
-            return true;
-        }
-        catch (JsonException)
-        {
-            return false;
-        }
     }
 }

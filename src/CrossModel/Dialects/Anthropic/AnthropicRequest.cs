@@ -1,6 +1,3 @@
-using System.Buffers.Text;
-using System.Runtime.InteropServices;
-using System.Text;
 using System.Text.Json;
 using CrossModel.Configuration;
 using CrossModel.Protocol;
@@ -12,8 +9,6 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
 {
     /// <summary>A plain call that may write more than this takes longer than ten minutes, which the API does not hold a connection for: it is streamed and collected.</summary>
     private const long LongestPlain = 21_333;
-
-    private const string OnlyJson = "Respond with one JSON object and nothing else.";
 
     // What is written here by other means: an extra of the caller's under that name would make the body ambiguous.
     private static readonly HashSet<string> Ours = ["model", "messages", "system", "max_tokens", "stop_sequences", "metadata", "anthropic_version", "stream"];
@@ -31,16 +26,16 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
     public ApiError? Write(ChatRequest request, RouteModel route, WriteOptions options, UpstreamRequest upstream)
     {
         // A schema that the model itself cannot follow becomes a tool, so that fact refuses nothing here.
-        if ((Capabilities.Check(request, route.Facts with { StructuredOutput = null }) ?? Refuse(request)) is { } unfit) return unfit;
-        using var messages = Parse(request, ChatParameter.Messages);
-        using var tools = Parse(request, ChatParameter.Tools);
-        using var choice = Parse(request, ChatParameter.ToolChoice);
-        using var format = Parse(request, ChatParameter.ResponseFormat);
-        if (AnthropicTools.Check(tools.RootElement, choice.RootElement) is { } unknown) return unknown;
+        if ((Capabilities.Check(request, route.Facts with { StructuredOutput = null }) ?? ChatParts.Refuse(request, "Claude")) is { } unfit) return unfit;
+        using var messages = ChatParts.Parse(request, ChatParameter.Messages);
+        using var tools = ChatParts.Parse(request, ChatParameter.Tools);
+        using var choice = ChatParts.Parse(request, ChatParameter.ToolChoice);
+        using var format = ChatParts.Parse(request, ChatParameter.ResponseFormat);
+        if (AnthropicTools.Check(tools.RootElement, choice.RootElement, "Claude calls") is { } unknown) return unknown;
 
         var model = ClaudeModel.Of(route.UpstreamModel, route.Facts);
         if (!form.FollowsSchemas) model = model with { StructuredOutput = false };
-        var schema = SchemaOf(format.RootElement);
+        var schema = ChatParts.SchemaOf(format.RootElement);
         var isForced = request.Features.HasFlag(ChatFeatures.ForcedTool);
         upstream.ContentTool = schema.ValueKind == JsonValueKind.Object && !model.StructuredOutput && !isForced ? AnthropicTools.ContentToolName(tools.RootElement) : null;
 
@@ -59,24 +54,25 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         {
             json.WriteStartObject();
             if (form.BodyVersion is not null) json.WriteString("anthropic_version"u8, form.BodyVersion);
+            WriteBetas(json);
             if (form.NamesModel) json.WriteString("model"u8, route.UpstreamModel);
             json.WriteNumber("max_tokens"u8, plan.MaxTokens);
             if (form.NamesStream && upstream.Stream) json.WriteBoolean("stream"u8, true);
             var writer = new AnthropicMessages(json, form, messages.RootElement, keepsThinking ? history : null, hints);
             var isBareJson = request.Features.HasFlag(ChatFeatures.JsonObject) || (request.Features.HasFlag(ChatFeatures.JsonSchema) && schema.ValueKind != JsonValueKind.Object);
-            if ((writer.WriteSystem(isBareJson ? OnlyJson : null) ?? writer.Write()) is { } refusal)
+            if ((writer.WriteSystem(isBareJson ? ChatParts.OnlyJson : null) ?? writer.Write()) is { } refusal)
             {
                 upstream.Body.Reset();
                 return refusal;
             }
             new AnthropicTools(model, tools.RootElement, choice.RootElement, upstream.ContentTool, schema)
-                .Write(json, Is(request, ChatParameter.ParallelToolCalls, "false"u8), hints);
+                .Write(json, ChatParts.Is(request, ChatParameter.ParallelToolCalls, "false"u8), hints);
             if (!ownThinking) WriteThinking(json, plan, model);
             if (!extras.Exists(u => u.Name == "output_config")) WriteOutput(json, plan, model, schema);
-            WriteSampling(json, request, model, plan, upstream.Ignored);
-            WriteStop(json, request, hints);
+            Sampling.Write(json, request, isFree: model.Samples && !plan.IsOn, model.SamplesByBoth, "top_p"u8, upstream.Ignored);
+            Sampling.WriteStop(json, request, "stop_sequences"u8, takesBlank: false, hints);
             WriteCaller(json, request, hints);
-            foreach (var extra in extras.Where(u => !Ours.Contains(u.Name)))
+            foreach (var extra in extras.Where(u => !IsOurs(u.Name)))
             {
                 json.WritePropertyName(extra.Name);
                 json.WriteRawValue(extra.Value.In(request.Body), skipInputValidation: true);
@@ -84,48 +80,23 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
             json.WriteEndObject();
         }
         upstream.Ignored.AddRange(hints.Order(StringComparer.Ordinal));
-        upstream.Ignored.AddRange(Hints.Where(p => request.Has(p) && !IsDefault(request, p)).Select(ChatParameters.Name));
-        upstream.Ignored.AddRange(request.Unknown.Where(u => !extras.Contains(u) || Ours.Contains(u.Name)).Select(u => u.Name));
+        upstream.Ignored.AddRange(Hints.Where(p => request.Has(p) && !ChatParts.IsDefault(request, p)).Select(ChatParameters.Name));
+        upstream.Ignored.AddRange(request.Unknown.Where(u => !extras.Contains(u) || IsOurs(u.Name)).Select(u => u.Name));
         return null;
     }
 
-    private static ApiError? Refuse(ChatRequest request)
-    {
-        if (request.Features.HasFlag(ChatFeatures.Logprobs)) return Lacks("logprobs", "Claude gives no log probabilities.");
-        if (request.Features.HasFlag(ChatFeatures.OtherModalities)) return Lacks("modalities", "Claude answers with text only.");
-        if (request.Has(ChatParameter.Audio)) return Lacks("audio", "Claude answers with text only.");
-        if (request.Has(ChatParameter.Moderation)) return Lacks("moderation", "Anthropic reports no moderation.");
-        if (request.Has(ChatParameter.Functions)) return Lacks("functions", "functions is the older form. Send tools.");
-        return request.Has(ChatParameter.FunctionCall) ? Lacks("function_call", "function_call is the older form. Send tool_choice.") : null;
-    }
+    /// <summary>The operator's betas stand in the body already.</summary>
+    private bool IsOurs(string name) => Ours.Contains(name) || (name == "anthropic_beta" && form.Betas.Count > 0);
 
-    private static ApiError Lacks(string param, string what) => ApiErrors.UnsupportedParameter(param, what + $" Leave {param} out, or choose another model.");
+    private void WriteBetas(Utf8JsonWriter json)
+    {
+        if (form.Betas.Count == 0) return;
+        json.WriteStartArray("anthropic_beta"u8);
+        foreach (var beta in form.Betas) json.WriteStringValue(beta);
+        json.WriteEndArray();
+    }
 
     private static bool Forwards(RouteModel route, string name) => route.UnknownParameters == UnknownParameters.Forward || route.Passthrough.Contains(name);
-
-    /// <summary>The value of a parameter; null's for an absent one.</summary>
-    private static JsonDocument Parse(ChatRequest request, ChatParameter parameter)
-    {
-        var span = request.Value(parameter);
-        return JsonDocument.Parse(span.IsPresent ? request.Body.Slice(span.Start, span.Length) : "null"u8.ToArray());
-    }
-
-    private static JsonElement SchemaOf(JsonElement format) =>
-        format.ValueKind == JsonValueKind.Object && format.TryGetProperty("json_schema"u8, out var named) && named.ValueKind == JsonValueKind.Object
-            && named.TryGetProperty("schema"u8, out var schema) ? schema : default;
-
-    private static bool Is(ChatRequest request, ChatParameter parameter, ReadOnlySpan<byte> value) => request.Has(parameter) && request.Value(parameter).In(request.Body).SequenceEqual(value);
-
-    /// <summary>Asks for nothing beyond what happens anyway.</summary>
-    private static bool IsDefault(ChatRequest request, ChatParameter parameter) => parameter switch
-    {
-        ChatParameter.Store => Is(request, parameter, "false"u8),
-        ChatParameter.PresencePenalty or ChatParameter.FrequencyPenalty => Number(request, parameter) is 0,
-        _ => false,
-    };
-
-    private static double Number(ChatRequest request, ChatParameter parameter) =>
-        Utf8Parser.TryParse(request.Value(parameter).In(request.Body), out double number, out _) ? number : double.NaN;
 
     private static void WriteThinking(Utf8JsonWriter json, in ThinkingPlan plan, ClaudeModel model)
     {
@@ -154,42 +125,16 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         json.WriteEndObject();
     }
 
-    /// <summary>Temperature reaches from 0 to 1 here, and newer models take neither it nor top_p, older ones only one of them.</summary>
-    private static void WriteSampling(Utf8JsonWriter json, ChatRequest request, ClaudeModel model, in ThinkingPlan plan, List<string> ignored)
+    private void WriteCaller(Utf8JsonWriter json, ChatRequest request, HashSet<string> hints)
     {
-        var isFree = model.Samples && !plan.IsOn;
-        var hasTemperature = request.Has(ChatParameter.Temperature);
-        if (hasTemperature)
+        if (!form.NamesCaller)
         {
-            var isTooHot = Number(request, ChatParameter.Temperature) > 1;
-            if (!isFree) ignored.Add("temperature");
-            else if (isTooHot)
+            foreach (var name in (ReadOnlySpan<ChatParameter>)[ChatParameter.SafetyIdentifier, ChatParameter.User])
             {
-                json.WriteNumber("temperature"u8, 1);
-                ignored.Add("temperature=1");
+                if (request.Has(name)) hints.Add(ChatParameters.Name(name));
             }
-            else Copy(json, "temperature"u8, request, ChatParameter.Temperature);
+            return;
         }
-        if (!request.Has(ChatParameter.TopP)) return;
-        if (isFree && (model.SamplesByBoth || !hasTemperature)) Copy(json, "top_p"u8, request, ChatParameter.TopP);
-        else ignored.Add("top_p");
-    }
-
-    private static void WriteStop(Utf8JsonWriter json, ChatRequest request, HashSet<string> hints)
-    {
-        if (!request.Has(ChatParameter.Stop)) return;
-        using var stop = Parse(request, ChatParameter.Stop);
-        var entries = stop.RootElement.ValueKind == JsonValueKind.Array ? stop.RootElement.EnumerateArray().ToList() : [stop.RootElement];
-        var usable = entries.FindAll(e => !string.IsNullOrWhiteSpace(e.GetString()));
-        if (usable.Count < entries.Count) hints.Add("stop");
-        if (usable.Count == 0) return;
-        json.WriteStartArray("stop_sequences"u8);
-        foreach (var entry in usable) json.WriteRawValue(JsonMarshal.GetRawUtf8Value(entry), skipInputValidation: true);
-        json.WriteEndArray();
-    }
-
-    private static void WriteCaller(Utf8JsonWriter json, ChatRequest request, HashSet<string> hints)
-    {
         var user = request.Has(ChatParameter.SafetyIdentifier) ? ChatParameter.SafetyIdentifier : ChatParameter.User;
         if (request.Has(user))
         {
@@ -198,8 +143,8 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
             json.WriteEndObject();
         }
         if (!request.Has(ChatParameter.ServiceTier)) return;
-        if (Is(request, ChatParameter.ServiceTier, "\"auto\""u8)) json.WriteString("service_tier"u8, "auto"u8);
-        else if (Is(request, ChatParameter.ServiceTier, "\"default\""u8)) json.WriteString("service_tier"u8, "standard_only"u8);
+        if (ChatParts.Is(request, ChatParameter.ServiceTier, "\"auto\""u8)) json.WriteString("service_tier"u8, "auto"u8);
+        else if (ChatParts.Is(request, ChatParameter.ServiceTier, "\"default\""u8)) json.WriteString("service_tier"u8, "standard_only"u8);
         else hints.Add("service_tier");
     }
 

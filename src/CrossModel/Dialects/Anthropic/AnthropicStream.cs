@@ -1,6 +1,3 @@
-using System.Buffers;
-using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
 using CrossModel.Protocol;
 
@@ -12,49 +9,24 @@ namespace CrossModel.Dialects.Anthropic;
 /// </summary>
 internal sealed class AnthropicStream(ReplyContext context, ReasoningMemory memory) : IDisposable
 {
-    private const string Letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-
-    private readonly Dictionary<int, Block> _open = [];
-    private readonly ThinkingState _thinking = new();
+    private readonly ReplyBlocks _blocks = new(context, memory);
     private readonly Citations _citations = new();
-    private readonly PooledBuffer _arguments = new();
-    private readonly PooledBuffer _held = new();
     private readonly int _choice = context.ChoiceOffset;
     private AnthropicUsage _numbers;
     private byte[]? _id;
     private byte[]? _stop;
-    private Block? _firstCall;
-    private int _calls;
-    private bool _hasContentCall;
     private bool _hasEvents;
-
-    private enum Kind { Skipped, Text, Thinking, Call, Content }
-
-    private sealed class Block(Kind kind)
-    {
-        public Kind Kind { get; } = kind;
-        /// <summary>Of a call: its place among the calls, not among the blocks.</summary>
-        public int Index { get; init; }
-        /// <summary>Escaped, as it went out.</summary>
-        public byte[] Id { get; init; } = [];
-        public byte[] Name { get; init; } = [];
-        /// <summary>Of a call: what stands for the arguments when none follow; JSON.</summary>
-        public byte[] Input { get; init; } = [];
-        public bool HasArguments { get; set; }
-    }
 
     public UpstreamFault? Fault { get; private set; }
     public bool Ended { get; private set; }
     public TokenUsage? Usage { get; private set; }
 
+    /// <summary>The place that serves the model has put words of its own in the place of the reply's.</summary>
+    public bool IsFiltered { get; set; }
+
     public void Fail(UpstreamFailure failure, string detail) => Fault ??= new UpstreamFault(failure, Detail: detail);
 
-    public void Dispose()
-    {
-        _thinking.Dispose();
-        _arguments.Dispose();
-        _held.Dispose();
-    }
+    public void Dispose() => _blocks.Dispose();
 
     /// <summary>Reads one event's JSON.</summary>
     public void Read(ReadOnlySpan<byte> json, ChunkWriter client)
@@ -131,129 +103,65 @@ internal sealed class AnthropicStream(ReplyContext context, ReasoningMemory memo
     private void Start(int index, ReadOnlySpan<byte> json, ChunkWriter client)
     {
         var block = AnthropicEvent.Read(json);
-        var kind = KindOf(block);
-        if (kind == Kind.Call && block.Name.IsEmpty) throw new JsonException("a call without a name");
-        if (kind == Kind.Thinking) _thinking.Begin();
-        if (block.Type.SequenceEqual("redacted_thinking"u8)) _thinking.AddRedacted(block.Data);
-        var opened = new Block(kind)
+        if (block.Type.SequenceEqual("text"u8))
         {
-            Index = _calls,
-            Id = kind != Kind.Call ? [] : block.Id.IsEmpty ? NewId() : block.Id.ToArray(),
-            Name = block.Name.ToArray(),
-            Input = kind is Kind.Call or Kind.Content ? Compact(block.Input) : [],
-        };
-        _open[index] = opened;
-        switch (kind)
-        {
-            case Kind.Text:
-                _citations.Begin();
-                Text(block.Text, client);
-                _citations.ReadAll(block.Citations);
-                break;
-            case Kind.Thinking:
-                Think(block.Thinking, client);
-                _thinking.Sign(block.Signature);
-                break;
-            case Kind.Call:
-                client.ToolCall(_choice, _calls, opened.Id, opened.Name, members: _calls == 0 ? _thinking.ExtraContent() : default);
-                _firstCall ??= opened;
-                _calls++;
-                break;
-            case Kind.Content:
-                _hasContentCall = true;
-                break;
+            _blocks.Open(index, ReplyBlocks.Kind.Text);
+            _citations.Begin();
+            Text(block.Text, client);
+            _citations.ReadAll(block.Citations);
         }
-    }
-
-    private Kind KindOf(in AnthropicEvent block)
-    {
-        if (block.Type.SequenceEqual("text"u8)) return Kind.Text;
-        if (block.Type.SequenceEqual("thinking"u8)) return Kind.Thinking;
-        if (!block.Type.SequenceEqual("tool_use"u8)) return Kind.Skipped;
-        return context.ContentTool is { } tool && block.Name.SequenceEqual(Encoding.UTF8.GetBytes(tool)) ? Kind.Content : Kind.Call;
+        else if (block.Type.SequenceEqual("thinking"u8))
+        {
+            _blocks.Open(index, ReplyBlocks.Kind.Thinking);
+            _blocks.Think(block.Thinking, client);
+            _blocks.Thinking.Sign(block.Signature);
+        }
+        else if (block.Type.SequenceEqual("tool_use"u8))
+        {
+            if (_blocks.OpenCall(index, block.Id, block.Name, block.Input, client) is { } wrong) Fail(UpstreamFailure.BadReply, wrong);
+        }
+        else
+        {
+            _blocks.Open(index, ReplyBlocks.Kind.Skipped);
+            if (block.Type.SequenceEqual("redacted_thinking"u8)) _blocks.Thinking.AddRedacted(block.Data);
+        }
     }
 
     private void ReadDelta(int index, ReadOnlySpan<byte> json, ChunkWriter client)
     {
         var delta = AnthropicEvent.Read(json);
-        if (!_open.TryGetValue(index, out var block))
+        if (_blocks.Find(index) is not { } block)
         {
             // Of a block that never began, or has ended: text is still text, arguments belong to no call.
             Text(delta.Text, client);
-            Think(delta.Thinking, client);
+            _blocks.Think(delta.Thinking, client);
             if (!delta.PartialJson.IsEmpty) Fail(UpstreamFailure.BadReply, "arguments of no call");
             return;
         }
         switch (block.Kind)
         {
-            case Kind.Text:
+            case ReplyBlocks.Kind.Text:
                 Text(delta.Text, client);
                 if (!delta.Citation.IsEmpty) _citations.Read(delta.Citation);
                 break;
-            case Kind.Thinking:
-                Think(delta.Thinking, client);
-                _thinking.Sign(delta.Signature);
+            case ReplyBlocks.Kind.Thinking:
+                _blocks.Think(delta.Thinking, client);
+                _blocks.Thinking.Sign(delta.Signature);
                 break;
-            case Kind.Call or Kind.Content when !delta.PartialJson.IsEmpty:
-                block.HasArguments = true;
-                Argue(block, delta.PartialJson, client);
+            case ReplyBlocks.Kind.Call or ReplyBlocks.Kind.Content:
+                _blocks.Argue(block, delta.PartialJson, client);
                 break;
         }
     }
 
     private void Text(ReadOnlySpan<byte> escaped, ChunkWriter client)
     {
-        if (escaped.IsEmpty) return;
-        // Beside a tool that stands for the content, text is chatter; it is the answer only if the tool was not called.
-        if (context.ContentTool is not null)
-        {
-            _held.Write(escaped);
-            return;
-        }
-        _citations.Count(escaped);
-        client.Content(_choice, escaped);
-    }
-
-    private void Think(ReadOnlySpan<byte> escaped, ChunkWriter client)
-    {
-        if (escaped.IsEmpty) return;
-        _thinking.Add(escaped);
-        client.Reasoning(_choice, escaped);
-    }
-
-    private void Argue(Block block, ReadOnlySpan<byte> escaped, ChunkWriter client)
-    {
-        if (block.Kind == Kind.Content)
-        {
-            client.Content(_choice, escaped);
-            return;
-        }
-        if (block == _firstCall) _arguments.Write(escaped);
-        client.ToolArguments(_choice, block.Index, escaped);
+        if (_blocks.Text(escaped, client)) _citations.Count(escaped);
     }
 
     private void Stop(int index, ChunkWriter client)
     {
-        if (!_open.Remove(index, out var block)) return;
-        switch (block.Kind)
-        {
-            case Kind.Text when _citations.Annotations() is { Length: > 0 } annotations:
-                client.Delta(_choice, annotations);
-                break;
-            case Kind.Thinking:
-                _thinking.End();
-                break;
-            case Kind.Call or Kind.Content:
-                if (!block.HasArguments) Argue(block, JsonText.Escape(block.Input), client);
-                if (block == _firstCall) Remember(block);
-                break;
-        }
-    }
-
-    private void Remember(Block call)
-    {
-        if (_thinking.IsLost) return;
-        memory.Remember(ThinkingHistory.Kind, context.Account, Unescape(call.Id), Unescape(call.Name), Encoding.UTF8.GetBytes(Unescape(_arguments.Span)), _thinking.Blocks());
+        if (_blocks.End(index, client) is { Kind: ReplyBlocks.Kind.Text } && _citations.Annotations() is { Length: > 0 } annotations) client.Delta(_choice, annotations);
     }
 
     private void ReadEnd(in AnthropicEvent evt, ChunkWriter client)
@@ -276,37 +184,17 @@ internal sealed class AnthropicStream(ReplyContext context, ReasoningMemory memo
         // A call that the cap cut keeps the arguments it has; another that said none has none.
         if (reason is not FinishReason.Length)
         {
-            foreach (var index in _open.Keys.Order().ToList()) Stop(index, client);
+            foreach (var index in _blocks.Unended()) Stop(index, client);
         }
-        if (_held.Length > 0 && !_hasContentCall) client.Content(_choice, _held.Span);
-        client.Finish(_choice, reason);
+        _blocks.Finish(reason, client);
         Ended = true;
     }
 
     private FinishReason ReasonOf(ReadOnlySpan<byte> said)
     {
+        if (IsFiltered) return FinishReason.ContentFilter;
         if (said.SequenceEqual("max_tokens"u8) || said.SequenceEqual("model_context_window_exceeded"u8) || said.SequenceEqual("compaction"u8)) return FinishReason.Length;
         if (said.SequenceEqual("refusal"u8)) return FinishReason.ContentFilter;
-        return _calls > 0 ? FinishReason.ToolCalls : FinishReason.Stop;
-    }
-
-    private static byte[] NewId() => Encoding.ASCII.GetBytes("call_" + RandomNumberGenerator.GetString(Letters, 24));
-
-    /// <summary>An input on one line: an event holds no line end.</summary>
-    private static byte[] Compact(ReadOnlySpan<byte> input)
-    {
-        if (input.IsEmpty || input[0] != (byte)'{') return "{}"u8.ToArray();
-        using var json = JsonDocument.Parse(input.ToArray());
-        var text = new ArrayBufferWriter<byte>(input.Length);
-        using (var writer = new Utf8JsonWriter(text, new JsonWriterOptions { Encoder = JsonText.Encoder })) json.RootElement.WriteTo(writer);
-        return text.WrittenSpan.ToArray();
-    }
-
-    private static string Unescape(ReadOnlySpan<byte> escaped)
-    {
-        if (!escaped.Contains((byte)'\\')) return Encoding.UTF8.GetString(escaped);
-        var json = new Utf8JsonReader([.. "\""u8, .. escaped, .. "\""u8]);
-        json.Read();
-        return json.GetString()!;
+        return _blocks.Calls > 0 ? FinishReason.ToolCalls : FinishReason.Stop;
     }
 }

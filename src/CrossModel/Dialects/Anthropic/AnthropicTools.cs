@@ -11,19 +11,20 @@ internal sealed class AnthropicTools(ClaudeModel model, JsonElement tools, JsonE
 {
     private bool HasTools => tools.ValueKind == JsonValueKind.Array && tools.GetArrayLength() > 0;
 
-    private static bool Is(JsonElement value, ReadOnlySpan<byte> word) => value.ValueKind == JsonValueKind.String && value.ValueEquals(word);
+    public static bool Is(JsonElement value, ReadOnlySpan<byte> word) => value.ValueKind == JsonValueKind.String && value.ValueEquals(word);
 
-    public static ApiError? Check(JsonElement tools, JsonElement choice)
+    /// <param name="who">Claude calls, or models at the place that serves it call.</param>
+    public static ApiError? Check(JsonElement tools, JsonElement choice, string who)
     {
         var index = 0;
         foreach (var tool in tools.ValueKind == JsonValueKind.Array ? tools.EnumerateArray() : default)
         {
             if (!Is(tool.GetProperty("type"u8), "function"u8))
-                return ApiErrors.UnsupportedParameter($"tools[{index}].type", "Claude calls functions only. Declare the tool with type function.");
+                return ApiErrors.UnsupportedParameter($"tools[{index}].type", $"{who} functions only. Declare the tool with type function.");
             index++;
         }
         return choice.ValueKind == JsonValueKind.Object && Is(choice.GetProperty("type"u8), "custom"u8)
-            ? ApiErrors.UnsupportedParameter("tool_choice.type", "Claude calls functions only.")
+            ? ApiErrors.UnsupportedParameter("tool_choice.type", $"{who} functions only.")
             : null;
     }
 
@@ -39,7 +40,7 @@ internal sealed class AnthropicTools(ClaudeModel model, JsonElement tools, JsonE
     public void Write(Utf8JsonWriter json, bool single, HashSet<string> hints)
     {
         if (!HasTools && contentTool is null) return;
-        var allowed = Allowed();
+        var allowed = Allowed(choice);
         json.WriteStartArray("tools"u8);
         foreach (var tool in HasTools ? tools.EnumerateArray() : default)
         {
@@ -51,6 +52,7 @@ internal sealed class AnthropicTools(ClaudeModel model, JsonElement tools, JsonE
             json.WriteStartObject();
             json.WriteString("name"u8, contentTool);
             json.WriteString("description"u8, "Gives the answer. Call it with the whole answer as input."u8);
+            json.WritePropertyName("input_schema"u8);
             WriteSchema(json, schema, isStrict: false);
             json.WriteEndObject();
         }
@@ -70,6 +72,7 @@ internal sealed class AnthropicTools(ClaudeModel model, JsonElement tools, JsonE
         Copy(json, "name"u8, function.GetProperty("name"u8));
         if (function.TryGetProperty("description"u8, out var description) && description.ValueKind == JsonValueKind.String) Copy(json, "description"u8, description);
         function.TryGetProperty("parameters"u8, out var parameters);
+        json.WritePropertyName("input_schema"u8);
         WriteSchema(json, parameters, isStrict);
         if (isStrict) json.WriteBoolean("strict"u8, true);
         if (tool.TryGetProperty("cache_control"u8, out var mark) && mark.ValueKind == JsonValueKind.Object) Copy(json, "cache_control"u8, mark);
@@ -77,9 +80,8 @@ internal sealed class AnthropicTools(ClaudeModel model, JsonElement tools, JsonE
     }
 
     /// <summary>The API demands <c>type: object</c>, which callers of functions without parameters leave out.</summary>
-    private static void WriteSchema(Utf8JsonWriter json, JsonElement schema, bool isStrict)
+    public static void WriteSchema(Utf8JsonWriter json, JsonElement schema, bool isStrict)
     {
-        json.WritePropertyName("input_schema"u8);
         if (schema.ValueKind != JsonValueKind.Object || !schema.EnumerateObject().Any())
         {
             json.WriteRawValue(isStrict ? """{"type":"object","properties":{},"additionalProperties":false}"""u8 : """{"type":"object","properties":{}}"""u8, skipInputValidation: true);
@@ -102,7 +104,7 @@ internal sealed class AnthropicTools(ClaudeModel model, JsonElement tools, JsonE
     }
 
     /// <summary>The names that <c>allowed_tools</c> lets through; null: all. What is not sent cannot be called.</summary>
-    private HashSet<string>? Allowed() => choice.ValueKind == JsonValueKind.Object && choice.TryGetProperty("allowed_tools"u8, out var only) && only.ValueKind == JsonValueKind.Object
+    public static HashSet<string>? Allowed(JsonElement choice) => choice.ValueKind == JsonValueKind.Object && choice.TryGetProperty("allowed_tools"u8, out var only) && only.ValueKind == JsonValueKind.Object
         ? [.. only.GetProperty("tools"u8).EnumerateArray().Select(t => t.TryGetProperty("function"u8, out var f) ? f.GetProperty("name"u8).GetString()! : "")]
         : null;
 

@@ -26,6 +26,8 @@ internal sealed record ClaudeModel
     public bool SamplesByBoth { get; init; }
     /// <summary>Takes <c>output_config.format</c> and strict tools.</summary>
     public bool StructuredOutput { get; init; }
+    /// <summary>So it does at Amazon, which judges requests by a copy of the API of its own.</summary>
+    public bool StructuredOutputAtAmazon { get; init; }
     /// <summary>Thinks when nothing is said of it.</summary>
     public bool ThinksByDefault { get; init; }
     /// <summary>Takes <c>thinking:{type:disabled}</c>.</summary>
@@ -43,8 +45,8 @@ internal sealed record ClaudeModel
         (null, 50, new() { Thinking = ThinkingStyle.Adaptive, MaxOutput = 128_000, Samples = false, StructuredOutput = true, ThinksByDefault = true, TakesDisabled = true, HidesThinking = true }),
         (null, 48, new() { Thinking = ThinkingStyle.Adaptive, MaxOutput = 128_000, Samples = false, StructuredOutput = true, TakesDisabled = true, HidesThinking = true }),
         (null, 47, new() { Thinking = ThinkingStyle.Adaptive, MaxOutput = 128_000, Samples = false, StructuredOutput = true, HidesThinking = true }),
-        (null, 46, new() { Thinking = ThinkingStyle.Adaptive, MaxOutput = 128_000, StructuredOutput = true, TakesDisabled = true, HighestEffort = "max" }),
-        (null, 45, new() { MaxOutput = 64_000, StructuredOutput = true }),
+        (null, 46, new() { Thinking = ThinkingStyle.Adaptive, MaxOutput = 128_000, StructuredOutput = true, StructuredOutputAtAmazon = true, TakesDisabled = true, HighestEffort = "max" }),
+        (null, 45, new() { MaxOutput = 64_000, StructuredOutput = true, StructuredOutputAtAmazon = true }),
         (null, 41, new() { MaxOutput = 32_000, StructuredOutput = true }),
         ("opus", 40, new() { MaxOutput = 32_000 }),
         (null, 40, new() { MaxOutput = 64_000 }),
@@ -57,7 +59,7 @@ internal sealed record ClaudeModel
     public static ClaudeModel Of(string name, ModelFacts facts)
     {
         var model = ByName(name.ToLowerInvariant());
-        if (model == Unknown && facts.StructuredOutput is true) model = model with { StructuredOutput = true };
+        if (model == Unknown && facts.StructuredOutput is true) model = model with { StructuredOutput = true, StructuredOutputAtAmazon = true };
         return model with
         {
             Thinking = facts.Reasoning is false ? ThinkingStyle.None : model.Thinking,

@@ -1,19 +1,26 @@
 using System.Net.Http.Headers;
 using CrossModel.Configuration;
+using CrossModel.Dialects.Anthropic;
 using CrossModel.Protocol;
 
 namespace CrossModel.Dialects.Bedrock;
 
-/// <summary>Amazon Bedrock's Converse and ConverseStream.</summary>
+/// <summary>Amazon Bedrock: Converse and ConverseStream; for Claude also InvokeModel with Anthropic's own format, where the upstream says so.</summary>
 internal sealed class BedrockDialect : IDialect
 {
     private const string EventStream = "application/vnd.amazon.eventstream";
+    private const string BetaHeader = "anthropic-beta";
+    private const string TierHeader = "x-amzn-bedrock-service-tier";
+
+    private static readonly AnthropicForm Invoked = new(NamesModel: false, NamesStream: false, BodyVersion: "bedrock-2023-05-31", ReadsLinks: false) { NamesCaller = false };
 
     private readonly ReasoningMemory _memory;
     private readonly BedrockCredentials _credentials;
     private readonly IReadOnlyDictionary<string, string> _headers;
     private readonly TimeProvider _time;
     private readonly string _root;
+    private readonly bool _invokes;
+    private readonly string[] _betas;
 
     /// <param name="credentials">Stands in for those that the configuration asks for; null: those.</param>
     public BedrockDialect(UpstreamConfig config, TimeProvider time, BedrockCredentials? credentials = null)
@@ -23,6 +30,8 @@ internal sealed class BedrockDialect : IDialect
         _root = (config.BaseUrl ?? $"https://bedrock-runtime.{region}.{domain}").TrimEnd('/');
         _credentials = credentials ?? new BedrockCredentials(config, region, time);
         (_headers, _time, _memory) = (config.Headers, time, ReasoningMemory.Of(time));
+        _invokes = config.Api == "invoke";
+        _betas = [.. config.Headers.Where(IsBeta).SelectMany(h => h.Value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))];
     }
 
     public bool TakesCandidates(RouteModel model) => false;
@@ -30,21 +39,50 @@ internal sealed class BedrockDialect : IDialect
     public ApiError? Write(ChatRequest request, RouteModel model, WriteOptions options, UpstreamRequest upstream)
     {
         upstream.Stream = request.Stream;
-        upstream.Uri = new Uri($"{_root}/model/{Uri.EscapeDataString(model.UpstreamModel)}/{(request.Stream ? "converse-stream" : "converse")}");
-        if (request.Stream) upstream.Accept = EventStream;
-        upstream.Headers.AddRange(_headers);
-        return new BedrockRequest(FamilyOf(model), _memory).Write(request, model, options, upstream);
+        var isInvoked = IsInvoked(model);
+        var refusal = isInvoked ? Invoke(request, model, options, upstream) : Converse(request, model, options, upstream);
+        var operation = (isInvoked, upstream.Stream) switch
+        {
+            (true, true) => "invoke-with-response-stream",
+            (true, false) => "invoke",
+            (false, true) => "converse-stream",
+            (false, false) => "converse",
+        };
+        upstream.Uri = new Uri($"{_root}/model/{Uri.EscapeDataString(model.UpstreamModel)}/{operation}");
+        if (upstream.Stream) upstream.Accept = EventStream;
+        return refusal;
     }
 
     public ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation) =>
         _credentials.AuthorizeAsync(message, upstream, cancellation);
 
-    public ReplyReader OpenReply(ReplyContext context, RouteModel model) => new BedrockReply(context, FamilyOf(model).IsClaude ? _memory : null);
+    public ReplyReader OpenReply(ReplyContext context, RouteModel model) =>
+        IsInvoked(model) ? new InvokeReply(context, _memory) : new ConverseReply(context, FamilyOf(model).IsClaude ? _memory : null);
 
     public UpstreamFault ReadFault(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, UpstreamRequest upstream) =>
         BedrockErrors.Read(status, headers, body, _time.GetUtcNow());
 
     public void Dispose() { }
+
+    private ApiError? Converse(ChatRequest request, RouteModel model, WriteOptions options, UpstreamRequest upstream)
+    {
+        upstream.Headers.AddRange(_headers);
+        return new BedrockRequest(FamilyOf(model), _memory).Write(request, model, options, upstream);
+    }
+
+    private ApiError? Invoke(ChatRequest request, RouteModel model, WriteOptions options, UpstreamRequest upstream)
+    {
+        // Betas are not read from a header here: they belong in the body.
+        upstream.Headers.AddRange(_headers.Where(h => !IsBeta(h)));
+        var form = Invoked with { FollowsSchemas = BedrockFamily.ClaudeOf(model).StructuredOutput, Betas = _betas };
+        if (new AnthropicRequest(form, _memory).Write(request, model with { UpstreamModel = BedrockFamily.ClaudeName(model) }, options, upstream) is { } refusal) return refusal;
+        if (BedrockRequest.TierOf(request, upstream.Ignored) is { } tier) upstream.Headers.Add(new(TierHeader, tier));
+        return null;
+    }
+
+    private static bool IsBeta(KeyValuePair<string, string> header) => header.Key.Equals(BetaHeader, StringComparison.OrdinalIgnoreCase);
+
+    private bool IsInvoked(RouteModel model) => _invokes && FamilyOf(model).IsClaude;
 
     private static BedrockFamily FamilyOf(RouteModel model) => BedrockFamily.Of(model.UpstreamModel, model.Id);
 }

@@ -1,3 +1,5 @@
+using CrossModel.Dialects.Anthropic;
+
 namespace CrossModel.Dialects.Bedrock;
 
 /// <summary>Which tool choices a family can be made to follow.</summary>
@@ -42,6 +44,16 @@ internal sealed record BedrockFamily
 
     /// <param name="upstreamModel">The model's id, profile or ARN. An application profile's ARN says nothing: then the public id is asked.</param>
     public static BedrockFamily Of(string upstreamModel, string publicId) => Find(upstreamModel) ?? Find(publicId) ?? Unknown;
+
+    /// <summary>By the same rule, which Claude it is: the upstream model's name, or the public id where that says nothing.</summary>
+    public static string ClaudeName(RouteModel route) => route.UpstreamModel.Contains("claude", StringComparison.OrdinalIgnoreCase) ? route.UpstreamModel : route.Id;
+
+    /// <summary>What Claude takes here.</summary>
+    public static ClaudeModel ClaudeOf(RouteModel route)
+    {
+        var model = ClaudeModel.Of(ClaudeName(route), route.Facts);
+        return model with { StructuredOutput = model.StructuredOutputAtAmazon };
+    }
 
     private static BedrockFamily? Find(string name) =>
         Array.Find(Table, row => name.Contains(row.Part, StringComparison.OrdinalIgnoreCase)).Family;

@@ -14,6 +14,7 @@ namespace CrossModel.Dialects.Bedrock;
 internal sealed class BedrockMessages
 {
     private const string Alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    private const string Misplaced = "Bedrock takes media in user messages and tool results only. Move the block there.";
     private const string AboutDocuments = "Use the attached document.";
 
     private readonly Utf8JsonWriter _json;
@@ -48,11 +49,11 @@ internal sealed class BedrockMessages
             var place = $"messages[{i}]";
             ApiError? refusal = null;
             if (IsSystem(message)) _hasSystem = true;
-            else if (Is(message, "user"u8)) refusal = WriteContent(message, place, () => Open("user"), textOnly: false);
-            else if (Is(message, "tool"u8)) refusal = WriteResult(message, place);
-            else if (Is(message, "assistant"u8)) refusal = WriteAssistant(message, place, i, isLast: i == count - 1);
+            else if (ChatMessage.Is(message, "user"u8)) refusal = WriteContent(message, place, () => Open("user"), textOnly: false);
+            else if (ChatMessage.Is(message, "tool"u8)) refusal = WriteResult(message, place);
+            else if (ChatMessage.Is(message, "assistant"u8)) refusal = WriteAssistant(message, place, i, isLast: i == count - 1);
             if (refusal is not null) return refusal;
-            if (Has(message, "name"u8, out _)) _hints.Add("name");
+            if (ChatMessage.Has(message, "name"u8, out _)) _hints.Add("name");
         }
         Close();
         _json.WriteEndArray();
@@ -84,12 +85,7 @@ internal sealed class BedrockMessages
         return null;
     }
 
-    private static bool Is(JsonElement message, ReadOnlySpan<byte> role) => message.GetProperty("role"u8).ValueEquals(role);
-
-    private static bool IsSystem(JsonElement message) => Is(message, "system"u8) || Is(message, "developer"u8);
-
-    private static bool Has(JsonElement message, ReadOnlySpan<byte> name, out JsonElement value) =>
-        message.TryGetProperty(name, out value) && value.ValueKind is not (JsonValueKind.Null or JsonValueKind.Undefined);
+    private static bool IsSystem(JsonElement message) => ChatMessage.Is(message, "system"u8) || ChatMessage.Is(message, "developer"u8);
 
     private void Open(string role)
     {
@@ -113,8 +109,8 @@ internal sealed class BedrockMessages
 
     private ApiError? WriteContent(JsonElement message, string place, Action begin, bool textOnly)
     {
-        if (!Has(message, "content"u8, out var content)) return null;
-        var hasMark = Has(message, "cache_control"u8, out var mark) && mark.ValueKind == JsonValueKind.Object;
+        if (!ChatMessage.Has(message, "content"u8, out var content)) return null;
+        var hasMark = ChatMessage.Has(message, "cache_control"u8, out var mark) && mark.ValueKind == JsonValueKind.Object;
         if (content.ValueKind == JsonValueKind.String) WriteText(content, begin);
         else
         {
@@ -122,12 +118,12 @@ internal sealed class BedrockMessages
             foreach (var block in content.EnumerateArray())
             {
                 var at = $"{place}.content[{index++}]";
-                if (Has(block, "prompt_cache_breakpoint"u8, out _)) _hints.Add("prompt_cache_breakpoint");
+                if (ChatMessage.Has(block, "prompt_cache_breakpoint"u8, out _)) _hints.Add("prompt_cache_breakpoint");
                 var type = block.GetProperty("type"u8);
                 if (type.ValueEquals("text"u8) || type.ValueEquals("refusal"u8)) WriteText(block.GetProperty(type.GetString()!), begin);
-                else if (textOnly) return ApiErrors.UnsupportedParameter(at, "Bedrock takes media in user messages and tool results only. Move the block there.");
+                else if (textOnly) return ApiErrors.UnsupportedParameter(at, Misplaced);
                 else if (_blocks.Write(block, at, begin) is { } refusal) return refusal;
-                if (Has(block, "cache_control"u8, out var own) && own.ValueKind == JsonValueKind.Object) Mark(own, begin);
+                if (ChatMessage.Has(block, "cache_control"u8, out var own) && own.ValueKind == JsonValueKind.Object) Mark(own, begin);
             }
         }
         if (hasMark) Mark(mark, begin);
@@ -156,7 +152,7 @@ internal sealed class BedrockMessages
         _json.WriteStartArray("content"u8);
         var isEmpty = true;
         // Inside a result nothing counts towards the message's own text and documents.
-        if (Has(message, "content"u8, out var content))
+        if (ChatMessage.Has(message, "content"u8, out var content))
         {
             if (content.ValueKind == JsonValueKind.String) WriteText(content, () => isEmpty = false);
             else
@@ -181,13 +177,13 @@ internal sealed class BedrockMessages
 
     private ApiError? WriteAssistant(JsonElement message, string place, int index, bool isLast)
     {
-        if (Has(message, "audio"u8, out _)) return ApiErrors.UnsupportedParameter(place + ".audio", "Bedrock does not hear earlier audio replies. Send their transcript as content.");
-        if (Has(message, "function_call"u8, out _)) return ApiErrors.UnsupportedParameter(place + ".function_call", "function_call is the older form. Send tool_calls.");
-        var hasCalls = Has(message, "tool_calls"u8, out var calls) && calls.GetArrayLength() > 0;
+        if (ChatMessage.Has(message, "audio"u8, out _)) return ApiErrors.UnsupportedParameter(place + ".audio", "Bedrock does not hear earlier audio replies. Send their transcript as content.");
+        if (ChatMessage.Has(message, "function_call"u8, out _)) return ApiErrors.UnsupportedParameter(place + ".function_call", "function_call is the older form. Send tool_calls.");
+        var hasCalls = ChatMessage.Has(message, "tool_calls"u8, out var calls) && calls.GetArrayLength() > 0;
         if (isLast && !hasCalls) return WritePrefill(message, place);
         foreach (var block in _thinking?.Of(index) ?? []) WriteThinking(block);
         if (WriteContent(message, place, () => Open("assistant"), textOnly: true) is { } refusal) return refusal;
-        if (Has(message, "refusal"u8, out var refused)) WriteText(refused, () => Open("assistant"));
+        if (ChatMessage.Has(message, "refusal"u8, out var refused)) WriteText(refused, () => Open("assistant"));
         return hasCalls ? WriteCalls(calls, place) : null;
     }
 
@@ -213,20 +209,7 @@ internal sealed class BedrockMessages
     /// <summary>The beginning of the answer: it must not end in a space.</summary>
     private ApiError? WritePrefill(JsonElement message, string place)
     {
-        var texts = new List<string>();
-        if (Has(message, "content"u8, out var content))
-        {
-            var index = 0;
-            if (content.ValueKind == JsonValueKind.String) texts.Add(content.GetString()!);
-            else foreach (var block in content.EnumerateArray())
-            {
-                var type = block.GetProperty("type"u8).GetString()!;
-                if (type is not ("text" or "refusal")) return ApiErrors.UnsupportedParameter($"{place}.content[{index}]", "Bedrock takes media in user messages and tool results only. Move the block there.");
-                texts.Add(block.GetProperty(type).GetString()!);
-                index++;
-            }
-        }
-        if (Has(message, "refusal"u8, out var refused)) texts.Add(refused.GetString()!);
+        if (ChatMessage.Texts(message, place, Misplaced, out var texts) is { } refusal) return refusal;
         texts.RemoveAll(string.IsNullOrWhiteSpace);
         for (var i = 0; i < texts.Count; i++)
         {
@@ -242,10 +225,7 @@ internal sealed class BedrockMessages
         foreach (var call in calls.EnumerateArray())
         {
             var at = $"{place}.tool_calls[{index++}]";
-            if (!Has(call, "function"u8, out var function)) return ApiErrors.UnsupportedParameter(at, "Models on Bedrock call functions only.");
-            var arguments = ToolArguments.Of(function);
-            if (!ToolArguments.IsObject(arguments))
-                return ApiErrors.InvalidMessages(at + ".function.arguments", "The arguments are not a JSON object, which this model's provider demands. Send one, or {}.");
+            if (ChatMessage.Call(call, at, "Models on Bedrock call functions only.", out var function, out var arguments) is { } refusal) return refusal;
             var name = function.GetProperty("name"u8).GetString()!;
             if (!_called.Contains(name)) _called.Add(name);
             Open("assistant");

@@ -1,4 +1,3 @@
-using System.Buffers.Text;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
@@ -11,7 +10,6 @@ namespace CrossModel.Dialects.Bedrock;
 /// <summary>Translates a chat completion into a Converse request. docs/dialects.md says row by row what becomes of each parameter.</summary>
 internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memory)
 {
-    private const string OnlyJson = "Respond with one JSON object and nothing else.";
     private const string NoCalls = "Answer in words. Do not call a tool.";
 
     private static readonly string[] Efforts = ["low", "medium", "high"];
@@ -37,20 +35,20 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
     public ApiError? Write(ChatRequest request, RouteModel route, WriteOptions options, UpstreamRequest upstream)
     {
         // A schema that the model itself cannot follow becomes a tool, so that fact refuses nothing here.
-        if ((Capabilities.Check(request, route.Facts with { StructuredOutput = null }) ?? Refuse(request)) is { } unfit) return unfit;
-        using var messages = Parse(request, ChatParameter.Messages);
-        using var tools = Parse(request, ChatParameter.Tools);
-        using var choice = Parse(request, ChatParameter.ToolChoice);
-        using var format = Parse(request, ChatParameter.ResponseFormat);
+        if ((Capabilities.Check(request, route.Facts with { StructuredOutput = null }) ?? ChatParts.Refuse(request, "Bedrock")) is { } unfit) return unfit;
+        using var messages = ChatParts.Parse(request, ChatParameter.Messages);
+        using var tools = ChatParts.Parse(request, ChatParameter.Tools);
+        using var choice = ChatParts.Parse(request, ChatParameter.ToolChoice);
+        using var format = ChatParts.Parse(request, ChatParameter.ResponseFormat);
 
-        var claude = ClaudeModel.Of(NameOf(route), route.Facts);
-        var schema = SchemaOf(format.RootElement);
+        var claude = BedrockFamily.ClaudeOf(route);
+        var schema = ChatParts.SchemaOf(format.RootElement);
         var hasSchema = schema.ValueKind == JsonValueKind.Object;
         var isForced = request.Features.HasFlag(ChatFeatures.ForcedTool);
         var follows = family.IsClaude ? claude.StructuredOutput : route.Facts.StructuredOutput ?? family.StructuredOutput;
         if (hasSchema && !follows && !isForced)
         {
-            if (family.Force == ToolForce.None) return Lacks("response_format", "This model can be held neither to a JSON schema nor to a tool.");
+            if (family.Force == ToolForce.None) return ChatParts.Lacks("response_format", "This model can be held neither to a JSON schema nor to a tool.");
             upstream.ContentTool = AnthropicTools.ContentToolName(tools.RootElement);
         }
         var bedrockTools = new BedrockTools(family, claude, tools.RootElement, choice.RootElement, upstream.ContentTool, schema);
@@ -73,10 +71,10 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
                 upstream.Body.Reset();
                 return refusal;
             }
-            var parallel = !Is(request, ChatParameter.ParallelToolCalls, "false"u8);
+            var parallel = !ChatParts.Is(request, ChatParameter.ParallelToolCalls, "false"u8);
             var mustNotCall = bedrockTools.Write(json, writer.CalledTools, parallel, _fields, _hints);
             var isBareJson = request.Features.HasFlag(ChatFeatures.JsonObject) || (request.Features.HasFlag(ChatFeatures.JsonSchema) && !hasSchema);
-            if (writer.WriteSystem(isBareJson ? OnlyJson : mustNotCall ? NoCalls : null) is { } misplaced)
+            if (writer.WriteSystem(isBareJson ? ChatParts.OnlyJson : mustNotCall ? NoCalls : null) is { } misplaced)
             {
                 upstream.Body.Reset();
                 return misplaced;
@@ -89,49 +87,10 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
             json.WriteEndObject();
         }
         upstream.Ignored.AddRange(_hints.Order(StringComparer.Ordinal));
-        upstream.Ignored.AddRange(Hints.Where(p => request.Has(p) && !IsDefault(request, p)).Select(ChatParameters.Name));
+        upstream.Ignored.AddRange(Hints.Where(p => request.Has(p) && !ChatParts.IsDefault(request, p)).Select(ChatParameters.Name));
         upstream.Ignored.AddRange(request.Unknown.Where(u => !extras.Contains(u) || Ours.Contains(u.Name)).Select(u => u.Name));
         return null;
     }
-
-    /// <summary>An application profile's ARN does not say which Claude it is; the public id may.</summary>
-    private static string NameOf(RouteModel route) => route.UpstreamModel.Contains("claude", StringComparison.OrdinalIgnoreCase) ? route.UpstreamModel : route.Id;
-
-    private static ApiError? Refuse(ChatRequest request)
-    {
-        if (request.Features.HasFlag(ChatFeatures.Logprobs)) return Lacks("logprobs", "Bedrock gives no log probabilities.");
-        if (request.Features.HasFlag(ChatFeatures.OtherModalities)) return Lacks("modalities", "Bedrock's conversations answer with text only.");
-        if (request.Has(ChatParameter.Audio)) return Lacks("audio", "Bedrock's conversations answer with text only.");
-        if (request.Has(ChatParameter.Moderation)) return Lacks("moderation", "Bedrock reports no moderation.");
-        if (request.Has(ChatParameter.Functions)) return Lacks("functions", "functions is the older form. Send tools.");
-        return request.Has(ChatParameter.FunctionCall) ? Lacks("function_call", "function_call is the older form. Send tool_choice.") : null;
-    }
-
-    private static ApiError Lacks(string param, string what) => ApiErrors.UnsupportedParameter(param, what + $" Leave {param} out, or choose another model.");
-
-    /// <summary>The value of a parameter; null's for an absent one.</summary>
-    private static JsonDocument Parse(ChatRequest request, ChatParameter parameter)
-    {
-        var span = request.Value(parameter);
-        return JsonDocument.Parse(span.IsPresent ? request.Body.Slice(span.Start, span.Length) : "null"u8.ToArray());
-    }
-
-    private static JsonElement SchemaOf(JsonElement format) =>
-        format.ValueKind == JsonValueKind.Object && format.TryGetProperty("json_schema"u8, out var named) && named.ValueKind == JsonValueKind.Object
-            && named.TryGetProperty("schema"u8, out var schema) ? schema : default;
-
-    private static bool Is(ChatRequest request, ChatParameter parameter, ReadOnlySpan<byte> value) => request.Has(parameter) && request.Value(parameter).In(request.Body).SequenceEqual(value);
-
-    /// <summary>Asks for nothing beyond what happens anyway.</summary>
-    private static bool IsDefault(ChatRequest request, ChatParameter parameter) => parameter switch
-    {
-        ChatParameter.Store => Is(request, parameter, "false"u8),
-        ChatParameter.PresencePenalty or ChatParameter.FrequencyPenalty => Number(request, parameter) is 0,
-        _ => false,
-    };
-
-    private static double Number(ChatRequest request, ChatParameter parameter) =>
-        Utf8Parser.TryParse(request.Value(parameter).In(request.Body), out double number, out _) ? number : double.NaN;
 
     private static void Raw(Utf8JsonWriter json, string name, ReadOnlySpan<byte> value)
     {
@@ -180,34 +139,9 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         // Nobody asked for a cap: none is invented. The default is the most that the model can, which leaves room for thinking.
         if (request.MaxOutputTokens is not null || options.CapOutputTokens is not null) json.WriteNumber("maxTokens"u8, plan.MaxTokens);
         var isFree = family.IsClaude ? claude.Samples && !plan.IsOn : route.Facts.Temperature is not false;
-        var hasTemperature = request.Has(ChatParameter.Temperature);
-        if (hasTemperature && !isFree) ignored.Add("temperature");
-        else if (hasTemperature && Number(request, ChatParameter.Temperature) > 1)
-        {
-            json.WriteNumber("temperature"u8, 1);
-            ignored.Add("temperature=1");
-        }
-        else if (hasTemperature) Raw(json, "temperature", request.Value(ChatParameter.Temperature).In(request.Body));
-        if (request.Has(ChatParameter.TopP))
-        {
-            if (isFree && (!family.IsClaude || claude.SamplesByBoth || !hasTemperature)) Raw(json, "topP", request.Value(ChatParameter.TopP).In(request.Body));
-            else ignored.Add("top_p");
-        }
-        WriteStop(json, request);
+        Sampling.Write(json, request, isFree, !family.IsClaude || claude.SamplesByBoth, "topP"u8, ignored);
+        Sampling.WriteStop(json, request, "stopSequences"u8, takesBlank: !family.IsClaude, _hints);
         json.WriteEndObject();
-    }
-
-    private void WriteStop(Utf8JsonWriter json, ChatRequest request)
-    {
-        if (!request.Has(ChatParameter.Stop)) return;
-        using var stop = Parse(request, ChatParameter.Stop);
-        var entries = stop.RootElement.ValueKind == JsonValueKind.Array ? stop.RootElement.EnumerateArray().ToList() : [stop.RootElement];
-        var usable = family.IsClaude ? entries.FindAll(e => !string.IsNullOrWhiteSpace(e.GetString())) : entries;
-        if (usable.Count < entries.Count) _hints.Add("stop");
-        if (usable.Count == 0) return;
-        json.WriteStartArray("stopSequences"u8);
-        foreach (var entry in usable) json.WriteRawValue(JsonMarshal.GetRawUtf8Value(entry), skipInputValidation: true);
-        json.WriteEndArray();
     }
 
     /// <summary>The schema goes out as a string that holds JSON.</summary>
@@ -237,16 +171,21 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
 
     private void WriteTier(Utf8JsonWriter json, ChatRequest request)
     {
-        if (!request.Has(ChatParameter.ServiceTier) || Is(request, ChatParameter.ServiceTier, "\"auto\""u8)) return;
-        var tier = request.Value(ChatParameter.ServiceTier).In(request.Body);
-        if (tier is not [(byte)'"', .. var word, (byte)'"'] || !(word.SequenceEqual("default"u8) || word.SequenceEqual("flex"u8) || word.SequenceEqual("priority"u8) || word.SequenceEqual("reserved"u8)))
-        {
-            _hints.Add("service_tier");
-            return;
-        }
+        if (TierOf(request, _hints) is not { } tier) return;
         json.WriteStartObject("serviceTier"u8);
-        Raw(json, "type", tier);
+        json.WriteString("type"u8, tier);
         json.WriteEndObject();
+    }
+
+    /// <summary>Null: there is nothing to say.</summary>
+    /// <param name="ignored">Takes the parameter's name where its value has no counterpart.</param>
+    public static string? TierOf(ChatRequest request, ICollection<string> ignored)
+    {
+        if (!request.Has(ChatParameter.ServiceTier) || ChatParts.Is(request, ChatParameter.ServiceTier, "\"auto\""u8)) return null;
+        var tier = Encoding.UTF8.GetString(request.Value(ChatParameter.ServiceTier).In(request.Body)).Trim('"');
+        if (tier is "default" or "flex" or "priority" or "reserved") return tier;
+        ignored.Add("service_tier");
+        return null;
     }
 
     private void WriteFields(Utf8JsonWriter json, ChatRequest request, List<UnknownParameter> extras)

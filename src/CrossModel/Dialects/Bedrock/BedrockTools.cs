@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 using CrossModel.Dialects.Anthropic;
@@ -12,21 +11,14 @@ namespace CrossModel.Dialects.Bedrock;
 internal sealed class BedrockTools(BedrockFamily family, ClaudeModel claude, JsonElement tools, JsonElement choice, string? contentTool, JsonElement schema)
 {
     private bool HasTools => tools.ValueKind == JsonValueKind.Array && tools.GetArrayLength() > 0;
-    private bool IsNone => Is(choice, "none"u8);
-    private bool IsRequired => Is(choice, "required"u8) || (Allowed() is not null && Is(choice.GetProperty("allowed_tools"u8).GetProperty("mode"u8), "required"u8));
+    private bool IsNone => AnthropicTools.Is(choice, "none"u8);
+    private bool IsRequired => AnthropicTools.Is(choice, "required"u8) || (Allowed is not null && AnthropicTools.Is(choice.GetProperty("allowed_tools"u8).GetProperty("mode"u8), "required"u8));
+    private HashSet<string>? Allowed => AnthropicTools.Allowed(choice);
     private string? Named => choice.ValueKind == JsonValueKind.Object && choice.TryGetProperty("function"u8, out var function) ? function.GetProperty("name"u8).GetString() : null;
 
     public ApiError? Check()
     {
-        var index = 0;
-        foreach (var tool in tools.ValueKind == JsonValueKind.Array ? tools.EnumerateArray() : default)
-        {
-            if (!Is(tool.GetProperty("type"u8), "function"u8))
-                return ApiErrors.UnsupportedParameter($"tools[{index}].type", "Models on Bedrock call functions only. Declare the tool with type function.");
-            index++;
-        }
-        if (choice.ValueKind == JsonValueKind.Object && Is(choice.GetProperty("type"u8), "custom"u8))
-            return ApiErrors.UnsupportedParameter("tool_choice.type", "Models on Bedrock call functions only.");
+        if (AnthropicTools.Check(tools, choice, "Models on Bedrock call") is { } unknown) return unknown;
         return family.Force == ToolForce.None && (IsRequired || Named is not null)
             ? ApiErrors.UnsupportedParameter("tool_choice", "This model cannot be made to call a tool. Use tool_choice \"auto\", or choose another model.")
             : null;
@@ -39,7 +31,7 @@ internal sealed class BedrockTools(BedrockFamily family, ClaudeModel claude, Jso
     {
         var offers = HasTools && !(IsNone && called.Count == 0);
         if (!offers && contentTool is null && called.Count == 0) return false;
-        var only = Allowed() ?? (Named is { } one && !family.Force.HasFlag(ToolForce.Named) ? [one] : null);
+        var only = Allowed ?? (Named is { } one && !family.Force.HasFlag(ToolForce.Named) ? [one] : null);
         json.WriteStartObject("toolConfig"u8);
         json.WriteStartArray("tools"u8);
         foreach (var tool in offers ? tools.EnumerateArray() : default)
@@ -55,13 +47,6 @@ internal sealed class BedrockTools(BedrockFamily family, ClaudeModel claude, Jso
         json.WriteEndObject();
         return contentTool is null && (!offers || IsNone);
     }
-
-    private static bool Is(JsonElement value, ReadOnlySpan<byte> word) => value.ValueKind == JsonValueKind.String && value.ValueEquals(word);
-
-    /// <summary>The names that <c>allowed_tools</c> lets through; null: all. What is not sent cannot be called.</summary>
-    private HashSet<string>? Allowed() => choice.ValueKind == JsonValueKind.Object && choice.TryGetProperty("allowed_tools"u8, out var only) && only.ValueKind == JsonValueKind.Object
-        ? [.. only.GetProperty("tools"u8).EnumerateArray().Select(t => t.TryGetProperty("function"u8, out var f) ? f.GetProperty("name"u8).GetString()! : "")]
-        : null;
 
     private void WriteTool(Utf8JsonWriter json, JsonElement tool, JsonElement function, HashSet<string> hints)
     {
@@ -85,17 +70,7 @@ internal sealed class BedrockTools(BedrockFamily family, ClaudeModel claude, Jso
         if (!string.IsNullOrWhiteSpace(description)) json.WriteString("description"u8, description);
         json.WriteStartObject("inputSchema"u8);
         json.WritePropertyName("json"u8);
-        if (parameters.ValueKind != JsonValueKind.Object || !parameters.EnumerateObject().Any())
-            json.WriteRawValue("""{"type":"object","properties":{}}"""u8, skipInputValidation: true);
-        else if (isStrict) SchemaSubset.Write(json, parameters);
-        else if (parameters.TryGetProperty("type"u8, out _)) json.WriteRawValue(JsonMarshal.GetRawUtf8Value(parameters), skipInputValidation: true);
-        else
-        {
-            json.WriteStartObject();
-            json.WriteString("type"u8, "object"u8);
-            foreach (var member in parameters.EnumerateObject()) member.WriteTo(json);
-            json.WriteEndObject();
-        }
+        AnthropicTools.WriteSchema(json, parameters, isStrict);
         json.WriteEndObject();
         if (isStrict) json.WriteBoolean("strict"u8, true);
         json.WriteEndObject();

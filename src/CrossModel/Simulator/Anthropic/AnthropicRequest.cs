@@ -5,12 +5,14 @@ using System.Text.RegularExpressions;
 namespace CrossModel.Simulator;
 
 /// <summary>Reads and judges a Messages request as Anthropic does: required caps, blocks by role, tool results first and complete, thinking rules.</summary>
-/// <param name="model">The model in the path (Vertex, where the body must not name one); else null.</param>
-internal sealed partial class AnthropicRequest(Prompt prompt, string? model) : StrictReader(prompt)
+/// <param name="host">Who hosts it; null: Anthropic itself.</param>
+internal sealed partial class AnthropicRequest(Prompt prompt, ClaudeHost? host) : StrictReader(prompt)
 {
     private const string ThinkingBlocks = "thinking redacted_thinking";
     private bool _thinks;
     private string _kind = "";
+
+    private bool KnowsSchemas => host is not { KnowsSchemas: false };
 
     protected override string UnknownMember(string path, string name) => $"{path}{name}: Extra inputs are not permitted";
 
@@ -21,13 +23,12 @@ internal sealed partial class AnthropicRequest(Prompt prompt, string? model) : S
     public void Read(JsonElement body)
     {
         var messages = body.Get("messages");
-        Prompt.Model = model ?? body.Get("model").Text() ?? "";
+        Prompt.Model = host?.Model ?? body.Get("model").Text() ?? "";
         Prompt.UserText = string.Join("\n", messages.Items().Where(message => message.Get("role").Text() == "user").Select(TextOf).LastOrDefault(text => text.Length > 0, ""));
-        _kind = Prompt.Model;
-        Members(body, "", (model is null ? "model" : "anthropic_version") + " messages max_tokens system metadata stop_sequences stream temperature top_p top_k"
-            + " tools tool_choice thinking output_config service_tier container context_management mcp_servers cache_control inference_geo");
+        _kind = Edition().Replace(Prompt.Model, "");
+        Members(body, "", "messages max_tokens system stop_sequences temperature top_p top_k tools tool_choice thinking output_config " + (host?.Members ?? ClaudeHost.AtAnthropic));
         Require(Prompt.Model.Length > 0, "model: Field required");
-        Require(model is null || body.Get("anthropic_version").Text() == "vertex-2023-10-16", "anthropic_version: Field required");
+        Require(host is null || body.Get("anthropic_version").Text() == host.Version, "anthropic_version: Field required");
         ReadLimits(body);
         ReadThinking(body);
         ReadTools(body);
@@ -95,7 +96,7 @@ internal sealed partial class AnthropicRequest(Prompt prompt, string? model) : S
             if (tool.Get("type").Text() is { } type and not "custom")
                 continue;
             var (name, schema) = (tool.Get("name").Text() ?? "", tool.Get("input_schema"));
-            Members(tool, $"tools.{Prompt.Tools.Count}.custom.", "type name description input_schema strict cache_control eager_input_streaming input_examples defer_loading allowed_callers");
+            Members(tool, $"tools.{Prompt.Tools.Count}.custom.", "type name description input_schema cache_control eager_input_streaming input_examples defer_loading allowed_callers" + (KnowsSchemas ? " strict" : ""));
             Require(ToolName().IsMatch(name), $"tools.{Prompt.Tools.Count}.custom.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'");
             Require(Prompt.Tools.All(other => other.Name != name), "tools: Tool names must be unique.");
             Require(schema.Get("type").Text() == "object", $"tools.{Prompt.Tools.Count}.custom.input_schema.type: Field required");
@@ -126,7 +127,7 @@ internal sealed partial class AnthropicRequest(Prompt prompt, string? model) : S
     {
         var output = body.Get("output_config");
         var (format, effort) = (output.Get("format"), output.Get("effort").Text());
-        Members(output, "output_config.", "effort format task_budget");
+        Members(output, "output_config.", "effort task_budget" + (KnowsSchemas ? " format" : ""));
         Members(format, "output_config.format.", "type schema");
         Require(effort is null or "low" or "medium" or "high" or "xhigh" or "max", "output_config.effort: Input should be 'low', 'medium', 'high', 'xhigh' or 'max'");
         Require(effort != "xhigh" || !_kind.Contains("-4-6", StringComparison.Ordinal), "This model does not support effort level 'xhigh'. Supported levels: high, low, max, medium.");
@@ -261,7 +262,7 @@ internal sealed partial class AnthropicRequest(Prompt prompt, string? model) : S
                 Prompt.AddText(source.Get("data").Text() ?? "");
                 break;
             case "url":
-                Require(model is null && source.Get("url").Text()?.StartsWith("https://", StringComparison.Ordinal) == true, $"{where}.{type}.source: URL sources are only taken with https, and not on this platform");
+                Require(host is null && source.Get("url").Text()?.StartsWith("https://", StringComparison.Ordinal) == true, $"{where}.{type}.source: URL sources are only taken with https, and not on this platform");
                 break;
             default:
                 Require(kind == "file", $"{where}.{type}.source: Input tag does not match any of the expected tags");
@@ -279,6 +280,10 @@ internal sealed partial class AnthropicRequest(Prompt prompt, string? model) : S
 
     [GeneratedRegex("^[a-zA-Z0-9_-]+$")]
     private static partial Regex ToolId();
+
+    /// <summary>What Amazon puts behind a model's name: <c>-v1:0</c>.</summary>
+    [GeneratedRegex("-v[0-9]+(:[0-9]+)?$")]
+    private static partial Regex Edition();
 
     /// <summary>Models that take temperature and top_p together.</summary>
     [GeneratedRegex("claude-3|claude-(opus|sonnet)-4(-0)?([-@][0-9]{8})?$")]

@@ -3,19 +3,17 @@ using Microsoft.AspNetCore.Http;
 
 namespace CrossModel.Simulator;
 
-/// <summary>Anthropic's Messages API, also as Vertex AI serves it (another path, other credentials, Google's errors at the edge).</summary>
-/// <param name="vertexModel">The model in Vertex's path; null at Anthropic itself.</param>
-/// <param name="streams">What Vertex's path says of streaming.</param>
-internal sealed class AnthropicWire(string? vertexModel = null, bool streams = false) : SimulatedWire
+/// <summary>Anthropic's Messages API, also as Vertex AI serves it (another path, other credentials, Google's errors at the edge); Bedrock's is derived from it.</summary>
+/// <param name="host">Who hosts it; null: Anthropic itself.</param>
+/// <param name="streams">What the host's path says of streaming.</param>
+internal class AnthropicWire(ClaudeHost? host = null, bool streams = false) : SimulatedWire
 {
     public override int StreamFault => 529;
-
-    private string Platform => vertexModel is null ? "" : "vrtx_";
 
     public override WireError? CheckHead(HttpRequest request, ReadOnlySpan<byte> body)
     {
         var bearer = request.Headers.Authorization.Count > 0;
-        if (vertexModel is not null)
+        if (host is not null)
             return bearer ? null : new WireError(401, "Request is missing required authentication credential.");
         if (!bearer && request.Headers["x-api-key"].Count == 0)
             return new WireError(401, "x-api-key header is required");
@@ -24,7 +22,7 @@ internal sealed class AnthropicWire(string? vertexModel = null, bool streams = f
 
     public override WireError? Read(JsonElement body)
     {
-        var reader = new AnthropicRequest(Prompt, vertexModel);
+        var reader = new AnthropicRequest(Prompt, host);
         reader.Read(body);
         Prompt.Stream |= streams;
         return reader.Fault;
@@ -107,8 +105,14 @@ internal sealed class AnthropicWire(string? vertexModel = null, bool streams = f
             json.WriteEndObject();
             WriteUsage(json, reply, reply.OutputTokens);
         });
-        yield return Named(EventKind.End, "message_stop", _ => { });
+        yield return Named(EventKind.End, "message_stop", json => WriteEnd(json, reply));
     }
+
+    /// <summary>What the host adds to the last event.</summary>
+    protected virtual void WriteEnd(Utf8JsonWriter json, SimulatedReply reply) { }
+
+    /// <summary>One event as it goes over the wire.</summary>
+    protected virtual WireEvent Frame(EventKind kind, string name, byte[] json, int tokens) => Event(kind, name, json, tokens);
 
     private sealed record ContentBlock(string Type, IEnumerable<string> Pieces, SimulatedCall? Call = null);
 
@@ -122,7 +126,7 @@ internal sealed class AnthropicWire(string? vertexModel = null, bool streams = f
             yield return new ContentBlock("tool_use", call.Arguments is "{}" ? [""] : Tokens.Split(call.Arguments).Prepend(""), call);
     }
 
-    private WireEvent Named(EventKind kind, string name, Action<Utf8JsonWriter> members) => Event(kind, name, JsonParts.Write(json =>
+    private WireEvent Named(EventKind kind, string name, Action<Utf8JsonWriter> members) => Frame(kind, name, JsonParts.Write(json =>
     {
         json.WriteStartObject();
         json.WriteString("type", name);
@@ -148,7 +152,7 @@ internal sealed class AnthropicWire(string? vertexModel = null, bool streams = f
 
     private void WriteHead(Utf8JsonWriter json)
     {
-        json.WriteString("id", $"msg_{Platform}01" + new Dice(~Prompt.Seed).Letters(22));
+        json.WriteString("id", $"msg_{host?.IdPart}01" + new Dice(~Prompt.Seed).Letters(22));
         json.WriteString("type", "message");
         json.WriteString("role", "assistant");
         json.WriteString("model", Prompt.Model);
@@ -158,7 +162,7 @@ internal sealed class AnthropicWire(string? vertexModel = null, bool streams = f
     private void WriteCall(Utf8JsonWriter json, SimulatedCall call, string arguments)
     {
         json.WriteString("type", "tool_use");
-        json.WriteString("id", $"toolu_{Platform}01" + call.Id[..22]);
+        json.WriteString("id", $"toolu_{host?.IdPart}01" + call.Id[..22]);
         json.WriteString("name", call.Name);
         json.WritePropertyName("input");
         json.WriteRawValue(JsonParts.ObjectOr(arguments, "{}"));
@@ -200,7 +204,7 @@ internal sealed class AnthropicWire(string? vertexModel = null, bool streams = f
             return;
         }
         var zero = Script.Usage == "zero";
-        var cached = zero ? 0 : Math.Min(Script.Cached ?? 0, Prompt.Tokens);
+        var cached = zero ? 0 : Cached;
         var written = zero ? 0 : Math.Min(Script.Written, Prompt.Tokens - cached);
         var hour = Math.Min(Script.Hour, written);
         json.WriteStartObject();
@@ -222,9 +226,11 @@ internal sealed class AnthropicWire(string? vertexModel = null, bool streams = f
         json.WriteEndObject();
     }
 
+    protected int Cached => Math.Min(Script.Cached ?? 0, Prompt.Tokens);
+
     public override WireError? PromptBlocked() => null;
 
-    public override byte[] ErrorBody(WireError error) => vertexModel is not null && error.Status is 401 or 403 or 404 or 429
+    public override byte[] ErrorBody(WireError error) => host is not null && error.Status is 401 or 403 or 404 or 429
         ? GeminiWire.GoogleError(error, null)
         : JsonParts.Write(json =>
         {

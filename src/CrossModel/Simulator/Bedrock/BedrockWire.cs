@@ -6,16 +6,10 @@ namespace CrossModel.Simulator;
 /// <summary>Bedrock's Converse and ConverseStream: binary frames with checksums, a padding member on every event, faults as exception frames.</summary>
 internal sealed class BedrockWire(string model, bool streams) : SimulatedWire
 {
-    public override string StreamType => "application/vnd.amazon.eventstream";
-    public override int StreamFault => 503;
+    public override string StreamType => BedrockEdge.StreamType;
+    public override int StreamFault => BedrockEdge.StreamFault;
 
-    public override WireError? CheckHead(HttpRequest request, ReadOnlySpan<byte> body)
-    {
-        var credential = request.Headers.Authorization.ToString();
-        if (credential.Length == 0)
-            return new WireError(403, "Missing Authentication Token", "MissingAuthenticationTokenException");
-        return credential.StartsWith("Bearer ", StringComparison.Ordinal) ? null : AwsSignature.Check(request, body, Time.GetUtcNow());
-    }
+    public override WireError? CheckHead(HttpRequest request, ReadOnlySpan<byte> body) => BedrockEdge.CheckHead(request, body, Time.GetUtcNow());
 
     public override WireError? Read(JsonElement body)
     {
@@ -128,18 +122,8 @@ internal sealed class BedrockWire(string model, bool streams) : SimulatedWire
         json.WriteEndObject();
     });
 
-    private WireEvent Frame(EventKind kind, string name, Action<Utf8JsonWriter> members)
-    {
-        const string Padding = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-        var payload = JsonParts.Write(json =>
-        {
-            json.WriteStartObject();
-            members(json);
-            json.WriteString("p", Padding[..(int)(1 + Dice.Hash(Prompt.Seed, name) % 62)]);
-            json.WriteEndObject();
-        });
-        return new WireEvent(kind, EventFrame.Write(payload, (":event-type", name), (":content-type", "application/json"), (":message-type", "event")), kind == EventKind.Content ? 1 : 0);
-    }
+    private WireEvent Frame(EventKind kind, string name, Action<Utf8JsonWriter> members) =>
+        new(kind, BedrockEdge.Frame(name, Dice.Hash(Prompt.Seed, name), members), kind == EventKind.Content ? 1 : 0);
 
     /// <summary>Frames have no comments; an empty run of bytes is nothing.</summary>
     public override WireEvent Comment() => new(EventKind.Open, []);
@@ -147,19 +131,9 @@ internal sealed class BedrockWire(string model, bool streams) : SimulatedWire
     public override WireEvent Unknown() => Frame(EventKind.Open, "simulatedNovelty", json => json.WriteString("note", "an event that no reader knows"));
 
     /// <summary>A frame whose checksum is wrong.</summary>
-    public override WireEvent Garbage()
-    {
-        var frame = Frame(EventKind.Content, "contentBlockDelta", json => json.WriteNumber("contentBlockIndex", 0)).Bytes;
-        frame[^1] ^= 0xFF;
-        return new WireEvent(EventKind.Content, frame);
-    }
+    public override WireEvent Garbage() => new(EventKind.Content, BedrockEdge.Broken(Frame(EventKind.Content, "contentBlockDelta", json => json.WriteNumber("contentBlockIndex", 0)).Bytes));
 
-    public override WireEvent ErrorEvent(WireError error)
-    {
-        var name = ClassOf(error);
-        return new WireEvent(EventKind.Content, EventFrame.Write(ErrorBody(error), (":exception-type", char.ToLowerInvariant(name[0]) + name[1..]),
-            (":content-type", "application/json"), (":message-type", "exception")));
-    }
+    public override WireEvent ErrorEvent(WireError error) => new(EventKind.Content, BedrockEdge.Exception(error));
 
     private static void WriteMetrics(Utf8JsonWriter json)
     {
@@ -219,29 +193,7 @@ internal sealed class BedrockWire(string model, bool streams) : SimulatedWire
 
     public override WireError? PromptBlocked() => null;
 
-    public override byte[] ErrorBody(WireError error) => JsonParts.Write(json =>
-    {
-        json.WriteStartObject();
-        json.WriteString("message", error.Message);
-        json.WriteEndObject();
-    });
+    public override byte[] ErrorBody(WireError error) => BedrockEdge.ErrorBody(error);
 
-    public override void AddHeaders(IHeaderDictionary headers, WireError? error)
-    {
-        headers["x-amzn-requestid"] = new Dice(~Prompt.Seed + 1).Letters(32);
-        if (error is not null)
-            headers["x-amzn-errortype"] = ClassOf(error) + ":http://internal.amazon.com/coral/com.amazon.bedrock/";
-    }
-
-    private static string ClassOf(WireError error) => error.Code ?? error.Type ?? error.Status switch
-    {
-        401 or 403 => "AccessDeniedException",
-        404 => "ResourceNotFoundException",
-        408 => "ModelTimeoutException",
-        424 => "ModelErrorException",
-        429 => "ThrottlingException",
-        503 => "ServiceUnavailableException",
-        >= 500 => "InternalServerException",
-        _ => "ValidationException",
-    };
+    public override void AddHeaders(IHeaderDictionary headers, WireError? error) => BedrockEdge.AddHeaders(headers, Prompt.Seed, error);
 }

@@ -6,7 +6,7 @@ using CrossModel.Dialects.Bedrock;
 
 namespace CrossModel.Tests.Dialects.Bedrock;
 
-/// <summary>One recorded exchange with Bedrock's Converse or ConverseStream.</summary>
+/// <summary>One recorded exchange with Bedrock's Converse, ConverseStream or InvokeModel.</summary>
 internal sealed class BedrockRecorded
 {
     private readonly JsonElement _meta;
@@ -33,20 +33,30 @@ internal sealed class BedrockRecorded
     private static readonly Lazy<Dictionary<string, BedrockRecorded>> Exchanges = new(() =>
     {
         var folder = Path.Combine(Support.Fixtures.Require(), "bedrock");
-        return Directory.GetFiles(folder, "converse-*.meta.json").Order(StringComparer.Ordinal).Select(f => new BedrockRecorded(Path.GetFileName(f), folder)).ToDictionary(e => e.Name);
+        return Directory.GetFiles(folder, "*.meta.json").Order(StringComparer.Ordinal).Select(f => new BedrockRecorded(Path.GetFileName(f), folder)).ToDictionary(e => e.Name);
     });
 
     public static BedrockRecorded Get(string name) => Exchanges.Value[name];
 
-    public static TheoryData<string> Names(Func<BedrockRecorded, bool> which)
+    /// <summary>Of Converse.</summary>
+    public static TheoryData<string> Names(Func<BedrockRecorded, bool> which) => Names("converse-", which);
+
+    /// <summary>Of InvokeModel with Claude.</summary>
+    public static TheoryData<string> Invoked(Func<BedrockRecorded, bool> which) => Names("invoke-", which);
+
+    private static TheoryData<string> Names(string prefix, Func<BedrockRecorded, bool> which)
     {
         var names = new TheoryData<string>();
-        if (Support.Fixtures.Folder is not null) foreach (var exchange in Exchanges.Value.Values.Where(which)) names.Add(exchange.Name);
+        if (Support.Fixtures.Folder is not null) foreach (var exchange in Exchanges.Value.Values.Where(e => e.Name.StartsWith(prefix, StringComparison.Ordinal) && which(e))) names.Add(exchange.Name);
         return names;
     }
 
     public static BedrockDialect Dialect(UpstreamConfig? config = null, TimeProvider? time = null) =>
         new(config ?? new UpstreamConfig { Dialect = "bedrock", Region = "us-east-1", ApiKey = "k" }, time ?? TimeProvider.System);
+
+    /// <summary>As an upstream whose api is invoke.</summary>
+    public static BedrockDialect Invoking(TimeProvider? time = null, string? betas = null) =>
+        Dialect(new UpstreamConfig { Dialect = "bedrock", Api = "invoke", Region = "us-east-1", ApiKey = "k", Headers = betas is null ? new Dictionary<string, string>() : new Dictionary<string, string> { ["Anthropic-Beta"] = betas, ["x-team"] = "search" } }, time);
 }
 
 /// <summary>Frames of a stream, taken apart and put together.</summary>
@@ -57,6 +67,11 @@ internal static class Frames
 
     public static byte[] Exception(string type, string message) =>
         CrossModel.Simulator.EventFrame.Write(Encoding.UTF8.GetBytes($"{{\"message\":\"{message}\"}}"), (":exception-type", type), (":message-type", "exception"));
+
+    /// <summary>One of Anthropic's events, as InvokeModel's stream carries it.</summary>
+    public static byte[] Chunk(ReadOnlySpan<byte> anthropicEvent) => Event("chunk", $"{{\"bytes\":\"{Convert.ToBase64String(anthropicEvent)}\",\"p\":\"abcdef\"}}");
+
+    public static byte[] Chunks(params IEnumerable<string> anthropicEvents) => [.. anthropicEvents.SelectMany(e => Chunk(Encoding.UTF8.GetBytes(e)))];
 
     /// <summary>A reply that is well, its events between start and end given as <c>type json</c>.</summary>
     public static byte[] Stream(params ReadOnlySpan<string> events)

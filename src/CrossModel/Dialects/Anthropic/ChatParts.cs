@@ -1,0 +1,50 @@
+using System.Buffers.Text;
+using System.Text.Json;
+using CrossModel.Protocol;
+
+namespace CrossModel.Dialects.Anthropic;
+
+/// <summary>A chat completion as it is looked at on the way to Claude, and to what speaks like it.</summary>
+internal static class ChatParts
+{
+    /// <summary>What a model is told that has no other way of answering in JSON.</summary>
+    public const string OnlyJson = "Respond with one JSON object and nothing else.";
+
+    /// <summary>The value of a parameter; null's for an absent one.</summary>
+    public static JsonDocument Parse(ChatRequest request, ChatParameter parameter)
+    {
+        var span = request.Value(parameter);
+        return JsonDocument.Parse(span.IsPresent ? request.Body.Slice(span.Start, span.Length) : "null"u8.ToArray());
+    }
+
+    /// <summary>Of a response_format; undefined: there is none.</summary>
+    public static JsonElement SchemaOf(JsonElement format) =>
+        format.ValueKind == JsonValueKind.Object && format.TryGetProperty("json_schema"u8, out var named) && named.ValueKind == JsonValueKind.Object
+            && named.TryGetProperty("schema"u8, out var schema) ? schema : default;
+
+    public static bool Is(ChatRequest request, ChatParameter parameter, ReadOnlySpan<byte> value) => request.Has(parameter) && request.Value(parameter).In(request.Body).SequenceEqual(value);
+
+    /// <summary>Asks for nothing beyond what happens anyway.</summary>
+    public static bool IsDefault(ChatRequest request, ChatParameter parameter) => parameter switch
+    {
+        ChatParameter.Store => Is(request, parameter, "false"u8),
+        ChatParameter.PresencePenalty or ChatParameter.FrequencyPenalty => Number(request, parameter) is 0,
+        _ => false,
+    };
+
+    public static double Number(ChatRequest request, ChatParameter parameter) =>
+        Utf8Parser.TryParse(request.Value(parameter).In(request.Body), out double number, out _) ? number : double.NaN;
+
+    /// <param name="who">Claude, or the place that serves the model.</param>
+    public static ApiError? Refuse(ChatRequest request, string who)
+    {
+        if (request.Features.HasFlag(ChatFeatures.Logprobs)) return Lacks("logprobs", $"{who} gives no log probabilities.");
+        if (request.Features.HasFlag(ChatFeatures.OtherModalities)) return Lacks("modalities", $"{who} answers with text only.");
+        if (request.Has(ChatParameter.Audio)) return Lacks("audio", $"{who} answers with text only.");
+        if (request.Has(ChatParameter.Moderation)) return Lacks("moderation", $"{who} reports no moderation.");
+        if (request.Has(ChatParameter.Functions)) return Lacks("functions", "functions is the older form. Send tools.");
+        return request.Has(ChatParameter.FunctionCall) ? Lacks("function_call", "function_call is the older form. Send tool_choice.") : null;
+    }
+
+    public static ApiError Lacks(string param, string what) => ApiErrors.UnsupportedParameter(param, what + $" Leave {param} out, or choose another model.");
+}

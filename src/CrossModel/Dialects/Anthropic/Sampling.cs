@@ -1,0 +1,47 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using CrossModel.Protocol;
+
+namespace CrossModel.Dialects.Anthropic;
+
+/// <summary>Writes temperature, top_p and stop under the names that the API has for them.</summary>
+internal static class Sampling
+{
+    /// <summary>Temperature reaches from 0 to 1 here, and newer models take neither it nor top_p, older ones only one of them.</summary>
+    /// <param name="isFree">The model takes them, and does not think.</param>
+    /// <param name="byBoth">It takes both together.</param>
+    public static void Write(Utf8JsonWriter json, ChatRequest request, bool isFree, bool byBoth, ReadOnlySpan<byte> topP, List<string> ignored)
+    {
+        var hasTemperature = request.Has(ChatParameter.Temperature);
+        if (hasTemperature && !isFree) ignored.Add("temperature");
+        else if (hasTemperature && ChatParts.Number(request, ChatParameter.Temperature) > 1)
+        {
+            json.WriteNumber("temperature"u8, 1);
+            ignored.Add("temperature=1");
+        }
+        else if (hasTemperature) Copy(json, "temperature"u8, request, ChatParameter.Temperature);
+        if (!request.Has(ChatParameter.TopP)) return;
+        if (isFree && (byBoth || !hasTemperature)) Copy(json, topP, request, ChatParameter.TopP);
+        else ignored.Add("top_p");
+    }
+
+    /// <param name="takesBlank">False: an entry of white space only is left out, because the model refuses it.</param>
+    public static void WriteStop(Utf8JsonWriter json, ChatRequest request, ReadOnlySpan<byte> name, bool takesBlank, HashSet<string> hints)
+    {
+        if (!request.Has(ChatParameter.Stop)) return;
+        using var stop = ChatParts.Parse(request, ChatParameter.Stop);
+        var entries = stop.RootElement.ValueKind == JsonValueKind.Array ? stop.RootElement.EnumerateArray().ToList() : [stop.RootElement];
+        var usable = takesBlank ? entries : entries.FindAll(e => !string.IsNullOrWhiteSpace(e.GetString()));
+        if (usable.Count < entries.Count) hints.Add("stop");
+        if (usable.Count == 0) return;
+        json.WriteStartArray(name);
+        foreach (var entry in usable) json.WriteRawValue(JsonMarshal.GetRawUtf8Value(entry), skipInputValidation: true);
+        json.WriteEndArray();
+    }
+
+    private static void Copy(Utf8JsonWriter json, ReadOnlySpan<byte> name, ChatRequest request, ChatParameter parameter)
+    {
+        json.WritePropertyName(name);
+        json.WriteRawValue(request.Value(parameter).In(request.Body), skipInputValidation: true);
+    }
+}
