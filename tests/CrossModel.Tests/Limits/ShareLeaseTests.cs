@@ -36,7 +36,7 @@ public sealed class ShareLeaseTests : IAsyncLifetime
     // The node waits on the clock for others to give back. Time passes only then: while the disk works it would pass by minutes, and leases run out.
     private async Task<Seat?> AdmitAsync()
     {
-        var admit = _gate.AdmitAsync(Limited, 1, 0, TestContext.Current.CancellationToken).AsTask();
+        var admit = _gate.AdmitAsync(Limited, null, 1, 0, TestContext.Current.CancellationToken).AsTask();
         while (await Task.WhenAny(admit, Task.Delay(1, TestContext.Current.CancellationToken)) != admit)
             if (_clock.IsAwaited) _clock.Advance(TimeSpan.FromMilliseconds(250));
         return (await admit).Seat;
