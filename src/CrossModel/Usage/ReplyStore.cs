@@ -83,16 +83,20 @@ internal sealed class ReplyStore(Database database, string node)
     });
 
     /// <summary>Keeps replies under the keys that their calls hold, in the transaction that charges them.</summary>
-    public static ValueTask KeepAsync(Session session, IReadOnlyList<(ReplyToKeep Reply, long Cost)> replies) => Keep.ExecuteAsync(session, replies, static (kept, values) =>
+    /// <param name="replies">With what each was charged, nano-dollars; null: its charge is given back, and it is kept no longer.</param>
+    public static async ValueTask WriteAsync(Session session, IReadOnlyList<(ReplyToKeep Reply, long? Cost)> replies)
     {
-        values.Add(kept.Reply.Account);
-        values.Add(kept.Reply.KeyHash);
-        values.Add(kept.Reply.Reply.RequestId);
-        values.Add(kept.Reply.Reply.ContentType);
-        values.Add(kept.Reply.SealedFor(kept.Cost));
-    });
-
-    public static Task ForgetAsync(Session session, ReplyToKeep reply) => ForgetAsync(session, reply.Account, reply.KeyHash, reply.Reply.RequestId);
+        await Keep.ExecuteAsync(session, [.. replies.Where(r => r.Cost is not null)], static (kept, values) =>
+        {
+            values.Add(kept.Reply.Account);
+            values.Add(kept.Reply.KeyHash);
+            values.Add(kept.Reply.Reply.RequestId);
+            values.Add(kept.Reply.Reply.ContentType);
+            values.Add(kept.Reply.SealedFor(kept.Cost!.Value));
+        });
+        foreach (var (reply, cost) in replies)
+            if (cost is null) await ForgetAsync(session, reply.Account, reply.KeyHash, reply.Reply.RequestId);
+    }
 
     /// <summary>A call that failed leaves its key to the next: at once, or as soon as a database that is away can be told.</summary>
     public async Task FreeAsync(string account, string key, string requestId)
