@@ -17,7 +17,7 @@ internal readonly record struct Estimate(HoldSize Size, PriceVersion Price, long
             var model = plan[i].Owner;
             var size = new HoldSize(
                 HoldEstimate.PromptTokens(request.Prompt, model.Media), HoldEstimate.OutputTokens(request.MaxOutputTokens, model.Facts.MaxOutputTokens),
-                Relay.CallsFor(request, plan[i]), request.Candidates, request.Prompt.Images, HoldEstimate.AudioSeconds(request.Prompt));
+                Relay.MostCalls(request, plan[i]), request.Candidates, request.Prompt.Images, HoldEstimate.AudioSeconds(request.Prompt));
             var price = model.Price.At(now)!;
             var amount = price.Hold(size);
             if (i == 0 || amount > dearest.Amount) dearest = new Estimate(size, price, amount, null);

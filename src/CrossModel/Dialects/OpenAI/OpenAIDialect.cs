@@ -45,12 +45,13 @@ internal sealed class OpenAIDialect : IDialect
         return true;
     }
 
-    public bool TakesCandidates(RouteModel model) => _preset.Candidates;
+    public bool TakesCandidates(ChatRequest request, RouteModel model) => _preset.Candidates;
 
     public ApiError? Write(ChatRequest request, RouteModel model, WriteOptions options, UpstreamRequest upstream)
     {
         upstream.Uri = _address;
         upstream.Stream = request.Stream;
+        upstream.Candidates = _preset.Candidates ? request.Candidates : 1;
         upstream.Headers.AddRange(_headers);
         return new OpenAIRequest(_preset, LearnedOf(model.UpstreamModel)).Write(request, model, options, upstream);
     }

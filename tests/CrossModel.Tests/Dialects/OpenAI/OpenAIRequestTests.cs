@@ -207,7 +207,8 @@ public sealed class OpenAIRequestTests
     public void Candidates_WhereAServerGivesOne_AreAskedOneByOne()
     {
         using var dialect = new OpenAIDialect(new UpstreamConfig { BaseUrl = "http://127.0.0.1:1/v1", Preset = "llama.cpp" }, null, TimeProvider.System);
-        Assert.False(dialect.TakesCandidates(new RouteModel("a", "b", new ModelFacts())));
+        using var request = Requests.Accepted(With("\"n\":3"));
+        Assert.False(dialect.TakesCandidates(request, new RouteModel("a", "b", new ModelFacts())));
         Assert.False(Write(With("\"n\":3"), "llama.cpp").Json.TryGetProperty("n", out _));
         Assert.Equal(3, Write(With("\"n\":3")).Json.GetProperty("n").GetInt32());
     }
