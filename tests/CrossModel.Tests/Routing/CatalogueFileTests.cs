@@ -1,5 +1,6 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using CrossModel.Routing;
 using CrossModel.Tests.Support;
 using Xunit;
 
@@ -10,6 +11,17 @@ public sealed class CatalogueFileTests
 {
     private const string Commit = "f3fc692";
     private const string Date = "2026-07-02";
+
+    /// <summary>The source says that these have no tools; OpenAI gave them function calling in June 2023, from the snapshot 0613 on.</summary>
+    private static readonly HashSet<string> CallTools = ["gpt-3.5-turbo", "gpt-3.5-turbo-0613", "gpt-3.5-turbo-1106", "gpt-3.5-turbo-0125"];
+
+    [Fact]
+    public void Catalogue_WhereItsSourceIsWrong_IsCorrected()
+    {
+        Assert.True(BuiltInCatalogue.Find("openai", "gpt-3.5-turbo")!.Facts.Tools);
+        Assert.True(BuiltInCatalogue.Find("azure", "gpt-3.5-turbo-0125")!.Facts.Tools);
+        Assert.False(BuiltInCatalogue.Find("azure", "gpt-3.5-turbo-0301")!.Facts.Tools);
+    }
 
     [Fact]
     public void CatalogueFile_MadeAnewFromItsSource_IsTheCommittedOne()
@@ -31,11 +43,11 @@ public sealed class CatalogueFileTests
             // Vertex is one address and one dialect, whoever made the model.
             if (vendor.Name == "google-vertex")
                 models.AddRange(source.GetProperty("google-vertex-anthropic").GetProperty("models").EnumerateObject().Where(m => models.All(k => k.Name != m.Name)));
-            var lines = models.Where(m => IsChat(vendor.Name, m)).OrderBy(m => m.Name, StringComparer.Ordinal).Select(m => $"{Json(m.Name)}:{Facts(m.Value)}");
+            var lines = models.Where(m => IsChat(vendor.Name, m)).OrderBy(m => m.Name, StringComparer.Ordinal).Select(m => $"{Json(m.Name)}:{Facts(m.Name, m.Value)}");
             vendors.Add($"{Json(vendor.Name)}:{{\n{string.Join(",\n", lines)}}}");
         }
         return $"{{\"source\":\"facts of models.dev, https://github.com/anomalyco/models.dev\",\"licence\":\"MIT, © 2025 models.dev; see LICENSE-models.dev\","
-            + $"\"commit\":\"{Commit}\",\"date\":\"{Date}\",\"vendors\":{{\n{string.Join(",\n", vendors)}}}}}\n";
+            + $"\"commit\":\"{Commit}\",\"date\":\"{Date}\",\"corrected\":\"tools of gpt-3.5-turbo, which calls functions since its snapshot 0613\",\"vendors\":{{\n{string.Join(",\n", vendors)}}}}}\n";
     }
 
     /// <summary>Text comes out, and it is asked by chat: no embeddings, pictures, speech, nor what OpenAI serves by its other API only.</summary>
@@ -50,7 +62,7 @@ public sealed class CatalogueFileTests
         return isText && Number(model.Value.GetProperty("limit"), "context") > 0;
     }
 
-    private static string Facts(JsonElement m)
+    private static string Facts(string id, JsonElement m)
     {
         var facts = new List<string> { $"\"name\":{m.GetProperty("name").GetRawText()}" };
         // Some dates are a month only.
@@ -59,7 +71,8 @@ public sealed class CatalogueFileTests
         if (Number(m.GetProperty("limit"), "output") > 0) Copy(m.GetProperty("limit"), "output", "output");
         foreach (var (from, to) in new[] { ("input", "in"), ("output", "out") })
             if (m.GetProperty("modalities").TryGetProperty(from, out var list) && list.GetArrayLength() > 0) facts.Add($"\"{to}\":{Compact(list)}");
-        Copy(m, "tool_call", "tools");
+        if (CallTools.Contains(id)) facts.Add("\"tools\":true");
+        else Copy(m, "tool_call", "tools");
         Copy(m, "structured_output", "structured");
         Copy(m, "reasoning", "reasoning");
         Copy(m, "temperature", "temperature");
