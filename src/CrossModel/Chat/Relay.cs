@@ -13,7 +13,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
 {
     public async ValueTask<UpstreamFault?> ServeAsync(ChatCall call, Route route)
     {
-        var count = CallsFor(call.Request, route);
+        var count = CallsFor(call.Request, call.Prepared!);
         using var others = count > 1 ? CancellationTokenSource.CreateLinkedTokenSource(call.Aborted) : null;
         var calls = new UpstreamCall[count];
         for (var i = 0; i < count; i++) calls[i] = new UpstreamCall(call, route, i, time, others?.Token ?? call.Aborted);
@@ -37,9 +37,12 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         return longest;
     }
 
-    /// <summary>How many upstream calls give the candidates that were asked for.</summary>
-    public static int CallsFor(ChatRequest request, Route route) =>
-        request.Candidates == 1 || route.Upstream.Dialect!.TakesCandidates(route.Model) ? 1 : request.Candidates;
+    /// <summary>How many upstream calls give the candidates that the caller wants, as the request was written.</summary>
+    public static int CallsFor(ChatRequest request, UpstreamRequest prepared) => request.Candidates / prepared.Candidates;
+
+    /// <summary>The most that it may come to on this route: what is held must pay for it.</summary>
+    public static int MostCalls(ChatRequest request, Route route) =>
+        request.Candidates == 1 || route.Upstream.Dialect!.TakesCandidates(request, route.Model) ? 1 : request.Candidates;
 
     private async ValueTask<UpstreamFault?> PlainAsync(ChatCall call, Route route, UpstreamCall[] calls, CancellationTokenSource? others)
     {

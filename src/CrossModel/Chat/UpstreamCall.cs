@@ -26,8 +26,9 @@ internal sealed class UpstreamCall : IDisposable
         var request = call.Request;
         var context = new ReplyContext(call.ReplyId, call.Created.ToUnixTimeSeconds(), route.Owner.Id, request.Stream, request.IncludeUsage, offset, call.Caller.Account.Id)
         {
-            ContentTool = call.Prepared?.ContentTool,
-            ToolNames = call.Prepared?.ToolNames,
+            Candidates = call.Prepared!.Candidates,
+            ContentTool = call.Prepared.ContentTool,
+            ToolNames = call.Prepared.ToolNames,
         };
         _attempt = new Attempt(route.Upstream.Config.Timeouts, time, cancellation, call.Stopping);
         Reader = route.Upstream.Dialect!.OpenReply(context, route.Model);
