@@ -17,7 +17,7 @@ internal sealed class Charge : BookItem
     private readonly Hold _hold;
     private readonly Settlements _settlements;
     private readonly bool _staysQueued;
-    private readonly string _detail;
+    private readonly byte[] _detail;
     private readonly string _recordHash;
     private AccountRow? _row;
     private Settled _outcome;

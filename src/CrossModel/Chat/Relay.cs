@@ -49,12 +49,16 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         var replies = new PlainReply?[calls.Length];
         try
         {
-            var (fault, _) = await EachAsync(calls, async i =>
+            UpstreamFault? fault;
+            if (calls is [var lone])
             {
-                if (await calls[i].OpenAsync() is { } refused) return refused;
-                (replies[i], var failed) = await calls[i].ReadPlainAsync();
-                return failed;
-            }, i => Renew(call, route, calls, i, others), others);
+                (replies[0], fault) = await lone.AskPlainAsync();
+                fault = lone.End(fault);
+            }
+            else
+            {
+                fault = await AllPlainAsync(call, route, calls, replies, others);
+            }
             if (fault is not null) return fault;
 
             Served(call, route);
@@ -83,6 +87,16 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         {
             foreach (var reply in replies) reply?.Dispose();
         }
+    }
+
+    private async ValueTask<UpstreamFault?> AllPlainAsync(ChatCall call, Route route, UpstreamCall[] calls, PlainReply?[] replies, CancellationTokenSource? others)
+    {
+        var (fault, _) = await EachAsync(calls, async i =>
+        {
+            (replies[i], var failed) = await calls[i].AskPlainAsync();
+            return failed;
+        }, i => Renew(call, route, calls, i, others), others);
+        return fault;
     }
 
     private async ValueTask<UpstreamFault?> StreamAsync(ChatCall call, Route route, UpstreamCall[] calls, CancellationTokenSource? others)
