@@ -20,8 +20,11 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         try
         {
             var fault = call.Request.Stream ? await StreamAsync(call, route, calls, others) : await PlainAsync(call, route, calls, others);
+            if (fault is null) return null;
             // What an upstream took to fail is its time, not ours.
-            if (fault is not null) call.UpstreamWait += Longest(calls);
+            call.UpstreamWait += Longest(calls);
+            foreach (var upstream in calls)
+                if (upstream.Reader.Usage is { } usage) Settlement.Waste(call, route, usage);
             return fault;
         }
         finally

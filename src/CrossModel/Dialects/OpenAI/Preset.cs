@@ -84,9 +84,6 @@ internal sealed record Preset
     /// <summary>Takes <c>tools[].function.strict</c>.</summary>
     public bool Strict { get; init; } = true;
 
-    /// <summary>Takes a string as content only: arrays of nothing but texts are joined.</summary>
-    public bool TextOnlyContent { get; init; }
-
     /// <summary>The name of <c>seed</c>; null: dropped.</summary>
     public string? Seed { get; init; } = "seed";
 
