@@ -24,7 +24,7 @@ internal sealed class Charge : BookItem
     private readonly Settlements _settlements;
     private readonly bool _staysQueued;
     private readonly Beside? _beside;
-    private readonly string _detail;
+    private readonly byte[] _detail;
     private readonly string _recordHash;
     private AccountRow? _row;
     private Settled _outcome;

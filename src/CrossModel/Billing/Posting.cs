@@ -116,6 +116,8 @@ internal sealed class Posting
     /// <summary>Writes what was posted. The transaction is the caller's to commit.</summary>
     public async Task SaveAsync()
     {
+        // In the order of their key: neighbours find each other's page at hand.
+        _records.Sort(static (a, b) => string.CompareOrdinal(a.Id, b.Id));
         await RecordStore.InsertAsync(_session, _records);
         await InsertEntries.ExecuteAsync(_session, _entries, static (e, values) =>
         {

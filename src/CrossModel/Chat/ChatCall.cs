@@ -72,6 +72,9 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
 
     public List<UpstreamFault> Faults { get; } = [];
 
+    /// <summary>Nano-dollars that attempts which delivered nothing cost the operator all the same, as far as their upstreams reported usage; null: none known.</summary>
+    public long? Wasted { get; set; }
+
     /// <summary>What was dropped or lowered on the way to the upstream that serves: the x-crossmodel-ignored header.</summary>
     public IReadOnlyList<string> Ignored { get; set; } = [];
 

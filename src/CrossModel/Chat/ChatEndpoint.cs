@@ -157,7 +157,7 @@ internal sealed partial class ChatEndpoint(
     /// <summary>One route, asked again where the table says that this may help: the dialect has learned something, or no other route is left.</summary>
     private async ValueTask<UpstreamFault?> AskAsync(ChatCall call, Route route, bool isLast)
     {
-        for (var again = false; ; again = true)
+        for (var tries = 1; ; tries++)
         {
             var fault = await relay.ServeAsync(call, route);
             if (fault is null)
@@ -169,7 +169,8 @@ internal sealed partial class ChatEndpoint(
             route.Failed(fault);
             call.Faults.Add(fault);
             Failed(log, call.RequestId, route.Upstream.Name, fault.Failure, fault.Status, fault.Detail, rule.Alarm);
-            if (again || rule.RetryAfter is not { } pause || call.Elapsed > FailureRules.RetryWindow || !(isLast || fault.TryAgain)) return fault;
+            var most = fault is { Failure: UpstreamFailure.Rejected, TryAgain: true } ? FailureRules.MostLessons : 1;
+            if (tries > most || rule.RetryAfter is not { } pause || call.Elapsed > FailureRules.RetryWindow || !(isLast || fault.TryAgain)) return fault;
             await Task.Delay(pause, time, call.Aborted);
             if (Prepare(call, route) is not null) return fault;
             call.Faults.Remove(fault);

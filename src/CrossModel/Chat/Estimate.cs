@@ -18,7 +18,7 @@ internal readonly record struct Estimate(HoldSize Size, PriceVersion Price, long
             var seconds = HoldEstimate.AudioSeconds(request.Prompt);
             var size = new HoldSize(
                 HoldEstimate.PromptTokens(request.Prompt, model.Media), HoldEstimate.OutputTokens(request.MaxOutputTokens, model.Facts.MaxOutputTokens),
-                Relay.CallsFor(request, plan[i]), request.Candidates, request.Prompt.Images, seconds, seconds * model.Media.AudioSecond,
+                Relay.MostCalls(request, plan[i]), request.Candidates, request.Prompt.Images, seconds, seconds * model.Media.AudioSecond,
                 request.Features.HasFlag(ChatFeatures.AudioOutput));
             var price = model.Price.At(now)!;
             var amount = price.Hold(size);

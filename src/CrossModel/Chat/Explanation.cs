@@ -27,9 +27,12 @@ internal static class Explanation
         json.WriteStartArray("routes");
         ApiError? first = null;
         var refusals = 0;
+        var lowest = long.MaxValue;
         for (var i = 0; i < plan.Count; i++)
         {
-            if (WriteRoute(json, request, snapshot, plan, i, account, now, showsUpstreams) is not { } refusal) continue;
+            var (refusal, calls) = WriteRoute(json, request, snapshot, plan, i, account, now, showsUpstreams);
+            lowest = Math.Min(lowest, Lowest(request, plan[i], calls, now));
+            if (refusal is null) continue;
             refusals++;
             first ??= refusal;
         }
@@ -42,18 +45,19 @@ internal static class Explanation
         json.WriteNumber("candidates", estimate.Size.Candidates);
         json.WriteEndObject();
         json.WriteStartObject("cost");
-        json.WriteString("lowest", Usd.Format(Lowest(request, plan, now)));
+        json.WriteString("lowest", Usd.Format(lowest));
         json.WriteString("highest", Usd.Format(estimate.Amount));
         json.WriteEndObject();
         json.WriteEndObject();
         return refusals == plan.Count ? first : null;
     }
 
-    private static ApiError? WriteRoute(Utf8JsonWriter json, ChatRequest request, Snapshot snapshot, in RoutePlan plan, int index, string account, DateTimeOffset now, bool showsUpstreams)
+    private static (ApiError? Refusal, int Calls) WriteRoute(Utf8JsonWriter json, ChatRequest request, Snapshot snapshot, in RoutePlan plan, int index, string account, DateTimeOffset now, bool showsUpstreams)
     {
         var route = plan[index];
         using var upstream = new UpstreamRequest();
         var refusal = Resolution.Prepare(request, snapshot, plan, route, new WriteOptions(null, account), upstream);
+        var calls = Relay.CallsFor(request, upstream);
 
         json.WriteStartObject();
         json.WriteString("model", route.Owner.Id);
@@ -66,7 +70,7 @@ internal static class Explanation
         json.WriteStartArray("reasons");
         foreach (var reason in Reasons(request, plan, index)) json.WriteStringValue(reason);
         json.WriteEndArray();
-        json.WriteNumber("calls", Relay.CallsFor(request, route));
+        json.WriteNumber("calls", calls);
         json.WriteString("price_version", route.Owner.Price.At(now)!.Name);
         json.WriteStartArray("ignored");
         foreach (var name in upstream.Ignored) json.WriteStringValue(name);
@@ -77,7 +81,7 @@ internal static class Explanation
         if (refusal is null) json.WriteRawValue(upstream.Body.Span, skipInputValidation: true);
         else json.WriteNullValue();
         json.WriteEndObject();
-        return refusal;
+        return (refusal, calls);
     }
 
     /// <summary>Why the route stands where it stands, in the order in which the plan weighs it.</summary>
@@ -118,18 +122,13 @@ internal static class Explanation
         json.WriteEndArray();
     }
 
-    /// <summary>Nano-dollars of a very short reply on the cheapest route: the prompt's text read from a cache, and one token for each candidate.</summary>
-    private static long Lowest(ChatRequest request, in RoutePlan plan, DateTimeOffset now)
+    /// <summary>Nano-dollars of a very short reply on one route: the prompt's text read from a cache, and one token for each candidate.</summary>
+    private static long Lowest(ChatRequest request, Route route, int count, DateTimeOffset now)
     {
-        var lowest = long.MaxValue;
-        for (var i = 0; i < plan.Count; i++)
-        {
-            var calls = new CallUsage[Relay.CallsFor(request, plan[i])];
-            var prompt = HoldEstimate.CountTokens(request.Prompt.TextBytes);
-            var usage = new TokenUsage { InputTokens = prompt, CachedInputTokens = prompt, OutputTokens = request.Candidates / calls.Length };
-            Array.Fill(calls, new CallUsage(usage, request.Prompt.Images, HoldEstimate.AudioSeconds(request.Prompt)));
-            lowest = Math.Min(lowest, plan[i].Owner.Price.At(now)!.Compute(calls).Total);
-        }
-        return lowest;
+        var calls = new CallUsage[count];
+        var prompt = HoldEstimate.CountTokens(request.Prompt.TextBytes);
+        var usage = new TokenUsage { InputTokens = prompt, CachedInputTokens = prompt, OutputTokens = request.Candidates / count };
+        Array.Fill(calls, new CallUsage(usage, request.Prompt.Images, HoldEstimate.AudioSeconds(request.Prompt)));
+        return route.Owner.Price.At(now)!.Compute(calls).Total;
     }
 }

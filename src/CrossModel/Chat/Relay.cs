@@ -14,15 +14,18 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
 {
     public async ValueTask<UpstreamFault?> ServeAsync(ChatCall call, Route route)
     {
-        var count = CallsFor(call.Request, route);
+        var count = CallsFor(call.Request, call.Prepared!);
         using var others = count > 1 ? CancellationTokenSource.CreateLinkedTokenSource(call.Aborted) : null;
         var calls = new UpstreamCall[count];
         for (var i = 0; i < count; i++) calls[i] = new UpstreamCall(call, route, i, time, others?.Token ?? call.Aborted);
         try
         {
             var fault = call.Request.Stream ? await StreamAsync(call, route, calls, others) : await PlainAsync(call, route, calls, others);
+            if (fault is null) return null;
             // What an upstream took to fail is its time, not ours.
-            if (fault is not null) call.UpstreamWait += Longest(calls);
+            call.UpstreamWait += Longest(calls);
+            foreach (var upstream in calls)
+                if (upstream.Reader.Usage is { } usage) Settlement.Waste(call, route, usage);
             return fault;
         }
         finally
@@ -38,21 +41,28 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         return longest;
     }
 
-    /// <summary>How many upstream calls give the candidates that were asked for.</summary>
-    public static int CallsFor(ChatRequest request, Route route) =>
-        request.Candidates == 1 || route.Upstream.Dialect!.TakesCandidates(route.Model) ? 1 : request.Candidates;
+    /// <summary>How many upstream calls give the candidates that the caller wants, as the request was written.</summary>
+    public static int CallsFor(ChatRequest request, UpstreamRequest prepared) => request.Candidates / prepared.Candidates;
+
+    /// <summary>The most that it may come to on this route: what is held must pay for it.</summary>
+    public static int MostCalls(ChatRequest request, Route route) =>
+        request.Candidates == 1 || route.Upstream.Dialect!.TakesCandidates(request, route.Model) ? 1 : request.Candidates;
 
     private async ValueTask<UpstreamFault?> PlainAsync(ChatCall call, Route route, UpstreamCall[] calls, CancellationTokenSource? others)
     {
         var replies = new PlainReply?[calls.Length];
         try
         {
-            var (fault, _) = await EachAsync(calls, async i =>
+            UpstreamFault? fault;
+            if (calls is [var lone])
             {
-                if (await calls[i].OpenAsync() is { } refused) return refused;
-                (replies[i], var failed) = await calls[i].ReadPlainAsync();
-                return failed;
-            }, i => Renew(call, route, calls, i, others), others);
+                (replies[0], fault) = await lone.AskPlainAsync();
+                fault = lone.End(fault);
+            }
+            else
+            {
+                fault = await AllPlainAsync(call, route, calls, replies, others);
+            }
             if (fault is not null) return fault;
 
             Served(call, route);
@@ -86,6 +96,16 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         {
             foreach (var reply in replies) reply?.Dispose();
         }
+    }
+
+    private async ValueTask<UpstreamFault?> AllPlainAsync(ChatCall call, Route route, UpstreamCall[] calls, PlainReply?[] replies, CancellationTokenSource? others)
+    {
+        var (fault, _) = await EachAsync(calls, async i =>
+        {
+            (replies[i], var failed) = await calls[i].AskPlainAsync();
+            return failed;
+        }, i => Renew(call, route, calls, i, others), others);
+        return fault;
     }
 
     private async ValueTask<UpstreamFault?> StreamAsync(ChatCall call, Route route, UpstreamCall[] calls, CancellationTokenSource? others)

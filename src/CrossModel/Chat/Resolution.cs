@@ -26,10 +26,10 @@ internal static class Resolution
     /// <summary>Writes what one route would be sent; a refusal when it cannot take the request.</summary>
     public static ApiError? Prepare(ChatRequest request, Snapshot snapshot, in RoutePlan plan, Route route, WriteOptions options, UpstreamRequest upstream)
     {
+        if (route.Upstream.Dialect!.Write(request, route.Model, options, upstream) is { } refusal) return refusal;
         var most = snapshot.Config.Limits.FanOut;
-        if (Relay.CallsFor(request, route) > most)
+        if (Relay.CallsFor(request, upstream) > most)
             return ApiErrors.UnsupportedParameter("n", $"The server behind this model gives one reply at a time; it is asked side by side up to n = {most}. Ask for fewer, or choose another model.");
-        return route.Upstream.Dialect!.Write(request, route.Model, options, upstream)
-            ?? (plan.RequiresAllParameters && upstream.Ignored.Count > 0 ? RoutePlan.NoneTakesAll() : null);
+        return plan.RequiresAllParameters && upstream.Ignored.Count > 0 ? RoutePlan.NoneTakesAll() : null;
     }
 }

@@ -102,12 +102,31 @@ internal sealed class Settlement(Settlements settlements)
             PriceVersion = call.Price.Name,
             Lines = bill.Lines,
             Price = bill.Total,
-            OperatorCost = basis == Basis.Waived ? null : ending.Route.Cost?.At(call.Created)?.Compute(calls).Total,
+            OperatorCost = OperatorCost(call, ending, basis, calls),
             Ignored = call.Ignored,
             Attempts = call.Attempts,
             DurationMs = (long)call.Elapsed.TotalMilliseconds,
             ErrorCode = ending.ErrorCode,
         };
+    }
+
+    /// <summary>Notes what an attempt that delivered nothing costs the operator: its upstream has reported tokens before it failed.</summary>
+    public static void Waste(ChatCall call, Route route, in TokenUsage usage)
+    {
+        if (route.Cost?.At(call.Created) is { } cost) call.Wasted = (call.Wasted ?? 0) + cost.Compute(new CallUsage(usage)).Total;
+    }
+
+    /// <summary>What the operator pays for all attempts, as far as it can be told; null: nothing of it.</summary>
+    private static long? OperatorCost(ChatCall call, Ending ending, Basis basis, CallUsage[] calls)
+    {
+        if (basis == Basis.Waived)
+        {
+            // The caller pays nothing for an empty reply; the provider may have read the prompt.
+            foreach (var produced in ending.Produced)
+                if (produced.Usage is { } usage) Waste(call, ending.Route, usage);
+            return call.Wasted;
+        }
+        return ending.Route.Cost?.At(call.Created)?.Compute(calls).Total + (call.Wasted ?? 0) ?? call.Wasted;
     }
 
     /// <summary>The written rule of each ending: reported usage is believed, else the text is counted; an empty reply is waived.</summary>

@@ -26,8 +26,9 @@ internal sealed class UpstreamCall : IDisposable
         var request = call.Request;
         var context = new ReplyContext(call.ReplyId, call.Created.ToUnixTimeSeconds(), route.Owner.Id, request.Stream, request.IncludeUsage, offset, call.Caller.Account.Id)
         {
-            ContentTool = call.Prepared?.ContentTool,
-            ToolNames = call.Prepared?.ToolNames,
+            Candidates = call.Prepared!.Candidates,
+            ContentTool = call.Prepared.ContentTool,
+            ToolNames = call.Prepared.ToolNames,
         };
         _attempt = new Attempt(route.Upstream.Config.Timeouts, time, cancellation, call.Stopping);
         Reader = route.Upstream.Dialect!.OpenReply(context, route.Model);
@@ -45,15 +46,19 @@ internal sealed class UpstreamCall : IDisposable
     public TimeSpan Elapsed => _attempt.Elapsed;
 
     /// <summary>Sends the request. Null: a good status, the body can be read.</summary>
-    public async ValueTask<UpstreamFault?> OpenAsync()
+    public ValueTask<UpstreamFault?> OpenAsync()
     {
         var patient = !_call.Request.Stream || _route.Model.Facts.Reasoning == true;
         var upstream = _route.Upstream;
-        return await _attempt.SendAsync(upstream.Client, upstream.Dialect!, _call.Prepared!, patient);
+        return _attempt.SendAsync(upstream.Client, upstream.Dialect!, _call.Prepared!, patient);
     }
 
-    /// <summary>Reads a whole reply. Null: <paramref name="reply"/> was read; an upstream that streamed although it was not asked to is collected.</summary>
-    public async ValueTask<(PlainReply? Reply, UpstreamFault? Fault)> ReadPlainAsync()
+    /// <summary>Sends the request and reads a whole reply; else answers why there is none.</summary>
+    public async ValueTask<(PlainReply? Reply, UpstreamFault? Fault)> AskPlainAsync() =>
+        await OpenAsync() is { } refused ? (null, refused) : await ReadPlainAsync();
+
+    /// <summary>Reads a whole reply. An upstream that streamed although it was not asked to is collected.</summary>
+    private async ValueTask<(PlainReply? Reply, UpstreamFault? Fault)> ReadPlainAsync()
     {
         try
         {

@@ -19,10 +19,10 @@ internal interface IDialect : IDisposable
     bool WriteModelList(UpstreamRequest upstream) => false;
 
     /// <summary>
-    /// True if the upstream gives <c>n</c> candidates in one call for this model; false: it is asked n times side by side
-    /// (Write then writes a request for one candidate).
+    /// True if the upstream is sure to give all candidates of this request in one call: money is then held for one reading of the prompt.
+    /// False: it may have to be asked for each by itself, whatever <see cref="Write"/> tries first.
     /// </summary>
-    bool TakesCandidates(RouteModel model);
+    bool TakesCandidates(ChatRequest request, RouteModel model);
 
     /// <summary>
     /// Writes address, headers and body for this request, and names in <see cref="UpstreamRequest.Ignored"/> what was dropped or lowered.
@@ -74,6 +74,9 @@ internal sealed class UpstreamRequest : IDisposable
     /// <summary>What the upstream is asked for; may differ from what the caller asked for (a plain reply can be collected from a stream).</summary>
     public bool Stream { get; set; }
 
+    /// <summary>How many candidates this one request asks for: all that the caller wants, or 1, and it is sent once for each, side by side.</summary>
+    public int Candidates { get; set; } = 1;
+
     /// <summary>Null: application/json, or text/event-stream when streaming.</summary>
     public string? Accept { get; set; }
 
@@ -89,6 +92,7 @@ internal sealed class UpstreamRequest : IDisposable
         Body.Clear();
         Headers.Clear();
         Ignored.Clear();
+        Candidates = 1;
         Accept = null;
         ContentTool = null;
         ToolNames = null;
@@ -107,6 +111,9 @@ internal sealed class UpstreamRequest : IDisposable
 /// <param name="Account">For memories of opaque reasoning state.</param>
 internal sealed record ReplyContext(string Id, long Created, string Model, bool Stream, bool IncludeUsage, int ChoiceOffset, string Account)
 {
+    /// <summary><see cref="UpstreamRequest.Candidates"/> of the request that is answered.</summary>
+    public int Candidates { get; init; } = 1;
+
     /// <summary><see cref="UpstreamRequest.ContentTool"/> of the request that is answered.</summary>
     public string? ContentTool { get; init; }
 

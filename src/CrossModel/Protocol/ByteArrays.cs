@@ -13,16 +13,32 @@ internal static class ByteArrays
     private const int Largest = 16 * 1024;
     private const int KeptBytes = 2 * 1024 * 1024;
 
+    // One of each size at hand: most arrays are given back on the thread that takes the next.
+    [ThreadStatic] private static byte[]?[]? _atHand;
+
     private static readonly Shelf[] Shelves = [.. Enumerable.Range(0, BitOperations.Log2(Largest / Smallest) + 1).Select(i => new Shelf(Smallest << i))];
 
     /// <summary>At least so long.</summary>
-    public static byte[] Rent(int length) =>
-        length > Largest ? ArrayPool<byte>.Shared.Rent(length) : Shelves[IndexOf(length)].Take();
+    public static byte[] Rent(int length)
+    {
+        if (length > Largest) return ArrayPool<byte>.Shared.Rent(length);
+        var index = IndexOf(length);
+        if (_atHand is not { } atHand || atHand[index] is not { } array) return Shelves[index].Take();
+        atHand[index] = null;
+        return array;
+    }
 
     public static void Return(byte[] array)
     {
-        if (array.Length > Largest) ArrayPool<byte>.Shared.Return(array);
-        else Shelves[IndexOf(array.Length)].Put(array);
+        if (array.Length > Largest)
+        {
+            ArrayPool<byte>.Shared.Return(array);
+            return;
+        }
+        var index = IndexOf(array.Length);
+        var atHand = _atHand ??= new byte[Shelves.Length][];
+        if (atHand[index] is { } other) Shelves[index].Put(other);
+        atHand[index] = array;
     }
 
     private static int IndexOf(int length) => length <= Smallest ? 0 : BitOperations.Log2((uint)(length - 1)) + 1 - BitOperations.Log2(Smallest);

@@ -74,7 +74,7 @@ internal static partial class ChatRequestReader
         private readonly ReadOnlySpan<byte> Raw() => _body.Slice((int)_json.TokenStartIndex + 1, _json.ValueSpan.Length);
 
         /// <summary>UTF-8 length of the string under the reader, escapes undone.</summary>
-        private readonly int TextLength() => UnescapedLength(Raw());
+        private readonly int TextLength() => _mask.LengthAt((int)_json.TokenStartIndex + 1) is var noted and >= 0 ? noted : UnescapedLength(Raw());
 
         private readonly JsonSpan Span() => new((int)_json.TokenStartIndex, (int)(_json.BytesConsumed - _json.TokenStartIndex));
 

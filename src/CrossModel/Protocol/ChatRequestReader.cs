@@ -20,19 +20,31 @@ internal static partial class ChatRequestReader
         request = null;
         if (JsonFaults.BeforeParsing(body.Span) is { } unreadable) return unreadable;
         var candidate = new ChatRequest(body);
-        var seen = SeenInThread ?? new SeenTexts();
+        var scratch = ScratchOfThread ?? new Scratch();
         // Taken, not shared: nothing that this pass calls may find it half full.
-        SeenInThread = null;
-        using var masked = new PooledBuffer();
-        var refusal = new Pass(body.Span, EscapeMask.TryCopy(body.Span, masked) ? masked.Span : body.Span, candidate, seen).Run();
-        seen.Clear();
-        SeenInThread = seen;
+        ScratchOfThread = null;
+        var refusal = new Pass(body.Span, candidate, scratch).Run();
+        scratch.Clear();
+        ScratchOfThread = scratch;
         if (refusal is null) request = candidate;
         return refusal;
     }
 
     [ThreadStatic]
-    private static SeenTexts? SeenInThread;
+    private static Scratch? ScratchOfThread;
+
+    /// <summary>What a pass needs besides the body, used again for the next one.</summary>
+    private sealed class Scratch
+    {
+        public SeenTexts Seen { get; } = new();
+        public EscapeMask Mask { get; } = new();
+
+        public void Clear()
+        {
+            Seen.Clear();
+            Mask.Clear();
+        }
+    }
 
     /// <summary>
     /// One pass. Every Read… method finds the reader on the first token of its value and leaves it on the last one, unless it refuses:
@@ -43,6 +55,7 @@ internal static partial class ChatRequestReader
         private readonly ReadOnlySpan<byte> _body;
         private readonly ChatRequest _request;
         private readonly SeenTexts _seen;
+        private readonly EscapeMask _mask;
         private Utf8JsonReader _json;
         private ApiError? _refusal;
         private int _nameStart;
@@ -60,13 +73,12 @@ internal static partial class ChatRequestReader
         private long? _maxTokens;
         private long? _maxCompletionTokens;
 
-        /// <param name="masked">The same, or a copy by <see cref="EscapeMask"/>.</param>
-        public Pass(ReadOnlySpan<byte> body, ReadOnlySpan<byte> masked, ChatRequest request, SeenTexts seen)
+        public Pass(ReadOnlySpan<byte> body, ChatRequest request, Scratch scratch)
         {
             _body = body;
             _request = request;
-            _seen = seen;
-            _json = new Utf8JsonReader(masked, new JsonReaderOptions { MaxDepth = MaxDepth });
+            (_seen, _mask) = (scratch.Seen, scratch.Mask);
+            _json = new Utf8JsonReader(_mask.Copy(body), new JsonReaderOptions { MaxDepth = MaxDepth });
         }
 
         public ApiError? Run()

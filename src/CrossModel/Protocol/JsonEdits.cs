@@ -10,7 +10,7 @@ namespace CrossModel.Protocol;
 internal sealed class JsonEdits : IDisposable
 {
     private readonly PooledBuffer _texts = new();
-    private Edit[] _edits = new Edit[16];
+    private Edit[] _edits = [];
     private int _count;
 
     private record struct Edit(int Start, int End, int Text, int TextLength);
@@ -32,7 +32,7 @@ internal sealed class JsonEdits : IDisposable
 
     public void Replace(int start, int end, ReadOnlySpan<byte> text)
     {
-        if (_count == _edits.Length) Array.Resize(ref _edits, _count * 2);
+        if (_count == _edits.Length) Array.Resize(ref _edits, Math.Max(8, _count * 2));
         _edits[_count++] = new Edit(start, end, _texts.Length, text.Length);
         _texts.Write(text);
     }

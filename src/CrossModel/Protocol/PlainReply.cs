@@ -13,7 +13,7 @@ internal readonly record struct ReplyIdentity(string Id, long Created, string Mo
 /// </summary>
 internal sealed class PlainReply : IDisposable
 {
-    private readonly List<(int At, Hole Hole)> _holes = [];
+    private readonly List<(int At, Hole Hole)> _holes = new(5);
 
     /// <summary>The root object with holes, and the elements of <c>choices</c> joined by commas.</summary>
     public PooledBuffer Root { get; } = new();

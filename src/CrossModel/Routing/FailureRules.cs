@@ -19,6 +19,9 @@ internal static class FailureRules
     /// <summary>No second try on the same route once a call has waited this long.</summary>
     public static readonly TimeSpan RetryWindow = TimeSpan.FromSeconds(5);
 
+    /// <summary>A server names one thing at a time that it does not take: so many refusals of a call may each teach its dialect something.</summary>
+    public const int MostLessons = 3;
+
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
 
     public static FailureRule Of(UpstreamFault fault)

@@ -35,6 +35,9 @@ internal abstract class RowValues
 {
     public abstract void Add(string text);
 
+    /// <summary>A text in UTF-8, not empty.</summary>
+    public abstract void Add(byte[] utf8);
+
     public abstract void Add(long number);
 }
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Data.Common;
+using System.Text;
 using Npgsql;
 
 namespace CrossModel.Storage;
@@ -47,6 +48,8 @@ internal sealed class PostgresRows(NpgsqlConnection connection) : RowStatements
         private int _added;
 
         public override void Add(string text) => ((string[])Next())[_added++ / columns.Length] = text;
+
+        public override void Add(byte[] utf8) => Add(Encoding.UTF8.GetString(utf8));
 
         public override void Add(long number) => ((long[])Next())[_added++ / columns.Length] = number;
 

@@ -70,6 +70,8 @@ internal sealed class SqliteRows(SqliteConnection connection) : RowStatements
             Check(raw.sqlite3_bind_text(statement, ++_bound, (ReadOnlySpan<byte>)_utf8.AsSpan(0, Encoding.UTF8.GetBytes(text, _utf8))));
         }
 
+        public override void Add(byte[] utf8) => Check(raw.sqlite3_bind_text(statement, ++_bound, (ReadOnlySpan<byte>)utf8));
+
         public override void Add(long number) => Check(raw.sqlite3_bind_int64(statement, ++_bound, number));
 
         /// <summary>True: a row is there. False: done, and ready for the next row's values.</summary>

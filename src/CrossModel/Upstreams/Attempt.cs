@@ -12,9 +12,11 @@ internal sealed class Attempt : IDisposable
 {
     /// <summary>An error body is for reading, not for keeping: this much of it is enough.</summary>
     private const int ErrorBodyBytes = 64 * 1024;
-    // A usual plain reply or event fits the first; a reader that gets all it has room for makes more room next time.
-    private const int FirstReadBytes = 4 * 1024;
-    private const int MostReadBytes = 64 * 1024;
+    // A usual plain reply fits, and what has gathered of a stream; a reader that gets all it has room for makes more room next time, since each read
+    // of a stream is a write to the caller.
+    private const int FirstPlainBytes = 4 * 1024;
+    private const int FirstStreamBytes = 16 * 1024;
+    private const int MostBytes = 64 * 1024;
 
     private readonly TimeoutsConfig _timeouts;
     private readonly TimeProvider _time;
@@ -25,7 +27,7 @@ internal sealed class Attempt : IDisposable
     private readonly CancellationTokenRegistration _onStopping;
     private readonly long _started;
     private UpstreamFailure _onTimeout = UpstreamFailure.FirstByteTimeout;
-    private int _readBytes = FirstReadBytes;
+    private int _readBytes = FirstPlainBytes;
     private HttpResponseMessage? _response;
     private Stream? _body;
 
@@ -54,6 +56,7 @@ internal sealed class Attempt : IDisposable
     {
         try
         {
+            if (request.Stream) _readBytes = FirstStreamBytes;
             Arm(patient ? _timeouts.Plain : _timeouts.FirstByte, UpstreamFailure.FirstByteTimeout);
             _response = await client.SendAsync(dialect, request, _deadline.Token);
             Status = (int)_response.StatusCode;
@@ -79,7 +82,7 @@ internal sealed class Attempt : IDisposable
         var room = into.GetMemory(_readBytes);
         var count = await _body!.ReadAsync(room, _deadline.Token);
         into.Advance(count);
-        if (count == room.Length && _readBytes < MostReadBytes) _readBytes *= 2;
+        if (count == room.Length && _readBytes < MostBytes) _readBytes *= 2;
         if (count > 0) FirstByteAfter ??= Elapsed;
         return count;
     }

@@ -28,9 +28,10 @@ internal sealed class UpstreamClient : IDisposable
     });
 
     /// <summary>Sends and waits for the headers. Throws what SocketsHttpHandler throws; <see cref="Attempt.Explain"/> reads it.</summary>
-    public async Task<HttpResponseMessage> SendAsync(IDialect dialect, UpstreamRequest request, CancellationToken cancellation)
+    public Task<HttpResponseMessage> SendAsync(IDialect dialect, UpstreamRequest request, CancellationToken cancellation)
     {
-        using var message = new HttpRequestMessage(HttpMethod.Post, request.Uri)
+        // Never disposed: it holds nothing but memory, and a method that waits to dispose it would be one more step of every call.
+        var message = new HttpRequestMessage(HttpMethod.Post, request.Uri)
         {
             Content = new ReadOnlyMemoryContent(request.Body.Memory),
             VersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
@@ -40,7 +41,13 @@ internal sealed class UpstreamClient : IDisposable
         message.Headers.TryAddWithoutValidation("Accept", request.Accept ?? (request.Stream ? "text/event-stream" : "application/json"));
         message.Headers.TryAddWithoutValidation("User-Agent", "crossmodel");
         foreach (var (name, value) in request.Headers) message.Headers.TryAddWithoutValidation(name, value);
-        await dialect.AuthorizeAsync(message, request, cancellation);
+        var authorized = dialect.AuthorizeAsync(message, request, cancellation);
+        return authorized.IsCompletedSuccessfully ? _http.SendAsync(message, cancellation) : SendWhenAsync(authorized, message, cancellation);
+    }
+
+    private async Task<HttpResponseMessage> SendWhenAsync(ValueTask authorized, HttpRequestMessage message, CancellationToken cancellation)
+    {
+        await authorized;
         return await _http.SendAsync(message, cancellation);
     }
 

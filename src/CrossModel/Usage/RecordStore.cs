@@ -5,8 +5,8 @@ namespace CrossModel.Usage;
 /// <summary>A request record's row.</summary>
 /// <param name="Seq">The ledger entry that has its hash.</param>
 /// <param name="Cost">Nano-dollars that left the balance; the record's Price less this is uncovered.</param>
-/// <param name="Detail">JSON, see <see cref="RecordText"/>.</param>
-internal sealed record RecordRow(string AccountId, string Id, long Created, long Seq, long Cost, string Detail);
+/// <param name="Detail">JSON in UTF-8, see <see cref="RecordText"/>.</param>
+internal sealed record RecordRow(string AccountId, string Id, long Created, long Seq, long Cost, byte[] Detail);
 
 /// <summary>Writes request records, inside the settlement's transaction.</summary>
 internal static class RecordStore

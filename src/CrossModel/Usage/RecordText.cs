@@ -11,8 +11,8 @@ internal static class RecordText
 {
     [ThreadStatic] private static Utf8JsonWriter? _json;
 
-    /// <summary>The JSON and its SHA-256 in hex.</summary>
-    public static (string Detail, string Hash) Write(RequestRecord record)
+    /// <summary>The JSON in UTF-8 and its SHA-256 in hex.</summary>
+    public static (byte[] Detail, string Hash) Write(RequestRecord record)
     {
         using var buffer = new PooledBuffer();
         var json = _json ??= new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = JsonText.Encoder, SkipValidation = true });
@@ -22,7 +22,7 @@ internal static class RecordText
         json.Reset(Stream.Null);
         Span<byte> hash = stackalloc byte[32];
         SHA256.HashData(buffer.Span, hash);
-        return (Encoding.UTF8.GetString(buffer.Span), Convert.ToHexStringLower(hash));
+        return (buffer.Span.ToArray(), Convert.ToHexStringLower(hash));
     }
 
     public static string HashOf(string detail) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(detail)));

@@ -38,6 +38,25 @@ public sealed class Fallback
     }
 
     [Fact]
+    public async Task Failure_WhoseUpstreamReportedTokens_StandsInTheOperatorsCost()
+    {
+        const string routes = """ "test/model": { "routes": [ { "upstream": "up", "model": "first", "cost": { "input": 3, "output": 5 } }, { "upstream": "up", "model": "second", "cost": { "input": 7, "output": 11 } } ], "price": { "input": 1, "output": 1 } } """;
+        await using var upstream = await FirstAsync(async http =>
+        {
+            http.Response.ContentType = "text/event-stream";
+            await http.Response.WriteAsync("data: {\"choices\":[],\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":2,\"total_tokens\":102}}\n\ndata: {\"error\":{\"message\":\"overloaded\"}}\n\n");
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, routes);
+
+        var reply = await gateway.PostAsync(Stream);
+
+        var stored = await new CrossModel.Usage.UsageQueries(gateway.Gateway.Database).FindAsync(reply.Header("x-request-id")!, TestContext.Current.CancellationToken);
+        var usage = stored!.Record.Usage;
+        Assert.Equal(1000 * (100 * 3 + 2 * 5 + usage.InputTokens * 7 + usage.OutputTokens * 11), stored.Record.OperatorCost);
+        Assert.Equal(1000 * (usage.InputTokens + usage.OutputTokens), stored.Cost);
+    }
+
+    [Fact]
     public async Task Failure_InsideAPlainBody_IsNotSeenByTheCaller()
     {
         await using var upstream = await FirstAsync(async http =>

@@ -12,6 +12,9 @@ public sealed class RecordedReplies(RecordingBench bench) : IClassFixture<Record
         "openrouter-06-stream-error-in-200-reasoning-length", // reasoning 11 of completion 10: completion excludes reasoning
     ];
 
+    // The check passes the details over in which this server puts its reasoning.
+    private static readonly Dictionary<string, string> ReasoningReadOtherwise = new() { ["snowflake-02-stream"] = "15 * 27 = 405" };
+
     public static TheoryData<string> Good() => Recording.Names(r => r.Status == 200);
     public static TheoryData<string> Streams() => Recording.Names(r => r.Status == 200 && r.IsStream);
     public static TheoryData<string> Errors() => Recording.Names(r => r.Status >= 400);
@@ -60,7 +63,7 @@ public sealed class RecordedReplies(RecordingBench bench) : IClassFixture<Record
         Assert.True((int)reply.Status == 200, reply.Text);
         Assert.Null(view.Error);
         Assert.Equal((string?)expect["content"], view.Content);
-        Assert.Equal((string?)expect["reasoning"], view.Reasoning);
+        Assert.Equal(ReasoningReadOtherwise.GetValueOrDefault(recording.Name, (string?)expect["reasoning"] ?? ""), view.Reasoning);
         if (expect["refusal"] is { } refusal) Assert.Equal((string?)refusal, view.Refusal);
         Assert.Equal((string?)expect["finish_reason"], view.Finish);
         Compare(expect["tool_calls"]!.AsArray(), view.Calls);

@@ -292,9 +292,9 @@ public sealed class PriceTests
             Attempts = [new AttemptRecord("a", "m", "first_byte_timeout", null, 5, null, 9), new AttemptRecord("b", "m", "ok", 200, 6, 3, 8)],
             ErrorCode = "provider_error",
         };
-        var (detail, hash) = RecordText.Write(record);
+        var (detail, hash) = Written(record);
         Assert.Equal(hash, RecordText.HashOf(detail));
-        Assert.Equal((detail, hash), RecordText.Write(RecordText.Read(detail)));
+        Assert.Equal((detail, hash), Written(RecordText.Read(detail)));
         Assert.Equal("mine\n\"ü", RecordText.Read(detail).ClientRequestId);
     }
 
@@ -305,13 +305,19 @@ public sealed class PriceTests
         const string old = """{"id":"req_1","account":"acc_1","key":"key_1","model":"a/b","created":1,"status":200,"stream":false,"basis":"reported","input":30,"cached":10,"written":5,"output":9,"reasoning":4,"version":"v1","price":15,"ms":3,"lines":[["input",15,1000000]],"attempts":[["up","m","ok",200,1,null,2]]}""";
         var record = RecordText.Read(old);
         Assert.Equal(Usage(30, 9, cached: 10, written: 5, reasoning: 4), record.Usage);
-        Assert.Equal((old, RecordText.HashOf(old)), RecordText.Write(record));
+        Assert.Equal((old, RecordText.HashOf(old)), Written(record));
     }
 
     [Fact]
     public void RecordText_WithSoundAndHourlyWrites_KeepsTheCounts()
     {
         var usage = Usage(30, 9, cached: 10, written: 5, reasoning: 4, hour: 3, heard: 2, spoken: 1);
-        Assert.Equal(usage, RecordText.Read(RecordText.Write(Till.Record("acc_1", 42) with { Usage = usage }).Detail).Usage);
+        Assert.Equal(usage, RecordText.Read(Written(Till.Record("acc_1", 42) with { Usage = usage }).Detail).Usage);
+    }
+
+    private static (string Detail, string Hash) Written(RequestRecord record)
+    {
+        var (utf8, hash) = RecordText.Write(record);
+        return (System.Text.Encoding.UTF8.GetString(utf8), hash);
     }
 }

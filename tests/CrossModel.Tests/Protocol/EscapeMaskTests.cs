@@ -19,9 +19,10 @@ public sealed class EscapeMaskTests
     public void Tokens_OfAMaskedBody_AreThoseOfTheBody() => Gen.OneOfConst(Pieces).Array[0, 40].Sample(pieces =>
     {
         var body = Encoding.UTF8.GetBytes("{\"pad\":\"\\n" + new string('p', 2100) + "\",\"a\":[\"" + string.Concat(pieces) + "\"]}");
-        using var masked = new PooledBuffer();
-        Assert.True(EscapeMask.TryCopy(body, masked));
-        Assert.Equal(Tokens(body), Tokens(masked.Span));
+        using var mask = new EscapeMask();
+        var masked = mask.Copy(body);
+        Assert.False(masked.SequenceEqual(body));
+        Assert.Equal(Tokens(body), Tokens(masked));
     }, iter: 20_000);
 
     [Fact]
@@ -33,6 +34,15 @@ public sealed class EscapeMaskTests
         Assert.Equal(Encoding.UTF8.GetByteCount(text), request.Prompt.TextBytes);
         Assert.True(request.Body.Span.IndexOf(Encoding.UTF8.GetBytes(escaped)) > 0);
     }
+
+    // Counted while it is masked and counted from its text must be the same; half a pair counts as half of four bytes.
+    [Fact]
+    public void Length_NotedOfALongText_IsThatOfTheText() => Gen.OneOfConst("\\n", "\\\"", "\\/", "\\u00e9", "\\u0041", "\\u4e2d", "\\ud83d\\ude00", "é", new string('a', 40)).Array[300, 400].Sample(pieces =>
+    {
+        var text = string.Concat(pieces);
+        using var request = Requests.Accepted(Requests.Messages($$"""{"role":"user","content":"{{text}}{{new string('b', 2048)}}"}"""));
+        Assert.Equal(Encoding.UTF8.GetByteCount(JsonSerializer.Deserialize<string>($"\"{text}\"")!) + 2048, request.Prompt.TextBytes);
+    }, iter: 200);
 
     [Fact]
     public void LongModelName_WithEscapes_IsReadAsSent()

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using CrossModel.Routing;
 using CrossModel.Tests.Support;
 using Xunit;
 
@@ -11,6 +12,17 @@ public sealed class CatalogueFileTests
 {
     private const string Commit = "f3fc692";
     private const string Date = "2026-07-02";
+
+    /// <summary>The source says that these have no tools; OpenAI gave them function calling in June 2023, from the snapshot 0613 on.</summary>
+    private static readonly HashSet<string> CallTools = ["gpt-3.5-turbo", "gpt-3.5-turbo-0613", "gpt-3.5-turbo-1106", "gpt-3.5-turbo-0125"];
+
+    [Fact]
+    public void Catalogue_WhereItsSourceIsWrong_IsCorrected()
+    {
+        Assert.True(BuiltInCatalogue.Find("openai", "gpt-3.5-turbo")!.Facts.Tools);
+        Assert.True(BuiltInCatalogue.Find("azure", "gpt-3.5-turbo-0125")!.Facts.Tools);
+        Assert.False(BuiltInCatalogue.Find("azure", "gpt-3.5-turbo-0301")!.Facts.Tools);
+    }
 
     [Fact]
     public void CatalogueFile_MadeAnewFromItsSource_IsTheCommittedOne()
@@ -36,7 +48,7 @@ public sealed class CatalogueFileTests
             vendors.Add($"{Json(vendor.Name)}:{{\n{string.Join(",\n", lines)}}}");
         }
         return $"{{\"source\":\"facts of models.dev, https://github.com/anomalyco/models.dev\",\"licence\":\"MIT, © 2025 models.dev; see LICENSE-models.dev\","
-            + $"\"commit\":\"{Commit}\",\"date\":\"{Date}\",\"vendors\":{{\n{string.Join(",\n", vendors)}}}}}\n";
+            + $"\"commit\":\"{Commit}\",\"date\":\"{Date}\",\"corrected\":\"tools of gpt-3.5-turbo, which calls functions since its snapshot 0613\",\"vendors\":{{\n{string.Join(",\n", vendors)}}}}}\n";
     }
 
     /// <summary>Text comes out, and it is asked by chat: no embeddings, pictures, speech, nor what OpenAI serves by its other API only.</summary>
@@ -61,7 +73,8 @@ public sealed class CatalogueFileTests
         if (Number(m.GetProperty("limit"), "output") > 0) Copy(m.GetProperty("limit"), "output", "output");
         foreach (var (from, to) in new[] { ("input", "in"), ("output", "out") })
             if (m.GetProperty("modalities").TryGetProperty(from, out var list) && list.GetArrayLength() > 0) facts.Add($"\"{to}\":{Compact(list)}");
-        Copy(m, "tool_call", "tools");
+        if (CallTools.Contains(model.Name)) facts.Add("\"tools\":true");
+        else Copy(m, "tool_call", "tools");
         Copy(m, "structured_output", "structured");
         Copy(m, "reasoning", "reasoning");
         Copy(m, "temperature", "temperature");

@@ -59,7 +59,7 @@ internal sealed class RoutingBench
     /// <summary>Planning asks only whether a dialect is there; nothing here ever speaks.</summary>
     private sealed class WordlessDialect(Action closed) : IDialect
     {
-        public bool TakesCandidates(RouteModel model) => throw new InvalidOperationException();
+        public bool TakesCandidates(ChatRequest request, RouteModel model) => throw new InvalidOperationException();
         public ApiError? Write(ChatRequest request, RouteModel model, WriteOptions options, UpstreamRequest upstream) => throw new InvalidOperationException();
         public ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation) => throw new InvalidOperationException();
         public ReplyReader OpenReply(ReplyContext context, RouteModel model) => throw new InvalidOperationException();

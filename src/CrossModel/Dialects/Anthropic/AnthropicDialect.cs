@@ -28,7 +28,7 @@ internal sealed class AnthropicDialect : IDialect
         (_headers, _time, _memory) = (config.Headers, time, ReasoningMemory.Of(time));
     }
 
-    public bool TakesCandidates(RouteModel model) => false;
+    public bool TakesCandidates(ChatRequest request, RouteModel model) => false;
 
     public ApiError? Write(ChatRequest request, RouteModel model, WriteOptions options, UpstreamRequest upstream)
     {

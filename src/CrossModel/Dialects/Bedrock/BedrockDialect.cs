@@ -34,7 +34,7 @@ internal sealed class BedrockDialect : IDialect
         _betas = [.. config.Headers.Where(IsBeta).SelectMany(h => h.Value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))];
     }
 
-    public bool TakesCandidates(RouteModel model) => false;
+    public bool TakesCandidates(ChatRequest request, RouteModel model) => false;
 
     public ApiError? Write(ChatRequest request, RouteModel model, WriteOptions options, UpstreamRequest upstream)
     {

@@ -13,17 +13,16 @@ internal sealed class GeminiDialect(UpstreamConfig config, TimeProvider time) : 
     private readonly ReasoningMemory _memory = ReasoningMemory.Of(time);
     private int _turn = -1;
 
-    // Not every model gives several, none in a stream: it is asked side by side.
-    public bool TakesCandidates(RouteModel model) => false;
+    public bool TakesCandidates(ChatRequest request, RouteModel model) => AddressOf(model, request.Stream) is { } address && _lessons.IsSure(request, address);
 
     public ApiError? Write(ChatRequest request, RouteModel model, WriteOptions options, UpstreamRequest upstream)
     {
-        if (GeminiAddress.Path(model.UpstreamModel, "models/") is not { } path) return GeminiAddress.Unusable();
-        upstream.Uri = GeminiAddress.Of(_root + path, request.Stream);
+        if (AddressOf(model, request.Stream) is not { } address) return GeminiAddress.Unusable();
+        upstream.Uri = address;
         upstream.Stream = request.Stream;
         upstream.Headers.AddRange(config.Headers);
         var signatures = new Signatures(GeminiHost.GeminiApi, _lessons, _memory, options.Account);
-        return new GeminiRequest(GeminiHost.GeminiApi, _lessons.Of(GeminiAddress.ModelOf(upstream.Uri)), signatures, model).Write(request, options, upstream);
+        return new GeminiRequest(GeminiHost.GeminiApi, _lessons.Of(GeminiAddress.ModelOf(address)), signatures, model).Write(request, options, upstream);
     }
 
     public bool WriteModelList(UpstreamRequest upstream)
@@ -40,7 +39,8 @@ internal sealed class GeminiDialect(UpstreamConfig config, TimeProvider time) : 
         return default;
     }
 
-    public ReplyReader OpenReply(ReplyContext context, RouteModel model) => new GeminiReply(context, GeminiHost.GeminiApi, _memory);
+    public ReplyReader OpenReply(ReplyContext context, RouteModel model) =>
+        new GeminiReply(context, GeminiHost.GeminiApi, _memory, all => _lessons.Gave(GeminiAddress.ModelOf(AddressOf(model, context.Stream)!), all));
 
     public UpstreamFault ReadFault(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, UpstreamRequest upstream)
     {
@@ -49,4 +49,8 @@ internal sealed class GeminiDialect(UpstreamConfig config, TimeProvider time) : 
     }
 
     public void Dispose() { }
+
+    /// <summary>Null: the model's name cannot stand in an address.</summary>
+    private Uri? AddressOf(RouteModel model, bool stream) =>
+        GeminiAddress.Path(model.UpstreamModel, "models/") is { } path ? GeminiAddress.Of(_root + path, stream) : null;
 }

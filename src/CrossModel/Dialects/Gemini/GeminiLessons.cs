@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using CrossModel.Protocol;
 
 namespace CrossModel.Dialects.Gemini;
 
@@ -14,10 +15,21 @@ internal sealed class GeminiLessons
     private readonly ConcurrentDictionary<string, Lesson> _models = new();
     private readonly ConcurrentDictionary<UInt128, bool> _foreign = new();
 
-    internal readonly record struct Lesson(bool NoPenalties, bool NoSystem, bool WantsSignatures);
+    /// <param name="Together">Gives all candidates in one call, and has done so; false: it does not; null: not tried yet.</param>
+    internal readonly record struct Lesson(bool NoPenalties, bool NoSystem, bool WantsSignatures, bool? Together);
 
     /// <param name="model">The path of the model's address.</param>
     public Lesson Of(string model) => _models.GetValueOrDefault(model);
+
+    /// <summary>The candidates of this request are asked for in one call: the provider gives up to eight of them, in no stream, and not with every model.</summary>
+    public static bool AsksTogether(ChatRequest request, Lesson learned) => request is { Candidates: > 1 and <= 8, Stream: false } && learned.Together is not false;
+
+    /// <summary>And they are sure to come.</summary>
+    public bool IsSure(ChatRequest request, Uri address) => Of(GeminiAddress.ModelOf(address)) is { Together: true } learned && AsksTogether(request, learned);
+
+    /// <summary>What a reply to several candidates shows. One that has failed once is not tried again, whatever another gave.</summary>
+    public void Gave(string model, bool all) =>
+        _models.AddOrUpdate(model, _ => new Lesson { Together = all }, (_, known) => known with { Together = all && known.Together is not false });
 
     /// <summary>The provider has refused a request because of this state.</summary>
     public bool IsForeign(ReadOnlySpan<byte> signature) => !_foreign.IsEmpty && _foreign.ContainsKey(Key(signature));
@@ -34,7 +46,10 @@ internal sealed class GeminiLessons
             WantsSignatures = known.WantsSignatures || (Says("missing a thought_signature") && Holds(sent, "\"functionCall\""u8)),
         };
         if (learned != known) _models[model] = learned;
-        return (Says("thought signature") && Says("corrupted") && LearnForeign(sent)) || learned != known;
+        // Worth another try even if a call beside this one has learned it meanwhile: this one was written before.
+        var wantedOne = (Says("multiple candidates") || Says("one candidate") || Says("candidateCount") || Says("candidate_count")) && Holds(sent, "\"candidateCount\""u8);
+        if (wantedOne) Gave(model, all: false);
+        return (Says("thought signature") && Says("corrupted") && LearnForeign(sent)) || learned != known || wantedOne;
     }
 
     private static bool Holds(ReadOnlyMemory<byte> sent, ReadOnlySpan<byte> name) => sent.Span.IndexOf(name) >= 0;

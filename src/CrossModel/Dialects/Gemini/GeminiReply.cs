@@ -7,7 +7,8 @@ namespace CrossModel.Dialects.Gemini;
 /// Reads generateContent replies: a stream of whole replies with new parts each, a plain one, or an array of them. The state machine is in
 /// README.md beside this file.
 /// </summary>
-internal sealed class GeminiReply(ReplyContext context, GeminiHost host, ReasoningMemory memory) : ReplyReader
+/// <param name="gave">Told, of a reply to several candidates in one call, whether all came.</param>
+internal sealed class GeminiReply(ReplyContext context, GeminiHost host, ReasoningMemory memory, Action<bool> gave) : ReplyReader
 {
     private readonly SseReader _events = new();
     private readonly SortedDictionary<int, GeminiCandidate> _candidates = [];
@@ -112,11 +113,13 @@ internal sealed class GeminiReply(ReplyContext context, GeminiHost host, Reasoni
         if (reply.TryGetProperty("promptFeedback"u8, out var feedback) && feedback.ValueKind == JsonValueKind.Object
             && feedback.TryGetProperty("blockReason"u8, out var reason) && reason.ValueKind == JsonValueKind.String) _isBlocked = true;
         if (candidates.ValueKind != JsonValueKind.Array) return;
+        var place = 0;
         foreach (var candidate in candidates.EnumerateArray())
         {
             if (candidate.ValueKind != JsonValueKind.Object) throw new JsonException("no candidate");
-            var index = candidate.TryGetProperty("index"u8, out var number) && number.ValueKind == JsonValueKind.Number ? number.GetInt32() : 0;
-            if (index < 0 || index >= ChunkWriter.MaxChoices - context.ChoiceOffset) throw new JsonException("a candidate index out of range");
+            var index = candidate.TryGetProperty("index"u8, out var number) && number.ValueKind == JsonValueKind.Number ? number.GetInt32() : place;
+            place++;
+            if (index < 0 || index >= context.Candidates) throw new JsonException("a candidate that nobody has asked for");
             if (!_candidates.TryGetValue(index, out var known)) _candidates[index] = known = new GeminiCandidate(index + context.ChoiceOffset, context, host, memory);
             known.Read(candidate, client);
         }
@@ -127,7 +130,7 @@ internal sealed class GeminiReply(ReplyContext context, GeminiHost host, Reasoni
     {
         if (_candidates.Count == 0 && _isBlocked)
         {
-            client.Finish(context.ChoiceOffset, FinishReason.ContentFilter);
+            for (var i = 0; i < context.Candidates; i++) client.Finish(context.ChoiceOffset + i, FinishReason.ContentFilter);
             Ended = true;
             return;
         }
@@ -135,6 +138,17 @@ internal sealed class GeminiReply(ReplyContext context, GeminiHost host, Reasoni
         {
             Fail(_isStream is true ? UpstreamFailure.CutShort : UpstreamFailure.BadReply, _hasReply ? "the reply has no candidates" : "the body is no reply");
             return;
+        }
+        if (context.Candidates > 1)
+        {
+            var all = _candidates.Count == context.Candidates;
+            gave(all);
+            if (!all)
+            {
+                // Fewer than were asked for are not what the caller asked for: each by itself is sure to come.
+                Fault = new UpstreamFault(UpstreamFailure.BadReply, Detail: "the reply has fewer candidates than were asked for", TryAgain: true);
+                return;
+            }
         }
         foreach (var candidate in _candidates.Values)
         {

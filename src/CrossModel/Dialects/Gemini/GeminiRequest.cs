@@ -36,6 +36,7 @@ internal sealed class GeminiRequest(GeminiHost host, GeminiLessons.Lesson learne
         }
         json.WriteStartObject("generationConfig"u8);
         if ((request.MaxOutputTokens ?? options.CapOutputTokens) is { } cap) json.WriteNumber("maxOutputTokens"u8, cap);
+        Candidates(request, json, upstream);
         Sampling(request, root, json, upstream);
         if (Seed(request, root, json) is { } outside) return outside;
         Stop(request, root, json);
@@ -68,6 +69,13 @@ internal sealed class GeminiRequest(GeminiHost host, GeminiLessons.Lesson learne
         if (request.Features.HasFlag(ChatFeatures.OtherModalities) && request.Value(ChatParameter.Modalities).In(request.Body).IndexOf("\"audio\""u8) >= 0)
             return ApiErrors.UnsupportedParameter("modalities", "This model does not answer with audio here. Ask for text, or choose another model.");
         return null;
+    }
+
+    private void Candidates(ChatRequest request, Utf8JsonWriter json, UpstreamRequest upstream)
+    {
+        if (!GeminiLessons.AsksTogether(request, learned)) return;
+        json.WriteNumber("candidateCount"u8, request.Candidates);
+        upstream.Candidates = request.Candidates;
     }
 
     private void Sampling(ChatRequest request, JsonElement root, Utf8JsonWriter json, UpstreamRequest upstream)

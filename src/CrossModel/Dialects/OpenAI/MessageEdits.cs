@@ -22,11 +22,10 @@ internal sealed class MessageEdits(Preset preset, RouteModel model, BodySplice s
         var history = preset.ReasoningRequiredBy is { } beginning && model.UpstreamModel.StartsWith(beginning, StringComparison.Ordinal) ? ReasoningHistory.Required : preset.History;
         var has = request.Features;
         var roles = !preset.DeveloperRole && has.HasFlag(ChatFeatures.DeveloperRole);
-        var joins = preset.TextOnlyContent && has.HasFlag(ChatFeatures.BlockContent);
         var ids = preset.NineCharacterIds && has.HasFlag(ChatFeatures.ToolHistory);
         var reasoning = history == ReasoningHistory.Required || (history != ReasoningHistory.Kept && has.HasFlag(ChatFeatures.ReasoningHistory));
         var extras = !preset.ExtraContent && has.HasFlag(ChatFeatures.ExtraContent);
-        if (!roles && !joins && !ids && !reasoning && !extras) return;
+        if (!roles && !ids && !reasoning && !extras) return;
 
         var body = request.Body.Span;
         var messages = Read(body, request.Value(ChatParameter.Messages));
@@ -36,7 +35,6 @@ internal sealed class MessageEdits(Preset preset, RouteModel model, BodySplice s
         {
             var message = messages[i];
             if (roles && Is(message.Role, body, "\"developer\""u8)) splice.Replace(message.Role, "\"system\""u8);
-            if (joins) Join(body, message.Content);
             if (ids) Rename(body, message);
             if (extras && message.ToolCalls.IsPresent) RemoveNested(body, message.ToolCalls, "extra_content", splice);
             if (reasoning && Is(message.Role, body, "\"assistant\""u8)) EditReasoning(message, history, isBeforeLastUser: i < lastUser);
@@ -69,19 +67,6 @@ internal sealed class MessageEdits(Preset preset, RouteModel model, BodySplice s
     }
 
     /// <summary>An array of nothing but text blocks becomes one string, its texts parted by line ends.</summary>
-    private void Join(ReadOnlySpan<byte> body, JsonSpan content)
-    {
-        if (!content.IsPresent || content.In(body)[0] != (byte)'[') return;
-        var texts = new List<string>();
-        using var json = JsonDocument.Parse(content.In(body).ToArray());
-        foreach (var block in json.RootElement.EnumerateArray())
-        {
-            if (!block.TryGetProperty("text"u8, out var text) || text.ValueKind != JsonValueKind.String || block.GetProperty("type"u8).GetString() != "text") return;
-            texts.Add(Encoding.UTF8.GetString(System.Runtime.InteropServices.JsonMarshal.GetRawUtf8Value(text)[1..^1]));
-        }
-        splice.Replace(content, Encoding.UTF8.GetBytes('"' + string.Join("\\n", texts) + '"'));
-    }
-
     private void Rename(ReadOnlySpan<byte> body, View message)
     {
         if (message.ToolCallId.IsPresent) RenameId(body, message.ToolCallId);

@@ -1,12 +1,13 @@
 using System.Collections.Concurrent;
 using System.Net.Http.Headers;
+using System.Text.RegularExpressions;
 using CrossModel.Configuration;
 using CrossModel.Protocol;
 
 namespace CrossModel.Dialects.OpenAI;
 
 /// <summary>OpenAI's own format, spoken by OpenAI and by most other servers with small differences (see <see cref="Preset"/>).</summary>
-internal sealed class OpenAIDialect : IDialect
+internal sealed partial class OpenAIDialect : IDialect
 {
     private readonly ConcurrentDictionary<string, Learned> _learned = new();
     private readonly string[] _keys;
@@ -45,12 +46,13 @@ internal sealed class OpenAIDialect : IDialect
         return true;
     }
 
-    public bool TakesCandidates(RouteModel model) => _preset.Candidates;
+    public bool TakesCandidates(ChatRequest request, RouteModel model) => _preset.Candidates;
 
     public ApiError? Write(ChatRequest request, RouteModel model, WriteOptions options, UpstreamRequest upstream)
     {
         upstream.Uri = _address;
         upstream.Stream = request.Stream;
+        upstream.Candidates = _preset.Candidates ? request.Candidates : 1;
         upstream.Headers.AddRange(_headers);
         return new OpenAIRequest(_preset, LearnedOf(model.UpstreamModel)).Write(request, model, options, upstream);
     }
@@ -69,7 +71,7 @@ internal sealed class OpenAIDialect : IDialect
 
     public UpstreamFault ReadFault(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, UpstreamRequest upstream)
     {
-        var fault = OpenAIErrors.Read(status, headers, body, _time.GetUtcNow());
+        var fault = OpenAIErrors.Read(status, headers, body, _time.GetUtcNow(), _preset.RequestFaults);
         return fault.Failure == UpstreamFailure.Rejected && Learn(body, upstream) ? fault with { TryAgain = true } : fault;
     }
 
@@ -106,16 +108,17 @@ internal sealed class OpenAIDialect : IDialect
     /// <summary>A parameter that was sent, that the server says it does not know, and that the caller can do without; null: none such.</summary>
     private static string? Unknown(ReadOnlySpan<byte> body, ReadOnlySpan<byte> sent)
     {
-        var at = body.IndexOf("nrecognized request argument supplied: "u8);
-        if (at < 0) return null;
-        var rest = body[(at + "nrecognized request argument supplied: ".Length)..];
-        foreach (var name in Presets.Dispensable)
-        {
-            var bytes = System.Text.Encoding.ASCII.GetBytes(name);
-            if (rest.StartsWith(bytes) && !(rest.Length > bytes.Length && rest[bytes.Length] is (byte)'_' or >= (byte)'a' and <= (byte)'z') && TopLevel.Has(sent, bytes)) return name;
-        }
-        return null;
+        var said = Said().Match(System.Text.Encoding.UTF8.GetString(body));
+        if (!said.Success) return null;
+        // xAI spells names without underscores.
+        var plain = said.Groups[1].Value.Replace("_", "", StringComparison.Ordinal);
+        var name = Presets.Dispensable.FirstOrDefault(known => known.Replace("_", "", StringComparison.Ordinal).Equals(plain, StringComparison.OrdinalIgnoreCase));
+        return name is not null && TopLevel.Has(sent, System.Text.Encoding.ASCII.GetBytes(name)) ? name : null;
     }
+
+    /// <summary>OpenAI and Azure; xAI, today and before.</summary>
+    [GeneratedRegex("(?:nrecognized request argument supplied: |nsupported parameter: '|does not support parameter |rgument not supported on this model: )([A-Za-z_]+)", RegexOptions.CultureInvariant)]
+    private static partial Regex Said();
 
     /// <summary>The refusal is about the parameter itself, not about its value: it says so by code, or calls it unknown or unsupported.</summary>
     private static bool Names(ReadOnlySpan<byte> body, ReadOnlySpan<byte> parameter)

@@ -23,8 +23,13 @@ internal sealed record ErrorText(string? Message, string? Type, string? Code, st
 internal static class OpenAIErrors
 {
     /// <summary>A reply whose status is not 2xx.</summary>
-    public static UpstreamFault Read(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, DateTimeOffset now) =>
-        Judge(status, Parse(body)) with { RetryAfter = RetryHints.Read(headers, now) };
+    /// <param name="requestFaults"><see cref="Preset.RequestFaults"/>; null: none.</param>
+    public static UpstreamFault Read(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, DateTimeOffset now, IReadOnlyList<string>? requestFaults = null)
+    {
+        var error = Parse(body);
+        var isAboutRequest = status == 500 && requestFaults?.Any(error.Mentions) is true;
+        return Judge(isAboutRequest ? 400 : status, error) with { RetryAfter = RetryHints.Read(headers, now) };
+    }
 
     /// <summary>An error inside a 200: its own status counts where it has one.</summary>
     public static UpstreamFault ReadInReply(ReadOnlySpan<byte> json)

@@ -5,7 +5,7 @@ namespace CrossModel.Dialects.OpenAI;
 /// <summary>Splices a plain reply: completes what strict schemas want, maps finish reasons, leaves holes for what is ours.</summary>
 internal sealed class OpenAIPlain(ReplyView view, JsonEdits edits, ToolCallEdits tools, PooledBuffer scratch, Preset preset)
 {
-    private readonly List<(JsonSpan Span, PlainReply.Hole Hole)> _holes = [];
+    private readonly List<(JsonSpan Span, PlainReply.Hole Hole)> _holes = new(5);
 
     /// <summary>Null: a choice ended in a way that is a failure, <paramref name="failed"/> is the word; or its index is out of all range.</summary>
     public PlainReply? Build(ReadOnlySpan<byte> text, int offset, out string? failed)

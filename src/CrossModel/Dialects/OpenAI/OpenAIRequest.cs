@@ -23,7 +23,8 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
         Remove(request, ChatParameter.Models);
         Remove(request, ChatParameter.Provider);
         Cap(request, options.CapOutputTokens);
-        StreamOptions(request, body);
+        StreamAnyway(request, model, upstream);
+        StreamOptions(request, body, upstream.Stream);
         Candidates(request);
         User(request, upstream);
         Reasoning(request, model, upstream);
@@ -114,9 +115,17 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
         _splice.Replace(request.Member(winner), [.. Encoding.ASCII.GetBytes($"\"{ChatParameters.Name(wanted)}\":"), .. request.Value(winner).In(request.Body)]);
     }
 
-    private void StreamOptions(ChatRequest request, ReadOnlySpan<byte> body)
+    private void StreamAnyway(ChatRequest request, RouteModel model, UpstreamRequest upstream)
     {
-        if (!request.Stream) return;
+        if (request.Stream || preset.StreamsOnly is not { } beginning || !model.UpstreamModel.StartsWith(beginning, StringComparison.OrdinalIgnoreCase)) return;
+        upstream.Stream = true;
+        if (request.Member(ChatParameter.Stream).IsPresent) _splice.Replace(request.Member(ChatParameter.Stream), "\"stream\":true"u8);
+        else InsertTop("\"stream\":true"u8);
+    }
+
+    private void StreamOptions(ChatRequest request, ReadOnlySpan<byte> body, bool streams)
+    {
+        if (!streams) return;
         var options = request.Value(ChatParameter.StreamOptions);
         if (!preset.StreamOptions || learned.NoStreamOptions)
         {
@@ -165,7 +174,7 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
     {
         if (request.ReasoningEffort is not { } asked) return;
         var member = request.Member(ChatParameter.ReasoningEffort);
-        if (model.Facts.Reasoning is false || preset.Reasoning == ReasoningStyle.Dropped)
+        if (model.Facts.Reasoning is false || preset.Reasoning == ReasoningStyle.Dropped || learned.Drops?.Contains("reasoning_effort") is true)
         {
             _splice.Remove(member);
             upstream.Ignored.Add("reasoning_effort");
@@ -227,12 +236,12 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
             Drop(request, ChatParameter.Temperature, upstream);
             Drop(request, ChatParameter.TopP, upstream);
         }
-        else if (preset.MaxTemperature is { } highest && request.Has(ChatParameter.Temperature)
-            && System.Buffers.Text.Utf8Parser.TryParse(request.Value(ChatParameter.Temperature).In(request.Body), out double asked, out _) && asked > highest)
+        else if (request.Has(ChatParameter.Temperature) && System.Buffers.Text.Utf8Parser.TryParse(request.Value(ChatParameter.Temperature).In(request.Body), out double asked, out _)
+            && (asked > preset.MaxTemperature || asked < preset.MinTemperature))
         {
-            var lowered = highest.ToString(CultureInfo.InvariantCulture);
-            _splice.Replace(request.Value(ChatParameter.Temperature), Encoding.ASCII.GetBytes(lowered));
-            upstream.Ignored.Add("temperature=" + lowered);
+            var nearest = Math.Clamp(asked, preset.MinTemperature, preset.MaxTemperature).ToString(CultureInfo.InvariantCulture);
+            _splice.Replace(request.Value(ChatParameter.Temperature), Encoding.ASCII.GetBytes(nearest));
+            upstream.Ignored.Add("temperature=" + nearest);
         }
     }
 
@@ -272,7 +281,7 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
     {
         foreach (var name in learned.Drops ?? [])
         {
-            if (ParameterOf(name) is { } parameter && !preset.Drops.Contains(name)) Drop(request, parameter, upstream);
+            if (ParameterOf(name) is { } parameter && parameter != ChatParameter.ReasoningEffort && !preset.Drops.Contains(name)) Drop(request, parameter, upstream);
         }
         foreach (var name in preset.Drops)
         {

@@ -84,9 +84,6 @@ internal sealed record Preset
     /// <summary>Takes <c>tools[].function.strict</c>.</summary>
     public bool Strict { get; init; } = true;
 
-    /// <summary>Takes a string as content only: arrays of nothing but texts are joined.</summary>
-    public bool TextOnlyContent { get; init; }
-
     /// <summary>The name of <c>seed</c>; null: dropped.</summary>
     public string? Seed { get; init; } = "seed";
 
@@ -106,10 +103,19 @@ internal sealed record Preset
     public (string Name, string Json)? Adds { get; init; }
 
     /// <summary>Highest temperature it takes; a higher one is lowered and named.</summary>
-    public double? MaxTemperature { get; init; }
+    public double MaxTemperature { get; init; } = 2;
+
+    /// <summary>Lowest temperature it takes; a lower one is raised and named.</summary>
+    public double MinTemperature { get; init; }
 
     /// <summary>Most stop sequences it takes; more is 400.</summary>
     public int MaxStops { get; init; } = 4;
+
+    /// <summary>Upstream models, by the beginning of their name, that answer in streams only: a plain reply is collected from one; null: none.</summary>
+    public string? StreamsOnly { get; init; }
+
+    /// <summary>Words of a 500 that is about the request all the same: it is the caller's, and asking again is of no use.</summary>
+    public IReadOnlyList<string> RequestFaults { get; init; } = [];
 
     /// <summary>What happens to unknown parameters; null: as the gateway says.</summary>
     public UnknownParameters? Unknown { get; init; }

@@ -8,7 +8,11 @@ internal static class Presets
     private static readonly string[] FromLowToHigh = ["low", "medium", "high"];
     private static readonly HashSet<string> OpenAIOnly = ["store", "metadata", "prediction", "service_tier", "verbosity", "web_search_options", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation"];
     /// <summary>Without these a caller gets what was asked for all the same.</summary>
-    public static IReadOnlyList<string> Dispensable { get; } = [.. OpenAIOnly, "safety_identifier", "user", "seed", "logit_bias", "presence_penalty", "frequency_penalty"];
+    public static IReadOnlyList<string> Dispensable { get; } = [.. OpenAIOnly, "safety_identifier", "user", "seed", "logit_bias", "presence_penalty", "frequency_penalty", "reasoning_effort"];
+
+    /// <summary>llama.cpp answers most faults of a request with 400 by now, but not these: what a model is asked to read and cannot, and what older builds cannot make sense of.</summary>
+    private static readonly string[] LlamaFaults =
+        ["image input is not supported", "audio input is not supported", "Failed to parse tools:", "Failed to parse messages:", "JSON schema conversion failed:"];
 
     private static readonly HashSet<string> AudioOut = ["modalities", "audio"];
 
@@ -78,7 +82,7 @@ internal static class Presets
         new()
         {
             Name = "dashscope", Hosts = ["dashscope.aliyuncs.com", "dashscope-intl.aliyuncs.com", "dashscope-us.aliyuncs.com"],
-            Reasoning = ReasoningStyle.EnableThinking, Drops = [.. OpenAIOnly, "logit_bias"],
+            Reasoning = ReasoningStyle.EnableThinking, StreamsOnly = "qwq", Drops = [.. OpenAIOnly, "logit_bias"],
         },
         new()
         {
@@ -89,6 +93,8 @@ internal static class Presets
         new()
         {
             Name = "minimax", Hosts = ["api.minimax.io", "api.minimaxi.com"], Reasoning = ReasoningStyle.ThinkingType, MaxTemperature = 1,
+            // Zero itself is refused.
+            MinTemperature = 0.01,
             ReasoningInDetails = true, Adds = ("reasoning_split", "true"), Drops = [.. OpenAIOnly, "seed", "logit_bias", "presence_penalty", "frequency_penalty"],
             Refuses = [.. AudioOut, "logprobs", "top_logprobs"],
         },
@@ -114,7 +120,7 @@ internal static class Presets
         new()
         {
             Name = "snowflake", Hosts = ["snowflakecomputing.com"], Cap = CapSpelling.MaxCompletionTokens, Reasoning = ReasoningStyle.ReasoningObject,
-            Drops = [.. OpenAIOnly, "seed", "logit_bias"], Refuses = AudioOut,
+            ReasoningInDetails = true, Drops = [.. OpenAIOnly, "seed", "logit_bias"], Refuses = AudioOut,
         },
         new() { Name = "huggingface", Hosts = ["router.huggingface.co"], Candidates = true, Drops = OpenAIOnly, Refuses = AudioOut },
         new()
@@ -131,10 +137,12 @@ internal static class Presets
         {
             // It counts one candidate's tokens when asked for several: asked n times the count is right.
             Name = "llama.cpp", Unknown = UnknownParameters.Forward, Reasoning = ReasoningStyle.TemplateArguments, Drops = OpenAIOnly, Refuses = AudioOut,
+            RequestFaults = LlamaFaults,
         },
         new()
         {
             Name = "gpustack", Unknown = UnknownParameters.Forward, Reasoning = ReasoningStyle.TemplateArguments, Drops = OpenAIOnly, Refuses = AudioOut,
+            RequestFaults = LlamaFaults,
         },
         new()
         {

@@ -30,7 +30,8 @@ internal sealed class VertexDialect : IDialect
         if (_keys.Length == 0) _token = token ?? new GoogleToken(config.ServiceAccount ?? GoogleToken.UsualFile(), time);
     }
 
-    public bool TakesCandidates(RouteModel model) => false;
+    public bool TakesCandidates(ChatRequest request, RouteModel model) =>
+        !VertexAddress.IsClaude(model.UpstreamModel) && _address.Of(model.UpstreamModel, request.Stream) is { } address && _lessons.IsSure(request, address);
 
     public ApiError? Write(ChatRequest request, RouteModel model, WriteOptions options, UpstreamRequest upstream)
     {
@@ -56,7 +57,9 @@ internal sealed class VertexDialect : IDialect
     }
 
     public ReplyReader OpenReply(ReplyContext context, RouteModel model) =>
-        VertexAddress.IsClaude(model.UpstreamModel) ? new AnthropicReply(context, _memory) : new GeminiReply(context, _host, _memory);
+        VertexAddress.IsClaude(model.UpstreamModel)
+            ? new AnthropicReply(context, _memory)
+            : new GeminiReply(context, _host, _memory, all => _lessons.Gave(GeminiAddress.ModelOf(_address.Of(model.UpstreamModel, context.Stream)!), all));
 
     public UpstreamFault ReadFault(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, UpstreamRequest upstream)
     {

@@ -49,6 +49,21 @@ public sealed class AnthropicRequestTests
     public void Cap_NotGiven_IsTheModels(string model, long expected) =>
         Assert.Equal(expected, Write(With("\"seed\":1"), model).Json.GetProperty("max_tokens").GetInt64());
 
+    [Theory]
+    [InlineData("auto", "auto", "")]
+    [InlineData("default", "standard_only", "")]
+    [InlineData("flex", null, "service_tier")]
+    public void ServiceTier_Asked_IsInAnthropicsWords(string tier, string? expected, string ignored)
+    {
+        var sent = Write(With($"\"service_tier\":\"{tier}\""));
+        Assert.Equal((expected, ignored), (sent.Json.TryGetProperty("service_tier", out var said) ? said.GetString() : null, sent.Ignored));
+    }
+
+    [Fact]
+    public void Refusal_OfAnEarlierTurn_GoesBackAsText() => Assert.Equal("""[{"type":"text","text":"I cannot."}]""",
+        Write("""{"model":"a/b","messages":[{"role":"user","content":"1"},{"role":"assistant","content":null,"refusal":"I cannot."},{"role":"user","content":"2"}]}""")
+            .Json.GetProperty("messages")[1].GetProperty("content").GetRawText());
+
     [Fact]
     public void CacheMark_ForAnHour_GoesAlongFromEveryPlace()
     {

@@ -148,7 +148,8 @@ public sealed class InvokeRequestTests
     public void Candidates_AreAskedForOneByOne()
     {
         using var dialect = BedrockRecorded.Invoking();
-        Assert.False(dialect.TakesCandidates(new RouteModel("a/b", Sonnet45, new ModelFacts())));
+        using var request = Requests.Accepted(Requests.With("\"n\":2"));
+        Assert.False(dialect.TakesCandidates(request, new RouteModel("a/b", Sonnet45, new ModelFacts())));
         Assert.DoesNotContain("\"n\"", With("\"n\":2").Body!.ToJsonString(), StringComparison.Ordinal);
     }
 

@@ -153,7 +153,7 @@ public sealed class GeminiReplyTests
     [Fact]
     public void Candidates_OfSeveralCalls_AreNumberedBehindEachOther()
     {
-        var reader = new GeminiReply(Replayed.Context(offset: 2), GeminiHost.GeminiApi, new ReasoningMemory(TimeProvider.System));
+        var reader = new GeminiReply(Replayed.Context(offset: 2), GeminiHost.GeminiApi, new ReasoningMemory(TimeProvider.System), _ => { });
         var reading = Reading.OfStream(Replay.Stream(reader, Encoding.UTF8.GetBytes(Chunk("""{"text":"a"}""", "STOP"))));
         Assert.Equal([2], reading.Finish.Keys);
     }

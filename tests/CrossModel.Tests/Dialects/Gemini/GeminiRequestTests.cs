@@ -52,12 +52,10 @@ public sealed class GeminiRequestTests
         Assert.Equal("", sent.Ignored);
     }
 
-    [Theory]
-    [InlineData("\"n\":1,\"logprobs\":false,\"modalities\":[\"text\"],\"store\":false,\"user\":null,\"stop\":null,\"response_format\":{\"type\":\"text\"},\"tools\":[]")]
-    [InlineData("\"n\":4")]
-    public void Parameter_Default_SaysNothing(string members)
+    [Fact]
+    public void Parameter_Default_SaysNothing()
     {
-        var sent = Write(With(members));
+        var sent = Write(With("\"n\":1,\"logprobs\":false,\"modalities\":[\"text\"],\"store\":false,\"user\":null,\"stop\":null,\"response_format\":{\"type\":\"text\"},\"tools\":[]"));
         Same("""{"contents":[{"role":"user","parts":[{"text":"Hi"}]}],"generationConfig":{}}""", sent.Json);
         Assert.Equal("", sent.Ignored);
     }

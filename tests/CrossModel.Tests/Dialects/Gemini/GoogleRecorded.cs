@@ -26,8 +26,8 @@ internal static class GoogleRecorded
         return names;
     }
 
-    public static GeminiReply Reader(bool stream = true, GeminiHost? host = null, ReasoningMemory? memory = null, string[]? tools = null) =>
-        new(Replayed.Context(stream) with { ToolNames = tools?.ToHashSet() }, host ?? GeminiHost.GeminiApi, memory ?? new ReasoningMemory(TimeProvider.System));
+    public static GeminiReply Reader(bool stream = true, GeminiHost? host = null, ReasoningMemory? memory = null, string[]? tools = null, int candidates = 1, Action<bool>? gave = null) =>
+        new(Replayed.Context(stream) with { ToolNames = tools?.ToHashSet(), Candidates = candidates }, host ?? GeminiHost.GeminiApi, memory ?? new ReasoningMemory(TimeProvider.System), gave ?? (_ => { }));
 }
 
 /// <summary>What a dialect made of a caller's body.</summary>

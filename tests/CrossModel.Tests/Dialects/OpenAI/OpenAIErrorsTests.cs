@@ -1,4 +1,5 @@
 using System.Text;
+using CrossModel.Configuration;
 using CrossModel.Dialects;
 using CrossModel.Dialects.OpenAI;
 using Xunit;
@@ -46,6 +47,22 @@ public sealed class OpenAIErrorsTests
         var fault = Read(status, body);
         Assert.Equal((failure, code), (fault.Failure.ToString(), fault.Code));
         Assert.Equal(code is null, fault.Message is null);
+    }
+
+    [Theory]
+    [InlineData("llama.cpp", "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj", "Rejected")]
+    [InlineData("gpustack", "Failed to parse tools: Unsupported tool type", "Rejected")]
+    [InlineData("llama.cpp", "JSON schema conversion failed:\\nUnrecognized schema: {}", "Rejected")]
+    [InlineData("llama.cpp", "context shift is disabled", "ServerError")]
+    [InlineData("vllm", "image input is not supported", "ServerError")]
+    public void Fault_OfARequestAnsweredWith500_IsTheCallersWhereTheServerSaysItSo(string preset, string message, string failure)
+    {
+        using var dialect = new OpenAIDialect(new UpstreamConfig { BaseUrl = "http://models.example/v1", Preset = preset }, null, TimeProvider.System);
+        using var upstream = new UpstreamRequest();
+        using var response = new HttpResponseMessage();
+        var fault = dialect.ReadFault(500, response.Headers, Encoding.UTF8.GetBytes("{\"error\":{\"code\":500,\"message\":\"" + message + "\",\"type\":\"server_error\"}}"), upstream);
+        Assert.Equal((failure, failure == "Rejected" ? "upstream_rejected" : null), (fault.Failure.ToString(), fault.Code));
+        Assert.Equal("ServerError", dialect.ReadFault(503, response.Headers, Encoding.UTF8.GetBytes("{\"error\":{\"message\":\"" + message + "\"}}"), upstream).Failure.ToString());
     }
 
     [Theory]

@@ -201,13 +201,53 @@ public sealed class OpenAIRequestTests
         var sent = Write(With("\"temperature\":1.7"), "zai");
         Assert.Equal(("1", "temperature=1"), (sent.Json.GetProperty("temperature").GetRawText(), sent.Ignored));
         Assert.Equal("temperature", Write(With("\"temperature\":1"), facts: new ModelFacts { Temperature = false }).Ignored);
+        Assert.Equal("0", Write(With("\"temperature\":0"), "zai").Json.GetProperty("temperature").GetRawText());
+    }
+
+    [Fact]
+    public void Temperature_TooLowForTheServer_IsRaisedAndNamed()
+    {
+        var sent = Write(With("\"temperature\":0"), "minimax");
+        Assert.Equal(("0.01", "temperature=0.01"), (sent.Json.GetProperty("temperature").GetRawText(), sent.Ignored));
+    }
+
+    [Theory]
+    [InlineData("qwq-plus", "\"stream\":false,\"stream_options\":null", true)]
+    [InlineData("qwq-plus", "\"n\":1", true)]
+    [InlineData("qwq-plus", "\"stream\":true", true)]
+    [InlineData("qwen3-max", "\"stream\":false", false)]
+    public void Stream_OfAModelThatGivesNothingElse_IsAskedForAnyway(string model, string members, bool streams)
+    {
+        var sent = Write(With(members), "dashscope", model: model).Json;
+        Assert.Equal(streams, sent.TryGetProperty("stream", out var stream) && stream.GetBoolean());
+        Assert.Equal(streams, sent.TryGetProperty("stream_options", out var options) && options.GetProperty("include_usage").GetBoolean());
+    }
+
+    [Theory]
+    [InlineData("xai", "\"presence_penalty\":1", "{\"code\":\"Client specified an invalid argument\",\"error\":\"Model grok-4-fast-reasoning does not support parameter presencePenalty.\"}", "presence_penalty")]
+    [InlineData("xai", "\"frequency_penalty\":1", "{\"code\":\"Client specified an invalid argument\",\"error\":\"Argument not supported on this model: frequencyPenalty\"}", "frequency_penalty")]
+    [InlineData("xai", "\"reasoning_effort\":\"xhigh\"", "{\"code\":\"invalid-argument\",\"error\":\"Model grok-4.20-0309-reasoning does not support parameter reasoningEffort.\"}", "reasoning_effort")]
+    [InlineData("openai", "\"logit_bias\":{\"1\":2}", "{\"error\":{\"message\":\"Unsupported parameter: 'logit_bias' is not supported with this model.\",\"code\":\"unsupported_parameter\",\"param\":\"logit_bias\"}}", "logit_bias")]
+    [InlineData("xai", "\"stop\":\"a\"", "{\"code\":\"invalid-argument\",\"error\":\"Model grok-4-fast-reasoning does not support parameter stop.\"}", null)]
+    public void Refusal_OfAParameterThatIsATaste_IsLearned(string preset, string members, string error, string? dropped)
+    {
+        using var dialect = new OpenAIDialect(new UpstreamConfig { BaseUrl = "http://models.example/v1", Preset = preset }, null, TimeProvider.System);
+        using var upstream = new UpstreamRequest();
+        using var response = new HttpResponseMessage();
+        upstream.Body.Write(Encoding.UTF8.GetBytes(Write(With(members), dialect: dialect).Body));
+        Assert.Equal(dropped is not null, dialect.ReadFault(400, response.Headers, Encoding.UTF8.GetBytes(error), upstream).TryAgain);
+        var again = Write(With(members), dialect: dialect);
+        Assert.Equal(dropped ?? "", again.Ignored);
+        Assert.Equal(dropped is null ? 3 : 2, again.Json.EnumerateObject().Count());
+        Assert.NotEqual(dropped, Write(With(members), dialect: dialect, model: "another").Ignored);
     }
 
     [Fact]
     public void Candidates_WhereAServerGivesOne_AreAskedOneByOne()
     {
         using var dialect = new OpenAIDialect(new UpstreamConfig { BaseUrl = "http://127.0.0.1:1/v1", Preset = "llama.cpp" }, null, TimeProvider.System);
-        Assert.False(dialect.TakesCandidates(new RouteModel("a", "b", new ModelFacts())));
+        using var request = Requests.Accepted(With("\"n\":3"));
+        Assert.False(dialect.TakesCandidates(request, new RouteModel("a", "b", new ModelFacts())));
         Assert.False(Write(With("\"n\":3"), "llama.cpp").Json.TryGetProperty("n", out _));
         Assert.Equal(3, Write(With("\"n\":3")).Json.GetProperty("n").GetInt32());
     }

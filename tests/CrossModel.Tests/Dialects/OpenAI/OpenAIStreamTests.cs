@@ -187,11 +187,16 @@ public sealed class OpenAIStreamTests
         Chunk("""{"content":[{"type":"text","text":"a\n"},{"type":"reference","reference_ids":[1]},{"type":"text","text":"b"}]}""") + Done)).AllContent);
 
     [Fact]
+    public void Content_WithTagsOfThinking_StaysContent() =>
+        Assert.Equal("<think>why</think>a", Reading.OfStream(Replayed.Stream(Chunk("""{"content":"<think>why</think>"}""") + Chunk("""{"content":"a"}""") + Done)).AllContent);
+
+    [Fact]
     public void Details_OnlyWhereThePresetSaysSo_AreReasoning()
     {
         var body = Chunk("""{"content":"a","reasoning_details":[{"type":"reasoning.text","text":"why"}]}""") + Done;
         Assert.Equal("", Reading.OfStream(Replayed.Stream(body)).Reasoning.ToString());
-        Assert.Equal("why", Reading.OfStream(Replayed.Stream(body, Presets.All.Single(p => p.Name == "minimax"))).Reasoning.ToString());
+        foreach (var name in (string[])["minimax", "snowflake"])
+            Assert.Equal("why", Reading.OfStream(Replayed.Stream(body, Presets.All.Single(p => p.Name == name))).Reasoning.ToString());
     }
 
     [Theory]
