@@ -31,7 +31,7 @@ internal sealed class Charge : BookItem
     private bool _refunded;
     private bool _holdEnded;
     private int _state;
-    private volatile bool _waitedTooLong;
+    private volatile bool _toldOtherwise;
 
     /// <param name="staysQueued">When its caller has waited too long the charge stays queued; else it is abandoned.</param>
     public Charge(RequestRecord record, Hold hold, Settlements settlements, bool staysQueued, Beside? beside)
@@ -56,8 +56,8 @@ internal sealed class Charge : BookItem
     /// <summary>The caller waits no longer. Of a reply that it never got it must not be charged; does nothing when that is on the books already.</summary>
     public void WaitedTooLong()
     {
-        _waitedTooLong = true;
-        if (_staysQueued || Interlocked.CompareExchange(ref _state, Abandoned, Pending) == Pending) _settled.TrySetResult(default);
+        if (_staysQueued) _toldOtherwise = _settled.TrySetResult(default);
+        else if (Interlocked.CompareExchange(ref _state, Abandoned, Pending) == Pending) _settled.TrySetResult(default);
     }
 
     public override void Apply(Posting posting, AccountRow row)
@@ -98,8 +98,8 @@ internal sealed class Charge : BookItem
         var kind = Record.Basis == Basis.Waived ? EntryKind.Waived : EntryKind.Charge;
         var entry = posting.Post(row, kind, -cost, Record.Id, "", _recordHash);
         Spend(posting, cost);
-        // Who was told that the call failed will call anew under the same key.
-        if (_beside?.Reply is { } reply && !_waitedTooLong) posting.Keep(reply, cost);
+        // Who was told that the stream failed calls anew under its key, which is freed.
+        if (_beside?.Reply is { } reply && !_toldOtherwise) posting.Keep(reply, cost);
         posting.Keep(new RecordRow(AccountId, Record.Id, Record.Created, entry.Seq, cost, _detail));
         _outcome = new Settled(true, cost, Record.Price - cost, row.Balance);
     }
