@@ -26,14 +26,14 @@ internal sealed class RemoteLinks
 
     private const int MostFiles = 16;
 
-    private readonly List<RemoteLink> _wanted = [];
+    private List<RemoteLink>? _wanted;
 
     /// <summary>The operator lets the gateway fetch for this upstream (<c>fetchRemote</c>).</summary>
     public bool MayFetch { get; set; }
 
-    public IReadOnlyList<RemoteLink> Wanted => _wanted;
+    public IReadOnlyList<RemoteLink> Wanted => _wanted ?? (IReadOnlyList<RemoteLink>)[];
 
-    public bool IsEmpty => _wanted.Count == 0;
+    public bool IsEmpty => _wanted is null;
 
     public static bool IsWeb(ReadOnlySpan<byte> url) => Begins(url, "http://"u8) || Begins(url, "https://"u8);
 
@@ -42,6 +42,7 @@ internal sealed class RemoteLinks
     {
         if (!MayFetch)
             return ApiErrors.UnsupportedParameter(place, "The provider of this model does not fetch such addresses. Send the content as a data URL (data:TYPE;base64,…), or ask the operator to let the gateway fetch it (fetchRemote).");
+        _wanted ??= [];
         if (_wanted.Count == MostFiles)
             return ApiErrors.UnsupportedParameter(place, $"At most {MostFiles} files of a request are fetched. Send the others as data URLs (data:TYPE;base64,…).");
         _wanted.Add(new RemoteLink(Encoding.UTF8.GetString(url), place, kind, mostBytes));
