@@ -12,13 +12,13 @@ namespace CrossModel.Chat;
 /// POST /v1/chat/completions, the one file to read. Each step asks one room in that room's own terms and answers null when it is content.
 /// <code>
 ///  1 who calls    Accounts   401 503       5 which upstreams   Routing                400 404
-///  2 read body    Protocol   413 400       6 ask               Dialects + Upstreams   429 502 503
+///  2 read body    Protocol   413 400       6 ask               Dialects + Upstreams   400 429 502 503
 ///  3 which model  Routing    404           7 relay the reply   Relay
 ///  4 may they     Limits 429, Billing 402  8 settle            Settlement, exactly once, before a reply's last bytes
 /// </code>
 /// </summary>
 internal sealed partial class ChatEndpoint(
-    Snapshots snapshots, KeyRing keys, LimitGate limits, Purses purses, Capacity capacity, Relay relay, Settlement settlement, Repeats repeats,
+    Snapshots snapshots, KeyRing keys, LimitGate limits, Purses purses, Capacity capacity, RemoteInputs remote, Relay relay, Settlement settlement, Repeats repeats,
     Meters meters, TimeProvider time, ILogger<ChatEndpoint> log)
 {
     public async Task HandleAsync(HttpContext http, string requestId, CancellationToken stopping)
@@ -74,7 +74,7 @@ internal sealed partial class ChatEndpoint(
         for (var i = 0; i < call.Plan.Count; i++)
         {
             call.FirstRoute = i;
-            var unfit = Prepare(call, call.Plan[i]);
+            var unfit = Resolution.Prepare(call, call.Plan[i]);
             if (unfit is null) return null;
             refusal ??= unfit;
         }
@@ -105,7 +105,7 @@ internal sealed partial class ChatEndpoint(
             var affordable = call.Estimate.Price.AffordableOutput(answer.Available, call.Estimate.Size);
             return ApiErrors.InsufficientBalance(HoldEstimate.Refusal(answer.Needed, answer.Held, answer.Available, affordable));
         }
-        return call.Estimate.Cap is null ? null : Prepare(call, call.Plan[call.FirstRoute]);
+        return call.Estimate.Cap is null ? null : Resolution.Prepare(call, call.Plan[call.FirstRoute]);
     }
 
     /// <summary>Tries the routes in order while nothing was delivered. The failure table says what follows from each fault.</summary>
@@ -115,7 +115,7 @@ internal sealed partial class ChatEndpoint(
         for (var i = call.FirstRoute; i < call.Plan.Count; i++)
         {
             var route = call.Plan[i];
-            if (call.Prepared is null && Prepare(call, route) is { } refused) { unfit ??= refused; continue; }
+            if (await PrepareAsync(call, route) is { } refused) { call.Unprepare(); unfit ??= refused; continue; }
             if (!route.TryEnter()) { call.Unprepare(); continue; }
             try
             {
@@ -152,19 +152,17 @@ internal sealed partial class ChatEndpoint(
             var most = fault is { Failure: UpstreamFailure.Rejected, TryAgain: true } ? FailureRules.MostLessons : 1;
             if (tries > most || rule.RetryAfter is not { } pause || call.Elapsed > FailureRules.RetryWindow || !(isLast || fault.TryAgain)) return fault;
             await Task.Delay(pause, time, call.Aborted);
-            if (Prepare(call, route) is not null) return fault;
+            call.Unprepare();
+            if (await PrepareAsync(call, route) is not null) return fault;
             call.Faults.Remove(fault);
         }
     }
 
-    private static ApiError? Prepare(ChatCall call, Route route)
+    /// <summary>Writes what the route is sent, unless that is done. What its provider does not fetch by itself is fetched and put into it.</summary>
+    private async ValueTask<ApiError?> PrepareAsync(ChatCall call, Route route)
     {
-        call.Unprepare();
-        var upstream = new UpstreamRequest();
-        var refusal = Resolution.Prepare(call.Request, call.Snapshot, call.Plan, route, new WriteOptions(call.Estimate.Cap, call.Caller.Account.Id), upstream);
-        if (refusal is null) call.Prepared = upstream;
-        else upstream.Dispose();
-        return refusal;
+        var refusal = call.Prepared is null ? Resolution.Prepare(call, route) : null;
+        return refusal ?? (call.Prepared!.Remote.IsEmpty ? null : await remote.FetchAsync(call) ?? Resolution.Prepare(call, route));
     }
 
     [LoggerMessage(EventId = 2, Level = LogLevel.Warning, Message = "request {RequestId} attempt failed: upstream={Upstream} failure={Failure} status={Status} detail={Detail} operator_must_act={Alarm}")]
