@@ -59,7 +59,7 @@ internal static class BooksSubjects
         await AdmitAsync();
         measured.Add(Measure.Of("admit a call with every limit", 1, () =>
         {
-            var answer = limits.AdmitAsync(caller, 300, 1_000_000);
+            var answer = limits.AdmitAsync(caller, null, 300, 1_000_000);
             if (!answer.IsCompletedSuccessfully || answer.Result.Seat is not { } seat) throw new InvalidOperationException("the call was not admitted at once");
             seat.Correct(36, 50_000);
             seat.Dispose();
@@ -69,7 +69,7 @@ internal static class BooksSubjects
         measured.Add(Measure.Of("write the x-ratelimit headers", 1, () =>
         {
             headers.Clear();
-            limits.WriteHeaders(caller, headers);
+            limits.WriteHeaders(caller, null, headers);
         }));
 
         (await purses.HoldAsync(caller.Account, 1_000_000)).Hold!.Release();
@@ -83,7 +83,7 @@ internal static class BooksSubjects
         measured.Add(await Measure.OfAsync($"settle a reply, {AtOnce} at once", AtOnce, 20, () => Task.WhenAll(Enumerable.Range(0, AtOnce).Select(_ => SettleAsync()))));
         measured.Add(await Measure.OfAsync("settle a reply alone", 1, 50, SettleAsync));
 
-        async Task AdmitAsync() => (await limits.AdmitAsync(caller, 1, 1)).Seat!.Dispose();
+        async Task AdmitAsync() => (await limits.AdmitAsync(caller, null, 1, 1)).Seat!.Dispose();
 
         async Task SettleAsync()
         {

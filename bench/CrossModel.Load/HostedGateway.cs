@@ -21,12 +21,12 @@ internal static class HostedGateway
 
     private sealed class NoSettlements(Books books) : Settlements(books)
     {
-        public override Task<Settled> SettleAsync(RequestRecord record, Hold hold)
+        public override Task<Settled> SettleAsync(RequestRecord record, Hold hold, Beside? beside = null)
         {
             hold.Release();
             return Task.FromResult(new Settled(true, record.Price, 0, 0));
         }
 
-        public override Task<Settled> SettleOrQueueAsync(RequestRecord record, Hold hold) => SettleAsync(record, hold);
+        public override Task<Settled> SettleOrQueueAsync(RequestRecord record, Hold hold, Beside? beside = null) => SettleAsync(record, hold);
     }
 }

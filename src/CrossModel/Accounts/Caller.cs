@@ -1,6 +1,6 @@
 namespace CrossModel.Accounts;
 
-/// <summary>Limits of a key or an account; null: none. Counts per sliding minute, spend in nano-dollars per UTC day, month, in all.</summary>
+/// <summary>Limits of a key, an account, or each account on one model; null: none. Counts per sliding minute, spend in nano-dollars per UTC day, month, in all.</summary>
 internal sealed record Terms
 {
     public static Terms None { get; } = new();
@@ -11,7 +11,15 @@ internal sealed record Terms
     public long? SpendDay { get; init; }
     public long? SpendMonth { get; init; }
     public long? SpendTotal { get; init; }
+
+    public bool IsNone => ReferenceEquals(this, None) || this is { RequestsPerMinute: null, TokensPerMinute: null, Parallel: null, HasSpend: false };
+
+    public bool HasSpend => this is not { SpendDay: null, SpendMonth: null, SpendTotal: null };
 }
+
+/// <summary>What each account may take of one model.</summary>
+/// <param name="Id">The public model id.</param>
+internal sealed record ModelTerms(string Id, Terms Terms);
 
 /// <summary>A paying account as the nodes remember it. Replaced as a whole when it changes.</summary>
 /// <param name="Id">Time-ordered text of ours.</param>

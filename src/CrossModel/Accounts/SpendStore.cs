@@ -8,7 +8,8 @@ internal readonly record struct Spent(long Day, long Month, long Total)
     public static Spent operator +(Spent a, Spent b) => new(a.Day + b.Day, a.Month + b.Month, a.Total + b.Total);
 }
 
-/// <summary>What accounts and keys have spent, as the settlement keeps it: an account's in its own row, a key's in the table spend. A day is the number of days since 1970-01-01, UTC.</summary>
+/// <summary>What accounts and keys have spent, as the settlement keeps it: an account's in its own row, a key's in the table spend, and there too, under a
+/// name that no key has, an account's on each model whose spend is limited. A day is the number of days since 1970-01-01, UTC.</summary>
 internal static class SpendStore
 {
     private const long DayMs = 86_400_000;
@@ -37,16 +38,25 @@ internal static class SpendStore
             // The row is of the last day with a charge. A clock that went back counts for the newest day seen.
             return on >= day ? spent : new Spent(0, on >= MonthOf(day) ? spent.Month : 0, spent.Total);
         }
-        return await session.FirstAsync(
-            """
-            SELECT CAST(COALESCE(SUM(CASE WHEN day >= @day THEN amount ELSE 0 END), 0) AS BIGINT),
-                   CAST(COALESCE(SUM(CASE WHEN day >= @month THEN amount ELSE 0 END), 0) AS BIGINT),
-                   CAST(COALESCE(SUM(amount), 0) AS BIGINT)
-            FROM spend WHERE account_id = @account AND key_id IN (SELECT id FROM api_key WHERE account_id = @account AND line = @line)
-            """,
-            row => new Spent(row.GetInt64(0), row.GetInt64(1), row.GetInt64(2)),
-            ("@account", accountId), ("@day", day), ("@month", MonthOf(day)), ("@line", line));
+        return await SumAsync(session, "key_id IN (SELECT id FROM api_key WHERE account_id = @account AND line = @name)", accountId, line, day);
     }
+
+    /// <summary>Counted since the model's spend is limited.</summary>
+    public static Task<Spent> ReadModelAsync(Session session, string accountId, string model, long day) =>
+        SumAsync(session, "key_id = @name", accountId, KeyOfModel(model), day);
+
+    /// <summary>Stands in a key's place. Keys are called key_….</summary>
+    public static string KeyOfModel(string model) => "model:" + model;
+
+    private static Task<Spent> SumAsync(Session session, string which, string accountId, string name, long day) => session.FirstAsync(
+        $"""
+        SELECT CAST(COALESCE(SUM(CASE WHEN day >= @day THEN amount ELSE 0 END), 0) AS BIGINT),
+               CAST(COALESCE(SUM(CASE WHEN day >= @month THEN amount ELSE 0 END), 0) AS BIGINT),
+               CAST(COALESCE(SUM(amount), 0) AS BIGINT)
+        FROM spend WHERE account_id = @account AND {which}
+        """,
+        row => new Spent(row.GetInt64(0), row.GetInt64(1), row.GetInt64(2)),
+        ("@account", accountId), ("@day", day), ("@month", MonthOf(day)), ("@name", name));
 
     public static long DayOf(long unixMilliseconds) => unixMilliseconds / DayMs;
 

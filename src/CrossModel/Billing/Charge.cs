@@ -1,3 +1,4 @@
+using CrossModel.Accounts;
 using CrossModel.Usage;
 
 namespace CrossModel.Billing;
@@ -8,6 +9,11 @@ namespace CrossModel.Billing;
 /// <param name="Uncovered">What nobody could pay: the operator's loss.</param>
 internal readonly record struct Settled(bool Committed, long Charged, long Uncovered, long BalanceAfter);
 
+/// <summary>What else is written in the transaction of a charge.</summary>
+/// <param name="CountsForModel">The account's spend on the model is limited, and is counted too.</param>
+/// <param name="Reply">Kept for repeats of the call; null: it is not.</param>
+internal sealed record Beside(bool CountsForModel, ReplyToKeep? Reply);
+
 /// <summary>One reply on its way to the books.</summary>
 internal sealed class Charge : BookItem
 {
@@ -17,6 +23,7 @@ internal sealed class Charge : BookItem
     private readonly Hold _hold;
     private readonly Settlements _settlements;
     private readonly bool _staysQueued;
+    private readonly Beside? _beside;
     private readonly byte[] _detail;
     private readonly string _recordHash;
     private AccountRow? _row;
@@ -24,11 +31,12 @@ internal sealed class Charge : BookItem
     private bool _refunded;
     private bool _holdEnded;
     private int _state;
+    private volatile bool _waitedTooLong;
 
     /// <param name="staysQueued">When its caller has waited too long the charge stays queued; else it is abandoned.</param>
-    public Charge(RequestRecord record, Hold hold, Settlements settlements, bool staysQueued)
+    public Charge(RequestRecord record, Hold hold, Settlements settlements, bool staysQueued, Beside? beside)
     {
-        (Record, _hold, _settlements, _staysQueued) = (record, hold, settlements, staysQueued);
+        (Record, _hold, _settlements, _staysQueued, _beside) = (record, hold, settlements, staysQueued, beside);
         Waiting = new LinkedListNode<Charge>(this);
         (_detail, _recordHash) = RecordText.Write(record);
     }
@@ -48,6 +56,7 @@ internal sealed class Charge : BookItem
     /// <summary>The caller waits no longer. Of a reply that it never got it must not be charged; does nothing when that is on the books already.</summary>
     public void WaitedTooLong()
     {
+        _waitedTooLong = true;
         if (_staysQueued || Interlocked.CompareExchange(ref _state, Abandoned, Pending) == Pending) _settled.TrySetResult(default);
     }
 
@@ -66,8 +75,9 @@ internal sealed class Charge : BookItem
             if (there.Cost != 0 && !posting.Refunded.Contains(Record.Id))
             {
                 posting.Post(row, EntryKind.Refund, there.Cost, Record.Id, "the database was away: the reply was not delivered");
-                posting.SpendByKey(AccountId, Record.KeyId, -there.Cost);
+                Spend(posting, -there.Cost);
             }
+            if (_beside?.Reply is { } kept) posting.Forget(kept);
             return;
         }
         _outcome = default;
@@ -87,9 +97,17 @@ internal sealed class Charge : BookItem
         row.MoveLease(-(near ? reserved : Math.Min(cost, reserved)));
         var kind = Record.Basis == Basis.Waived ? EntryKind.Waived : EntryKind.Charge;
         var entry = posting.Post(row, kind, -cost, Record.Id, "", _recordHash);
-        posting.SpendByKey(AccountId, Record.KeyId, cost);
+        Spend(posting, cost);
+        // Who was told that the call failed will call anew under the same key.
+        if (_beside?.Reply is { } reply && !_waitedTooLong) posting.Keep(reply, cost);
         posting.Keep(new RecordRow(AccountId, Record.Id, Record.Created, entry.Seq, cost, _detail));
         _outcome = new Settled(true, cost, Record.Price - cost, row.Balance);
+    }
+
+    private void Spend(Posting posting, long amount)
+    {
+        posting.SpendByKey(AccountId, Record.KeyId, amount);
+        if (_beside is { CountsForModel: true }) posting.SpendByKey(AccountId, SpendStore.KeyOfModel(Record.Model), amount);
     }
 
     public override void Committed()

@@ -34,6 +34,7 @@ internal sealed class Posting
     private readonly List<LedgerEntry> _entries = [];
     private readonly List<RecordRow> _records = [];
     private readonly Dictionary<(string Account, string Key), long> _spentByKey = [];
+    private List<(ReplyToKeep Reply, long? Cost)>? _replies;
 
     private Posting(Database database, Session session, string node, Dictionary<string, AccountRow> rows)
     {
@@ -100,6 +101,12 @@ internal sealed class Posting
 
     public void Keep(RecordRow record) => _records.Add(record);
 
+    /// <summary>Keeps a reply for its repeats; its cost is what it was charged, nano-dollars.</summary>
+    public void Keep(ReplyToKeep reply, long cost) => (_replies ??= []).Add((reply, cost));
+
+    /// <summary>Its charge is given back.</summary>
+    public void Forget(ReplyToKeep reply) => (_replies ??= []).Add((reply, null));
+
     /// <summary>Counts towards the key's spend limits; a refund is negative.</summary>
     public void SpendByKey(string accountId, string keyId, long amount)
     {
@@ -126,6 +133,7 @@ internal sealed class Posting
             values.Add(e.Hash);
         });
         await SpendStore.AddToKeysAsync(_session, SpendStore.DayOf(Now), _spentByKey);
+        if (_replies is not null) await ReplyStore.WriteAsync(_session, _replies);
         AccountRow[] leases = [.. _rows.Values.Where(r => r.LeaseChanged)];
         await UpsertLeases.ExecuteAsync(_session, leases, (r, values) =>
         {

@@ -33,14 +33,14 @@ internal class Settlements(Books books)
     /// Charges the reply and ends the hold; done when it is durable. Not cancelled with the caller: never pass on its cancellation. When the database
     /// stays away for 10 s the answer is "not committed", and then it never will be: should the commit have happened unseen, it is refunded.
     /// </summary>
-    public virtual Task<Settled> SettleAsync(RequestRecord record, Hold hold) => Begin(record, hold, staysQueued: false);
+    public virtual Task<Settled> SettleAsync(RequestRecord record, Hold hold, Beside? beside = null) => Begin(record, hold, staysQueued: false, beside);
 
     /// <summary>As <see cref="SettleAsync"/>, for a stream whose content is with the caller already: after 10 s the answer is "not committed", but the charge stays queued until it commits or the process ends.</summary>
-    public virtual Task<Settled> SettleOrQueueAsync(RequestRecord record, Hold hold) => Begin(record, hold, staysQueued: true);
+    public virtual Task<Settled> SettleOrQueueAsync(RequestRecord record, Hold hold, Beside? beside = null) => Begin(record, hold, staysQueued: true, beside);
 
-    private Task<Settled> Begin(RequestRecord record, Hold hold, bool staysQueued)
+    private Task<Settled> Begin(RequestRecord record, Hold hold, bool staysQueued, Beside? beside)
     {
-        var charge = new Charge(record, hold, this, staysQueued);
+        var charge = new Charge(record, hold, this, staysQueued, beside);
         var first = hold.EndWith(charge);
         if (first == charge)
         {

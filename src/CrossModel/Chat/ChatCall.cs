@@ -130,7 +130,9 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
     /// <summary>The x-ratelimit headers: on every reply once the caller is known.</summary>
     public void WriteLimits()
     {
-        if (Caller is not null) limits.WriteHeaders(Caller, Http.Response.Headers, Math.Max(1, Estimate.Size.Tokens));
+        if (Caller is null) return;
+        var route = Served ?? (FirstRoute < Plan.Count ? Plan[FirstRoute] : null);
+        limits.WriteHeaders(Caller, route?.Owner.Limits, Http.Response.Headers, Math.Max(1, Estimate.Size.Tokens));
     }
 
     private static string? Visible(string? text) =>

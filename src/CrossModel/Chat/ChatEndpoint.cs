@@ -81,12 +81,29 @@ internal sealed partial class ChatEndpoint(
         return refusal;
     }
 
+    /// <summary>The key, the account, and the account on the first model that has room for it; a model without is passed over like a full route.</summary>
     private async ValueTask<ApiError?> AdmitAsync(ChatCall call)
     {
         call.Estimate = Estimate.Of(call.Request, call.Plan, call.Created);
-        var answer = await limits.AdmitAsync(call.Caller, call.Estimate.Size.Tokens, call.Estimate.Amount, call.Aborted);
-        call.Seat = answer.Seat;
-        return answer.Refusal;
+        ApiError? refusal = null;
+        Model? full = null;
+        for (var i = call.FirstRoute; i < call.Plan.Count; i++)
+        {
+            var model = call.Plan[i].Owner;
+            if (model == full || (call.Prepared is null && Resolution.Prepare(call, call.Plan[i]) is not null)) continue;
+            var answer = await limits.AdmitAsync(call.Caller, model.Limits, call.Estimate.Size.Tokens, call.Estimate.Amount, call.Aborted);
+            if (answer.Seat is not null)
+            {
+                (call.Seat, call.FirstRoute) = (answer.Seat, i);
+                return null;
+            }
+            if (!answer.IsOfModel) return answer.Refusal;
+            // Of several the one that opens first: a spend limit has no time at all.
+            if (refusal?.RetryAfter is not { } wait || answer.Refusal!.RetryAfter < wait) refusal = answer.Refusal;
+            full = model;
+            call.Unprepare();
+        }
+        return refusal;
     }
 
     /// <summary>Takes the hold from the account's purse. A caller without a cap who cannot pay the default one gets what it can pay.</summary>
@@ -119,6 +136,9 @@ internal sealed partial class ChatEndpoint(
             if (!route.TryEnter()) { call.Unprepare(); continue; }
             try
             {
+                var answer = await limits.MoveAsync(call.Seat!, call.Caller, route.Owner.Limits, call.Estimate.Size.Tokens, call.Estimate.Amount, call.Aborted);
+                if (answer.Seat is null) { unfit ??= answer.Refusal; continue; }
+                call.Seat = answer.Seat;
                 var fault = await AskAsync(call, route, isLast: i == call.Plan.Count - 1);
                 if (fault is null) return null;
                 if (!FailureRules.Of(fault).TryNext) break;

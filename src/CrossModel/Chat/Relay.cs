@@ -1,6 +1,7 @@
 using CrossModel.Dialects;
 using CrossModel.Protocol;
 using CrossModel.Routing;
+using CrossModel.Usage;
 
 namespace CrossModel.Chat;
 
@@ -68,19 +69,24 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
             call.UpstreamWait += Longest(calls);
             var ending = new Ending(route, StatusCodes.Status200OK, null, Array.ConvertAll(replies, static r => new Produced(r!.Usage, r.TextBytes, r.HasContent || r.IsBlocked)));
             using var reply = PlainReply.Merge(replies!);
-            var settled = await settlement.SettleAsync(call, ending);
+            var record = Settlement.Write(call, ending);
+            var identity = new ReplyIdentity(call.ReplyId, call.Created.ToUnixTimeSeconds(), route.Owner.Id);
+            ReplyToKeep? kept = null;
+            if (call.Run is { } run)
+            {
+                using var expected = new PooledBuffer();
+                reply.Write(expected, identity, record.Usage, record.Price);
+                kept = run.Whole(ReplyHeaders.Json, expected.Span, record.Price);
+            }
+            var settled = await settlement.SettleAsync(call, record, kept);
             if (!settled.Committed)
             {
                 await ReplyHeaders.RefuseAsync(call, ApiErrors.ModelUnavailable("The reply could not be put on the books, so it is not delivered and not charged. Send the request again."));
                 return null;
             }
             using var body = new PooledBuffer();
-            reply.Write(body, new ReplyIdentity(call.ReplyId, call.Created.ToUnixTimeSeconds(), route.Owner.Id), settled.Usage, settled.Charged);
-            if (call.Run is { } run)
-            {
-                run.Record(body.Span);
-                await repeats.KeepAsync(run, ReplyHeaders.Json);
-            }
+            reply.Write(body, identity, settled.Usage, settled.Charged);
+            if (kept is not null) await repeats.EndAsync(call.Run!, kept.For(settled.Charged));
             call.Status = StatusCodes.Status200OK;
             ReplyHeaders.WritePlain(call, settled.Charged, body.Length);
             await call.Http.Response.Body.WriteAsync(body.Memory, CancellationToken.None);
@@ -129,7 +135,22 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         var isWaived = error is not null && !calls[failing].Client.HasContent;
         var produced = isWaived ? [] : Array.ConvertAll(calls, static c => new Produced(c.Reader.Usage, c.Client.TextBytes, c.Client.HasContent || c.Client.IsBlocked));
         if (gone) call.Status = StatusCodes.Status499ClientClosedRequest;
-        var settled = await settlement.SettleAsync(call, new Ending(route, gone ? StatusCodes.Status499ClientClosedRequest : StatusCodes.Status200OK, error?.Code, produced));
+        var record = Settlement.Write(call, new Ending(route, gone ? StatusCodes.Status499ClientClosedRequest : StatusCodes.Status200OK, error?.Code, produced));
+        var last = calls[^1];
+        ReplyToKeep? kept = null;
+        if (fault is null)
+        {
+            foreach (var upstream in calls) upstream.Client.ReleaseFinish();
+            // What one of several calls said besides numbers is not true of all.
+            if (calls.Length > 1) last.Client.ForgetUpstreamUsage();
+            if (call.Run is { } run)
+            {
+                using var rest = new PooledBuffer();
+                WriteRest(rest, calls, record);
+                kept = run.Whole(ReplyHeaders.EventStream, rest.Span, record.Price);
+            }
+        }
+        var settled = await settlement.SettleAsync(call, record, kept);
         if (gone) return null;
         if (!settled.Committed)
             error ??= ApiErrors.ModelUnavailable("The reply could not be put on the books in time. What was delivered is charged once the database is back.");
@@ -139,24 +160,28 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
             await ReplyHeaders.RefuseAsync(call, error);
             return null;
         }
-        var last = calls[^1];
-        foreach (var upstream in calls)
-        {
-            upstream.Client.ReleaseFinish();
-            if (upstream != last) await output.WriteAsync(upstream.Events);
-        }
-        // What one of several calls said besides numbers is not true of all.
-        if (calls.Length > 1) last.Client.ForgetUpstreamUsage();
+        for (var i = 0; i < calls.Length - 1; i++) await output.WriteAsync(calls[i].Events);
         last.Client.Usage(settled.Usage, settled.Charged);
         last.Client.Done();
-        if (call.Run is { } run)
+        if (kept is not null)
         {
-            run.Record(last.Events.Span);
-            await repeats.KeepAsync(run, ReplyHeaders.EventStream);
+            await repeats.EndAsync(call.Run!, kept.For(settled.Charged));
             call.Run = null;
         }
         await output.WriteAsync(last.Events);
         return null;
+    }
+
+    /// <summary>What of a stream waits for its charge, with the cost that is expected.</summary>
+    private static void WriteRest(PooledBuffer rest, UpstreamCall[] calls, RequestRecord record)
+    {
+        foreach (var upstream in calls) rest.Write(upstream.Events.Span);
+        var client = calls[^1].Client;
+        var target = client.Target;
+        client.Target = rest;
+        client.Usage(record.Usage, record.Price);
+        client.Done();
+        client.Target = target;
     }
 
     /// <summary>

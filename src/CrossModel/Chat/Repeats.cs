@@ -67,12 +67,10 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
         }
     }
 
-    /// <summary>After the charge, before the last bytes: keeps the whole reply.</summary>
-    public async ValueTask KeepAsync(Run run, string contentType)
+    /// <summary>After the charge, before the last bytes. The reply was kept with its charge; one too large for that leaves its key to the next.</summary>
+    public async ValueTask EndAsync(Run run, KeptReply reply)
     {
-        var reply = new KeptReply(run.RequestId, contentType, run.Recorded());
-        if (reply.Body.Length <= ReplyStore.LargestReply) await store.KeepAsync(run.Name.Account, run.Name.Key, reply);
-        else await store.FreeAsync(run.Name.Account, run.Name.Key, run.RequestId);
+        if (reply.IsTooLarge) await store.FreeAsync(run.Name.Account, run.Name.Key, run.RequestId);
         run.Leave(new RunOutcome(reply, null));
     }
 
@@ -106,7 +104,10 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
 
         public void Record(ReadOnlySpan<byte> sent) => System.Buffers.BuffersExtensions.Write(_sent, sent);
 
-        public byte[] Recorded() => _sent.WrittenSpan.ToArray();
+        /// <summary>The whole reply: what was sent, and what is sent once it is charged.</summary>
+        /// <param name="cost">Nano-dollars that stand in it.</param>
+        public ReplyToKeep Whole(string contentType, ReadOnlySpan<byte> rest, long cost) =>
+            new(name.Account, name.Key, new KeptReply(requestId, contentType, [.. _sent.WrittenSpan, .. rest]), cost);
 
         public void Leave(RunOutcome outcome)
         {

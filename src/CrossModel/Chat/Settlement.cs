@@ -29,10 +29,14 @@ internal readonly record struct SettledCall(bool Committed, TokenUsage Usage, lo
 internal sealed class Settlement(Settlements settlements)
 {
     /// <summary>Puts a call on the books and waits for the commit.</summary>
-    public async ValueTask<SettledCall> SettleAsync(ChatCall call, Ending ending)
+    /// <param name="record">What <see cref="Write"/> made of its ending.</param>
+    /// <param name="reply">Kept in the same commit; null: there are no repeats to come.</param>
+    public async ValueTask<SettledCall> SettleAsync(ChatCall call, RequestRecord record, ReplyToKeep? reply)
     {
-        var record = Write(call, ending);
-        var settled = call.Request.Stream ? await settlements.SettleOrQueueAsync(record, call.Hold!) : await settlements.SettleAsync(record, call.Hold!);
+        var countsForModel = call.Served!.Owner.Limits is { Terms.HasSpend: true };
+        if (reply is { Reply.IsTooLarge: true }) reply = null;
+        var beside = countsForModel || reply is not null ? new Beside(countsForModel, reply) : null;
+        var settled = call.Request.Stream ? await settlements.SettleOrQueueAsync(record, call.Hold!, beside) : await settlements.SettleAsync(record, call.Hold!, beside);
         // A reply that is not charged uses up a request, nothing else; a stream's charge that is still queued will come.
         if (record.Basis != Basis.Waived && (settled.Committed || call.Request.Stream))
             call.Seat?.Correct(record.Usage.TotalTokens, settled.Committed ? settled.Charged : record.Price);
@@ -68,7 +72,8 @@ internal sealed class Settlement(Settlements settlements)
         return true;
     }
 
-    private static RequestRecord Write(ChatCall call, Ending ending)
+    /// <summary>The record of a call that ended so, with its price.</summary>
+    public static RequestRecord Write(ChatCall call, Ending ending)
     {
         var (basis, usages) = Judge(call, ending);
         var usage = default(TokenUsage);

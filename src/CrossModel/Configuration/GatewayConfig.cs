@@ -246,6 +246,29 @@ internal sealed record ModelConfig
 
     /// <summary>Hold estimates where a size is unknown; null: 2,000 an image, 300 a page, 50 a second of audio, 20,000 a video.</summary>
     public MediaTokensConfig? MediaTokens { get; init; }
+
+    /// <summary>What each account may take of this model, beside its own and its keys' limits; null: no limits.</summary>
+    public ModelLimitsConfig? Limits { get; init; }
+}
+
+/// <summary>What each account may take of one model. They hold for every account by itself and alike; docs/limits.md has the rules.</summary>
+internal sealed record ModelLimitsConfig
+{
+    /// <summary>Requests in any 60 seconds; null: no limit.</summary>
+    [Bounds(1)]
+    public long? Rpm { get; init; }
+    /// <summary>Tokens, prompt and completion, in any 60 seconds; null: no limit.</summary>
+    [Bounds(1)]
+    public long? Tpm { get; init; }
+    /// <summary>Calls at once, streams to their end; null: no limit.</summary>
+    [Bounds(1, int.MaxValue)]
+    public int? Parallel { get; init; }
+    /// <summary>USD charged in a UTC calendar day; null: no limit.</summary>
+    public decimal? SpendDay { get; init; }
+    /// <summary>USD charged in a UTC calendar month; null: no limit.</summary>
+    public decimal? SpendMonth { get; init; }
+    /// <summary>USD charged in all since the model has a spend limit; null: no limit.</summary>
+    public decimal? SpendTotal { get; init; }
 }
 
 /// <summary>Tokens held for media of unknown size.</summary>

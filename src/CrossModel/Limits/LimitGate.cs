@@ -6,12 +6,13 @@ using Microsoft.AspNetCore.Http;
 
 namespace CrossModel.Limits;
 
-/// <summary>The answer to a call at the gate: exactly one of the two is set.</summary>
-internal readonly record struct AdmitAnswer(ApiError? Refusal, Seat? Seat);
+/// <summary>The answer to a call at the gate: either it is refused or it has a seat.</summary>
+/// <param name="IsOfModel">Refused by its model's limits alone: on another model it may fit.</param>
+internal readonly record struct AdmitAnswer(ApiError? Refusal, Seat? Seat, bool IsOfModel = false);
 
 /// <summary>
-/// May they? Requests and tokens per minute, parallel calls and spend, of the key and of its account. A call passes all limits or takes nothing of any.
-/// In memory: the database is asked at the first sight of a key or account whose spend is limited, and, where nodes share it, for more of a limit.
+/// May they? Requests and tokens per minute, parallel calls and spend, of the key, of its account and of the account on the model. A call passes all
+/// limits or takes nothing of any. In memory: the database is asked at the first sight of one whose spend is limited, and, where nodes share it, for more of a limit.
 /// </summary>
 internal sealed class LimitGate : IAsyncDisposable
 {
@@ -35,7 +36,7 @@ internal sealed class LimitGate : IAsyncDisposable
         (_database, _log) = (database, log);
         _started = database.Time.GetTimestamp();
         _shares = shared ? new Shares(database, Ids.New("node", database.Time), () => Now) : null;
-        _newAccount = id => new AccountTally(id, shared);
+        _newAccount = id => new AccountTally(id, shared, () => Now);
         _upkeep = KeepUpAsync();
     }
 
@@ -45,53 +46,55 @@ internal sealed class LimitGate : IAsyncDisposable
     /// <summary>Accounts in memory.</summary>
     public int Count => _accounts.Count;
 
+    /// <param name="model">Null: the model has no limits.</param>
     /// <param name="tokens">The hold: prompt estimate and output cap.</param>
     /// <param name="cost">The hold in nano-dollars.</param>
-    public ValueTask<AdmitAnswer> AdmitAsync(Caller caller, long tokens, long cost, CancellationToken ct = default)
+    public ValueTask<AdmitAnswer> AdmitAsync(Caller caller, ModelTerms? model, long tokens, long cost, CancellationToken ct = default) =>
+        model is null && caller.Key.Terms.IsNone && caller.Account.Terms.IsNone
+            ? new(new AdmitAnswer(null, Seat.None))
+            : JudgeAsync(new Arrival(caller, model, tokens, cost, null), ct);
+
+    /// <summary>The call goes on to a model, perhaps another than its seat counts for: what it took of that one's limits it gives back, but for the
+    /// request. Refused, the seat stays as it was.</summary>
+    public ValueTask<AdmitAnswer> MoveAsync(Seat seat, Caller caller, ModelTerms? model, long tokens, long cost, CancellationToken ct = default)
     {
-        if (HasNone(caller.Key.Terms) && HasNone(caller.Account.Terms)) return new(new AdmitAnswer(null, Seat.None));
-        var turn = Try(caller, tokens, cost);
-        return turn.Tally is null ? new(turn.Answer) : AskAsync(caller, tokens, cost, turn, ct);
+        if (seat.Model == model?.Id) return new(new AdmitAnswer(null, seat));
+        if (seat == Seat.None) return AdmitAsync(caller, model, tokens, cost, ct);
+        if (model is not null) return JudgeAsync(new Arrival(caller, model, tokens, cost, seat), ct);
+        seat.LeaveModel();
+        return new(new AdmitAnswer(null, seat));
+    }
+
+    private ValueTask<AdmitAnswer> JudgeAsync(in Arrival call, CancellationToken ct)
+    {
+        var turn = Judge(call);
+        return turn.Tally is null ? new(turn.Answer) : AskAsync(call, turn, ct);
     }
 
     /// <summary>Judges once, in memory.</summary>
-    private Turn Try(Caller caller, long tokens, long cost)
+    private Turn Judge(in Arrival call)
     {
-        var (ofKey, ofAccount) = (caller.Key.Terms, caller.Account.Terms);
         var day = SpendStore.DayOf(_database.Now);
         while (true)
         {
-            var account = _accounts.GetOrAdd(caller.Account.Id, _newAccount);
+            var account = _accounts.GetOrAdd(call.Caller.Account.Id, _newAccount);
             lock (account.Gate)
             {
-                if (account.IsRetired) continue;
-                var (key, own, now) = (account.Key(caller.Key.Line), account.Own, Now);
-                key.LastUsed = own.LastUsed = now;
-                if (key.NeedsBooks(ofKey, day)) return new Turn(default, account, key, NeedsBooks: true);
-                if (own.NeedsBooks(ofAccount, day)) return new Turn(default, account, own, NeedsBooks: true);
-                var stop = Stop.Longer(key.JudgeRate(ofKey, tokens, now), own.JudgeRate(ofAccount, tokens, now))
-                    ?? key.JudgeSpend(ofKey, cost, now)
-                    ?? own.JudgeSpend(ofAccount, cost, now);
-                if (stop is not { } reached)
-                    return new Turn(new(null, new Seat(this, account, key, key.Take(ofKey, tokens, cost, now), own.Take(ofAccount, tokens, cost, now))), account, null, false);
-                var stopped = reached.Scope == Scope.Key ? key : own;
-                var mayGrow = stopped.Share is { } share && share.DeniedUntil <= now;
-                return new Turn(new(reached.ToError(), null), account, mayGrow ? stopped : null, false);
+                if (!account.IsRetired) return account.Judge(call, day);
             }
         }
     }
 
     /// <summary>As often as the database gives more, judges again.</summary>
-    private async ValueTask<AdmitAnswer> AskAsync(Caller caller, long tokens, long cost, Turn turn, CancellationToken ct)
+    private async ValueTask<AdmitAnswer> AskAsync(Arrival call, Turn turn, CancellationToken ct)
     {
         try
         {
             while (turn.Tally is { } tally)
             {
-                var terms = tally.Scope == Scope.Key ? caller.Key.Terms : caller.Account.Terms;
                 if (turn.NeedsBooks) await LoadOnceAsync(turn.Account, tally).WaitAsync(ct);
-                else if (!await _shares!.GrowAsync(turn.Account, tally, terms, tokens, cost, ct)) return turn.Answer;
-                turn = Try(caller, tokens, cost);
+                else if (!await _shares!.GrowAsync(turn.Account, tally, call.TermsOf(tally), call.Tokens, call.Cost, ct)) return turn.Answer;
+                turn = Judge(call);
             }
             return turn.Answer;
         }
@@ -119,7 +122,7 @@ internal sealed class LimitGate : IAsyncDisposable
         {
             lock (account.Gate) tally.Spend!.BeginLoad();
             var day = SpendStore.DayOf(_database.Now);
-            var books = await _database.ReadAsync(session => SpendStore.ReadAsync(session, tally.AccountId, tally.Line, day));
+            var books = await _database.ReadAsync(session => tally.Subject.ReadSpentAsync(session, day));
             lock (account.Gate)
             {
                 var seen = tally.Spend!.EndLoad(day, books, Now);
@@ -134,25 +137,31 @@ internal sealed class LimitGate : IAsyncDisposable
         }
     }
 
-    /// <summary>Writes <c>x-ratelimit-{limit,remaining,reset}-{requests,tokens}</c>: of key and account the tighter. Nothing where there is no limit.</summary>
+    /// <summary>Writes <c>x-ratelimit-{limit,remaining,reset}-{requests,tokens}</c>: of key, account and model the tightest. Nothing where there is no limit.</summary>
     /// <param name="tokens">The call's hold: reset says when a call like it would be admitted again.</param>
-    public void WriteHeaders(Caller caller, IHeaderDictionary headers, long tokens = 1)
+    public void WriteHeaders(Caller caller, ModelTerms? model, IHeaderDictionary headers, long tokens = 1)
     {
-        var (ofKey, ofAccount) = (caller.Key.Terms, caller.Account.Terms);
-        if (ofKey is { RequestsPerMinute: null, TokensPerMinute: null } && ofAccount is { RequestsPerMinute: null, TokensPerMinute: null }) return;
+        if (!HasMinutes(caller.Key.Terms) && !HasMinutes(caller.Account.Terms) && !HasMinutes(model?.Terms)) return;
         RateLeft? requests = null, left = null;
         var account = _accounts.GetOrAdd(caller.Account.Id, _newAccount);
         lock (account.Gate)
         {
-            var (key, own, now) = (account.Key(caller.Key.Line), account.Own, Now);
-            if (ofKey.RequestsPerMinute is { } a) requests = key.RequestsLeft(a, now);
-            if (ofAccount.RequestsPerMinute is { } b) requests = RateLeft.Tighter(requests, own.RequestsLeft(b, now));
-            if (ofKey.TokensPerMinute is { } c) left = key.TokensLeft(c, tokens, now);
-            if (ofAccount.TokensPerMinute is { } d) left = RateLeft.Tighter(left, own.TokensLeft(d, tokens, now));
+            var now = Now;
+            Look(account.Key(caller.Key.Line), caller.Key.Terms);
+            Look(account.Own, caller.Account.Terms);
+            if (HasMinutes(model?.Terms)) Look(account.Model(model!.Id), model.Terms);
+
+            void Look(Tally tally, Terms terms)
+            {
+                if (terms.RequestsPerMinute is { } most) requests = RateLeft.Tighter(requests, tally.RequestsLeft(most, now));
+                if (terms.TokensPerMinute is { } mostTokens) left = RateLeft.Tighter(left, tally.TokensLeft(mostTokens, tokens, now));
+            }
         }
         requests?.Write(headers, "requests");
         left?.Write(headers, "tokens");
     }
+
+    private static bool HasMinutes(Terms? terms) => terms is not (null or { RequestsPerMinute: null, TokensPerMinute: null });
 
     private async Task KeepUpAsync()
     {
@@ -182,7 +191,7 @@ internal sealed class LimitGate : IAsyncDisposable
         }
     }
 
-    /// <summary>Forgets accounts and keys that have been idle for five minutes; reads the books again for those whose spend is limited.</summary>
+    /// <summary>Forgets accounts, keys and models that have been idle for five minutes; reads the books again for those whose spend is limited.</summary>
     private async Task SweepAsync()
     {
         var (before, stale) = (Now - IdleTicks, Now - SweepEvery.Ticks);
@@ -213,12 +222,6 @@ internal sealed class LimitGate : IAsyncDisposable
             _log.UpkeepFailed(e.GetType().Name);
         }
     }
-
-    private static bool HasNone(Terms terms) => ReferenceEquals(terms, Terms.None)
-        || terms is { RequestsPerMinute: null, TokensPerMinute: null, Parallel: null, SpendDay: null, SpendMonth: null, SpendTotal: null };
-
-    /// <summary>One judgement. With a tally, the database may still change it: its books are to be read, or its share to grow.</summary>
-    private readonly record struct Turn(AdmitAnswer Answer, AccountTally Account, Tally? Tally, bool NeedsBooks);
 }
 
 internal static partial class Log

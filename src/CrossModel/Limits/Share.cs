@@ -1,6 +1,6 @@
 namespace CrossModel.Limits;
 
-/// <summary>Requests and tokens a minute, parallel seats and nano-dollars, of one key or account.</summary>
+/// <summary>Requests and tokens a minute, parallel seats and nano-dollars, of one subject.</summary>
 internal readonly record struct ShareAmounts(long Requests, long Tokens, long Parallel, long Spend)
 {
     public static ShareAmounts operator +(ShareAmounts a, ShareAmounts b) =>
@@ -13,7 +13,7 @@ internal readonly record struct ShareAmounts(long Requests, long Tokens, long Pa
         new(Math.Max(a.Requests, b.Requests), Math.Max(a.Tokens, b.Tokens), Math.Max(a.Parallel, b.Parallel), Math.Max(a.Spend, b.Spend));
 }
 
-/// <summary>The part of a key's or account's limits that this node may admit by itself, leased from the database. Guarded by the account's lock.</summary>
+/// <summary>The part of a subject's limits that this node may admit by itself, leased from the database. Guarded by the account's lock.</summary>
 /// <remarks>
 /// Why the shares of sliding windows may move between nodes: a node only gives up what it has not used within the last minute, and uses at most
 /// its share in every minute that ends later; so at any moment the minutes behind all nodes sum to the limit at most.

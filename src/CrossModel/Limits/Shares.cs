@@ -5,7 +5,7 @@ using CrossModel.Storage;
 namespace CrossModel.Limits;
 
 /// <summary>
-/// Deals limits out among the nodes of one database. A node that is alone with a key or account leases all that is left of its limits; with others about only
+/// Deals limits out among the nodes of one database. A node that is alone with a key, account or model of an account leases all that is left of its limits; with others about only
 /// what it uses and a twentieth of the limit more, and of limits under 20 exactly what it uses: those are then counted in the database.
 /// The shares of all nodes never sum to more than the limit; a dead node's run out.
 /// </summary>
@@ -66,7 +66,7 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
             had = had with { Spend = Math.Max(0, had.Spend - (used.Spend - held)) };
             spend?.BeginLoad();
         }
-        var subject = SubjectOf(tally);
+        var subject = tally.Subject.Id;
         var (answer, amounts, books) = await database.WriteAsync(async session =>
         {
             await session.ExecuteAsync(
@@ -80,11 +80,11 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
                 """,
                 row => (new ShareAmounts(row.GetInt64(0), row.GetInt64(1), row.GetInt64(2), row.GetInt64(3)), row.GetInt64(4)),
                 ("@subject", subject), ("@node", node), ("@now", database.Now));
-            var spent = spend is null ? default : await SpendStore.ReadAsync(session, tally.AccountId, tally.Line, day);
+            var spent = spend is null ? default : await tally.Subject.ReadSpentAsync(session, day);
             var alone = count == 0;
             var granted = new ShareAmounts(
                 Part(terms.RequestsPerMinute, others.Requests, need.Requests, alone), Part(terms.TokensPerMinute, others.Tokens, need.Tokens, alone),
-                Part(terms.Parallel, others.Parallel, need.Parallel, alone), SpendPart(terms, spent, others.Spend, held, cost, alone));
+                Part(terms.Parallel, others.Parallel, need.Parallel, alone), SpendPart(terms, tally.Subject, spent, others.Spend, held, cost, alone));
             var fits = granted is { Requests: >= 0, Tokens: >= 0, Parallel: >= 0, Spend: >= 0 };
             // Never less than before, since calls go on being admitted within it. A row of nothing tells the others that they are not alone.
             var amounts = fits ? ShareAmounts.Most(had, granted) : had;
@@ -203,8 +203,6 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
         return isNew;
     }
 
-    private static string SubjectOf(Tally tally) => tally.Line is { } line ? "key:" + line : "account:" + tally.AccountId;
-
     // What this node gets of a limit; negative: not even what it needs is left. 0 where there is no limit.
     private static long Part(long? limit, long others, long need, bool alone)
     {
@@ -213,10 +211,10 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
         return need > free ? -1 : alone ? free : Math.Min(free, need + Spare(most));
     }
 
-    private static long SpendPart(Terms terms, Spent spent, long others, long held, long cost, bool alone)
+    private static long SpendPart(Terms terms, Subject subject, Spent spent, long others, long held, long cost, bool alone)
     {
         if (LeastSpend(terms) is not { } least) return 0;
-        if (SpendWindows.Judge(terms, Scope.Key, spent, held + others, cost) is not null) return -1;
+        if (SpendWindows.Judge(terms, subject, spent, held + others, cost) is not null) return -1;
         var free = Math.Min(Math.Min((terms.SpendDay ?? long.MaxValue) - spent.Day, (terms.SpendMonth ?? long.MaxValue) - spent.Month),
             (terms.SpendTotal ?? long.MaxValue) - spent.Total) - others;
         return Math.Max(held + cost, alone ? free : Math.Min(free, held + cost + Spare(least)));

@@ -2,7 +2,7 @@ using CrossModel.Accounts;
 
 namespace CrossModel.Limits;
 
-/// <summary>What one key or account has spent and what its calls in flight hold, nano-dollars. The books are the source: this is loaded from them at first
+/// <summary>What one key, one account or an account on one model has spent and what its calls in flight hold, nano-dollars. The books are the source: this is loaded from them at first
 /// sight, at every change of day (the clock may have jumped either way) and every minute, since other processes book too.
 /// Not thread-safe: the account's lock guards it.</summary>
 internal sealed class SpendWindows
@@ -49,12 +49,12 @@ internal sealed class SpendWindows
     }
 
     /// <summary>The first spend limit without room for a hold; null: all have some. A call that costs nothing always fits.</summary>
-    public static Stop? Judge(Terms terms, Scope scope, Spent spent, long held, long cost)
+    public static Stop? Judge(Terms terms, Subject subject, Spent spent, long held, long cost)
     {
         if (cost <= 0) return null;
-        if (IsOver(terms.SpendDay, spent.Day + held, cost)) return new Stop(LimitKind.SpendDay, scope, terms.SpendDay!.Value, 0);
-        if (IsOver(terms.SpendMonth, spent.Month + held, cost)) return new Stop(LimitKind.SpendMonth, scope, terms.SpendMonth!.Value, 0);
-        if (IsOver(terms.SpendTotal, spent.Total + held, cost)) return new Stop(LimitKind.SpendTotal, scope, terms.SpendTotal!.Value, 0);
+        if (IsOver(terms.SpendDay, spent.Day + held, cost)) return new Stop(LimitKind.SpendDay, subject, terms.SpendDay!.Value, 0);
+        if (IsOver(terms.SpendMonth, spent.Month + held, cost)) return new Stop(LimitKind.SpendMonth, subject, terms.SpendMonth!.Value, 0);
+        if (IsOver(terms.SpendTotal, spent.Total + held, cost)) return new Stop(LimitKind.SpendTotal, subject, terms.SpendTotal!.Value, 0);
         return null;
     }
 

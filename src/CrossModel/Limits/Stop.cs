@@ -4,19 +4,16 @@ namespace CrossModel.Limits;
 
 internal enum LimitKind { Requests, Tokens, Parallel, SpendDay, SpendMonth, SpendTotal }
 
-/// <summary>Whose limit it is.</summary>
-internal enum Scope { Key, Account }
-
 /// <summary>A limit that has no room for a call.</summary>
 /// <param name="Limit">A minute's count, calls at once, or nano-dollars.</param>
 /// <param name="Wait">Ticks until the call would fit; 0 for spend limits.</param>
-internal readonly record struct Stop(LimitKind Kind, Scope Scope, long Limit, long Wait)
+internal readonly record struct Stop(LimitKind Kind, Subject Subject, long Limit, long Wait)
 {
     public static Stop? Longer(Stop? a, Stop? b) => b is not { Wait: > 0 } || a?.Wait >= b?.Wait ? a : b;
 
     public ApiError ToError()
     {
-        var whose = Scope == Scope.Key ? "this key" : "this account";
+        var whose = Subject.Whose;
         var wait = TimeSpan.FromTicks(Wait);
         var seconds = Math.Max(1, Math.Ceiling(wait.TotalSeconds));
         return Kind switch

@@ -2,10 +2,9 @@ using CrossModel.Accounts;
 
 namespace CrossModel.Limits;
 
-/// <summary>What one key or one account has used of its limits. Only what is limited is counted. Not thread-safe: the account's lock guards it.</summary>
-/// <param name="line">The key's line; null: this is the account's own tally.</param>
+/// <summary>What one key, one account or an account on one model has used of its limits. Only what is limited is counted. Not thread-safe: the account's lock guards it.</summary>
 /// <param name="share">What this node may admit by itself; null: it is alone and may admit all.</param>
-internal sealed class Tally(string accountId, string? line, Share? share)
+internal sealed class Tally(Subject subject, Share? share)
 {
     // Up to so many requests a minute each has its own moment; above, those of one second share one (see SlidingWindow).
     private const long ExactRequests = 64;
@@ -13,10 +12,8 @@ internal sealed class Tally(string accountId, string? line, Share? share)
     private SlidingWindow? _requests;
     private SlidingWindow? _tokens;
 
-    public string AccountId => accountId;
-    public string? Line => line;
+    public Subject Subject => subject;
     public Share? Share => share;
-    public Scope Scope => line is null ? Scope.Account : Scope.Key;
 
     /// <summary>Calls in flight, limited or not: a limit set later counts those that run already.</summary>
     public int Parallel { get; private set; }
@@ -33,7 +30,7 @@ internal sealed class Tally(string accountId, string? line, Share? share)
     /// <summary>Must the books be read before a call can be judged?</summary>
     public bool NeedsBooks(Terms terms, long day)
     {
-        if (!HasSpend(terms)) return false;
+        if (!terms.HasSpend) return false;
         Spend ??= new SpendWindows();
         return Spend.Day != day;
     }
@@ -43,20 +40,20 @@ internal sealed class Tally(string accountId, string? line, Share? share)
     {
         Stop? longest = null;
         if (terms.RequestsPerMinute is { } requests)
-            longest = Stop.Longer(longest, new Stop(LimitKind.Requests, Scope, requests, WaitForRequest(requests, now)));
+            longest = Stop.Longer(longest, new Stop(LimitKind.Requests, subject, requests, WaitForRequest(requests, now)));
         if (terms.TokensPerMinute is { } most)
-            longest = Stop.Longer(longest, new Stop(LimitKind.Tokens, Scope, most, WaitForTokens(most, tokens, now)));
+            longest = Stop.Longer(longest, new Stop(LimitKind.Tokens, subject, most, WaitForTokens(most, tokens, now)));
         if (terms.Parallel is { } parallel && Parallel >= Math.Min(parallel, share?.Of(now).Parallel ?? parallel))
-            longest = Stop.Longer(longest, new Stop(LimitKind.Parallel, Scope, parallel, TimeSpan.TicksPerSecond));
+            longest = Stop.Longer(longest, new Stop(LimitKind.Parallel, subject, parallel, TimeSpan.TicksPerSecond));
         return longest;
     }
 
     public Stop? JudgeSpend(Terms terms, long cost, long now)
     {
-        if (Spend is null || !HasSpend(terms) || cost <= 0) return null;
-        if (SpendWindows.Judge(terms, Scope, Spend.Spent, Spend.Held, cost) is { } stop) return stop;
+        if (Spend is null || !terms.HasSpend || cost <= 0) return null;
+        if (SpendWindows.Judge(terms, subject, Spend.Spent, Spend.Held, cost) is { } stop) return stop;
         return share is not null && Spend.Unseen + Spend.Held + cost > share.Of(now).Spend
-            ? new Stop(terms.SpendDay is not null ? LimitKind.SpendDay : terms.SpendMonth is not null ? LimitKind.SpendMonth : LimitKind.SpendTotal, Scope,
+            ? new Stop(terms.SpendDay is not null ? LimitKind.SpendDay : terms.SpendMonth is not null ? LimitKind.SpendMonth : LimitKind.SpendTotal, subject,
                 terms.SpendDay ?? terms.SpendMonth ?? terms.SpendTotal!.Value, 0)
             : null;
     }
@@ -115,8 +112,6 @@ internal sealed class Tally(string accountId, string? line, Share? share)
 
     private static long Wait(SlidingWindow? window, long most, long amount, long now) =>
         window?.Wait(now, most, amount) ?? (amount > most ? SlidingWindow.Length : 0);
-
-    private static bool HasSpend(Terms terms) => terms is not { SpendDay: null, SpendMonth: null, SpendTotal: null };
 }
 
 /// <summary>What a call took from one tally.</summary>

@@ -38,6 +38,34 @@ internal static class UsageJson
         target.Write("}"u8);
     }
 
+    /// <summary>A whole reply of ours, plain or a stream, with another cost in its usage; the same bytes if it shows none.</summary>
+    /// <param name="cost">Nano-dollars.</param>
+    public static byte[] WithCost(byte[] reply, long cost)
+    {
+        // The usage of a stream is in its last event before [DONE].
+        var start = 0;
+        var end = reply.AsSpan().LastIndexOf("\n\ndata: [DONE]"u8);
+        if (end < 0) end = reply.Length;
+        else start = reply.AsSpan(0, end).LastIndexOf("data: "u8) + "data: ".Length;
+        var json = new Utf8JsonReader(reply.AsSpan(start, end - start));
+        var inUsage = false;
+        while (json.Read())
+        {
+            if (json.TokenType != JsonTokenType.PropertyName || json.CurrentDepth > 2) continue;
+            if (json.CurrentDepth == 1) inUsage = json.ValueTextEquals("usage"u8);
+            else if (inUsage && json.ValueTextEquals("cost"u8))
+            {
+                json.Read();
+                using var changed = new PooledBuffer();
+                changed.Write(reply.AsSpan(0, start + (int)json.TokenStartIndex));
+                JsonText.WriteUsd(changed, cost);
+                changed.Write(reply.AsSpan(start + (int)json.BytesConsumed));
+                return changed.Span.ToArray();
+            }
+        }
+        return reply;
+    }
+
     /// <summary>Is there anything to keep at all? Most servers send the counts alone, and the passes below are then saved.</summary>
     private static (bool AtRoot, bool InDetails) Look(ReadOnlySpan<byte> upstream)
     {

@@ -1,3 +1,4 @@
+using CrossModel.Accounts;
 using CrossModel.Billing;
 using CrossModel.Configuration;
 using CrossModel.Dialects;
@@ -25,11 +26,29 @@ internal sealed class Model(string id, ModelConfig config, ModelFacts facts, Pri
         ? new MediaTokens { Image = m.Image, Page = m.Page, AudioSecond = m.AudioSecond, Video = m.Video }
         : MediaTokens.Default;
 
+    /// <summary>What each account may take of it; null: it has no limits.</summary>
+    public ModelTerms? Limits { get; } = LimitsOf(id, config.Limits);
+
     /// <summary>At least one, in the configuration's order.</summary>
     public IReadOnlyList<Route> Routes => RouteArray;
 
     /// <summary>The same routes for planning without an enumerator.</summary>
     public Route[] RouteArray { get; init; } = [];
+
+    private static ModelTerms? LimitsOf(string id, ModelLimitsConfig? limits)
+    {
+        if (limits is null) return null;
+        var terms = new Terms
+        {
+            RequestsPerMinute = limits.Rpm,
+            TokensPerMinute = limits.Tpm,
+            Parallel = limits.Parallel,
+            SpendDay = Prices.Nano(limits.SpendDay),
+            SpendMonth = Prices.Nano(limits.SpendMonth),
+            SpendTotal = Prices.Nano(limits.SpendTotal),
+        };
+        return terms.IsNone ? null : new ModelTerms(id, terms);
+    }
 }
 
 /// <summary>One way to serve a model.</summary>

@@ -42,8 +42,8 @@ internal static class Prices
             Nano(t.CacheWriteHour), Nano(t.AudioInput), Nano(t.AudioOutput)))],
     };
 
-    private static long? Nano(decimal? usd) => usd is { } amount ? Nano(amount) : null;
+    public static long? Nano(decimal? usd) => usd is { } amount ? Nano(amount) : null;
 
     private static long Nano(decimal usd) =>
-        Usd.FromDecimal(usd) ?? throw new ArgumentOutOfRangeException(nameof(usd), usd, "A price is at least 0 and has at most 9 decimal places.");
+        Usd.FromDecimal(usd) ?? throw new ArgumentOutOfRangeException(nameof(usd), usd, "An amount is at least 0 and has at most 9 decimal places.");
 }

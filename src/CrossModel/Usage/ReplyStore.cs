@@ -1,12 +1,40 @@
 using System.Security.Cryptography;
 using System.Text;
+using CrossModel.Protocol;
 using CrossModel.Storage;
 
 namespace CrossModel.Usage;
 
 /// <summary>A reply as its first caller got it.</summary>
 /// <param name="RequestId">The first call's x-request-id: whose receipt it is.</param>
-internal sealed record KeptReply(string RequestId, string ContentType, byte[] Body);
+internal sealed record KeptReply(string RequestId, string ContentType, byte[] Body)
+{
+    private const int Largest = 1024 * 1024;
+
+    /// <summary>It is not kept: a repeat is a new charge.</summary>
+    public bool IsTooLarge => Body.Length > Largest;
+}
+
+/// <summary>A reply on its way to be kept. Its usage shows the cost, which only the transaction that charges it decides.</summary>
+/// <param name="reply">With the cost that is expected.</param>
+/// <param name="cost">Nano-dollars: the expected cost.</param>
+internal sealed class ReplyToKeep(string account, string key, KeptReply reply, long cost)
+{
+    // Made before the transaction, which others wait for.
+    private readonly string _sealed = reply.IsTooLarge ? "" : Seal(account, key, reply);
+
+    public string Account => account;
+    public string KeyHash { get; } = ReplyStore.HashOf(key);
+    public KeptReply Reply => reply;
+
+    /// <summary>As it is sent when it was charged so many nano-dollars.</summary>
+    public KeptReply For(long charged) => charged == cost ? reply : reply with { Body = UsageJson.WithCost(reply.Body, charged) };
+
+    /// <summary>The same as the database keeps it.</summary>
+    public string SealedFor(long charged) => charged == cost ? _sealed : Seal(account, key, For(charged));
+
+    private static string Seal(string account, string key, KeptReply reply) => Convert.ToBase64String(ReplyStore.Seal(account, key, reply.Body));
+}
 
 /// <summary>What is known of an Idempotency-Key. None set: it is ours now, the call may run.</summary>
 internal readonly record struct Claim(bool OtherBody = false, bool RunsElsewhere = false, KeptReply? Kept = null);
@@ -17,10 +45,13 @@ internal readonly record struct Claim(bool OtherBody = false, bool RunsElsewhere
 /// </summary>
 internal sealed class ReplyStore(Database database, string node)
 {
-    /// <summary>Larger replies are not kept: a repeat of theirs is a new charge.</summary>
-    public const int LargestReply = 1024 * 1024;
-
     private static readonly TimeSpan Kept = TimeSpan.FromHours(24);
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
+
+    private static readonly ManyRows Keep = new(
+        "UPDATE stored_reply SET content_type = v.column4, reply = v.column5 FROM ({rows}) AS v "
+        + "WHERE account_id = v.column1 AND key_hash = v.column2 AND request_id = v.column3", "ttttt");
+
     private const int NonceBytes = 12;
     private const int TagBytes = 16;
 
@@ -51,19 +82,49 @@ internal sealed class ReplyStore(Database database, string node)
             ("@account", account), ("@key", keyHash));
     });
 
-    /// <summary>Keeps the reply under the key that this call holds.</summary>
-    public Task KeepAsync(string account, string key, KeptReply reply) => database.WriteAsync(session => session.ExecuteAsync(
-        "UPDATE stored_reply SET content_type = @type, reply = @reply WHERE account_id = @account AND key_hash = @key AND request_id = @request",
-        ("@type", reply.ContentType), ("@reply", Convert.ToBase64String(Seal(account, key, reply.Body))), ("@account", account), ("@key", HashOf(key)), ("@request", reply.RequestId)));
+    /// <summary>Keeps replies under the keys that their calls hold, in the transaction that charges them.</summary>
+    /// <param name="replies">With what each was charged, nano-dollars; null: its charge is given back, and it is kept no longer.</param>
+    public static async ValueTask WriteAsync(Session session, IReadOnlyList<(ReplyToKeep Reply, long? Cost)> replies)
+    {
+        await Keep.ExecuteAsync(session, [.. replies.Where(r => r.Cost is not null)], static (kept, values) =>
+        {
+            values.Add(kept.Reply.Account);
+            values.Add(kept.Reply.KeyHash);
+            values.Add(kept.Reply.Reply.RequestId);
+            values.Add(kept.Reply.Reply.ContentType);
+            values.Add(kept.Reply.SealedFor(kept.Cost!.Value));
+        });
+        foreach (var (reply, cost) in replies)
+            if (cost is null) await ForgetAsync(session, reply.Account, reply.KeyHash, reply.Reply.RequestId);
+    }
 
-    /// <summary>A call that failed leaves its key to the next.</summary>
-    public Task FreeAsync(string account, string key, string requestId) => database.WriteAsync(session => session.ExecuteAsync(
-        "DELETE FROM stored_reply WHERE account_id = @account AND key_hash = @key AND request_id = @request AND reply IS NULL",
-        ("@account", account), ("@key", HashOf(key)), ("@request", requestId)));
+    /// <summary>A call that failed leaves its key to the next: at once, or as soon as a database that is away can be told.</summary>
+    public async Task FreeAsync(string account, string key, string requestId)
+    {
+        try
+        {
+            await database.WriteAsync(session => ForgetAsync(session, account, HashOf(key), requestId));
+        }
+        catch (Exception e) when (database.IsAway(e))
+        {
+            _ = FreeLaterAsync(account, key, requestId);
+        }
+    }
 
-    private static string HashOf(string key) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(key)));
+    // Until it is told, this node would be taken to run the call still. A process that ends has freed the key thereby.
+    private async Task FreeLaterAsync(string account, string key, string requestId)
+    {
+        await Task.Delay(Pause, database.Time);
+        await FreeAsync(account, key, requestId);
+    }
 
-    private static byte[] Seal(string account, string key, byte[] reply)
+    private static Task<int> ForgetAsync(Session session, string account, string keyHash, string requestId) => session.ExecuteAsync(
+        "DELETE FROM stored_reply WHERE account_id = @account AND key_hash = @key AND request_id = @request",
+        ("@account", account), ("@key", keyHash), ("@request", requestId));
+
+    public static string HashOf(string key) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(key)));
+
+    public static byte[] Seal(string account, string key, byte[] reply)
     {
         var box = new byte[NonceBytes + TagBytes + reply.Length];
         RandomNumberGenerator.Fill(box.AsSpan(0, NonceBytes));

@@ -357,6 +357,44 @@ public sealed class EndingProofs
         Assert.Equal("0.00", (string?)account["held"]);
     }
 
+    [Fact]
+    public async Task DatabaseAway_AtTheSettlement_FreesTheIdempotencyKeysOnceItIsBack()
+    {
+        PostgresServer.SkipIfMissing();
+        await using var postgres = await PostgresServer.StartNewAsync();
+        var gate = new TaskCompletionSource();
+        await using var site = await EndingSite.StartAsync(async (http, received) =>
+        {
+            await gate.Task;
+            if (!received.Text.Contains("\"stream\":true", StringComparison.Ordinal))
+            {
+                http.Response.ContentType = "application/json";
+                await http.Response.WriteAsync(Plain(TwelveBytes, Reported));
+                return;
+            }
+            await SendAsync(http, Chunk(TwelveBytes), Chunk("{}", "stop"), UsageChunk(Reported), "[DONE]");
+        }, database: await postgres.CreateDatabaseAsync());
+        Task<HttpReply> AskAsync(bool stream) => site.Gateway.PostAsync(EndingSite.Body(stream, null), null, ("Idempotency-Key", stream ? "s" : "p"));
+        var (plain, stream) = (AskAsync(stream: false), AskAsync(stream: true));
+        await site.WaitForUpstreamAsync(calls: 2);
+        await postgres.StopAsync();
+        gate.SetResult();
+        Assert.Equal(503, (int)(await plain).Status);
+        Assert.Equal("model_unavailable", (string?)(await stream).Chunks[^1]["error"]?["code"]);
+
+        await postgres.StartAsync();
+        await site.WaitForServiceAsync();
+        foreach (var streamed in (bool[])[false, true])
+        {
+            var repeat = await AskAsync(streamed);
+            Assert.Equal(200, (int)repeat.Status);
+            Assert.Null(repeat.Header("x-crossmodel-replayed"));
+            Assert.Equal(repeat.Text, (await AskAsync(streamed)).Text);
+        }
+        // The stream that was delivered, and the two repeats.
+        Assert.Equal(3 * ReportedCost, (long)(1_000_000_000 * decimal.Parse((string)(await site.AccountAsync())["spend"]!["total"]!, System.Globalization.CultureInfo.InvariantCulture)));
+    }
+
     // ------------------------------------------------------------------ hostile usage
 
     [Theory]

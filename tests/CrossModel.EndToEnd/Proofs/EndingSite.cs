@@ -56,7 +56,7 @@ internal sealed class EndingSite : IAsyncDisposable
     public Task<HttpResponseMessage> OpenAsync(bool stream, CancellationToken cancellation = default) =>
         Gateway.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", Encoding.UTF8.GetBytes(Body(stream, null)), Gateway.Key, cancellation: cancellation);
 
-    private static string Body(bool stream, int? maxTokens) =>
+    public static string Body(bool stream, int? maxTokens) =>
         $$"""{"model":"test/model",{{(maxTokens is { } cap ? $"\"max_tokens\":{cap}," : "")}}{{(stream ? "\"stream\":true,\"stream_options\":{\"include_usage\":true}," : "")}}"messages":[{"role":"user","content":"123456789 123456789 123456789 "}]}""";
 
     /// <summary>Calls, and closes the connection as soon as the upstream was asked, or else as soon as content came. Answers the request's id.</summary>

@@ -193,6 +193,119 @@ public sealed class LimitProofs
         Assert.Equal(404, (int)(await site.Gateway.Http.GetAsync("/v1/requests/" + id, site.Gateway.Key)).Status);
     }
 
+    /// <summary>Two models of one upstream, which refuses the model m-down.</summary>
+    private static async Task<(ScriptedUpstream Upstream, TestGateway Gateway)> StartTwoAsync(string limits, string secondLimits = "{}", string first = "m")
+    {
+        var upstream = await ScriptedUpstream.StartAsync(async (http, received) =>
+        {
+            http.Response.StatusCode = received.Text.Contains("m-down", StringComparison.Ordinal) ? 500 : 200;
+            http.Response.ContentType = "application/json";
+            await http.Response.WriteAsync(s_plain);
+        });
+        return (upstream, await TestGateway.StartAsync(upstream.BaseUrl, $$"""
+            "test/model": { "routes": [ { "upstream": "up", "model": "{{first}}" } ], "price": { "input": 1.00, "output": 2.00 }, "limits": {{limits}} },
+            "test/second": { "routes": [ { "upstream": "up", "model": "m2" } ], "price": { "input": 1.00, "output": 2.00 }, "limits": {{secondLimits}} }
+            """));
+    }
+
+    private static string WithSecond(int maxTokens = 10) => Body(stream: false, maxTokens).Replace("\"model\":\"test/model\"", "\"model\":\"test/model\",\"models\":[\"test/second\"]", StringComparison.Ordinal);
+
+    [Fact]
+    public async Task Model_AtItsLimit_Is429ForTheAccountThatUsedItAndForNoOther()
+    {
+        var (upstream, gateway) = await StartTwoAsync("""{ "rpm": 2 }""");
+        var other = await gateway.NewKeyAsync("other", 1m);
+        for (var left = 1; left >= 0; left--)
+        {
+            var reply = await gateway.PostAsync(Body(stream: false));
+            Assert.Equal(200, (int)reply.Status);
+            Assert.Equal("2", reply.Header("x-ratelimit-limit-requests"));
+            Assert.Equal(left.ToString(CultureInfo.InvariantCulture), reply.Header("x-ratelimit-remaining-requests"));
+        }
+        var refused = await gateway.PostAsync(Body(stream: true));
+        Assert.Equal(429, (int)refused.Status);
+        Assert.Contains("The limit rpm of this account for model test/model is reached: 2 requests per minute.", (string?)refused.Json["error"]!["message"], StringComparison.Ordinal);
+        Assert.Equal("0", refused.Header("x-ratelimit-remaining-requests"));
+        Assert.InRange(int.Parse(refused.Header("retry-after")!, CultureInfo.InvariantCulture), 1, 60);
+        Assert.Equal(200, (int)(await gateway.PostAsync(Body(stream: false), other)).Status);
+        var unlimited = await gateway.PostAsync(Body(stream: false).Replace("test/model", "test/second", StringComparison.Ordinal));
+        Assert.Equal(200, (int)unlimited.Status);
+        Assert.Null(unlimited.Header("x-ratelimit-limit-requests"));
+        await gateway.DisposeAsync();
+        await upstream.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Model_AtItsLimit_IsPassedOverForTheNextOfTheList()
+    {
+        var (upstream, gateway) = await StartTwoAsync("""{ "rpm": 1 }""", """{ "rpm": 5, "tpm": 1000 }""");
+        Assert.Equal("test/model", (string?)(await gateway.PostAsync(WithSecond())).Json["model"]);
+        var second = await gateway.PostAsync(WithSecond());
+        Assert.Equal("test/second", (string?)second.Json["model"]);
+        Assert.Equal("4", second.Header("x-ratelimit-remaining-requests"));
+        for (var i = 0; i < 4; i++) Assert.Equal(200, (int)(await gateway.PostAsync(WithSecond())).Status);
+        var refused = await gateway.PostAsync(WithSecond());
+        Assert.Equal(429, (int)refused.Status);
+        Assert.Equal(6, upstream.Received.Count);
+        await gateway.DisposeAsync();
+        await upstream.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Model_TakenAfterAnotherFailed_CountsForItself()
+    {
+        var (upstream, gateway) = await StartTwoAsync("""{ "rpm": 100, "tpm": 1000, "parallel": 1 }""", """{ "rpm": 2, "tpm": 1000, "parallel": 1 }""", first: "m-down");
+        for (var left = 1; left >= 0; left--)
+        {
+            var reply = await gateway.PostAsync(WithSecond());
+            Assert.Equal("test/second", (string?)reply.Json["model"]);
+            Assert.Equal(left.ToString(CultureInfo.InvariantCulture), reply.Header("x-ratelimit-remaining-requests"));
+        }
+        // The second is full: what is left is the first one's failure, and its model counts the calls as requests only.
+        var failed = await gateway.PostAsync(WithSecond());
+        Assert.Equal(502, (int)failed.Status);
+        Assert.Equal("97", failed.Header("x-ratelimit-remaining-requests"));
+        Assert.Equal("1000", failed.Header("x-ratelimit-remaining-tokens"));
+        await gateway.DisposeAsync();
+        await upstream.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task ModelSpendOfADay_Reached_Is402_AndARestartRemembersIt()
+    {
+        const string limited = ""","limits": { "spendDay": 0.00006 }""";
+        await using var upstream = await ScriptedUpstream.JsonAsync(s_plain);
+        await using var site = await ProofSite.MakeAsync(postgres: false, upstream.BaseUrl, model: limited);
+        var (key, other) = (await site.NewKeyAsync("mine", 1m), await site.NewKeyAsync("other", 1m));
+        await using (var server = await ServerProcess.StartAsync(site.ConfigFile))
+        {
+            // Each holds 38,000 and costs 22,000 nano-dollars: the third would pass 60,000.
+            for (var i = 0; i < 2; i++) Assert.Equal(200, (int)(await server.Http.SendAsync(HttpMethod.Post, "/v1/chat/completions", Body(stream: false), key)).Status);
+            await server.TerminateAsync();
+        }
+        await using var again = await ServerProcess.StartAsync(site.ConfigFile);
+        var refused = await again.Http.SendAsync(HttpMethod.Post, "/v1/chat/completions", Body(stream: false), key);
+        Assert.Equal(402, (int)refused.Status);
+        Assert.Contains("The limit spend-day of this account for model test/model is reached: 0.00006 USD.", (string?)refused.Json["error"]!["message"], StringComparison.Ordinal);
+        Assert.Equal(200, (int)(await again.Http.SendAsync(HttpMethod.Post, "/v1/chat/completions", Body(stream: false), other)).Status);
+        await site.AssertBooksAgreeAsync("mine");
+    }
+
+    [Fact]
+    public async Task ModelLimits_ChangedInTheFile_HoldForTheCallsThatFollow()
+    {
+        var (upstream, gateway) = await StartTwoAsync("""{ "rpm": 1 }""");
+        Assert.Equal(200, (int)(await gateway.PostAsync(Body(stream: false))).Status);
+        Assert.Equal(429, (int)(await gateway.PostAsync(Body(stream: false))).Status);
+        var config = await File.ReadAllTextAsync(gateway.ConfigFile);
+        await File.WriteAllTextAsync(gateway.ConfigFile, config.Replace("\"rpm\": 1 ", "\"rpm\": 3 ", StringComparison.Ordinal));
+        await Until.TrueAsync(async () => (await gateway.PostAsync(Body(stream: false))).Header("x-ratelimit-limit-requests") == "3");
+        await File.WriteAllTextAsync(gateway.ConfigFile, config.Replace("\"rpm\": 1 ", "", StringComparison.Ordinal));
+        await Until.TrueAsync(async () => (await gateway.PostAsync(Body(stream: false))).Header("x-ratelimit-limit-requests") is null);
+        await gateway.DisposeAsync();
+        await upstream.DisposeAsync();
+    }
+
     private static async Task CreditAsync(EndingSite site, string account, long amount)
     {
         var database = site.Gateway.Gateway.Database;

@@ -22,25 +22,33 @@ internal enum CallEnd
 /// <param name="RequestId">Null when no headers came.</param>
 /// <param name="Cost">Nano-dollars that the caller was shown (usage.cost); null without a whole reply.</param>
 /// <param name="Body">The refusal's body, or what was read.</param>
-internal sealed record CallOutcome(CallEnd End, int Status, string? RequestId, long? Cost, string Body);
+/// <param name="Replayed">The request whose reply this is, if it was kept.</param>
+internal sealed record CallOutcome(CallEnd End, int Status, string? RequestId, long? Cost, string Body, string? Replayed = null);
 
 /// <summary>Callers as they are: plain calls and streams mixed, every reply read to its last byte.</summary>
 internal static class ProofCaller
 {
+    /// <summary>A call that takes longer fails its proof: none waits for ever.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
+
     public static string Body(bool stream, int maxTokens, string? prompt = null) =>
         $$"""{"model":"test/model","max_tokens":{{maxTokens}},{{(stream ? "\"stream\":true,\"stream_options\":{\"include_usage\":true}," : "")}}"messages":[{"role":"user","content":"{{prompt ?? ProofUpstream.Prompt}}"}]}""";
 
-    public static async Task<CallOutcome> CallAsync(Http http, string key, string body)
+    /// <param name="once">The Idempotency-Key; null: the call is not repeated. It is the caller's own request id too, so that the books can be asked for it.</param>
+    public static async Task<CallOutcome> CallAsync(Http http, string key, string body, string? once = null)
     {
-        string? id = null;
+        string? id = null, replayed = null;
         var status = 0;
         var read = new MemoryStream();
+        using var patience = new CancellationTokenSource(Patience);
         try
         {
-            using var response = await http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", Encoding.UTF8.GetBytes(body), key);
+            using var response = await http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", Encoding.UTF8.GetBytes(body), key,
+                once is null ? null : [("Idempotency-Key", once), ("x-client-request-id", once)], patience.Token);
             id = response.Headers.GetValues("x-request-id").Single();
+            if (response.Headers.TryGetValues("x-crossmodel-replayed", out var first)) replayed = first.Single();
             status = (int)response.StatusCode;
-            await response.Content.CopyToAsync(read);
+            await response.Content.CopyToAsync(read, patience.Token);
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
@@ -49,10 +57,10 @@ internal static class ProofCaller
         }
         var text = Encoding.UTF8.GetString(read.ToArray());
         if (status != (int)HttpStatusCode.OK) return new CallOutcome(CallEnd.Refused, status, id, null, text);
-        if (text.StartsWith('{')) return new CallOutcome(CallEnd.Acknowledged, status, id, CostOf(text), text);
+        if (text.StartsWith('{')) return new CallOutcome(CallEnd.Acknowledged, status, id, CostOf(text), text, replayed);
         if (!text.EndsWith("data: [DONE]\n\n", StringComparison.Ordinal)) return new CallOutcome(CallEnd.Refused, status, id, null, text);
         var usage = text.Split("\n\n", StringSplitOptions.RemoveEmptyEntries)[^2]["data: ".Length..];
-        return new CallOutcome(CallEnd.Acknowledged, status, id, CostOf(usage), text);
+        return new CallOutcome(CallEnd.Acknowledged, status, id, CostOf(usage), text, replayed);
     }
 
     /// <summary>usage.cost is a number in USD; read by its digits.</summary>

@@ -3,6 +3,7 @@ using CrossModel.Billing;
 using CrossModel.EndToEnd.Support;
 using CrossModel.Storage;
 using CrossModel.Tests.Support;
+using CrossModel.Usage;
 
 namespace CrossModel.EndToEnd.Proofs;
 
@@ -57,6 +58,14 @@ internal sealed class ProofSite : IAsyncDisposable
         var twice = rows.GroupBy(r => r.Id).Where(g => g.Count() > 1).Select(g => g.Key).ToList();
         Assert.Empty(twice);
         return rows.ToDictionary(r => r.Id, r => r.Amount, StringComparer.Ordinal);
+    }
+
+    /// <summary>The charged requests of callers who gave them an id of their own: request ids by that id.</summary>
+    public async Task<ILookup<string, string>> ChargedByClientIdAsync()
+    {
+        var details = await Database.ReadAsync(s => s.QueryAsync(
+            "SELECT r.detail FROM request_record r JOIN ledger_entry e ON e.account_id = r.account_id AND e.seq = r.seq WHERE e.kind = 'charge'", row => row.GetString(0)));
+        return details.Select(RecordText.Read).Where(r => r.ClientRequestId is not null).ToLookup(r => r.ClientRequestId!, r => r.Id, StringComparer.Ordinal);
     }
 
     public Task<long> SumOfEntriesAsync(string account) => Database.ReadAsync(s => s.FirstAsync(

@@ -18,24 +18,24 @@ internal static class Gates
         new KeyEntry("key_" + id, "acc_" + accountId, "label", "hash" + id, "cm-a", null, true, false, null, key ?? Terms.None),
         new Account("acc_" + accountId, "name" + accountId, true, 0, account ?? Terms.None));
 
-    public static async Task<Seat> SeatAsync(this LimitGate gate, Caller caller, long tokens = 1, long cost = 0)
+    public static async Task<Seat> SeatAsync(this LimitGate gate, Caller caller, long tokens = 1, long cost = 0, ModelTerms? model = null)
     {
-        var answer = await gate.AdmitAsync(caller, tokens, cost, TestContext.Current.CancellationToken);
+        var answer = await gate.AdmitAsync(caller, model, tokens, cost, TestContext.Current.CancellationToken);
         Assert.Null(answer.Refusal);
         return answer.Seat!;
     }
 
-    public static async Task<CrossModel.Protocol.ApiError> RefusalAsync(this LimitGate gate, Caller caller, long tokens = 1, long cost = 0)
+    public static async Task<CrossModel.Protocol.ApiError> RefusalAsync(this LimitGate gate, Caller caller, long tokens = 1, long cost = 0, ModelTerms? model = null)
     {
-        var answer = await gate.AdmitAsync(caller, tokens, cost, TestContext.Current.CancellationToken);
+        var answer = await gate.AdmitAsync(caller, model, tokens, cost, TestContext.Current.CancellationToken);
         Assert.Null(answer.Seat);
         return answer.Refusal!;
     }
 
-    public static HeaderDictionary Headers(this LimitGate gate, Caller caller, long tokens = 1)
+    public static HeaderDictionary Headers(this LimitGate gate, Caller caller, long tokens = 1, ModelTerms? model = null)
     {
         var headers = new HeaderDictionary();
-        gate.WriteHeaders(caller, headers, tokens);
+        gate.WriteHeaders(caller, model, headers, tokens);
         return headers;
     }
 
@@ -54,7 +54,7 @@ internal static class Gates
     });
 
     /// <summary>What a settlement writes for the limits.</summary>
-    public static Task ChargeAsync(this Database database, Caller caller, long amount) => database.WriteAsync(async session =>
+    public static Task ChargeAsync(this Database database, Caller caller, long amount, ModelTerms? model = null) => database.WriteAsync(async session =>
     {
         var day = SpendStore.DayOf(database.Now);
         await session.ExecuteAsync(
@@ -65,5 +65,7 @@ internal static class Gates
             """,
             ("@amount", amount), ("@day", day), ("@month", SpendStore.MonthOf(day)), ("@id", caller.Account.Id));
         await SpendStore.AddToKeysAsync(session, day, new Dictionary<(string, string), long> { [(caller.Account.Id, caller.Key.Id)] = amount });
+        if (model is not null)
+            await SpendStore.AddToKeysAsync(session, day, new Dictionary<(string, string), long> { [(caller.Account.Id, SpendStore.KeyOfModel(model.Id))] = amount });
     });
 }

@@ -32,7 +32,7 @@ public sealed class LimitGateTests : IAsyncLifetime
         Assert.Empty(_gate.Headers(caller));
         Assert.Equal(0, _gate.Count);
         var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var i = 0; i < 1000; i++) (await _gate.AdmitAsync(caller, 1, 1, CancellationToken.None)).Seat!.Dispose();
+        for (var i = 0; i < 1000; i++) (await _gate.AdmitAsync(caller, null, 1, 1, CancellationToken.None)).Seat!.Dispose();
         Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
     }
 
@@ -43,7 +43,7 @@ public sealed class LimitGateTests : IAsyncLifetime
         var caller = Gates.Caller(terms, terms);
         (await _gate.SeatAsync(caller)).Dispose();
         var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var i = 0; i < 1000; i++) (await _gate.AdmitAsync(caller, 1, 1, CancellationToken.None)).Seat!.Dispose();
+        for (var i = 0; i < 1000; i++) (await _gate.AdmitAsync(caller, null, 1, 1, CancellationToken.None)).Seat!.Dispose();
         Assert.InRange((GC.GetAllocatedBytesForCurrentThread() - before) / 1000, 1, 128);
     }
 
@@ -175,8 +175,12 @@ public sealed class LimitGateTests : IAsyncLifetime
         var (inside, most, admitted) = (0, 0, 0);
         await Parallel.ForAsync(0, 20_000, new ParallelOptions { MaxDegreeOfParallelism = 16 }, async (_, ct) =>
         {
-            var answer = await _gate.AdmitAsync(caller, 1, 0, ct);
-            if (answer.Seat is not { } seat) return;
+            var answer = await _gate.AdmitAsync(caller, null, 1, 0, ct);
+            if (answer.Seat is not { } seat)
+            {
+                await Task.Yield(); // else those who are refused keep every thread from those who would leave
+                return;
+            }
             var now = Interlocked.Increment(ref inside);
             InterlockedMax(ref most, now);
             Interlocked.Increment(ref admitted);
@@ -216,7 +220,7 @@ public sealed class LimitGateTests : IAsyncLifetime
                 running.Seat = null;
             }
             var fits = Fits(past.Where(call => call.Key == caller.Key.Id), caller.Key.Terms, now, tokens) && Fits(past, account, now, tokens);
-            var answer = await gate.AdmitAsync(caller, tokens, 0);
+            var answer = await gate.AdmitAsync(caller, null, tokens, 0);
             Assert.Equal(fits, answer.Seat is not null);
             if (answer.Seat is not null) past.Add(new Past(now, caller.Key.Id, tokens, 1, answer.Seat));
         }

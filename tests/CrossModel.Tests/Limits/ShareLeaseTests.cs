@@ -33,15 +33,12 @@ public sealed class ShareLeaseTests : IAsyncLifetime
         """,
         ("@subject", "account:" + Limited.Account.Id), ("@share", share), ("@expires", _database.Now + (long)term.TotalMilliseconds)));
 
-    // The node waits on the clock for others to give back; the test lets time pass until it has an answer (its minutes may pass, its seats stay).
+    // The node waits on the clock for others to give back. Time passes only then: while the disk works it would pass by minutes, and leases run out.
     private async Task<Seat?> AdmitAsync()
     {
-        var admit = _gate.AdmitAsync(Limited, 1, 0, TestContext.Current.CancellationToken).AsTask();
-        while (!admit.IsCompleted)
-        {
-            _clock.Advance(TimeSpan.FromMilliseconds(1));
-            await Task.Yield();
-        }
+        var admit = _gate.AdmitAsync(Limited, null, 1, 0, TestContext.Current.CancellationToken).AsTask();
+        while (await Task.WhenAny(admit, Task.Delay(1, TestContext.Current.CancellationToken)) != admit)
+            if (_clock.IsAwaited) _clock.Advance(TimeSpan.FromMilliseconds(250));
         return (await admit).Seat;
     }
 

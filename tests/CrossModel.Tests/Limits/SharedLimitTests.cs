@@ -36,7 +36,7 @@ public abstract class SharedLimitContract(bool postgres)
         {
             await Parallel.ForAsync(0, limit, new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (i, ct) =>
             {
-                var answer = await gates[i % 2].AdmitAsync(caller, 1, 0, ct);
+                var answer = await gates[i % 2].AdmitAsync(caller, null, 1, 0, ct);
                 if (answer.Seat is null) return;
                 answer.Seat.Dispose();
                 Interlocked.Increment(ref admitted);
@@ -56,7 +56,7 @@ public abstract class SharedLimitContract(bool postgres)
         var tokens = 0;
         await Parallel.ForAsync(0, 300, new ParallelOptions { MaxDegreeOfParallelism = 12 }, async (i, ct) =>
         {
-            var answer = await gates[i % 3].AdmitAsync(caller, 100, 0, ct);
+            var answer = await gates[i % 3].AdmitAsync(caller, null, 100, 0, ct);
             if (answer.Seat is not { } seat) return;
             seat.Correct(100, 0);
             seat.Dispose();
@@ -97,7 +97,7 @@ public abstract class SharedLimitContract(bool postgres)
         {
             await Parallel.ForAsync(0, 200, new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (i, ct) =>
             {
-                var answer = await gates[i % 2].AdmitAsync(caller, 1, 20, ct);
+                var answer = await gates[i % 2].AdmitAsync(caller, null, 1, 20, ct);
                 if (answer.Seat is not { } seat) return;
                 await databases[i % 2].ChargeAsync(caller, 10);
                 Interlocked.Add(ref spent, 10);
@@ -109,12 +109,51 @@ public abstract class SharedLimitContract(bool postgres)
         await CloseAsync(databases, gates);
     }
 
+    [Theory]
+    [InlineData(5)]
+    [InlineData(200)]
+    public async Task ModelRequests_FromTwoNodesAndTwoKeys_AreTheLimitInAllForTheirAccount(int limit)
+    {
+        var (databases, gates) = await OpenAsync(2);
+        var model = new ModelTerms("x/dear", new Terms { RequestsPerMinute = limit });
+        Caller[] callers = [Gates.Caller(id: "1"), Gates.Caller(id: "2")];
+        var admitted = 0;
+        for (var round = 0; round < 4; round++)
+        {
+            await Parallel.ForAsync(0, limit, new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (i, ct) =>
+            {
+                if ((await gates[i % 2].AdmitAsync(callers[i / 2 % 2], model, 1, 0, ct)).Seat is not { } seat) return;
+                seat.Dispose();
+                Interlocked.Increment(ref admitted);
+            });
+            var left = gates.Sum(gate => int.Parse(gate.Headers(callers[0], model: model)["x-ratelimit-remaining-requests"]!, null));
+            Assert.InRange(left, 0, limit - admitted);
+        }
+        Assert.InRange(admitted, limit * 9 / 10, limit);
+        // Another account has the limit to itself.
+        Assert.NotNull((await gates[0].AdmitAsync(Gates.Caller(id: "3", accountId: "other"), model, 1, 0)).Seat);
+        await CloseAsync(databases, gates);
+    }
+
+    [Fact]
+    public async Task ModelParallel_SeatMovedAwayOnOneNode_IsFreeOnTheOther()
+    {
+        var (databases, gates) = await OpenAsync(2);
+        var (caller, model) = (Gates.Caller(), new ModelTerms("x/dear", new Terms { Parallel = 1 }));
+        var here = await gates[0].SeatAsync(caller, model: model);
+        Assert.Equal(429, (await gates[1].RefusalAsync(caller, model: model)).Status);
+        Assert.Same(here, (await gates[0].MoveAsync(here, caller, null, 1, 0)).Seat);
+        Assert.NotNull(await AdmitWithin5sAsync(gates[1], caller, model));
+        here.Dispose();
+        await CloseAsync(databases, gates);
+    }
+
     // What one node gave up reaches the other with a tick; the refusals in between count for nothing.
-    private static async Task<Seat?> AdmitWithin5sAsync(LimitGate gate, Caller caller)
+    private static async Task<Seat?> AdmitWithin5sAsync(LimitGate gate, Caller caller, ModelTerms? model = null)
     {
         var started = TimeProvider.System.GetTimestamp();
         while (TimeProvider.System.GetElapsedTime(started) < TimeSpan.FromSeconds(5))
-            if (await gate.AdmitAsync(caller, 1, 0, TestContext.Current.CancellationToken) is { Seat: { } seat }) return seat;
+            if (await gate.AdmitAsync(caller, model, 1, 0, TestContext.Current.CancellationToken) is { Seat: { } seat }) return seat;
         return null;
     }
 

@@ -20,6 +20,15 @@ internal sealed class FakeClock : TimeProvider
         lock (_lock) return (long)(_elapsed.TotalSeconds * TimestampFrequency);
     }
 
+    /// <summary>Somebody waits for a moment to come, once: nothing goes on for him until time passes. Periodic timers do not count.</summary>
+    public bool IsAwaited
+    {
+        get
+        {
+            lock (_lock) return _timers.Exists(timer => timer.Period is null);
+        }
+    }
+
     /// <summary>Moves the wall clock alone, also backwards, as an operator or NTP would.</summary>
     public void SetUtcNow(DateTimeOffset now)
     {

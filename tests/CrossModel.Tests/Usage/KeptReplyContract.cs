@@ -1,0 +1,117 @@
+using System.Text;
+using CrossModel.Accounts;
+using CrossModel.Billing;
+using CrossModel.Tests.Billing;
+using CrossModel.Usage;
+
+namespace CrossModel.Tests.Usage;
+
+/// <summary>A reply is kept for its repeats by the transaction that charges it: both are on the books, or neither.</summary>
+public abstract class KeptReplyContract(bool postgres)
+{
+    private static readonly byte[] BodyHash = new byte[32];
+
+    private static ReplyToKeep Reply(string account, string request, long cost, string key = "k") => new(account, key,
+        new KeptReply(request, "application/json", Encoding.UTF8.GetBytes($$$"""{"id":"x","usage":{"prompt_tokens":1,"cost":{{{cost / 1_000_000_000m:0.#########}}}}}""")), cost);
+
+    private static async Task<string?> KeptAsync(ReplyStore store, Account account)
+    {
+        var claim = await store.ClaimAsync(account.Id, "k", BodyHash, "req_repeat");
+        return claim.Kept is { } kept ? Encoding.UTF8.GetString(kept.Body) : null;
+    }
+
+    [Fact]
+    public async Task Charge_Committed_KeepsItsReply()
+    {
+        await using var till = await Till.OpenNewAsync(postgres);
+        var store = new ReplyStore(till.Database, till.Books.Node);
+        var account = await till.NewAccountAsync(1_000_000);
+        var record = Till.Record(account.Id, 2000);
+        Assert.Equal(default, await store.ClaimAsync(account.Id, "k", BodyHash, record.Id));
+        Assert.True((await till.Settlements.SettleAsync(record, await till.HoldAsync(account, 5000), new Beside(false, Reply(account.Id, record.Id, 2000)))).Committed);
+        Assert.Equal("""{"id":"x","usage":{"prompt_tokens":1,"cost":0.000002}}""", await KeptAsync(store, account));
+        Assert.Equal(record.Id, (await store.ClaimAsync(account.Id, "k", BodyHash, "req_repeat")).Kept!.RequestId);
+    }
+
+    [Fact]
+    public async Task Charge_PartlyUncovered_KeepsTheCostThatLeftTheBalance()
+    {
+        await using var till = await Till.OpenNewAsync(postgres);
+        var store = new ReplyStore(till.Database, till.Books.Node);
+        var account = await till.NewAccountAsync(1000);
+        var record = Till.Record(account.Id, 2000);
+        await store.ClaimAsync(account.Id, "k", BodyHash, record.Id);
+        var settled = await till.Settlements.SettleAsync(record, await till.HoldAsync(account, 1000), new Beside(false, Reply(account.Id, record.Id, 2000)));
+        Assert.Equal(1000, settled.Charged);
+        Assert.Equal("""{"id":"x","usage":{"prompt_tokens":1,"cost":0.000001}}""", await KeptAsync(store, account));
+    }
+
+    [Fact]
+    public async Task Charge_ThatFails_KeepsNothing()
+    {
+        await using var till = await Till.OpenNewAsync(postgres);
+        var store = new ReplyStore(till.Database, till.Books.Node);
+        var account = await till.NewAccountAsync(1_000_000);
+        var record = Till.Record("acc_nobody", 2000);
+        await store.ClaimAsync(account.Id, "k", BodyHash, record.Id);
+        var settled = await till.Settlements.SettleAsync(record, await till.HoldAsync(account, 5000), new Beside(false, Reply(account.Id, record.Id, 2000)));
+        Assert.False(settled.Committed);
+        Assert.True((await store.ClaimAsync(account.Id, "k", BodyHash, "req_repeat")).RunsElsewhere);
+        await store.FreeAsync(account.Id, "k", record.Id);
+        Assert.Equal(default, await store.ClaimAsync(account.Id, "k", BodyHash, "req_repeat"));
+    }
+
+    [Fact]
+    public async Task Charge_GivenBack_TakesItsReplyAlong()
+    {
+        await using var till = await Till.OpenNewAsync(postgres);
+        var store = new ReplyStore(till.Database, till.Books.Node);
+        var account = await till.NewAccountAsync(1_000_000);
+        var record = Till.Record(account.Id, 2000);
+        await store.ClaimAsync(account.Id, "k", BodyHash, record.Id);
+        var beside = new Beside(true, Reply(account.Id, record.Id, 2000));
+        await till.Settlements.SettleAsync(record, await till.HoldAsync(account, 5000), beside);
+        // As if nobody had seen that commit, and the caller had been told that it is not charged.
+        var unseen = new Charge(record, await till.HoldAsync(account, 5000), till.Settlements, staysQueued: false, beside);
+        unseen.WaitedTooLong();
+        till.Books.Add(unseen);
+        await Till.UntilAsync(async () => await till.BalanceAsync(account) == 1_000_000);
+        Assert.Equal(default, await store.ClaimAsync(account.Id, "k", BodyHash, "req_repeat"));
+        var day = SpendStore.DayOf(till.Database.Now);
+        Assert.Equal(0, (await till.Database.ReadAsync(s => SpendStore.ReadModelAsync(s, account.Id, record.Model, day), TestContext.Current.CancellationToken)).Total);
+        await till.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Charge_OfAStreamToldThatItFailed_KeepsNothing()
+    {
+        await using var till = await Till.OpenNewAsync(postgres);
+        var store = new ReplyStore(till.Database, till.Books.Node);
+        var account = await till.NewAccountAsync(1_000_000);
+        var record = Till.Record(account.Id, 2000);
+        await store.ClaimAsync(account.Id, "k", BodyHash, record.Id);
+        var queued = new Charge(record, await till.HoldAsync(account, 5000), till.Settlements, staysQueued: true, new Beside(false, Reply(account.Id, record.Id, 2000)));
+        queued.WaitedTooLong();
+        till.Books.Add(queued);
+        await Till.UntilAsync(async () => await till.BalanceAsync(account) == 998_000);
+        Assert.Null(await KeptAsync(store, account));
+    }
+
+    [Fact]
+    public async Task Charges_OfAModelWhoseSpendIsLimited_AreCountedByAccountAndModel()
+    {
+        await using var till = await Till.OpenNewAsync(postgres);
+        var (account, other) = (await till.NewAccountAsync(1_000_000), await till.NewAccountAsync(1_000_000));
+        var day = SpendStore.DayOf(till.Database.Now);
+        await Task.WhenAll(new[] { 10, 20, 30 }.Select(async price =>
+            await till.Settlements.SettleAsync(Till.Record(account.Id, price), await till.HoldAsync(account, 100), new Beside(CountsForModel: true, null))));
+        await till.ChargeAsync(other, 100, 50);
+        Assert.Equal(new Spent(60, 60, 60), await ReadAsync(account));
+        Assert.Equal(default, await ReadAsync(other));
+        Task<Spent> ReadAsync(Account whose) => till.Database.ReadAsync(s => SpendStore.ReadModelAsync(s, whose.Id, "a/b", day));
+    }
+}
+
+public sealed class SqliteKeptReplyTests() : KeptReplyContract(postgres: false);
+
+public sealed class PostgresKeptReplyTests() : KeptReplyContract(postgres: true);
