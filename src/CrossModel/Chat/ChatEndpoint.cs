@@ -182,7 +182,7 @@ internal sealed partial class ChatEndpoint(
     private async ValueTask<ApiError?> PrepareAsync(ChatCall call, Route route)
     {
         var refusal = call.Prepared is null ? Resolution.Prepare(call, route) : null;
-        return refusal ?? (call.Prepared!.Remote.IsEmpty ? null : await remote.FetchAsync(call) ?? Resolution.Prepare(call, route));
+        return refusal ?? (call.Prepared!.WantsFiles ? await remote.FetchAsync(call) ?? Resolution.Prepare(call, route) : null);
     }
 
     [LoggerMessage(EventId = 2, Level = LogLevel.Warning, Message = "request {RequestId} attempt failed: upstream={Upstream} failure={Failure} status={Status} detail={Detail} operator_must_act={Alarm}")]

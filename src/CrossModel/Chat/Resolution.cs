@@ -27,7 +27,7 @@ internal static class Resolution
     public static ApiError? Prepare(ChatCall call, Route route)
     {
         var refusal = Prepare(call, route, call.Request);
-        return refusal is null && call.Inlined is { } inlined && !call.Prepared!.Remote.IsEmpty ? Prepare(call, route, inlined) : refusal;
+        return refusal is null && call.Inlined is { } inlined && call.Prepared!.WantsFiles ? Prepare(call, route, inlined) : refusal;
     }
 
     private static ApiError? Prepare(ChatCall call, Route route, ChatRequest request)
@@ -43,7 +43,7 @@ internal static class Resolution
     /// <summary>Writes what one route would be sent; a refusal when it cannot take the request.</summary>
     public static ApiError? Prepare(ChatRequest request, Snapshot snapshot, in RoutePlan plan, Route route, WriteOptions options, UpstreamRequest upstream)
     {
-        upstream.Remote.MayFetch = route.Upstream.Config.FetchRemote;
+        if (route.Upstream.Config.FetchRemote) upstream.Remote.MayFetch = true;
         if (route.Upstream.Dialect!.Write(request, route.Model, options, upstream) is { } refusal) return refusal;
         var most = snapshot.Config.Limits.FanOut;
         if (Relay.CallsFor(request, upstream) > most)

@@ -61,6 +61,8 @@ internal readonly record struct WriteOptions(long? CapOutputTokens, string Accou
 /// <summary>One request to an upstream, ready to be sent. Owns pooled bytes.</summary>
 internal sealed class UpstreamRequest : IDisposable
 {
+    private RemoteLinks? _remote;
+
     public Uri Uri { get; set; } = null!;
 
     /// <summary>The body, JSON. Empty until written.</summary>
@@ -73,7 +75,10 @@ internal sealed class UpstreamRequest : IDisposable
     public List<string> Ignored { get; } = [];
 
     /// <summary>What must be fetched first: unless it is empty the body holds addresses where data must be, and is never sent.</summary>
-    public RemoteLinks Remote { get; } = new();
+    public RemoteLinks Remote => _remote ??= new();
+
+    /// <summary>It cannot be sent before files are fetched.</summary>
+    public bool WantsFiles => _remote is { IsEmpty: false };
 
     /// <summary>What the upstream is asked for; may differ from what the caller asked for (a plain reply can be collected from a stream).</summary>
     public bool Stream { get; set; }
