@@ -1,7 +1,5 @@
 using CrossModel.Accounts;
-using CrossModel.Billing;
 using CrossModel.Dialects;
-using CrossModel.Limits;
 using CrossModel.Protocol;
 using CrossModel.Routing;
 using CrossModel.Usage;
@@ -18,12 +16,12 @@ namespace CrossModel.Chat;
 /// </code>
 /// </summary>
 internal sealed partial class ChatEndpoint(
-    Snapshots snapshots, KeyRing keys, LimitGate limits, Purses purses, Capacity capacity, RemoteInputs remote, Relay relay, Settlement settlement, Repeats repeats,
+    Snapshots snapshots, KeyRing keys, Admission admission, Capacity capacity, RemoteInputs remote, Relay relay, Settlement settlement, Repeats repeats,
     Meters meters, TimeProvider time, ILogger<ChatEndpoint> log)
 {
     public async Task HandleAsync(HttpContext http, string requestId, CancellationToken stopping)
     {
-        using var call = new ChatCall(http, requestId, capacity, limits, time, stopping) { Snapshot = snapshots.Current };
+        using var call = new ChatCall(http, requestId, capacity, admission.Limits, time, stopping) { Snapshot = snapshots.Current };
         try
         {
             var refusal = call.Enter()
@@ -32,7 +30,7 @@ internal sealed partial class ChatEndpoint(
                 ?? Resolve(call)
                 ?? (call.IsDryRun ? await ReplyHeaders.ExplainAsync(call) : await repeats.BeginAsync(call));
             if (call.Kept is { } kept) await ReplyHeaders.ReplayAsync(call, kept);
-            else if (!call.IsDryRun) refusal ??= await AdmitAsync(call) ?? await HoldAsync(call) ?? await ServeAsync(call);
+            else if (!call.IsDryRun) refusal ??= await admission.AdmitAsync(call) ?? await admission.HoldAsync(call) ?? await ServeAsync(call);
             if (refusal is not null) await ReplyHeaders.RefuseAsync(call, refusal);
         }
         catch (Exception e) when (e is OperationCanceledException or IOException && http.RequestAborted.IsCancellationRequested)
@@ -81,50 +79,6 @@ internal sealed partial class ChatEndpoint(
         return refusal;
     }
 
-    /// <summary>The key, the account, and the account on the first model that has room for it; a model without is passed over like a full route.</summary>
-    private async ValueTask<ApiError?> AdmitAsync(ChatCall call)
-    {
-        call.Estimate = Estimate.Of(call.Request, call.Plan, call.Created);
-        ApiError? refusal = null;
-        Model? full = null;
-        for (var i = call.FirstRoute; i < call.Plan.Count; i++)
-        {
-            var model = call.Plan[i].Owner;
-            if (model == full || (call.Prepared is null && Resolution.Prepare(call, call.Plan[i]) is not null)) continue;
-            var answer = await limits.AdmitAsync(call.Caller, model.Limits, call.Estimate.Size.Tokens, call.Estimate.Amount, call.Aborted);
-            if (answer.Seat is not null)
-            {
-                (call.Seat, call.FirstRoute) = (answer.Seat, i);
-                return null;
-            }
-            if (!answer.IsOfModel) return answer.Refusal;
-            // Of several the one that opens first: a spend limit has no time at all.
-            if (refusal?.RetryAfter is not { } wait || answer.Refusal!.RetryAfter < wait) refusal = answer.Refusal;
-            full = model;
-            call.Unprepare();
-        }
-        return refusal;
-    }
-
-    /// <summary>Takes the hold from the account's purse. A caller without a cap who cannot pay the default one gets what it can pay.</summary>
-    private async ValueTask<ApiError?> HoldAsync(ChatCall call)
-    {
-        var answer = await purses.HoldAsync(call.Caller.Account, call.Estimate.Amount, call.Aborted);
-        if (answer is { Hold: null, DatabaseAway: false } && call.Estimate.Within(call.Request, answer.Available) is { } smaller)
-        {
-            var second = await purses.HoldAsync(call.Caller.Account, smaller.Amount, call.Aborted);
-            if (second.Hold is not null) (answer, call.Estimate) = (second, smaller);
-        }
-        call.Hold = answer.Hold;
-        if (answer.DatabaseAway) return ApiErrors.ModelUnavailable("The books cannot be reached, so no new call is taken on. Retry after the time given in retry-after.");
-        if (answer.Hold is null)
-        {
-            var affordable = call.Estimate.Price.AffordableOutput(answer.Available, call.Estimate.Size);
-            return ApiErrors.InsufficientBalance(HoldEstimate.Refusal(answer.Needed, answer.Held, answer.Available, affordable));
-        }
-        return call.Estimate.Cap is null ? null : Resolution.Prepare(call, call.Plan[call.FirstRoute]);
-    }
-
     /// <summary>Tries the routes in order while nothing was delivered. The failure table says what follows from each fault.</summary>
     private async ValueTask<ApiError?> ServeAsync(ChatCall call)
     {
@@ -136,9 +90,7 @@ internal sealed partial class ChatEndpoint(
             if (!route.TryEnter()) { call.Unprepare(); continue; }
             try
             {
-                var answer = await limits.MoveAsync(call.Seat!, call.Caller, route.Owner.Limits, call.Estimate.Size.Tokens, call.Estimate.Amount, call.Aborted);
-                if (answer.Seat is null) { unfit ??= answer.Refusal; continue; }
-                call.Seat = answer.Seat;
+                if (await admission.MoveAsync(call, route.Owner) is { } full) { unfit ??= full; continue; }
                 var fault = await AskAsync(call, route, isLast: i == call.Plan.Count - 1);
                 if (fault is null) return null;
                 if (!FailureRules.Of(fault).TryNext) break;
