@@ -49,7 +49,7 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
             }
             catch
             {
-                mine.Leave(new RunOutcome(null, ApiErrors.ModelUnavailable("The call before this one could not be looked up. Send the request again.")));
+                mine.Leave(new RunOutcome(null, Unknown()));
                 throw;
             }
             if (claim == default)
@@ -58,14 +58,16 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
                 call.Outlive(Patience, time);
                 return null;
             }
-            mine.Leave(new RunOutcome(claim.Kept, claim.OtherBody ? ApiErrors.IdempotencyKeyReused() : null));
+            var refusal = claim.OtherBody ? ApiErrors.IdempotencyKeyReused() : claim.DatabaseAway ? Unknown() : null;
+            mine.Leave(new RunOutcome(claim.Kept, refusal));
             call.Kept = claim.Kept;
-            if (claim.OtherBody) return ApiErrors.IdempotencyKeyReused();
-            if (claim.Kept is not null) return null;
+            if (claim.Kept is not null || refusal is not null) return refusal;
             await Task.Delay(Pause, time, call.Aborted);
             mine = new Run(this, name, bodyHash, call.RequestId);
         }
     }
+
+    private static ApiError Unknown() => ApiErrors.ModelUnavailable("Whether this call is a repeat could not be looked up. Send the request again.");
 
     /// <summary>After the charge, before the last bytes. The reply was kept with its charge; one too large for that leaves its key to the next.</summary>
     public async ValueTask EndAsync(Run run, KeptReply reply)

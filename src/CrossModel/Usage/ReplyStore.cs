@@ -37,7 +37,7 @@ internal sealed class ReplyToKeep(string account, string key, KeptReply reply, l
 }
 
 /// <summary>What is known of an Idempotency-Key. None set: it is ours now, the call may run.</summary>
-internal readonly record struct Claim(bool OtherBody = false, bool RunsElsewhere = false, KeptReply? Kept = null);
+internal readonly record struct Claim(bool OtherBody = false, bool RunsElsewhere = false, KeptReply? Kept = null, bool DatabaseAway = false);
 
 /// <summary>
 /// Replies that can be had again for a day. What is kept is encrypted with a key made of the caller's Idempotency-Key and account: the database
@@ -60,7 +60,21 @@ internal sealed class ReplyStore(Database database, string node)
         database.IsShared ? Task.CompletedTask : database.WriteAsync(session => session.ExecuteAsync("DELETE FROM stored_reply WHERE reply IS NULL"));
 
     /// <summary>Takes the key for this call, or tells what stands under it.</summary>
-    public Task<Claim> ClaimAsync(string account, string key, byte[] bodyHash, string requestId) => database.WriteAsync(async session =>
+    public async Task<Claim> ClaimAsync(string account, string key, byte[] bodyHash, string requestId)
+    {
+        try
+        {
+            return await TakeAsync(account, key, bodyHash, requestId);
+        }
+        catch (Exception e) when (database.IsAway(e))
+        {
+            // Perhaps it was taken and nobody has seen it.
+            _ = FreeLaterAsync(account, key, requestId);
+            return new Claim(DatabaseAway: true);
+        }
+    }
+
+    private Task<Claim> TakeAsync(string account, string key, byte[] bodyHash, string requestId) => database.WriteAsync(async session =>
     {
         var (keyHash, body) = (HashOf(key), Convert.ToHexStringLower(bodyHash));
         await session.ExecuteAsync("DELETE FROM stored_reply WHERE expires < @now", ("@now", database.Now));
