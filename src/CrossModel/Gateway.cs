@@ -1,3 +1,4 @@
+using System.Net;
 using CrossModel.Accounts;
 using CrossModel.Billing;
 using CrossModel.Chat;
@@ -24,6 +25,9 @@ internal sealed record GatewayOptions
 
     /// <summary>Model servers to look for where there is no configuration file.</summary>
     public IReadOnlyList<LoopbackServer> LoopbackServers { get; init; } = LoopbackServer.Usual;
+
+    /// <summary>Which addresses files of callers may be fetched from.</summary>
+    public Func<IPAddress, bool> MayFetchFrom { get; init; } = PublicAddress.Is;
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
     public Action<ILoggingBuilder> Logging { get; init; } = _ => { };
@@ -130,7 +134,9 @@ internal sealed class Gateway : IAsyncDisposable
             await store.FreeAllRunningAsync();
             var repeats = new Repeats(store, time);
             var meters = new Meters();
-            var chat = new ChatEndpoint(snapshots, keys, limits, purses, capacity, new Relay(settlement, repeats, time), settlement, repeats, meters, time, logs.CreateLogger<ChatEndpoint>());
+            var files = new RemoteFiles(options.MayFetchFrom, time);
+            rooms.Push(files);
+            var chat = new ChatEndpoint(snapshots, keys, new Admission(limits, purses), capacity, new RemoteInputs(files, time), new Relay(settlement, repeats, time), settlement, repeats, meters, time, logs.CreateLogger<ChatEndpoint>());
             var metrics = new MetricsEndpoint(meters, capacity, books, settlements, snapshots, time, hasOwnAddress: config.Metrics.Urls is not null);
             var door = new FrontDoor(chat, new AccountEndpoints(database, purses, snapshots), keys, snapshots, new Readiness(capacity, changes, snapshots), metrics, time, logs.CreateLogger<FrontDoor>(), stopping.Token);
 

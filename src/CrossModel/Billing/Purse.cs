@@ -21,6 +21,7 @@ internal sealed class Purse(string accountId, Books books)
     private readonly LinkedList<Waiter> _waiters = new();
     private long _leased;
     private long _held;
+    private long _returning; // the part of held that no call holds: on its way back to the account
     private long _recent; // a moving average of holds
     private long _free;   // nobody's, as the last commit saw it
     private long _lastUsed = books.Database.Time.GetTimestamp();
@@ -30,9 +31,10 @@ internal sealed class Purse(string accountId, Books books)
 
     public string AccountId => accountId;
 
+    /// <summary>What calls hold.</summary>
     public long Held
     {
-        get { lock (_lock) return _held; }
+        get { lock (_lock) return _held - _returning; }
     }
 
     /// <summary>A hold out of idle money, at once.</summary>
@@ -100,8 +102,7 @@ internal sealed class Purse(string accountId, Books books)
     {
         lock (_lock)
         {
-            _held -= change.Returning;
-            change.Returning = 0;
+            TakeBack(change);
             change.Refused.Clear();
             // By the database's lease, not by memory's: a node that was taken for dead has lost it.
             var idle = row.Lease - _held;
@@ -119,9 +120,16 @@ internal sealed class Purse(string accountId, Books books)
             row.MoveLease(delta);
             if (delta >= 0) return;
             // What goes back is set aside until the commit, so that nobody takes it meanwhile.
-            change.Returning = -delta;
+            change.Returning = _returning = -delta;
             _held += change.Returning;
         }
+    }
+
+    // Under the lock: what was set aside to be returned is so no longer.
+    private void TakeBack(LeaseChange change)
+    {
+        _held -= change.Returning;
+        change.Returning = _returning = 0;
     }
 
     /// <summary>A commit that touched this account is durable: the row says what this node leases now.</summary>
@@ -133,7 +141,8 @@ internal sealed class Purse(string accountId, Books books)
         long held;
         lock (_lock)
         {
-            _held -= row.HoldsEnded + (row.Change?.Returning ?? 0);
+            _held -= row.HoldsEnded;
+            if (row.Change is not null) TakeBack(row.Change);
             _leased = row.Lease;
             _free = row.Free;
             if (row.Change is not null) _asked = false;
@@ -180,8 +189,7 @@ internal sealed class Purse(string accountId, Books books)
         List<Waiter> waiters;
         lock (_lock)
         {
-            _held -= change.Returning;
-            change.Returning = 0;
+            TakeBack(change);
             _asked = false;
             waiters = [.. _waiters];
             _waiters.Clear();

@@ -50,6 +50,12 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
     public Caller Caller { get; set; } = null!;
     public ChatRequest Request { get; set; } = null!;
 
+    /// <summary>The request with what had to be fetched in it, for the routes that need it so; null: nothing was.</summary>
+    public ChatRequest? Inlined { get; set; }
+
+    /// <summary>Why something could not be fetched for the call; null: nothing failed.</summary>
+    public ApiError? NotFetched { get; set; }
+
     /// <summary>The routes to try, best first; not empty once the model is resolved.</summary>
     public RoutePlan Plan;
 
@@ -155,6 +161,7 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
         Seat?.Dispose();
         Unprepare();
         Request?.Dispose();
+        Inlined?.Dispose();
         if (_bytesTaken > 0) capacity.Give(_bytesTaken);
         if (_entered) capacity.Leave();
     }

@@ -1,7 +1,5 @@
 using CrossModel.Accounts;
-using CrossModel.Billing;
 using CrossModel.Dialects;
-using CrossModel.Limits;
 using CrossModel.Protocol;
 using CrossModel.Routing;
 using CrossModel.Usage;
@@ -12,18 +10,18 @@ namespace CrossModel.Chat;
 /// POST /v1/chat/completions, the one file to read. Each step asks one room in that room's own terms and answers null when it is content.
 /// <code>
 ///  1 who calls    Accounts   401 503       5 which upstreams   Routing                400 404
-///  2 read body    Protocol   413 400       6 ask               Dialects + Upstreams   429 502 503
+///  2 read body    Protocol   413 400       6 ask               Dialects + Upstreams   400 429 502 503
 ///  3 which model  Routing    404           7 relay the reply   Relay
 ///  4 may they     Limits 429, Billing 402  8 settle            Settlement, exactly once, before a reply's last bytes
 /// </code>
 /// </summary>
 internal sealed partial class ChatEndpoint(
-    Snapshots snapshots, KeyRing keys, LimitGate limits, Purses purses, Capacity capacity, Relay relay, Settlement settlement, Repeats repeats,
+    Snapshots snapshots, KeyRing keys, Admission admission, Capacity capacity, RemoteInputs remote, Relay relay, Settlement settlement, Repeats repeats,
     Meters meters, TimeProvider time, ILogger<ChatEndpoint> log)
 {
     public async Task HandleAsync(HttpContext http, string requestId, CancellationToken stopping)
     {
-        using var call = new ChatCall(http, requestId, capacity, limits, time, stopping) { Snapshot = snapshots.Current };
+        using var call = new ChatCall(http, requestId, capacity, admission.Limits, time, stopping) { Snapshot = snapshots.Current };
         try
         {
             var refusal = call.Enter()
@@ -32,7 +30,7 @@ internal sealed partial class ChatEndpoint(
                 ?? Resolve(call)
                 ?? (call.IsDryRun ? await ReplyHeaders.ExplainAsync(call) : await repeats.BeginAsync(call));
             if (call.Kept is { } kept) await ReplyHeaders.ReplayAsync(call, kept);
-            else if (!call.IsDryRun) refusal ??= await AdmitAsync(call) ?? await HoldAsync(call) ?? await ServeAsync(call);
+            else if (!call.IsDryRun) refusal ??= await admission.AdmitAsync(call) ?? await admission.HoldAsync(call) ?? await ServeAsync(call);
             if (refusal is not null) await ReplyHeaders.RefuseAsync(call, refusal);
         }
         catch (Exception e) when (e is OperationCanceledException or IOException && http.RequestAborted.IsCancellationRequested)
@@ -74,55 +72,11 @@ internal sealed partial class ChatEndpoint(
         for (var i = 0; i < call.Plan.Count; i++)
         {
             call.FirstRoute = i;
-            var unfit = Prepare(call, call.Plan[i]);
+            var unfit = Resolution.Prepare(call, call.Plan[i]);
             if (unfit is null) return null;
             refusal ??= unfit;
         }
         return refusal;
-    }
-
-    /// <summary>The key, the account, and the account on the first model that has room for it; a model without is passed over like a full route.</summary>
-    private async ValueTask<ApiError?> AdmitAsync(ChatCall call)
-    {
-        call.Estimate = Estimate.Of(call.Request, call.Plan, call.Created);
-        ApiError? refusal = null;
-        Model? full = null;
-        for (var i = call.FirstRoute; i < call.Plan.Count; i++)
-        {
-            var model = call.Plan[i].Owner;
-            if (model == full || (call.Prepared is null && Prepare(call, call.Plan[i]) is not null)) continue;
-            var answer = await limits.AdmitAsync(call.Caller, model.Limits, call.Estimate.Size.Tokens, call.Estimate.Amount, call.Aborted);
-            if (answer.Seat is not null)
-            {
-                (call.Seat, call.FirstRoute) = (answer.Seat, i);
-                return null;
-            }
-            if (!answer.IsOfModel) return answer.Refusal;
-            // Of several the one that opens first: a spend limit has no time at all.
-            if (refusal?.RetryAfter is not { } wait || answer.Refusal!.RetryAfter < wait) refusal = answer.Refusal;
-            full = model;
-            call.Unprepare();
-        }
-        return refusal;
-    }
-
-    /// <summary>Takes the hold from the account's purse. A caller without a cap who cannot pay the default one gets what it can pay.</summary>
-    private async ValueTask<ApiError?> HoldAsync(ChatCall call)
-    {
-        var answer = await purses.HoldAsync(call.Caller.Account, call.Estimate.Amount, call.Aborted);
-        if (answer is { Hold: null, DatabaseAway: false } && call.Estimate.Within(call.Request, answer.Available) is { } smaller)
-        {
-            var second = await purses.HoldAsync(call.Caller.Account, smaller.Amount, call.Aborted);
-            if (second.Hold is not null) (answer, call.Estimate) = (second, smaller);
-        }
-        call.Hold = answer.Hold;
-        if (answer.DatabaseAway) return ApiErrors.ModelUnavailable("The books cannot be reached, so no new call is taken on. Retry after the time given in retry-after.");
-        if (answer.Hold is null)
-        {
-            var affordable = call.Estimate.Price.AffordableOutput(answer.Available, call.Estimate.Size);
-            return ApiErrors.InsufficientBalance(HoldEstimate.Refusal(answer.Needed, answer.Held, answer.Available, affordable));
-        }
-        return call.Estimate.Cap is null ? null : Prepare(call, call.Plan[call.FirstRoute]);
     }
 
     /// <summary>Tries the routes in order while nothing was delivered. The failure table says what follows from each fault.</summary>
@@ -132,13 +86,11 @@ internal sealed partial class ChatEndpoint(
         for (var i = call.FirstRoute; i < call.Plan.Count; i++)
         {
             var route = call.Plan[i];
-            if (call.Prepared is null && Prepare(call, route) is { } refused) { unfit ??= refused; continue; }
+            if (await PrepareAsync(call, route) is { } refused) { call.Unprepare(); unfit ??= refused; continue; }
             if (!route.TryEnter()) { call.Unprepare(); continue; }
             try
             {
-                var answer = await limits.MoveAsync(call.Seat!, call.Caller, route.Owner.Limits, call.Estimate.Size.Tokens, call.Estimate.Amount, call.Aborted);
-                if (answer.Seat is null) { unfit ??= answer.Refusal; continue; }
-                call.Seat = answer.Seat;
+                if (await admission.MoveAsync(call, route.Owner) is { } full) { unfit ??= full; continue; }
                 var fault = await AskAsync(call, route, isLast: i == call.Plan.Count - 1);
                 if (fault is null) return null;
                 if (!FailureRules.Of(fault).TryNext) break;
@@ -172,19 +124,17 @@ internal sealed partial class ChatEndpoint(
             var most = fault is { Failure: UpstreamFailure.Rejected, TryAgain: true } ? FailureRules.MostLessons : 1;
             if (tries > most || rule.RetryAfter is not { } pause || call.Elapsed > FailureRules.RetryWindow || !(isLast || fault.TryAgain)) return fault;
             await Task.Delay(pause, time, call.Aborted);
-            if (Prepare(call, route) is not null) return fault;
+            call.Unprepare();
+            if (await PrepareAsync(call, route) is not null) return fault;
             call.Faults.Remove(fault);
         }
     }
 
-    private static ApiError? Prepare(ChatCall call, Route route)
+    /// <summary>Writes what the route is sent, unless that is done. What its provider does not fetch by itself is fetched and put into it.</summary>
+    private async ValueTask<ApiError?> PrepareAsync(ChatCall call, Route route)
     {
-        call.Unprepare();
-        var upstream = new UpstreamRequest();
-        var refusal = Resolution.Prepare(call.Request, call.Snapshot, call.Plan, route, new WriteOptions(call.Estimate.Cap, call.Caller.Account.Id), upstream);
-        if (refusal is null) call.Prepared = upstream;
-        else upstream.Dispose();
-        return refusal;
+        var refusal = call.Prepared is null ? Resolution.Prepare(call, route) : null;
+        return refusal ?? (call.Prepared!.WantsFiles ? await remote.FetchAsync(call) ?? Resolution.Prepare(call, route) : null);
     }
 
     [LoggerMessage(EventId = 2, Level = LogLevel.Warning, Message = "request {RequestId} attempt failed: upstream={Upstream} failure={Failure} status={Status} detail={Detail} operator_must_act={Alarm}")]

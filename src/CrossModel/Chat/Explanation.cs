@@ -75,9 +75,12 @@ internal static class Explanation
         json.WriteStartArray("ignored");
         foreach (var name in upstream.Ignored) json.WriteStringValue(name);
         json.WriteEndArray();
+        json.WriteStartArray("fetches");
+        foreach (var link in upstream.Remote.Wanted) json.WriteStringValue(link.Place);
+        json.WriteEndArray();
         json.WriteString("refusal", refusal?.Message);
         json.WritePropertyName("body");
-        // Byte for byte what would be sent: parsing and writing it anew would change the spelling of numbers and strings.
+        // Byte for byte what would be sent, but for files that would be fetched: parsing and writing it anew would change the spelling of numbers and strings.
         if (refusal is null) json.WriteRawValue(upstream.Body.Span, skipInputValidation: true);
         else json.WriteNullValue();
         json.WriteEndObject();

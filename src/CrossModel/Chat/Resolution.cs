@@ -23,9 +23,27 @@ internal static class Resolution
             ?? RoutePlan.Make(catalog, models, request.Preferences, now, out plan);
     }
 
+    /// <summary>Prepares what a route of the call is sent, with what was fetched for the call where the route needs it.</summary>
+    public static ApiError? Prepare(ChatCall call, Route route)
+    {
+        var refusal = Prepare(call, route, call.Request);
+        return refusal is null && call.Inlined is { } inlined && call.Prepared!.WantsFiles ? Prepare(call, route, inlined) : refusal;
+    }
+
+    private static ApiError? Prepare(ChatCall call, Route route, ChatRequest request)
+    {
+        call.Unprepare();
+        var upstream = new UpstreamRequest();
+        var refusal = Prepare(request, call.Snapshot, call.Plan, route, new WriteOptions(call.Estimate.Cap, call.Caller.Account.Id), upstream);
+        if (refusal is null) call.Prepared = upstream;
+        else upstream.Dispose();
+        return refusal;
+    }
+
     /// <summary>Writes what one route would be sent; a refusal when it cannot take the request.</summary>
     public static ApiError? Prepare(ChatRequest request, Snapshot snapshot, in RoutePlan plan, Route route, WriteOptions options, UpstreamRequest upstream)
     {
+        if (route.Upstream.Config.FetchRemote) upstream.Remote.MayFetch = true;
         if (route.Upstream.Dialect!.Write(request, route.Model, options, upstream) is { } refusal) return refusal;
         var most = snapshot.Config.Limits.FanOut;
         if (Relay.CallsFor(request, upstream) > most)

@@ -37,12 +37,14 @@ internal readonly ref struct DataUrl(string mediaType, string? sniffed, ReadOnly
         return true;
     }
 
-    private static string? Sniff(ReadOnlySpan<byte> bytes)
+    /// <summary>The type that a file's first bytes tell (12 are enough); null: nothing known.</summary>
+    public static string? Sniff(ReadOnlySpan<byte> bytes)
     {
         if (bytes.StartsWith((ReadOnlySpan<byte>)[0x89, (byte)'P', (byte)'N', (byte)'G'])) return "image/png";
         if (bytes.StartsWith((ReadOnlySpan<byte>)[0xFF, 0xD8, 0xFF])) return "image/jpeg";
         if (bytes.StartsWith("GIF8"u8)) return "image/gif";
         if (bytes.StartsWith("RIFF"u8) && bytes.Length >= 12 && bytes[8..12].SequenceEqual("WEBP"u8)) return "image/webp";
+        if (bytes.Length >= 12 && bytes[4..8].SequenceEqual("ftyp"u8) && (bytes[8..11].SequenceEqual("hei"u8) || bytes[8..12].SequenceEqual("mif1"u8))) return "image/heic";
         return bytes.StartsWith("%PDF-"u8) ? "application/pdf" : null;
     }
 }

@@ -27,7 +27,8 @@ internal interface IDialect : IDisposable
     /// <summary>
     /// Writes address, headers and body for this request, and names in <see cref="UpstreamRequest.Ignored"/> what was dropped or lowered.
     /// Answers a refusal (400) when something that matters cannot be expressed; nothing is sent then.
-    /// Called again with the same request for a retry: it must not change the request.
+    /// Called again with the same request for a retry: it must not change the request. A file that this upstream does not fetch by itself is noted in
+    /// <see cref="UpstreamRequest.Remote"/>; the request is then written again once it holds the data.
     /// </summary>
     ApiError? Write(ChatRequest request, RouteModel model, WriteOptions options, UpstreamRequest upstream);
 
@@ -60,6 +61,8 @@ internal readonly record struct WriteOptions(long? CapOutputTokens, string Accou
 /// <summary>One request to an upstream, ready to be sent. Owns pooled bytes.</summary>
 internal sealed class UpstreamRequest : IDisposable
 {
+    private RemoteLinks? _remote;
+
     public Uri Uri { get; set; } = null!;
 
     /// <summary>The body, JSON. Empty until written.</summary>
@@ -70,6 +73,12 @@ internal sealed class UpstreamRequest : IDisposable
 
     /// <summary>What was dropped, or lowered as <c>temperature=1</c>; shown in x-crossmodel-ignored.</summary>
     public List<string> Ignored { get; } = [];
+
+    /// <summary>What must be fetched first: unless it is empty the body holds addresses where data must be, and is never sent.</summary>
+    public RemoteLinks Remote => _remote ??= new();
+
+    /// <summary>It cannot be sent before files are fetched.</summary>
+    public bool WantsFiles => _remote is { IsEmpty: false };
 
     /// <summary>What the upstream is asked for; may differ from what the caller asked for (a plain reply can be collected from a stream).</summary>
     public bool Stream { get; set; }
@@ -85,18 +94,6 @@ internal sealed class UpstreamRequest : IDisposable
 
     /// <summary>The functions that the model may call, where its dialect must tell a real call from an invented one; null: none, or not needed.</summary>
     public IReadOnlySet<string>? ToolNames { get; set; }
-
-    /// <summary>Makes it empty for a second Write.</summary>
-    public void Reset()
-    {
-        Body.Clear();
-        Headers.Clear();
-        Ignored.Clear();
-        Candidates = 1;
-        Accept = null;
-        ContentTool = null;
-        ToolNames = null;
-    }
 
     public void Dispose() => Body.Dispose();
 }

@@ -1,7 +1,9 @@
 using System.ClientModel;
 using System.ClientModel.Primitives;
+using System.Net;
 using CrossModel.Accounts;
 using CrossModel.Routing;
+using CrossModel.Upstreams;
 using OpenAI;
 using OpenAI.Chat;
 
@@ -41,7 +43,7 @@ internal sealed class TestGateway : IAsyncDisposable
         return await StartFromAsync(folder, config, balance, time);
     }
 
-    public static async Task<TestGateway> StartFromAsync(string folder, string? config, decimal balance = 100m, TimeProvider? time = null)
+    public static async Task<TestGateway> StartFromAsync(string folder, string? config, decimal balance = 100m, TimeProvider? time = null, Func<IPAddress, bool>? mayFetchFrom = null)
     {
         var log = new LogLines();
         var gateway = await Gateway.StartAsync(new GatewayOptions
@@ -50,6 +52,7 @@ internal sealed class TestGateway : IAsyncDisposable
             Environment = new Dictionary<string, string>(),
             LoopbackServers = [],
             Time = time ?? TimeProvider.System,
+            MayFetchFrom = mayFetchFrom ?? PublicAddress.Is,
             Logging = logging => logging.AddProvider(log),
         });
         var test = new TestGateway(folder, gateway, new Http(new Uri(gateway.Addresses[0]))) { Log = log };

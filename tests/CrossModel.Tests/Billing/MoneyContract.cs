@@ -227,6 +227,27 @@ public abstract class MoneyContract(bool postgres)
     }
 
     [Fact]
+    public async Task Held_WhileIdleMoneyGoesBack_IsWhatCallsHold()
+    {
+        await using var till = await OpenAsync();
+        var purse = new Purse("acc_1", till.Books);
+        AccountRow Row(long lease)
+        {
+            var row = new AccountRow { Id = "acc_1", Balance = 1000, Leased = 0, CreditLimit = 0, Seq = 1, Head = "", SpentOn = 0, SpentDay = 0, SpentMonth = 0, SpentTotal = 0 };
+            row.MoveLease(lease);
+            return row;
+        }
+        purse.Committed(Row(300));
+        Assert.True(purse.TryTake(50));
+        var (change, row) = (new LeaseChange(purse, returnsAll: true), Row(300));
+        change.Apply(null!, row);
+        Assert.Equal((250, 50), (change.Returning, purse.Held));
+        Assert.False(purse.TryTake(1));
+        change.Committed();
+        Assert.Equal((0, 50), (change.Returning, purse.Held));
+    }
+
+    [Fact]
     public async Task Stop_InOrder_ReturnsEveryLease()
     {
         var address = await TestDatabase.NewAddressAsync(postgres);

@@ -21,11 +21,12 @@ internal sealed class AnthropicMessages
     private string? _open;
 
     /// <param name="thinking">Signed thinking to put back; null: it is left out.</param>
+    /// <param name="remote">Takes the files that must be fetched.</param>
     /// <param name="hints">Takes the names of what was left out.</param>
-    public AnthropicMessages(Utf8JsonWriter json, AnthropicForm form, JsonElement messages, ThinkingHistory? thinking, HashSet<string> hints)
+    public AnthropicMessages(Utf8JsonWriter json, AnthropicForm form, JsonElement messages, ThinkingHistory? thinking, RemoteLinks remote, HashSet<string> hints)
     {
         (_json, _messages, _thinking, _hints) = (json, messages, thinking, hints);
-        _blocks = new ContentBlocks(json, form, hints);
+        _blocks = new ContentBlocks(json, form, remote, hints);
     }
 
     /// <param name="last">One more instruction; null: none.</param>

@@ -58,7 +58,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
             if (form.NamesModel) json.WriteString("model"u8, route.UpstreamModel);
             json.WriteNumber("max_tokens"u8, plan.MaxTokens);
             if (form.NamesStream && upstream.Stream) json.WriteBoolean("stream"u8, true);
-            var writer = new AnthropicMessages(json, form, messages.RootElement, keepsThinking ? history : null, hints);
+            var writer = new AnthropicMessages(json, form, messages.RootElement, keepsThinking ? history : null, upstream.Remote, hints);
             var isBareJson = request.Features.HasFlag(ChatFeatures.JsonObject) || (request.Features.HasFlag(ChatFeatures.JsonSchema) && schema.ValueKind != JsonValueKind.Object);
             if ((writer.WriteSystem(isBareJson ? ChatParts.OnlyJson : null) ?? writer.Write()) is { } refusal)
             {

@@ -9,9 +9,8 @@ using CrossModel.Protocol;
 namespace CrossModel.Dialects.Anthropic;
 
 /// <summary>Writes the content blocks of user messages and tool results: text, images, documents. One a block; answers a refusal where Claude cannot read it.</summary>
-internal sealed class ContentBlocks(Utf8JsonWriter json, AnthropicForm form, HashSet<string> hints)
+internal sealed class ContentBlocks(Utf8JsonWriter json, AnthropicForm form, RemoteLinks remote, HashSet<string> hints)
 {
-    private const string Links = "Send an https URL or a data URL.";
 
     /// <param name="place">The block's path, for a refusal.</param>
     /// <param name="begin">Called before the block's object is written, and not at all for a block that is left out.</param>
@@ -48,7 +47,7 @@ internal sealed class ContentBlocks(Utf8JsonWriter json, AnthropicForm form, Has
     {
         if (image.TryGetProperty("detail"u8, out var detail) && detail.ValueKind == JsonValueKind.String && !detail.ValueEquals("auto"u8)) hints.Add("image_url.detail");
         var url = Inside(image.GetProperty("url"u8));
-        if (!url.StartsWith("data:"u8)) return WriteLink("image"u8, url, null, place + ".url", mark, begin);
+        if (!url.StartsWith("data:"u8)) return WriteLink(RemoteKind.Image, url, null, place + ".url", mark, begin);
         if (!DataUrl.TryRead(url, out var data)) return Refused(place + ".url", "Claude reads images from data URLs in base64: data:image/png;base64,…");
         var type = data.Sniffed ?? data.MediaType;
         if (type is not ("image/jpeg" or "image/png" or "image/gif" or "image/webp"))
@@ -66,7 +65,7 @@ internal sealed class ContentBlocks(Utf8JsonWriter json, AnthropicForm form, Has
         var title = file.TryGetProperty("filename"u8, out var name) && name.ValueKind == JsonValueKind.String ? name.GetString() : null;
         place += ".file_data";
         var text = Inside(content);
-        if (text.StartsWith("http"u8)) return WriteLink("document"u8, text, title, place, mark, begin);
+        if (RemoteLinks.IsWeb(text)) return WriteLink(RemoteKind.Document, text, title, place, mark, begin);
         if (!DataUrl.TryRead(text, out var data)) return Refused(place, "Send the file as a data URL in base64: data:application/pdf;base64,…");
         var type = data.Sniffed ?? data.MediaType;
         if (type == "application/pdf")
@@ -93,15 +92,23 @@ internal sealed class ContentBlocks(Utf8JsonWriter json, AnthropicForm form, Has
         return null;
     }
 
-    private ApiError? WriteLink(ReadOnlySpan<byte> type, ReadOnlySpan<byte> url, string? title, string place, JsonElement mark, Action begin)
+    private ApiError? WriteLink(RemoteKind kind, ReadOnlySpan<byte> url, string? title, string place, JsonElement mark, Action begin)
     {
-        if (!url.StartsWith("https://"u8)) return Refused(place, Links);
-        if (!form.ReadsLinks) return Refused(place, "The place that serves this model does not fetch links. Send a data URL.");
-        Begin(type, "url"u8, begin);
-        json.WriteString("url"u8, url);
-        json.WriteEndObject();
-        if (title is not null) json.WriteString("title"u8, title);
-        WriteEnd(mark);
+        var type = kind == RemoteKind.Image ? "image"u8 : "document"u8;
+        if (form.ReadsLinks && url.StartsWith("https://"u8))
+        {
+            Begin(type, "url"u8, begin);
+            json.WriteString("url"u8, url);
+            json.WriteEndObject();
+            if (title is not null) json.WriteString("title"u8, title);
+            WriteEnd(mark);
+            return null;
+        }
+        if (!RemoteLinks.IsWeb(url)) return Refused(place, form.ReadsLinks ? "Send an https URL or a data URL (data:TYPE;base64,…)." : "Send a data URL (data:TYPE;base64,…).");
+        if (form.ReadsLinks && !remote.MayFetch)
+            return Refused(place, "Claude reads links that begin with https. Send such a one or a data URL (data:TYPE;base64,…), or ask the operator to let the gateway fetch others (fetchRemote).");
+        if (remote.Want(url, place, kind) is { } refusal) return refusal;
+        WriteInline(type, RemoteLinks.AnyType, url, title, mark, begin);
         return null;
     }
 

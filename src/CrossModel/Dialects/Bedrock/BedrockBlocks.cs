@@ -6,8 +6,9 @@ using CrossModel.Protocol;
 namespace CrossModel.Dialects.Bedrock;
 
 /// <summary>Writes the content blocks of user messages and tool results: texts, images, documents, videos, audio. Answers a refusal where one cannot be sent.</summary>
-internal sealed class BedrockBlocks(Utf8JsonWriter json, HashSet<string> hints)
+internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, HashSet<string> hints)
 {
+    private const int LargestImage = 3840 * 1024;
     private const int LongestName = 200;
     private static readonly HashSet<string> Documents = ["pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md"];
     private static readonly HashSet<string> Images = ["png", "jpeg", "gif", "webp"];
@@ -126,7 +127,13 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, HashSet<string> hints)
     {
         var text = Inside(url);
         if (text.StartsWith("s3://"u8)) return WriteStored(Encoding.UTF8.GetString(text), kind, formats, place, begin);
-        if (text.StartsWith("http"u8)) return Refused(place, $"Bedrock fetches no links. Send the {kind} as a data URL, or from a bucket as s3://….");
+        if (RemoteLinks.IsWeb(text))
+        {
+            if (kind == "video") return Refused(place, "Bedrock fetches no links, and the gateway no films for it. Send the video as a data URL (data:video/…;base64,…), or from a bucket as s3://….");
+            if (remote.Want(text, place, RemoteKind.Image, LargestImage) is { } refusal) return refusal;
+            WriteInline(kind, RemoteLinks.AnyType, text, begin);
+            return null;
+        }
         if (!DataUrl.TryRead(text, out var data)) return Refused(place, $"Bedrock reads a {kind} from a data URL in base64: data:{kind}/…;base64,….");
         var type = kind == "image" ? data.Sniffed ?? data.MediaType : data.MediaType;
         if (!Formats.TryGetValue(type, out var format) || !formats.Contains(format))
@@ -166,9 +173,14 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, HashSet<string> hints)
         if (!file.TryGetProperty("file_data"u8, out var content) || content.ValueKind != JsonValueKind.String) return Refused(place, "Bedrock reads files from file_data only. Send the file itself there.");
         place += ".file_data";
         var text = Inside(content);
-        if (text.StartsWith("http"u8)) return Refused(place, "Bedrock fetches no links. Send the file as a data URL.");
-        if (!DataUrl.TryRead(text, out var data)) return Refused(place, "Send the file as a data URL in base64: data:application/pdf;base64,….");
         var title = file.TryGetProperty("filename"u8, out var name) && name.ValueKind == JsonValueKind.String ? name.GetString()! : "";
+        if (RemoteLinks.IsWeb(text))
+        {
+            if (remote.Want(text, place, RemoteKind.Document) is { } refusal) return refusal;
+            WriteDocument(FormatOf(title) ?? RemoteLinks.AnyType, title, text, begin);
+            return null;
+        }
+        if (!DataUrl.TryRead(text, out var data)) return Refused(place, "Send the file as a data URL in base64: data:application/pdf;base64,….");
         var type = data.Sniffed ?? data.MediaType;
         var format = Formats.GetValueOrDefault(type) ?? FormatOf(title) ?? (type.StartsWith("text/", StringComparison.Ordinal) ? "txt" : null);
         if (format is not null && Images.Contains(format))
@@ -177,6 +189,12 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, HashSet<string> hints)
             return null;
         }
         if (format is null || !Documents.Contains(format)) return Refused(place, $"Bedrock reads {string.Join(", ", Documents)}, not {ApiErrors.Echo(type)}. Convert it first.");
+        WriteDocument(format, title, data.Base64, begin);
+        return null;
+    }
+
+    private void WriteDocument(string format, string title, ReadOnlySpan<byte> base64, Action begin)
+    {
         begin();
         _hasDocument = true;
         json.WriteStartObject();
@@ -184,9 +202,8 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, HashSet<string> hints)
         json.WriteString("format"u8, format);
         json.WriteString("name"u8, DocumentName(title));
         json.WriteStartObject("source"u8);
-        json.WriteString("bytes"u8, data.Base64);
+        json.WriteString("bytes"u8, base64);
         End();
-        return null;
     }
 
     private void WriteInline(string kind, string format, ReadOnlySpan<byte> base64, Action begin)

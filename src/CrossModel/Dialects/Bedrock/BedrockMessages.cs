@@ -30,10 +30,10 @@ internal sealed class BedrockMessages
 
     /// <param name="thinking">Signed thinking to put back; null: it is left out.</param>
     /// <param name="hints">Takes the names of what was left out.</param>
-    public BedrockMessages(Utf8JsonWriter json, BedrockFamily family, JsonElement messages, ThinkingHistory? thinking, HashSet<string> hints)
+    public BedrockMessages(Utf8JsonWriter json, BedrockFamily family, JsonElement messages, ThinkingHistory? thinking, RemoteLinks remote, HashSet<string> hints)
     {
         (_json, _family, _messages, _thinking, _hints) = (json, family, messages, thinking, hints);
-        _blocks = new BedrockBlocks(json, hints);
+        _blocks = new BedrockBlocks(json, remote, hints);
     }
 
     /// <summary>Names of the tools that assistant messages call, each once.</summary>

@@ -65,7 +65,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         using (var json = new Utf8JsonWriter(upstream.Body, _options))
         {
             json.WriteStartObject();
-            var writer = new BedrockMessages(json, family, messages.RootElement, keepsThinking ? history : null, _hints);
+            var writer = new BedrockMessages(json, family, messages.RootElement, keepsThinking ? history : null, upstream.Remote, _hints);
             if (writer.Write() is { } refusal)
             {
                 upstream.Body.Reset();

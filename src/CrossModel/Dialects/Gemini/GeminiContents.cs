@@ -9,9 +9,9 @@ namespace CrossModel.Dialects.Gemini;
 /// Messages as contents: turns of user and model that alternate, neighbours of one role merged, all results of a turn's calls together and in
 /// the calls' order, what the system says apart.
 /// </summary>
-internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, GeminiModel model, Signatures signatures, GeminiLessons.Lesson learned, List<string> ignored)
+internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, GeminiModel model, Signatures signatures, GeminiLessons.Lesson learned, RemoteLinks remote, List<string> ignored)
 {
-    private readonly GeminiMedia _media = new(json, host, model);
+    private readonly GeminiMedia _media = new(json, host, model, remote);
     private readonly List<(string Id, string Name)> _calls = [];
     private readonly Dictionary<string, (JsonElement Message, int Index)> _results = [];
     private readonly List<JsonElement> _system = [];

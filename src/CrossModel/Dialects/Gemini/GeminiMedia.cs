@@ -6,11 +6,9 @@ using CrossModel.Protocol;
 namespace CrossModel.Dialects.Gemini;
 
 /// <summary>Images, audio, files and video as parts: their bytes inline, or an address that the provider reads itself.</summary>
-internal sealed class GeminiMedia(Utf8JsonWriter json, GeminiHost host, GeminiModel model)
+internal sealed class GeminiMedia(Utf8JsonWriter json, GeminiHost host, GeminiModel model, RemoteLinks remote)
 {
     private const string Inline = "Send the content as a data URL (data:TYPE;base64,…).";
-
-    private const string Video = "video/*";
 
     private readonly List<string> _details = [];
 
@@ -29,7 +27,7 @@ internal sealed class GeminiMedia(Utf8JsonWriter json, GeminiHost host, GeminiMo
     {
         "image_url" => WriteImage(block.GetProperty("image_url"u8), place + ".image_url"),
         "input_audio" => WriteAudio(block.GetProperty("input_audio"u8), place + ".input_audio"),
-        "video_url" => Address(block.GetProperty("video_url"u8).GetProperty("url"u8), place + ".video_url.url", Video, null),
+        "video_url" => Address(block.GetProperty("video_url"u8).GetProperty("url"u8), place + ".video_url.url", RemoteKind.Video, "video/*", null),
         "video" => WriteFrames(block.GetProperty("video"u8), place + ".video"),
         "file" => WriteFile(block.GetProperty("file"u8), place + ".file"),
         _ => ApiErrors.UnsupportedParameter(place, "This model does not read such content blocks. Leave it out, or choose another model."),
@@ -40,7 +38,7 @@ internal sealed class GeminiMedia(Utf8JsonWriter json, GeminiHost host, GeminiMo
         var detail = image.TryGetProperty("detail"u8, out var given) && given.ValueKind == JsonValueKind.String ? given.GetString() : null;
         var resolution = detail switch { "low" => "MEDIA_RESOLUTION_LOW", "high" => "MEDIA_RESOLUTION_HIGH", _ => null };
         _details.Add(resolution ?? "");
-        return Address(image.GetProperty("url"u8), place + ".url", "image/jpeg", resolution);
+        return Address(image.GetProperty("url"u8), place + ".url", RemoteKind.Image, "image/jpeg", resolution);
     }
 
     private ApiError? WriteAudio(JsonElement audio, string place)
@@ -54,12 +52,12 @@ internal sealed class GeminiMedia(Utf8JsonWriter json, GeminiHost host, GeminiMo
 
     private ApiError? WriteFrames(JsonElement video, string place)
     {
-        if (video.ValueKind == JsonValueKind.String) return Address(video, place, Video, null);
+        if (video.ValueKind == JsonValueKind.String) return Address(video, place, RemoteKind.Video, "video/*", null);
         var position = 0;
         foreach (var frame in video.EnumerateArray())
         {
             if (frame.ValueKind != JsonValueKind.String) return ApiErrors.InvalidMessages($"{place}[{position}]", "A frame of a video is an image URL.");
-            if (Address(frame, $"{place}[{position++}]", "image/jpeg", null) is { } refusal) return refusal;
+            if (Address(frame, $"{place}[{position++}]", RemoteKind.Image, "image/jpeg", null) is { } refusal) return refusal;
         }
         return null;
     }
@@ -70,18 +68,24 @@ internal sealed class GeminiMedia(Utf8JsonWriter json, GeminiHost host, GeminiMo
             return ApiErrors.UnsupportedParameter(place + ".file_id", "This model cannot look up uploaded files. " + Inline);
         var name = file.TryGetProperty("filename"u8, out var given) && given.ValueKind == JsonValueKind.String ? given.GetString()! : "";
         var text = Text(data);
-        if (text.StartsWith("data:"u8) || text.IndexOf("://"u8) >= 0) return Address(data, place + ".file_data", MimeTypes.Of(name) ?? "application/pdf", null);
+        if (text.StartsWith("data:"u8) || text.IndexOf("://"u8) >= 0) return Address(data, place + ".file_data", RemoteKind.Document, MimeTypes.Of(name) ?? "application/pdf", null);
         WriteInline(MimeTypes.Of(name) ?? "application/pdf", text, null);
         return null;
     }
 
-    private ApiError? Address(JsonElement url, string place, string usualType, string? resolution)
+    private ApiError? Address(JsonElement url, string place, RemoteKind kind, string usualType, string? resolution)
     {
         var text = Text(url);
         if (text.StartsWith("data:"u8)) return WriteData(text, place, resolution);
         var address = Encoding.UTF8.GetString(text);
         if (!Uri.TryCreate(address, UriKind.Absolute, out var uri)) return ApiErrors.InvalidMessages(place, $"{ApiErrors.Echo(place)} is no URL. {Inline}");
-        if (!IsReadByProvider(uri, isVideo: usualType == Video)) return ApiErrors.UnsupportedParameter(place, "This model does not fetch such addresses. " + Inline);
+        if (!IsReadByProvider(uri, kind))
+        {
+            if (!RemoteLinks.IsWeb(text)) return ApiErrors.UnsupportedParameter(place, "This model does not read such addresses. " + Inline);
+            if (remote.Want(text, place, kind) is { } refusal) return refusal;
+            WriteInline(RemoteLinks.AnyType, text, resolution);
+            return null;
+        }
         json.WriteStartObject();
         json.WriteStartObject("fileData"u8);
         json.WriteString("fileUri"u8, address);
@@ -91,14 +95,14 @@ internal sealed class GeminiMedia(Utf8JsonWriter json, GeminiHost host, GeminiMo
         return null;
     }
 
-    private bool IsReadByProvider(Uri uri, bool isVideo)
+    private bool IsReadByProvider(Uri uri, RemoteKind kind)
     {
         if (uri.Scheme == "gs") return host.CloudStorage;
         if (uri.Scheme != Uri.UriSchemeHttps) return false;
         if (uri.Host is "youtube.com" or "www.youtube.com" or "youtu.be") return true;
         if (uri.Host == "generativelanguage.googleapis.com") return host.FilesApi;
         // Pictures and documents only: a film on some server is not fetched.
-        return !isVideo && host.FetchesAddresses && model.FetchesAddresses;
+        return kind != RemoteKind.Video && host.FetchesAddresses && model.FetchesAddresses;
     }
 
     private ApiError? WriteData(ReadOnlySpan<byte> url, string place, string? resolution)

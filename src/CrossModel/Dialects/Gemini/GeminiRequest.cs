@@ -28,7 +28,7 @@ internal sealed class GeminiRequest(GeminiHost host, GeminiLessons.Lesson learne
         using var json = new Utf8JsonWriter(upstream.Body, new JsonWriterOptions { Encoder = JsonText.Encoder, SkipValidation = true });
         var root = body.RootElement;
         json.WriteStartObject();
-        var contents = new GeminiContents(json, host, _model, signatures, learned, upstream.Ignored);
+        var contents = new GeminiContents(json, host, _model, signatures, learned, upstream.Remote, upstream.Ignored);
         if (contents.Write(root.GetProperty("messages"u8)) is { } unreadable) return unreadable;
         if (request.Features.HasFlag(ChatFeatures.Tools))
         {
