@@ -14,7 +14,7 @@ internal abstract class BookItem
     /// <summary>Inside the transaction. May run several times for one commit, so it changes nothing but the posting and its own outcome.</summary>
     public abstract void Apply(Posting posting, AccountRow row);
 
-    /// <summary>It is durable.</summary>
+    /// <summary>It is durable. On SQLite the writer waits for this: callers are woken, not run.</summary>
     public abstract void Committed();
 
     /// <summary>It was taken back.</summary>
@@ -30,10 +30,6 @@ internal sealed class Books : IAsyncDisposable
 {
     private const int MostInOneCommit = 256;
 
-    /// <summary>So many in one commit, and the next gathers for a moment.</summary>
-    private const int Crowd = 12;
-
-    private static readonly TimeSpan Gathering = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(200);
 
     private readonly Database _database;
@@ -66,17 +62,14 @@ internal sealed class Books : IAsyncDisposable
     private async Task LoopAsync()
     {
         var batch = new List<BookItem>();
-        var crowd = false;
         while (_waiting.Count > 0 || await _arrivals.Reader.WaitToReadAsync())
         {
             batch.Clear();
-            // A crowd shares a commit the better the longer it gathers, and most of a commit's cost is the same for one reply and for many. A few callers
-            // would only wait: they get the next commit at once. The machine's own clock, since a stopped one must not stop the books.
-            if (crowd) await Task.Delay(Gathering);
             while (batch.Count < MostInOneCommit && (_waiting.TryDequeue(out var item) || _arrivals.Reader.TryRead(out item))) batch.Add(item);
-            crowd = batch.Count >= Crowd;
             await CommitAsync(batch, mayBeThere: false);
         }
+        // Who waits for the end must not go on as the database's writer.
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
     }
 
     /// <param name="mayBeThere">An earlier try may have committed, or the database says that a request is there already: look before writing.</param>
@@ -86,7 +79,7 @@ internal sealed class Books : IAsyncDisposable
         {
             try
             {
-                await _database.WriteAsync(session => ApplyAsync(session, items, mayBeThere), _givingUp.Token);
+                await _database.WriteInTurnAsync(session => ApplyAsync(session, items, mayBeThere), _givingUp.Token);
                 if (IsAway) _log.BooksAreBack();
                 IsAway = false;
                 foreach (var item in items) item.Committed();
@@ -138,7 +131,7 @@ internal sealed class Books : IAsyncDisposable
         var posting = await Posting.OpenAsync(_database, session, Node, items.Select(i => i.AccountId));
         if (mayBeThere || items.Any(i => i is Charge { IsAbandoned: true }))
             posting.AlreadyThere = await Usage.RecordStore.FindAsync(session,
-                [.. items.OfType<Charge>().Select(c => (c.AccountId, c.Record.Id))]);
+                [.. items.OfType<Charge>().Select(c => c.Record.Id)]);
         if (items.Any(i => i is Charge { IsAbandoned: true })) posting.Refunded = await FindRefundsAsync(session, items);
         // Charges first: what they free can be leased in the same commit.
         foreach (var item in items)

@@ -92,9 +92,9 @@ internal sealed class Charge : BookItem
         var reserved = Math.Min(_hold.Amount, row.Lease);
         var payable = reserved + Math.Max(0, row.Free);
         var cost = Math.Min(Record.Price, Math.Min(payable, Math.Max(0, row.Balance + row.CreditLimit)));
-        // Near the account's end the rest of the hold returns at once; else it stays in the purse for the next call.
-        var near = row.Free + reserved - cost < Purse.NearHolds * Math.Max(1, _hold.Amount);
-        row.MoveLease(-(near ? reserved : Math.Min(cost, reserved)));
+        // Near the account's end the hold returns at once; else the account's free money makes good what the call took from the lease: a lease that
+        // stays as it is need not be written, nor filled up later.
+        if (row.Free + reserved - cost < Purse.NearHolds * Math.Max(1, _hold.Amount)) row.MoveLease(-reserved);
         var kind = Record.Basis == Basis.Waived ? EntryKind.Waived : EntryKind.Charge;
         var entry = posting.Post(row, kind, -cost, Record.Id, "", _recordHash);
         Spend(posting, cost);

@@ -9,40 +9,43 @@ internal sealed class Pruning(Database database)
     // Small transactions: a server beside it waits for one at most.
     private const int Portion = 2000;
 
+    // An id is made a moment before its record's time, and a clock may have been set back a little.
+    private const long Slack = 60_000;
+
+    private static readonly ManyRows Delete = new("DELETE FROM request_record WHERE id IN ({rows})", "t");
+
     /// <param name="before">Unix milliseconds.</param>
     /// <returns>Records taken out.</returns>
     public async Task<long> RunAsync(long before, CancellationToken ct = default)
     {
-        var accounts = await database.ReadAsync(s => s.QueryAsync("SELECT id FROM account", row => row.GetString(0)), ct);
+        var end = Ids.FirstAt("req", before + Slack);
+        var old = await database.ReadAsync(s => s.QueryAsync(
+            "SELECT account_id, COUNT(*), MAX(seq) FROM request_record WHERE id < @end AND created < @before GROUP BY account_id",
+            row => (Account: row.GetString(0), Count: row.GetInt64(1), Through: row.GetInt64(2)), ("@end", end), ("@before", before)), ct);
+        foreach (var (account, count, through) in old)
+            await database.WriteAsync(session => CheckpointAsync(session, account, before, count, through), ct);
+        // Every checkpoint stands before the first record goes: a record that came later stays, whatever its time says.
+        var prunable = old.ToDictionary(o => o.Account, o => o.Through, StringComparer.Ordinal);
         long pruned = 0;
-        foreach (var account in accounts)
+        for (var after = ""; ;)
         {
-            if (await database.WriteAsync(session => CheckpointAsync(session, account, before), ct) is not { } through) continue;
-            int portion;
-            do
-            {
-                portion = await database.WriteAsync(session => session.ExecuteAsync(
-                    "DELETE FROM request_record WHERE account_id = @account AND id IN (SELECT id FROM request_record WHERE account_id = @account "
-                    + "AND created < @before AND seq <= @through LIMIT @portion)",
-                    ("@account", account), ("@before", before), ("@through", through), ("@portion", Portion)), ct);
-                pruned += portion;
-            }
-            while (portion == Portion);
+            var portion = await database.ReadAsync(s => s.QueryAsync(
+                "SELECT id, account_id, seq FROM request_record WHERE id > @after AND id < @end AND created < @before ORDER BY id LIMIT @portion",
+                row => (Id: row.GetString(0), Account: row.GetString(1), Seq: row.GetInt64(2)),
+                ("@after", after), ("@end", end), ("@before", before), ("@portion", Portion)), ct);
+            string[] going = [.. portion.Where(r => prunable.TryGetValue(r.Account, out var through) && r.Seq <= through).Select(r => r.Id)];
+            await database.WriteAsync(async session => await Delete.ExecuteAsync(session, going, static (id, values) => values.Add(id)), ct);
+            pruned += going.Length;
+            if (portion.Count < Portion) return pruned;
+            after = portion[^1].Id;
         }
-        return pruned;
     }
 
-    /// <summary>The seq up to which records may go; null: there are none to take out.</summary>
-    private async Task<long?> CheckpointAsync(Session session, string account, long before)
+    private async Task CheckpointAsync(Session session, string account, long before, long count, long through)
     {
-        var (count, through) = await session.FirstAsync(
-            "SELECT COUNT(*), COALESCE(MAX(seq), 0) FROM request_record WHERE account_id = @account AND created < @before",
-            row => (row.GetInt64(0), row.GetInt64(1)), ("@account", account), ("@before", before));
-        if (count == 0) return null;
         var posting = await Posting.OpenAsync(database, session, "", [account]);
         posting.Post(posting.Find(account)!, EntryKind.Checkpoint, 0, through.ToString(CultureInfo.InvariantCulture),
             string.Create(CultureInfo.InvariantCulture, $"{count} request records created before {DateTimeOffset.FromUnixTimeMilliseconds(before):yyyy-MM-dd'T'HH:mm:ss'Z'} were taken out"));
         await posting.SaveAsync();
-        return through;
     }
 }

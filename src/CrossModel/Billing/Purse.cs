@@ -17,6 +17,9 @@ internal sealed class Purse(string accountId, Books books)
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(150);
     private static readonly TimeSpan Busy = TimeSpan.FromMilliseconds(700);
 
+    /// <summary>The same where no other node waits for it: to lease again costs a commit that the next caller waits for.</summary>
+    private static readonly TimeSpan BusyAlone = TimeSpan.FromSeconds(30);
+
     private readonly Lock _lock = new();
     private readonly LinkedList<Waiter> _waiters = new();
     private long _leased;
@@ -208,7 +211,7 @@ internal sealed class Purse(string accountId, Books books)
     {
         lock (_lock)
         {
-            if (_asked || _waiters.Count > 0 || _leased <= _held || books.Database.Time.GetElapsedTime(_lastUsed) <= Busy) return;
+            if (_asked || _waiters.Count > 0 || _leased <= _held || books.Database.Time.GetElapsedTime(_lastUsed) <= (books.Database.IsShared ? Busy : BusyAlone)) return;
             _asked = true;
         }
         Ask(returnsAll: true);

@@ -57,7 +57,13 @@ internal abstract class Database(TimeProvider time) : IAsyncDisposable
     /// </summary>
     public abstract Task<T> WriteAsync<T>(Func<Session, Task<T>> write, CancellationToken ct = default);
 
-    /// <summary>As above, for writes without a result.</summary>
+    /// <summary>
+    /// As above, for one who writes again and again: where a thread of its own writes, what follows runs on that thread, which would else be woken for
+    /// every commit. What follows must never block it.
+    /// </summary>
+    public virtual Task<T> WriteInTurnAsync<T>(Func<Session, Task<T>> write, CancellationToken ct = default) => WriteAsync(write, ct);
+
+    /// <summary>As <see cref="WriteAsync{T}"/>, for writes without a result.</summary>
     public Task WriteAsync(Func<Session, Task> write, CancellationToken ct = default) =>
         WriteAsync(async session =>
         {

@@ -133,9 +133,14 @@ internal sealed class SqliteDatabase : Database
             return result;
         }, ct);
 
-    public override Task<T> WriteAsync<T>(Func<Session, Task<T>> write, CancellationToken ct = default)
+    public override Task<T> WriteAsync<T>(Func<Session, Task<T>> write, CancellationToken ct = default) =>
+        Queue(new QueuedWrite<T>(write, TaskCreationOptions.RunContinuationsAsynchronously, ct));
+
+    public override Task<T> WriteInTurnAsync<T>(Func<Session, Task<T>> write, CancellationToken ct = default) =>
+        Queue(new QueuedWrite<T>(write, TaskCreationOptions.None, ct));
+
+    private Task<T> Queue<T>(QueuedWrite<T> queued)
     {
-        var queued = new QueuedWrite<T>(write, ct);
         try
         {
             _writes.Add(queued, CancellationToken.None);
@@ -264,9 +269,9 @@ internal sealed class SqliteDatabase : Database
         public abstract void Fail(Exception e);
     }
 
-    private sealed class QueuedWrite<T>(Func<Session, Task<T>> write, CancellationToken ct) : QueuedWrite
+    private sealed class QueuedWrite<T>(Func<Session, Task<T>> write, TaskCreationOptions options, CancellationToken ct) : QueuedWrite
     {
-        private readonly TaskCompletionSource<T> _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource<T> _done = new(options);
         private Exception? _fault;
         private T _result = default!;
 

@@ -11,14 +11,14 @@ internal sealed record RecordRow(string AccountId, string Id, long Created, long
 /// <summary>Writes request records, inside the settlement's transaction.</summary>
 internal static class RecordStore
 {
-    private static readonly ManyRows Insert = new("INSERT INTO request_record (account_id, id, created, seq, cost, detail) {rows}", "ttnnnt");
+    private static readonly ManyRows Insert = new("INSERT INTO request_record (id, account_id, created, seq, cost, detail) {rows}", "ttnnnt");
 
-    private static readonly ManyRows Select = new("SELECT id, seq, cost FROM request_record WHERE (account_id, id) IN ({rows})", "tt");
+    private static readonly ManyRows Select = new("SELECT id, seq, cost FROM request_record WHERE id IN ({rows})", "t");
 
     public static ValueTask InsertAsync(Session session, IReadOnlyList<RecordRow> rows) => Insert.ExecuteAsync(session, rows, static (r, values) =>
     {
-        values.Add(r.AccountId);
         values.Add(r.Id);
+        values.Add(r.AccountId);
         values.Add(r.Created);
         values.Add(r.Seq);
         values.Add(r.Cost);
@@ -26,13 +26,9 @@ internal static class RecordStore
     });
 
     /// <summary>Which of these are written already.</summary>
-    public static async Task<Dictionary<string, (long Seq, long Cost)>> FindAsync(Session session, IReadOnlyList<(string AccountId, string Id)> ids)
+    public static async Task<Dictionary<string, (long Seq, long Cost)>> FindAsync(Session session, IReadOnlyList<string> ids)
     {
-        var found = await Select.QueryAsync(session, ids, static (id, values) =>
-        {
-            values.Add(id.AccountId);
-            values.Add(id.Id);
-        }, static row => (Id: row.Text(0), Seq: row.Number(1), Cost: row.Number(2)));
+        var found = await Select.QueryAsync(session, ids, static (id, values) => values.Add(id), static row => (Id: row.Text(0), Seq: row.Number(1), Cost: row.Number(2)));
         return found.ToDictionary(r => r.Id, r => (r.Seq, r.Cost), StringComparer.Ordinal);
     }
 }

@@ -19,16 +19,17 @@ internal sealed class UsageQueries(Database database)
     private const string Columns = "SELECT r.detail, r.cost, r.seq, e.balance, e.hash FROM request_record r "
         + "JOIN ledger_entry e ON e.account_id = r.account_id AND e.seq = r.seq ";
 
-    // An id is made when its request arrives, a moment before the record's time; and a clock may have been set back a little.
+    // An id is made when its request arrives, a moment before the record's time, and an entry later; but a clock may have been set back a little.
     private const long Slack = 60_000;
 
-    /// <summary>An account's requests, newest first.</summary>
+    /// <summary>An account's requests, the last settled first.</summary>
     /// <param name="since">Unix milliseconds; null: all there are.</param>
     /// <param name="limit">Null: no limit.</param>
     public Task<List<StoredRequest>> ListAsync(string accountId, long? since, long? limit, CancellationToken ct = default) =>
         database.ReadAsync(session => session.QueryAsync(
-            Columns + "WHERE r.account_id = @account AND r.id >= @first AND r.created >= @since ORDER BY r.id DESC LIMIT @limit", Map,
-            ("@account", accountId), ("@first", since is { } from ? Ids.FirstAt("req", from - Slack) : ""), ("@since", since ?? long.MinValue), ("@limit", limit ?? long.MaxValue)), ct);
+            "SELECT r.detail, r.cost, r.seq, e.balance, e.hash FROM ledger_entry e JOIN request_record r ON r.id = e.reference "
+            + "WHERE e.account_id = @account AND e.kind IN ('charge', 'waived') AND e.at >= @from AND r.created >= @since ORDER BY e.seq DESC LIMIT @limit", Map,
+            ("@account", accountId), ("@from", since - Slack ?? long.MinValue), ("@since", since ?? long.MinValue), ("@limit", limit ?? long.MaxValue)), ct);
 
     /// <summary>One of the account's requests; null: it has none of that id, or it was refused.</summary>
     public Task<StoredRequest?> FindAsync(string accountId, string id, CancellationToken ct = default) =>
@@ -43,7 +44,8 @@ internal sealed class UsageQueries(Database database)
     /// <param name="since">Unix milliseconds, inclusive.</param>
     /// <param name="until">Unix milliseconds, exclusive.</param>
     public static IAsyncEnumerable<StoredRequest> StreamAsync(Session session, long since, long until) =>
-        session.StreamAsync(Columns + "WHERE r.created >= @since AND r.created < @until", Map, ("@since", since), ("@until", until));
+        session.StreamAsync(Columns + "WHERE r.id >= @first AND r.created >= @since AND r.created < @until", Map,
+            ("@first", Ids.FirstAt("req", since - Slack)), ("@since", since), ("@until", until));
 
     private static StoredRequest Map(DbDataReader row) =>
         new(RecordText.Read(row.GetString(0)), row.GetInt64(1), row.GetInt64(2), row.GetInt64(3), row.GetString(4));

@@ -60,7 +60,7 @@ public sealed class LedgerVerifierTests
         "UPDATE request_record SET detail = replace(detail, '\"input\":20', '\"input\":21') WHERE seq = 4",
         "UPDATE request_record SET detail = replace(detail, '\"price\":1000000', '\"price\":9000') WHERE seq = 11",
         "UPDATE request_record SET detail = 'x' WHERE seq = 4",
-        "INSERT INTO request_record SELECT account_id, 'req_zzz', created, 4, cost, detail FROM request_record WHERE seq = 4",
+        "INSERT INTO request_record SELECT 'req_zzz', account_id, created, 4, cost, detail FROM request_record WHERE seq = 4 LIMIT 1",
         "UPDATE account SET balance = balance + 1",
         "UPDATE account SET leased = leased + 1",
         "UPDATE account SET ledger_seq = ledger_seq - 1",
