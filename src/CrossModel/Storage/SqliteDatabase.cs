@@ -16,9 +16,10 @@ internal sealed class SqliteDatabase : Database
     private readonly string _synchronous;
     private readonly FileStream? _serverLock;
     private readonly ConcurrentBag<Session> _readers = [];
-    private readonly BlockingCollection<QueuedWrite> _writes = [];
+    private readonly Queue<QueuedWrite> _writes = new();
     private readonly TaskCompletionSource _writerEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Session? _writer;
+    private bool _closing;
     private int _disposed;
 
     // Before the first connection. A session is used by one thread at a time, so the library need not lock each of its calls, nor count its memory
@@ -141,13 +142,11 @@ internal sealed class SqliteDatabase : Database
 
     private Task<T> Queue<T>(QueuedWrite<T> queued)
     {
-        try
+        lock (_writes)
         {
-            _writes.Add(queued, CancellationToken.None);
-        }
-        catch (InvalidOperationException)
-        {
-            throw new ObjectDisposedException(nameof(SqliteDatabase));
+            ObjectDisposedException.ThrowIf(_closing, this);
+            _writes.Enqueue(queued);
+            Monitor.Pulse(_writes);
         }
         return queued.Task;
     }
@@ -155,15 +154,25 @@ internal sealed class SqliteDatabase : Database
     private void WriteLoop()
     {
         var batch = new List<QueuedWrite>();
-        foreach (var first in _writes.GetConsumingEnumerable())
+        while (Take(batch))
         {
-            batch.Clear();
-            batch.Add(first);
-            while (batch.Count < MostInOneCommit && _writes.TryTake(out var next)) batch.Add(next);
-            batch.RemoveAll(write => write.IsCancelled());
+            batch.RemoveAll(static write => write.IsCancelled());
             if (batch.Count > 0) Commit(batch);
         }
         _writerEnded.SetResult();
+    }
+
+    /// <summary>Waits for writes and takes all that are there. False: there will be none.</summary>
+    private bool Take(List<QueuedWrite> batch)
+    {
+        batch.Clear();
+        lock (_writes)
+        {
+            // Not by a collection that blocks: it spins first, for hundreds of microseconds, beside those who make the next writes.
+            while (_writes.Count == 0 && !_closing) Monitor.Wait(_writes);
+            while (batch.Count < MostInOneCommit && _writes.TryDequeue(out var next)) batch.Add(next);
+        }
+        return batch.Count > 0;
     }
 
     private void Commit(List<QueuedWrite> batch)
@@ -251,12 +260,15 @@ internal sealed class SqliteDatabase : Database
     public override async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
-        _writes.CompleteAdding();
+        lock (_writes)
+        {
+            _closing = true;
+            Monitor.Pulse(_writes);
+        }
         await _writerEnded.Task;
         while (_readers.TryTake(out var reader)) await reader.DisposeAsync();
         // Last, so that it can fold the WAL into the database file.
         if (_writer is not null) await _writer.DisposeAsync();
-        _writes.Dispose();
         _serverLock?.Dispose();
     }
 
