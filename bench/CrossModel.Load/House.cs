@@ -12,7 +12,7 @@ namespace CrossModel.Load;
 internal sealed record House(string File, IReadOnlyList<string> Keys, int Models)
 {
     /// <summary>Of the stand-in, each behind a model of its own.</summary>
-    public static IReadOnlyList<string> Behaviours { get; } = ["plain", "bulk-200", "paced-50-20", "paced-20-500", "silent"];
+    public static IReadOnlyList<string> Behaviours { get; } = ["plain", "bulk-200", "paced-50-20", "paced-20-500", "prompt-6-20", "silent"];
 
     private static readonly Terms Wide = new()
     {

@@ -12,7 +12,7 @@ internal static class LoadRun
           --streams N        silent streams held open (1000)
           --only A,B         of: requests, streams, slow, silent, start, many, settle
           --traffic TEXT     only the kinds of traffic whose name holds it, without a table: to look at one with a profiler
-          --program FILE     the gateway's crossmodel.dll (default: the one built beside this program)
+          --program FILE     the gateway's crossmodel.dll (default: published for this run)
           --postgres URL     books on PostgreSQL instead of SQLite
           --folder DIR       where the books are kept meanwhile (a disk, not memory: the commit is part of the cost)
         """;
@@ -36,11 +36,17 @@ internal static class LoadRun
         var folder = Directory.CreateDirectory(Path.Combine(options.GetValueOrDefault("folder", Path.GetTempPath()), "crossmodel-load-" + Path.GetRandomFileName())).FullName;
         try
         {
-            var bench = new Bench(folder, options.GetValueOrDefault("program"), options.GetValueOrDefault("postgres"), Number("rounds", quick ? 3 : 5), Number("streams", 1000), quick);
+            var program = options.GetValueOrDefault("program") ?? await Published.MakeAsync(Path.Combine(folder, "program"));
+            var bench = new Bench(folder, program, options.GetValueOrDefault("postgres"), Number("rounds", quick ? 3 : 5), Number("streams", 1000), quick);
             if (options.TryGetValue("traffic", out var name)) await bench.RunOneAsync(name);
             else await bench.RunAsync(only);
             bench.Table.Print();
             return 0;
+        }
+        catch (InvalidOperationException fault)
+        {
+            Console.WriteLine(fault.Message);
+            return 1;
         }
         finally
         {

@@ -8,7 +8,7 @@ namespace CrossModel.Load;
 /// <summary>
 /// The model server of the run, on raw sockets so that it costs next to nothing. The model's name says how it answers:
 /// <c>plain</c>; <c>bulk-N</c> N events in one piece; <c>paced-N-MS</c> N events, MS milliseconds apart, each with the moment it was written;
-/// <c>silent</c> one event, then nothing until the caller leaves.
+/// <c>prompt-N-MS</c> the same with the first at once; <c>silent</c> one event, then nothing until the caller leaves.
 /// </summary>
 internal static class StandIn
 {
@@ -118,7 +118,7 @@ internal static class StandIn
         using var timer = pause > 0 ? new PeriodicTimer(TimeSpan.FromMilliseconds(pause)) : null;
         for (var i = 0; i < count; i++)
         {
-            if (timer is not null) await timer.WaitForNextTickAsync();
+            if (timer is not null && (i > 0 || parts[0] != "prompt")) await timer.WaitForNextTickAsync();
             await SendAsync(socket, Chunk(Event($"{{\"content\":\"{Wire.Stamp()}\"}}")));
         }
         await SendAsync(socket, StreamEnd);

@@ -9,16 +9,13 @@ internal sealed class Pruning(Database database)
     // Small transactions: a server beside it waits for one at most.
     private const int Portion = 2000;
 
-    // An id is made a moment before its record's time, and a clock may have been set back a little.
-    private const long Slack = 60_000;
-
     private static readonly ManyRows Delete = new("DELETE FROM request_record WHERE id IN ({rows})", "t");
 
     /// <param name="before">Unix milliseconds.</param>
     /// <returns>Records taken out.</returns>
     public async Task<long> RunAsync(long before, CancellationToken ct = default)
     {
-        var end = Ids.FirstAt("req", before + Slack);
+        var end = RequestIds.EndBefore(before);
         var old = await database.ReadAsync(s => s.QueryAsync(
             "SELECT account_id, COUNT(*), MAX(seq) FROM request_record WHERE id < @end AND created < @before GROUP BY account_id",
             row => (Account: row.GetString(0), Count: row.GetInt64(1), Through: row.GetInt64(2)), ("@end", end), ("@before", before)), ct);

@@ -32,6 +32,16 @@ internal static class Ids
 /// <summary>The ids of one call.</summary>
 internal static class RequestIds
 {
+    // An id is made when its request arrives, a moment before its record's time, and its ledger entry later; but a clock may have been set back a little.
+    /// <summary>Milliseconds that the times of a request's id, record and ledger entry may lie apart.</summary>
+    public const long Slack = 60_000;
+
+    /// <summary>No id of a record created at that time or later sorts before it.</summary>
+    public static string FirstSince(long unixMilliseconds) => Ids.FirstAt("req", unixMilliseconds - Slack);
+
+    /// <summary>Every id of a record created before that time sorts before it.</summary>
+    public static string EndBefore(long unixMilliseconds) => Ids.FirstAt("req", unixMilliseconds + Slack);
+
     /// <summary>The <c>x-request-id</c>, <c>req_…</c>: what billing and look-ups rely on.</summary>
     public static string NewRequest(TimeProvider time) => Ids.New("req", time);
 

@@ -16,36 +16,33 @@ internal sealed record StoredRequest(RequestRecord Record, long Cost, long Seq, 
 /// <summary>What happened, asked of the books.</summary>
 internal sealed class UsageQueries(Database database)
 {
-    private const string Columns = "SELECT r.detail, r.cost, r.seq, e.balance, e.hash FROM request_record r "
-        + "JOIN ledger_entry e ON e.account_id = r.account_id AND e.seq = r.seq ";
-
-    // An id is made when its request arrives, a moment before the record's time, and an entry later; but a clock may have been set back a little.
-    private const long Slack = 60_000;
+    private const string Columns = "SELECT r.detail, r.cost, r.seq, e.balance, e.hash ";
+    private const string Records = Columns + "FROM request_record r JOIN ledger_entry e ON e.account_id = r.account_id AND e.seq = r.seq ";
 
     /// <summary>An account's requests, the last settled first.</summary>
     /// <param name="since">Unix milliseconds; null: all there are.</param>
     /// <param name="limit">Null: no limit.</param>
     public Task<List<StoredRequest>> ListAsync(string accountId, long? since, long? limit, CancellationToken ct = default) =>
         database.ReadAsync(session => session.QueryAsync(
-            "SELECT r.detail, r.cost, r.seq, e.balance, e.hash FROM ledger_entry e JOIN request_record r ON r.id = e.reference "
+            Columns + "FROM ledger_entry e JOIN request_record r ON r.id = e.reference "
             + "WHERE e.account_id = @account AND e.kind IN ('charge', 'waived') AND e.at >= @from AND r.created >= @since ORDER BY e.seq DESC LIMIT @limit", Map,
-            ("@account", accountId), ("@from", since - Slack ?? long.MinValue), ("@since", since ?? long.MinValue), ("@limit", limit ?? long.MaxValue)), ct);
+            ("@account", accountId), ("@from", since - RequestIds.Slack ?? long.MinValue), ("@since", since ?? long.MinValue), ("@limit", limit ?? long.MaxValue)), ct);
 
     /// <summary>One of the account's requests; null: it has none of that id, or it was refused.</summary>
     public Task<StoredRequest?> FindAsync(string accountId, string id, CancellationToken ct = default) =>
-        database.ReadAsync(session => session.FirstAsync(Columns + "WHERE r.account_id = @account AND r.id = @id", Map, ("@account", accountId), ("@id", id)), ct);
+        database.ReadAsync(session => session.FirstAsync(Records + "WHERE r.account_id = @account AND r.id = @id", Map, ("@account", accountId), ("@id", id)), ct);
 
     /// <summary>A request of whatever account: for the operator.</summary>
     public Task<StoredRequest?> FindAsync(string id, CancellationToken ct = default) =>
-        database.ReadAsync(session => session.FirstAsync(Columns + "JOIN account a ON a.id = r.account_id WHERE r.id = @id",
+        database.ReadAsync(session => session.FirstAsync(Records + "JOIN account a ON a.id = r.account_id WHERE r.id = @id",
             Map, ("@id", id)), ct);
 
     /// <summary>All requests of a time, in no order, as they come: for reports.</summary>
     /// <param name="since">Unix milliseconds, inclusive.</param>
     /// <param name="until">Unix milliseconds, exclusive.</param>
     public static IAsyncEnumerable<StoredRequest> StreamAsync(Session session, long since, long until) =>
-        session.StreamAsync(Columns + "WHERE r.id >= @first AND r.created >= @since AND r.created < @until", Map,
-            ("@first", Ids.FirstAt("req", since - Slack)), ("@since", since), ("@until", until));
+        session.StreamAsync(Records + "WHERE r.id >= @first AND r.created >= @since AND r.created < @until", Map,
+            ("@first", RequestIds.FirstSince(since)), ("@since", since), ("@until", until));
 
     private static StoredRequest Map(DbDataReader row) =>
         new(RecordText.Read(row.GetString(0)), row.GetInt64(1), row.GetInt64(2), row.GetInt64(3), row.GetString(4));
