@@ -116,6 +116,8 @@ internal sealed class Posting
     /// <summary>Writes what was posted. The transaction is the caller's to commit.</summary>
     public async Task SaveAsync()
     {
+        if (_replies is not null) await ReplyStore.WriteAsync(_session, _replies);
+        _session.Rows.Gather();
         // In the order of their key: neighbours find each other's page at hand.
         _records.Sort(static (a, b) => string.CompareOrdinal(a.Id, b.Id));
         await RecordStore.InsertAsync(_session, _records);
@@ -133,7 +135,6 @@ internal sealed class Posting
             values.Add(e.Hash);
         });
         await SpendStore.AddToKeysAsync(_session, SpendStore.DayOf(Now), _spentByKey);
-        if (_replies is not null) await ReplyStore.WriteAsync(_session, _replies);
         AccountRow[] leases = [.. _rows.Values.Where(r => r.LeaseChanged)];
         await UpsertLeases.ExecuteAsync(_session, leases, (r, values) =>
         {
@@ -153,5 +154,6 @@ internal sealed class Posting
             values.Add(r.SpentMonth);
             values.Add(r.SpentTotal);
         });
+        await _session.Rows.SendAsync();
     }
 }

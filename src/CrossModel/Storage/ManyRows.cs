@@ -56,5 +56,11 @@ internal abstract class RowStatements : IDisposable
 
     public abstract Task QueryAsync<T, TFound>(ManyRows statement, IReadOnlyList<T> rows, Action<T, RowValues> bind, Func<FoundRow, TFound> map, List<TFound> found, string ending);
 
+    /// <summary>What is executed from here on may wait for <see cref="SendAsync"/>, to share one round trip. Nothing else may be asked of the session until then.</summary>
+    public virtual void Gather() { }
+
+    /// <summary>Sends what has gathered; throws what any of it failed with.</summary>
+    public virtual Task SendAsync() => Task.CompletedTask;
+
     public virtual void Dispose() { }
 }

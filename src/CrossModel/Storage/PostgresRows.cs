@@ -10,10 +10,28 @@ internal sealed class PostgresRows(NpgsqlConnection connection) : RowStatements
 {
     private static readonly ConcurrentDictionary<(ManyRows, string Ending), string> Texts = new();
 
+    private NpgsqlBatch? _gathered;
+
     public override async Task ExecuteAsync<T>(ManyRows statement, IReadOnlyList<T> rows, Action<T, RowValues> bind)
     {
+        if (_gathered is not null)
+        {
+            var part = new NpgsqlBatchCommand(Text(statement, ""));
+            Bind(statement, rows, bind).AddTo(part.Parameters);
+            _gathered.BatchCommands.Add(part);
+            return;
+        }
         await using var command = Command(statement, rows, bind, "");
         await command.ExecuteNonQueryAsync();
+    }
+
+    public override void Gather() => _gathered = new NpgsqlBatch(connection);
+
+    public override async Task SendAsync()
+    {
+        await using var batch = _gathered;
+        _gathered = null;
+        if (batch is { BatchCommands.Count: > 0 }) await batch.ExecuteNonQueryAsync();
     }
 
     public override async Task QueryAsync<T, TFound>(ManyRows statement, IReadOnlyList<T> rows, Action<T, RowValues> bind, Func<FoundRow, TFound> map, List<TFound> found, string ending)
@@ -26,14 +44,21 @@ internal sealed class PostgresRows(NpgsqlConnection connection) : RowStatements
 
     private NpgsqlCommand Command<T>(ManyRows statement, IReadOnlyList<T> rows, Action<T, RowValues> bind, string ending)
     {
-        var values = new Columns(statement.Columns, rows.Count);
-        for (var i = 0; i < rows.Count; i++) bind(rows[i], values);
 #pragma warning disable CA2100 // The texts are this program's constants; values only travel as parameters.
-        var command = new NpgsqlCommand(Texts.GetOrAdd((statement, ending), static key => Spell(key.Item1, key.Ending)), connection);
+        var command = new NpgsqlCommand(Text(statement, ending), connection);
 #pragma warning restore CA2100
-        values.AddTo(command.Parameters);
+        Bind(statement, rows, bind).AddTo(command.Parameters);
         return command;
     }
+
+    private static Columns Bind<T>(ManyRows statement, IReadOnlyList<T> rows, Action<T, RowValues> bind)
+    {
+        var values = new Columns(statement.Columns, rows.Count);
+        for (var i = 0; i < rows.Count; i++) bind(rows[i], values);
+        return values;
+    }
+
+    private static string Text(ManyRows statement, string ending) => Texts.GetOrAdd((statement, ending), static key => Spell(key.Item1, key.Ending));
 
     private static string Spell(ManyRows statement, string ending)
     {
