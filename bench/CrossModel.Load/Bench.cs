@@ -24,7 +24,7 @@ internal sealed class Bench(string folder, string program, string? postgres, int
             using var forwarder = await ForwarderAsync();
             using var gateway = await GatewayAsync(house);
             Target[] targets = [new("direct", standIn, "", house.Keys), new("forwarder", forwarder, "", house.Keys), new("gateway", gateway, "bench/", house.Keys)];
-            await WarmAsync(targets, Warming, least: 5, most: 60);
+            await WarmAsync(targets);
             if (parts.Contains("requests")) await RequestsAsync(targets);
             if (parts.Contains("streams")) await StreamsAsync(targets);
             if (parts.Contains("slow")) await SlowAsync(targets);
@@ -43,7 +43,7 @@ internal sealed class Bench(string folder, string program, string? postgres, int
         using var forwarder = await ForwarderAsync();
         using var gateway = await GatewayAsync(house);
         Target[] targets = [new("forwarder", forwarder, "", house.Keys), new("gateway", gateway, "bench/", house.Keys)];
-        await WarmAsync(targets, Warming, least: 5, most: 60);
+        await WarmAsync(targets);
         foreach (var traffic in Kinds(quick).Where(k => k.Name.Contains(name, StringComparison.Ordinal)))
             Table.Add(traffic.Name, Ratio(await CompareAsync(targets, traffic), r => r.Cpu));
     }
@@ -71,8 +71,6 @@ internal sealed class Bench(string folder, string program, string? postgres, int
             new("paced, 16 streams, the first event at once", "prompt-6-20", 16, 320 / scale, 400, 7),
         ];
     }
-
-    private static Traffic Warming { get; } = new("small, 64 callers", "plain", 64, 8000, 400);
 
     private async Task RequestsAsync(Target[] targets)
     {
@@ -185,7 +183,7 @@ internal sealed class Bench(string folder, string program, string? postgres, int
         using var few = await GatewayAsync(one);
         using var lots = await GatewayAsync(many);
         Target[] targets = [new("one of each", few, "bench/", one.Keys), new("many, one called", lots, "bench/", many.Keys), new("many, all called", lots, "bench/", many.Keys, many.Models - House.Behaviours.Count)];
-        await WarmAsync(targets, Warming, least: 5, most: 60);
+        await WarmAsync(targets);
         var traffic = await CompareAsync(targets, new Traffic("small, 32 callers", "plain", 32, 6000, 400));
         Table.Add("many models, accounts, keys to one of each: CPU per request", Ratio(traffic, r => r.Cpu, 1, 0), 1.15);
         Table.Add("  … with the calls spread over 2,000 keys of all accounts", Ratio(traffic, r => r.Cpu, 2, 0), 1.15);
@@ -201,13 +199,16 @@ internal sealed class Bench(string folder, string program, string? postgres, int
         var other = await BuildAsync(1, 1, 1);
         using var without = await Hosted(other, "none");
         Target[] targets = [new("no settlement", without, "bench/", other.Keys), new("settlement", with, "bench/", house.Keys)];
-        await WarmAsync(targets, Warming, least: 5, most: 60);
+        await WarmAsync(targets);
         foreach (var callers in (int[])[32, 128])
         {
             var traffic = await CompareAsync(targets, new Traffic($"small, {callers} callers", "plain", callers, 6000, 400), Math.Max(5, rounds));
             Table.Add($"settlement to none: CPU per small request, {callers} callers", Ratio(traffic, r => r.Cpu, 1, 0), 1.25);
         }
     }
+
+    /// <summary>Fresh processes: what all kinds of traffic need.</summary>
+    private Task WarmAsync(Target[] targets) => WarmAsync(targets, new Traffic("small, 64 callers", "plain", 64, 8000, 400), least: 5, most: 60);
 
     /// <summary>
     /// Code that runs often is compiled twice more in the background, some of it late; until that is done what is measured is the compiler. Done: two

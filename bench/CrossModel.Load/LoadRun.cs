@@ -36,17 +36,12 @@ internal static class LoadRun
         var folder = Directory.CreateDirectory(Path.Combine(options.GetValueOrDefault("folder", Path.GetTempPath()), "crossmodel-load-" + Path.GetRandomFileName())).FullName;
         try
         {
-            var program = options.GetValueOrDefault("program") ?? await Published.MakeAsync(Path.Combine(folder, "program"));
+            if ((options.GetValueOrDefault("program") ?? await Published.MakeAsync(Path.Combine(folder, "program"))) is not { } program) return 1;
             var bench = new Bench(folder, program, options.GetValueOrDefault("postgres"), Number("rounds", quick ? 3 : 5), Number("streams", 1000), quick);
             if (options.TryGetValue("traffic", out var name)) await bench.RunOneAsync(name);
             else await bench.RunAsync(only);
             bench.Table.Print();
             return 0;
-        }
-        catch (InvalidOperationException fault)
-        {
-            Console.WriteLine(fault.Message);
-            return 1;
         }
         finally
         {

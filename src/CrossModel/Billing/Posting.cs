@@ -117,6 +117,7 @@ internal sealed class Posting
     public async Task SaveAsync()
     {
         if (_replies is not null) await ReplyStore.WriteAsync(_session, _replies);
+        // Behind the replies: they have statements of their own.
         _session.Rows.Gather();
         // In the order of their key: neighbours find each other's page at hand.
         _records.Sort(static (a, b) => string.CompareOrdinal(a.Id, b.Id));

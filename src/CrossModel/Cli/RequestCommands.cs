@@ -19,7 +19,7 @@ internal static class RequestCommands
     {
         var account = new Option<string>("--account") { Description = "Whose requests", HelpName = "NAME", Required = true };
         var since = new Option<long?>("--since") { Description = "Only those of this time back from now", HelpName = "1h", CustomParser = Options.ReadDuration };
-        var limit = new Option<long?>("--limit") { Description = "At most so many, the newest (default: all)", HelpName = "N", CustomParser = Options.ReadCount };
+        var limit = new Option<long?>("--limit") { Description = "At most so many, the last that ended (default: all)", HelpName = "N", CustomParser = Options.ReadCount };
         var list = new Command("list", "An account's requests, the last that ended first") { account, since, limit };
         list.OnDatabase(environment, async (context, parse) =>
         {

@@ -168,7 +168,7 @@ internal sealed class SqliteDatabase : Database
         batch.Clear();
         lock (_writes)
         {
-            // Not by a collection that blocks: it spins first, for hundreds of microseconds, beside those who make the next writes.
+            // Not by a collection that blocks: it spins first, on the processor that those who make the next writes need.
             while (_writes.Count == 0 && !_closing) Monitor.Wait(_writes);
             while (batch.Count < MostInOneCommit && _writes.TryDequeue(out var next)) batch.Add(next);
         }
