@@ -74,6 +74,8 @@ internal sealed class Gateway : IAsyncDisposable
         var logs = LoggerFactory.Create(logging =>
         {
             logging.AddFilter("Microsoft", LogLevel.Warning);
+            // It would make an activity of every request, which then travels with all that the request awaits; it has nothing to say that FrontDoor does not.
+            logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
             options.Logging(logging);
         });
         var rooms = new Stack<IAsyncDisposable>();

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Security.Cryptography;
-using System.Text;
+using System.Text.Unicode;
 
 namespace CrossModel.Billing;
 
@@ -38,25 +38,14 @@ internal sealed record LedgerEntry(string AccountId, long Seq, string Kind, long
     /// <summary>Hex SHA-256 of everything but the hash itself, chained to <paramref name="previous"/> (empty for the first entry).</summary>
     public string ComputeHash(string previous)
     {
-        // Free text carries its length, so that no two different entries spell the same bytes.
-        var text = string.Create(CultureInfo.InvariantCulture,
-            $"{previous}\n{AccountId}\n{Seq}\n{Kind}\n{Amount}\n{Balance}\n{At}\n{Reference.Length}:{Reference}\n{Note.Length}:{Note}\n{RecordHash}");
-        return HashOf(text);
-    }
-
-    public static string HashOf(string text)
-    {
+        // Free text carries its length, so that no two different entries spell the same bytes. Only a note can make it longer than the first try has room for.
+        Span<byte> room = stackalloc byte[1024];
+        int written;
+        while (!Utf8.TryWrite(room, CultureInfo.InvariantCulture,
+            $"{previous}\n{AccountId}\n{Seq}\n{Kind}\n{Amount}\n{Balance}\n{At}\n{Reference.Length}:{Reference}\n{Note.Length}:{Note}\n{RecordHash}", out written))
+            room = new byte[room.Length * 2];
         Span<byte> hash = stackalloc byte[32];
-        var size = Encoding.UTF8.GetMaxByteCount(text.Length);
-        if (size <= 2048)
-        {
-            Span<byte> bytes = stackalloc byte[2048];
-            SHA256.HashData(bytes[..Encoding.UTF8.GetBytes(text, bytes)], hash);
-        }
-        else
-        {
-            SHA256.HashData(Encoding.UTF8.GetBytes(text), hash);
-        }
+        SHA256.HashData(room[..written], hash);
         return Convert.ToHexStringLower(hash);
     }
 }

@@ -16,6 +16,9 @@ internal sealed class UpstreamCall : IDisposable
     private readonly Route _route;
     private readonly Attempt _attempt;
     private readonly PooledBuffer _unread = new();
+    private readonly ReplyContext _context;
+    private ChunkWriter? _client;
+    private PooledBuffer? _events;
     private bool _ended;
     private bool _begun;
     private long _taken;
@@ -24,23 +27,24 @@ internal sealed class UpstreamCall : IDisposable
     {
         (_call, _route) = (call, route);
         var request = call.Request;
-        var context = new ReplyContext(call.ReplyId, call.Created.ToUnixTimeSeconds(), route.Owner.Id, request.Stream, request.IncludeUsage, offset, call.Caller.Account.Id)
+        _context = new ReplyContext(call.ReplyId, call.Created.ToUnixTimeSeconds(), route.Owner.Id, request.Stream, request.IncludeUsage, offset, call.Caller.Account.Id)
         {
             Candidates = call.Prepared!.Candidates,
             ContentTool = call.Prepared.ContentTool,
             ToolNames = call.Prepared.ToolNames,
         };
         _attempt = new Attempt(route.Upstream.Config.Timeouts, time, cancellation, call.Stopping);
-        Reader = route.Upstream.Dialect!.OpenReply(context, route.Model);
-        Client = new ChunkWriter(Events, context.Id, context.Created, context.Model, request.Stream && request.IncludeUsage);
+        Reader = route.Upstream.Dialect!.OpenReply(_context, route.Model);
         call.CountAttempt();
     }
 
     public ReplyReader Reader { get; }
-    public ChunkWriter Client { get; }
+
+    /// <summary>Writes the caller's stream. A plain reply has none.</summary>
+    public ChunkWriter Client => _client ??= new ChunkWriter(Events, _context.Id, _context.Created, _context.Model, _call.Request.Stream && _call.Request.IncludeUsage);
 
     /// <summary>Chunks written but not yet sent.</summary>
-    public PooledBuffer Events { get; } = new();
+    public PooledBuffer Events => _events ??= new PooledBuffer();
 
     public TimeSpan? FirstByteAfter => _attempt.FirstByteAfter;
     public TimeSpan Elapsed => _attempt.Elapsed;
@@ -187,8 +191,8 @@ internal sealed class UpstreamCall : IDisposable
     {
         _attempt.Dispose();
         Reader.Dispose();
-        Client.Dispose();
+        _client?.Dispose();
         _unread.Dispose();
-        Events.Dispose();
+        _events?.Dispose();
     }
 }

@@ -8,20 +8,28 @@ namespace CrossModel.Protocol;
 /// </summary>
 internal sealed class BodySplice
 {
+    private const int MostKept = 4096;
+
+    [ThreadStatic] private static BodySplice? _ofThread;
+
+    /// <summary>One for whoever clears it before and after, and does not wait in between.</summary>
+    public static BodySplice OfThread => _ofThread ??= new BodySplice();
+
     private enum Kind { Insert, Replace, Remove }
 
     private readonly record struct Edit(Kind Kind, int Start, int End, int TextStart, int TextLength);
 
     private readonly List<Edit> _edits = [];
     private readonly List<JsonSpan> _cuts = [];
-    private readonly ArrayBufferWriter<byte> _text = new(64);
+    private ArrayBufferWriter<byte> _text = new(64);
 
     public bool IsEmpty => _edits.Count == 0;
 
     public void Clear()
     {
         _edits.Clear();
-        _text.ResetWrittenCount();
+        if (_text.Capacity > MostKept) _text = new(64);
+        else _text.ResetWrittenCount();
     }
 
     /// <summary>Puts other bytes in the place of a value (or of a whole member). The bytes are copied.</summary>

@@ -87,14 +87,17 @@ internal sealed record UnknownParameter(string Name, JsonSpan Member, JsonSpan V
 /// </summary>
 internal sealed class ChatRequest : IDisposable
 {
+    // Where in _places a parameter stands; 0, where nothing is: nowhere. A request has a few of the many.
     [System.Runtime.CompilerServices.InlineArray((int)ChatParameter.Provider + 1)]
-    private struct Places
+    private struct Numbers
     {
-        private (JsonSpan Member, JsonSpan Value) _first;
+        private byte _first;
     }
 
     private readonly PooledBuffer _buffer;
-    private Places _places;
+    private Numbers _numbers;
+    private (JsonSpan Member, JsonSpan Value)[] _places = new (JsonSpan, JsonSpan)[6];
+    private byte _count;
     private List<UnknownParameter>? _unknown;
 
     public ChatRequest(PooledBuffer buffer) => _buffer = buffer;
@@ -137,13 +140,19 @@ internal sealed class ChatRequest : IDisposable
     public ApiError? UnlistedTool { get; set; }
 
     /// <summary>From the opening quote of the name to the end of the value. Present also when the value is null, which means absent: <see cref="Has"/> tells.</summary>
-    public JsonSpan Member(ChatParameter parameter) => _places[(int)parameter].Member;
+    public JsonSpan Member(ChatParameter parameter) => _places[_numbers[(int)parameter]].Member;
 
-    public JsonSpan Value(ChatParameter parameter) => _places[(int)parameter].Value;
+    public JsonSpan Value(ChatParameter parameter) => _places[_numbers[(int)parameter]].Value;
 
-    public bool Has(ChatParameter parameter) => _places[(int)parameter].Value.IsPresent;
+    public bool Has(ChatParameter parameter) => Value(parameter).IsPresent;
 
-    public void Set(ChatParameter parameter, JsonSpan member, JsonSpan value) => _places[(int)parameter] = (member, value);
+    public void Set(ChatParameter parameter, JsonSpan member, JsonSpan value)
+    {
+        ref var number = ref _numbers[(int)parameter];
+        if (number == 0) number = ++_count;
+        if (number == _places.Length) Array.Resize(ref _places, _places.Length * 2);
+        _places[number] = (member, value);
+    }
 
     public void AddUnknown(UnknownParameter parameter) => (_unknown ??= []).Add(parameter);
 

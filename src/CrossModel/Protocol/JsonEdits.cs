@@ -22,9 +22,7 @@ internal sealed class JsonEdits : IDisposable
     }
 
     /// <summary>Gives the memory for texts back until it is needed again.</summary>
-    public void Release() => _texts.Clear();
-
-    public void Dispose() => Release();
+    public void Dispose() => _texts.Clear();
 
     public void Insert(int at, ReadOnlySpan<byte> text) => Replace(at, at, text);
 

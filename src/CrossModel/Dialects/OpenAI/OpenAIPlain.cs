@@ -3,19 +3,18 @@ using CrossModel.Protocol;
 namespace CrossModel.Dialects.OpenAI;
 
 /// <summary>Splices a plain reply: completes what strict schemas want, maps finish reasons, leaves holes for what is ours.</summary>
-internal sealed class OpenAIPlain(ReplyView view, JsonEdits edits, ToolCallEdits tools, PooledBuffer scratch, Preset preset)
+internal readonly struct OpenAIPlain(ReplyTools with, Preset preset)
 {
-    private readonly List<(JsonSpan Span, PlainReply.Hole Hole)> _holes = new(5);
 
     /// <summary>Null: a choice ended in a way that is a failure, <paramref name="failed"/> is the word; or its index is out of all range.</summary>
     public PlainReply? Build(ReadOnlySpan<byte> text, int offset, out string? failed)
     {
         failed = null;
         var reply = new PlainReply();
-        for (var i = 0; i < view.ChoiceCount; i++)
+        for (var i = 0; i < with.View.ChoiceCount; i++)
         {
-            ref var choice = ref view.Choice(i);
-            edits.Clear();
+            ref var choice = ref with.View.Choice(i);
+            with.Edits.Clear();
             var index = choice.IndexNumber < 0 ? i : choice.IndexNumber;
             if (index >= ChunkWriter.MaxChoices - offset || !EditChoice(text, choice, index + offset, reply))
             {
@@ -24,7 +23,7 @@ internal sealed class OpenAIPlain(ReplyView view, JsonEdits edits, ToolCallEdits
                 return null;
             }
             if (i > 0) reply.Choices.Write(","u8);
-            edits.Write(text, choice.Span.Start, choice.Span.End, reply.Choices);
+            with.Edits.Write(text, choice.Span.Start, choice.Span.End, reply.Choices);
         }
         WriteRoot(text, reply);
         return reply;
@@ -38,14 +37,14 @@ internal sealed class OpenAIPlain(ReplyView view, JsonEdits edits, ToolCallEdits
         if (choice.IndexNumber != index)
         {
             var number = System.Text.Encoding.ASCII.GetBytes(index.ToString(System.Globalization.CultureInfo.InvariantCulture));
-            if (choice.Index.IsPresent) edits.Replace(choice.Index, number);
-            else edits.Insert(before, [.. "\"index\":"u8, .. number, .. ","u8]);
+            if (choice.Index.IsPresent) with.Edits.Replace(choice.Index, number);
+            else with.Edits.Insert(before, [.. "\"index\":"u8, .. number, .. ","u8]);
         }
         if (!choice.Message.IsPresent || choice.IsMessageEmpty)
         {
             var message = "{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}"u8;
-            if (choice.Message.IsPresent) edits.Replace(choice.Message, message);
-            else edits.Insert(before, [.. "\"message\":"u8, .. message, .. ","u8]);
+            if (choice.Message.IsPresent) with.Edits.Replace(choice.Message, message);
+            else with.Edits.Insert(before, [.. "\"message\":"u8, .. message, .. ","u8]);
         }
         else
         {
@@ -56,72 +55,73 @@ internal sealed class OpenAIPlain(ReplyView view, JsonEdits edits, ToolCallEdits
         reply.TextBytes += counted;
         if (FinishMap.Read(choice.Finish.In(text), hasCall, out var reason) == FinishMap.Said.Failed) return false;
         reply.IsBlocked |= reason == FinishReason.ContentFilter;
-        if (!choice.Logprobs.IsPresent) edits.Insert(before, "\"logprobs\":null,"u8);
-        if (choice.Finish.IsPresent) edits.Replace(choice.Finish, reason.Json());
-        else edits.Insert(before, [.. "\"finish_reason\":"u8, .. reason.Json(), .. choice.IsEmpty ? ""u8 : ","u8]);
+        if (!choice.Logprobs.IsPresent) with.Edits.Insert(before, "\"logprobs\":null,"u8);
+        if (choice.Finish.IsPresent) with.Edits.Replace(choice.Finish, reason.Json());
+        else with.Edits.Insert(before, [.. "\"finish_reason\":"u8, .. reason.Json(), .. choice.IsEmpty ? ""u8 : ","u8]);
         return true;
     }
 
     private int EditMessage(ReadOnlySpan<byte> text, in ChoiceView choice, ref bool hasCall)
     {
         var first = choice.Message.Start + 1;
-        if (!choice.Role.IsPresent) edits.Insert(first, "\"role\":\"assistant\","u8);
-        else if (!choice.Role.In(text).SequenceEqual("\"assistant\""u8)) edits.Replace(choice.Role, "\"assistant\""u8);
-        var counted = ReplyText.Edit(text, choice, edits, scratch, preset.ReasoningInDetails, ",\"reasoning_content\":"u8);
+        if (!choice.Role.IsPresent) with.Edits.Insert(first, "\"role\":\"assistant\","u8);
+        else if (!choice.Role.In(text).SequenceEqual("\"assistant\""u8)) with.Edits.Replace(choice.Role, "\"assistant\""u8);
+        var counted = ReplyText.Edit(text, choice, with.Edits, with.Text, preset.ReasoningInDetails, ",\"reasoning_content\":"u8);
         if (choice.ToolCalls.IsPresent && choice.ToolCalls.Length > 2)
         {
-            var outcome = tools.ReadMessage(choice.ToolCalls.In(text));
-            counted += tools.TextBytes;
+            var outcome = with.Calls.ReadMessage(choice.ToolCalls.In(text));
+            counted += with.Calls.TextBytes;
             hasCall |= outcome != ToolCallEdits.Outcome.None;
-            if (outcome == ToolCallEdits.Outcome.Changed) edits.Replace(choice.ToolCalls, tools.Text);
+            if (outcome == ToolCallEdits.Outcome.Changed) with.Edits.Replace(choice.ToolCalls, with.Calls.Text);
         }
         // Beside a call an empty text is no text, and without a call or a refusal null is an empty one.
         var isNull = !choice.Content.IsPresent || choice.Content.In(text).SequenceEqual("null"u8);
         var isEmpty = choice.Content.IsPresent && choice.Content.In(text).SequenceEqual("\"\""u8);
         if (isNull && !hasCall && !choice.RefusalText.IsPresent) SetContent(choice, first, "\"\""u8);
         else if ((isNull && !choice.Content.IsPresent) || (isEmpty && hasCall)) SetContent(choice, first, "null"u8);
-        if (!choice.Refusal.IsPresent) edits.Insert(first, "\"refusal\":null,"u8);
+        if (!choice.Refusal.IsPresent) with.Edits.Insert(first, "\"refusal\":null,"u8);
         return counted;
     }
 
     private void SetContent(in ChoiceView choice, int first, ReadOnlySpan<byte> value)
     {
-        if (choice.Content.IsPresent) edits.Replace(choice.Content, value);
-        else edits.Insert(first, [.. "\"content\":"u8, .. value, .. ","u8]);
+        if (choice.Content.IsPresent) with.Edits.Replace(choice.Content, value);
+        else with.Edits.Insert(first, [.. "\"content\":"u8, .. value, .. ","u8]);
     }
 
     private void WriteRoot(ReadOnlySpan<byte> text, PlainReply reply)
     {
-        edits.Clear();
-        Hole(view.Id, PlainReply.Hole.Id);
-        Hole(view.Created, PlainReply.Hole.Created);
-        Hole(view.Model, PlainReply.Hole.Model);
-        Hole(view.Choices, PlainReply.Hole.Choices);
-        Hole(view.Usage, PlainReply.Hole.Usage);
-        var at = view.ObjectStart + 1;
+        with.Edits.Clear();
+        with.Holes.Clear();
+        Hole(with.View.Id, PlainReply.Hole.Id);
+        Hole(with.View.Created, PlainReply.Hole.Created);
+        Hole(with.View.Model, PlainReply.Hole.Model);
+        Hole(with.View.Choices, PlainReply.Hole.Choices);
+        Hole(with.View.Usage, PlainReply.Hole.Usage);
+        var at = with.View.ObjectStart + 1;
         reply.Root.Write("{"u8);
-        if (!view.Id.IsPresent) Member(reply, "\"id\":"u8, PlainReply.Hole.Id);
-        if (!view.Object.IsPresent) reply.Root.Write("\"object\":\"chat.completion\","u8);
-        else if (!view.Object.In(text).SequenceEqual("\"chat.completion\""u8)) edits.Replace(view.Object, "\"chat.completion\""u8);
-        if (!view.Created.IsPresent) Member(reply, "\"created\":"u8, PlainReply.Hole.Created);
-        if (!view.Model.IsPresent) Member(reply, "\"model\":"u8, PlainReply.Hole.Model);
-        if (!view.Usage.IsPresent) Member(reply, "\"usage\":"u8, PlainReply.Hole.Usage);
-        foreach (var (span, hole) in _holes)
+        if (!with.View.Id.IsPresent) Member(reply, "\"id\":"u8, PlainReply.Hole.Id);
+        if (!with.View.Object.IsPresent) reply.Root.Write("\"object\":\"chat.completion\","u8);
+        else if (!with.View.Object.In(text).SequenceEqual("\"chat.completion\""u8)) with.Edits.Replace(with.View.Object, "\"chat.completion\""u8);
+        if (!with.View.Created.IsPresent) Member(reply, "\"created\":"u8, PlainReply.Hole.Created);
+        if (!with.View.Model.IsPresent) Member(reply, "\"model\":"u8, PlainReply.Hole.Model);
+        if (!with.View.Usage.IsPresent) Member(reply, "\"usage\":"u8, PlainReply.Hole.Usage);
+        foreach (var (span, hole) in with.Holes)
         {
-            edits.Write(text, at, span.Start, reply.Root);
+            with.Edits.Write(text, at, span.Start, reply.Root);
             reply.Append(default, hole);
             at = span.End;
         }
-        edits.Write(text, at, text.Length, reply.Root);
+        with.Edits.Write(text, at, text.Length, reply.Root);
     }
 
     /// <summary>Notes a hole, in the order of the text.</summary>
     private void Hole(JsonSpan span, PlainReply.Hole hole)
     {
         if (!span.IsPresent) return;
-        var at = _holes.Count;
-        while (at > 0 && _holes[at - 1].Span.Start > span.Start) at--;
-        _holes.Insert(at, (span, hole));
+        var at = with.Holes.Count;
+        while (at > 0 && with.Holes[at - 1].Span.Start > span.Start) at--;
+        with.Holes.Insert(at, (span, hole));
     }
 
     private static void Member(PlainReply reply, ReadOnlySpan<byte> name, PlainReply.Hole hole)

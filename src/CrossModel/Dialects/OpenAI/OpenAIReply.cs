@@ -10,15 +10,16 @@ namespace CrossModel.Dialects.OpenAI;
 /// </summary>
 internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyReader
 {
-    private readonly SseReader _events = new();
-    private readonly ReplyView _view = new();
-    private readonly JsonEdits _edits = new();
-    private readonly ToolCallEdits _tools = new();
-    private readonly PooledBuffer _text = new();
-    private readonly PooledBuffer _line = new();
-    private readonly PooledBuffer _stripped = new();
     private readonly ContentPattern _pattern = new();
     private readonly List<ChoiceState> _choices = [];
+    private SseReader? _events;
+    // The running thread's, borrowed anew by every call from outside: they carry nothing from one to the next, so thousands of replies share a few.
+    private ReplyView _view = null!;
+    private JsonEdits _edits = null!;
+    private ToolCallEdits _tools = null!;
+    private PooledBuffer _text = null!;
+    private PooledBuffer _line = null!;
+    private PooledBuffer _stripped = null!;
     private UsageNumbers _numbers;
     private bool _hasUsage;
     private bool? _isStream;
@@ -26,12 +27,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
 
     public override int Read(ReadOnlySpan<byte> unread, ChunkWriter client)
     {
-        if (!IsStream(unread)) return 0;
-        var used = ReadEvents(unread, atEnd: false, client);
-        // A stream that falls silent now holds no memory for its next event.
-        _edits.Release();
-        _text.Clear();
-        return used;
+        return IsStream(unread) ? ReadEvents(unread, atEnd: false, client) : 0;
     }
 
     public override void Complete(ReadOnlySpan<byte> unread, ChunkWriter client)
@@ -85,13 +81,15 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
 
     public override void Dispose()
     {
-        _events.Dispose();
-        _edits.Dispose();
-        _tools.Dispose();
-        _text.Dispose();
-        _line.Dispose();
-        _stripped.Dispose();
+        _events?.Dispose();
         base.Dispose();
+    }
+
+    private ReplyTools Borrow()
+    {
+        var tools = ReplyTools.Borrow();
+        (_view, _edits, _tools, _text, _line, _stripped) = (tools.View, tools.Edits, tools.Calls, tools.Text, tools.Line, tools.Stripped);
+        return tools;
     }
 
     /// <summary>Not JSON, or JSON with half a surrogate pair in a name or word that is looked at.</summary>
@@ -111,6 +109,8 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
     private int ReadEvents(ReadOnlySpan<byte> unread, bool atEnd, ChunkWriter client)
     {
         var used = 0;
+        using var tools = Borrow();
+        _events ??= new SseReader();
         while (Fault is null && !Ended)
         {
             var found = _events.TryRead(unread[used..], atEnd, out var evt, out var length);
@@ -423,6 +423,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
 
     private PlainReply? ReadObject(ReadOnlyMemory<byte> body)
     {
+        using var tools = Borrow();
         var text = body.Span;
         if (preset.FilterResults) FilterResults.Strip(ref text, _stripped);
         if (!_view.Read(text, "message"u8))
@@ -446,8 +447,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
             _numbers.Overlay(usage.In(text));
             Usage = _numbers.Normalise(preset.SurplusIsReasoning);
         }
-        var plain = new OpenAIPlain(_view, _edits, _tools, _text, preset);
-        var reply = plain.Build(text, context.ChoiceOffset, out var failed);
+        var reply = new OpenAIPlain(tools, preset).Build(text, context.ChoiceOffset, out var failed);
         if (reply is null)
         {
             Fail(UpstreamFailure.ServerError, "the upstream ended the reply with " + failed);

@@ -11,7 +11,7 @@ namespace CrossModel.Dialects.OpenAI;
 /// </summary>
 internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned)
 {
-    private readonly BodySplice _splice = new();
+    private readonly BodySplice _splice = BodySplice.OfThread;
 
     public ApiError? Write(ChatRequest request, RouteModel model, WriteOptions options, UpstreamRequest upstream)
     {
@@ -19,6 +19,7 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
         if (refusal is not null) return refusal;
 
         var body = request.Body.Span;
+        _splice.Clear();
         _splice.Replace(request.Value(ChatParameter.Model), Quoted(model.UpstreamModel));
         Remove(request, ChatParameter.Models);
         Remove(request, ChatParameter.Provider);
@@ -38,6 +39,7 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
         // One array of the right size: growing to it would copy the body several times.
         _ = upstream.Body.GetSpan(body.Length + 256);
         _splice.Write(body, upstream.Body);
+        _splice.Clear();
         return null;
     }
 

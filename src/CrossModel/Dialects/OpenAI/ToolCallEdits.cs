@@ -52,10 +52,11 @@ internal sealed class ToolCallEdits : IDisposable
 
     public static byte[] NewId() => System.Text.Encoding.ASCII.GetBytes("call_" + RandomNumberGenerator.GetString(Letters, 24));
 
+    /// <summary>Gives the memory for texts back until it is needed again.</summary>
     public void Dispose()
     {
-        _text.Dispose();
-        _arguments.Dispose();
+        _text.Clear();
+        _arguments.Clear();
     }
 
     /// <summary>Reads a delta's <c>tool_calls</c>. None: nothing of it is to be written (yet).</summary>
