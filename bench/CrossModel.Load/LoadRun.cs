@@ -9,7 +9,7 @@ internal static class LoadRun
         usage: dotnet run -c Release --project bench/CrossModel.Load -- [options]
           --quick            fewer rounds, under a minute; the table's figures are rougher
           --rounds N         rounds of each kind of traffic (5)
-          --streams N        silent streams held open (1000)
+          --streams N        silent streams held open (4000; quick: 1000)
           --only A,B         of: requests, streams, slow, silent, start, many, settle
           --traffic TEXT     only the kinds of traffic whose name holds it, without a table: to look at one with a profiler
           --program FILE     the gateway's crossmodel.dll (default: published for this run)
@@ -37,7 +37,7 @@ internal static class LoadRun
         try
         {
             if ((options.GetValueOrDefault("program") ?? await Published.MakeAsync(Path.Combine(folder, "program"))) is not { } program) return 1;
-            var bench = new Bench(folder, program, options.GetValueOrDefault("postgres"), Number("rounds", quick ? 3 : 5), Number("streams", 1000), quick);
+            var bench = new Bench(folder, program, options.GetValueOrDefault("postgres"), Number("rounds", quick ? 3 : 5), Number("streams", quick ? 1000 : 4000), quick);
             if (options.TryGetValue("traffic", out var name)) await bench.RunOneAsync(name);
             else await bench.RunAsync(only);
             bench.Table.Print();
