@@ -41,7 +41,7 @@ internal sealed class UpstreamCall : IDisposable
     public ReplyReader Reader { get; }
 
     /// <summary>Writes the caller's stream. A plain reply has none.</summary>
-    public ChunkWriter Client => _client ??= new ChunkWriter(Events, _context.Id, _context.Created, _context.Model, _call.Request.Stream && _call.Request.IncludeUsage);
+    public ChunkWriter Client => _client ??= new ChunkWriter(Events, _context.Id, _context.Created, _context.Model, _context.Stream && _context.IncludeUsage);
 
     /// <summary>Chunks written but not yet sent.</summary>
     public PooledBuffer Events => _events ??= new PooledBuffer();

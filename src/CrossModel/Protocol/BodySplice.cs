@@ -12,8 +12,13 @@ internal sealed class BodySplice
 
     [ThreadStatic] private static BodySplice? _ofThread;
 
-    /// <summary>One for whoever clears it before and after, and does not wait in between.</summary>
-    public static BodySplice OfThread => _ofThread ??= new BodySplice();
+    /// <summary>The running thread's, empty: for who does not wait before clearing it.</summary>
+    public static BodySplice Borrow()
+    {
+        var splice = _ofThread ??= new BodySplice();
+        splice.Clear();
+        return splice;
+    }
 
     private enum Kind { Insert, Replace, Remove }
 

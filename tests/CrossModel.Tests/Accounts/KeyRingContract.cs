@@ -6,8 +6,14 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace CrossModel.Tests.Accounts;
 
+/// <summary>Whose claims are of wall-clock time: nothing else of this program runs beside them.</summary>
+[CollectionDefinition(nameof(OnTheClock), DisableParallelization = true)]
+public sealed class OnTheClock;
+
+[Collection(nameof(OnTheClock))]
 public sealed class KeyRingOnSqlite() : KeyRingContract(postgres: false);
 
+[Collection(nameof(OnTheClock))]
 public sealed class KeyRingOnPostgres() : KeyRingContract(postgres: true);
 
 public abstract class KeyRingContract(bool postgres)
@@ -145,20 +151,13 @@ public abstract class KeyRingContract(bool postgres)
         var address = await TestDatabase.NewAddressAsync(postgres);
         await using var serving = await Node.StartAsync(address, polls: true);
         await using var other = await Node.StartAsync(address, polls: true);
-        var account = await other.AccountAsync();
-        // A busy machine holds this process up for seconds now and then; a feed that is too slow is so every time.
-        var fastest = TimeSpan.MaxValue;
-        for (var i = 0; i < 3 && fastest > TimeSpan.FromSeconds(1); i++)
-        {
-            var key = await other.KeyAsync(account);
-            Assert.Equal(200, await serving.StatusAsync(key.Key));
-            await other.Keys.ChangeAsync(key.Entry.Id, k => k with { Revoked = true });
-            var watch = Stopwatch.StartNew();
-            while (await serving.StatusAsync(key.Key) == 200 && watch.Elapsed < TimeSpan.FromSeconds(5))
-                await Task.Delay(10, TestContext.Current.CancellationToken);
-            fastest = watch.Elapsed;
-        }
-        Assert.InRange(fastest, TimeSpan.Zero, TimeSpan.FromSeconds(1));
+        var key = await other.KeyAsync(await other.AccountAsync());
+        Assert.Equal(200, await serving.StatusAsync(key.Key));
+        await other.Keys.ChangeAsync(key.Entry.Id, k => k with { Revoked = true });
+        var watch = Stopwatch.StartNew();
+        while (await serving.StatusAsync(key.Key) == 200 && watch.Elapsed < TimeSpan.FromSeconds(5))
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        Assert.InRange(watch.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(1));
     }
 
     [Fact]

@@ -25,10 +25,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
     private bool? _isStream;
     private bool _isAsSent;
 
-    public override int Read(ReadOnlySpan<byte> unread, ChunkWriter client)
-    {
-        return IsStream(unread) ? ReadEvents(unread, atEnd: false, client) : 0;
-    }
+    public override int Read(ReadOnlySpan<byte> unread, ChunkWriter client) => IsStream(unread) ? ReadEvents(unread, atEnd: false, client) : 0;
 
     public override void Complete(ReadOnlySpan<byte> unread, ChunkWriter client)
     {

@@ -11,7 +11,7 @@ namespace CrossModel.Dialects.OpenAI;
 /// </summary>
 internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned)
 {
-    private readonly BodySplice _splice = BodySplice.OfThread;
+    private readonly BodySplice _splice = BodySplice.Borrow();
 
     public ApiError? Write(ChatRequest request, RouteModel model, WriteOptions options, UpstreamRequest upstream)
     {
@@ -19,7 +19,6 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
         if (refusal is not null) return refusal;
 
         var body = request.Body.Span;
-        _splice.Clear();
         _splice.Replace(request.Value(ChatParameter.Model), Quoted(model.UpstreamModel));
         Remove(request, ChatParameter.Models);
         Remove(request, ChatParameter.Provider);

@@ -55,8 +55,8 @@ internal sealed class ToolCallEdits : IDisposable
     /// <summary>Gives the memory for texts back until it is needed again.</summary>
     public void Dispose()
     {
-        _text.Clear();
-        _arguments.Clear();
+        _text.Dispose();
+        _arguments.Dispose();
     }
 
     /// <summary>Reads a delta's <c>tool_calls</c>. None: nothing of it is to be written (yet).</summary>

@@ -49,6 +49,42 @@ public sealed class OpenAIStreamTests
         Assert.Equal(alone.Sum(r => r.TextBytes - one), all.TextBytes - one);
     }
 
+    /// <summary>Replies share what they read with: nothing of one may show in another.</summary>
+    [Fact]
+    public void Streams_ReadInTurns_ComeOutAsAlone()
+    {
+        var end = Chunk("{}", "\"stop\"") + Done;
+        string[] bodies =
+        [
+            string.Concat(Enumerable.Range(0, 6).Select(i => Chunk($$"""{"role":"assistant","content":"a{{i}}"}"""))) + end,
+            Tools("""{"index":0,"id":"call_1","type":"function","function":{"name":"f","arguments":""}}""") + string.Concat(Enumerable.Range(0, 5).Select(i => Tools($$"""{"function":{"arguments":"{{i}}"} }"""))) + end,
+            string.Concat(Enumerable.Range(0, 6).Select(i => Chunk($$"""{"content":[{"type":"text","text":"c{{i}}"}],"reasoning":"r"}""", members: ",\"usage\":null"))) + end,
+        ];
+        var alone = bodies.Select(b => Replayed.Stream(b).Output).ToArray();
+
+        var outputs = bodies.Select(_ => new PooledBuffer()).ToArray();
+        var clients = outputs.Select(o => new ChunkWriter(o, "chatcmpl_ours", 1234567890, "vendor/model", includeUsage: true)).ToArray();
+        var readers = bodies.Select(_ => new OpenAIReply(Replayed.Context(), Presets.Unknown)).ToArray();
+        var (unread, sent) = (bodies.Select(_ => new PooledBuffer()).ToArray(), new int[bodies.Length]);
+        // 70 bytes a turn: each reply is put aside within its events.
+        for (var turn = 0; readers.Any(r => !r.Ended); turn++)
+        {
+            var i = turn % bodies.Length;
+            if (readers[i].Ended) continue;
+            var next = Math.Min(70, bodies[i].Length - sent[i]);
+            unread[i].Write(Encoding.UTF8.GetBytes(bodies[i].Substring(sent[i], next)));
+            sent[i] += next;
+            unread[i].Consume(readers[i].Read(unread[i].Span, clients[i]));
+            Assert.Null(readers[i].Fault);
+        }
+        for (var i = 0; i < bodies.Length; i++)
+        {
+            clients[i].ReleaseFinish();
+            clients[i].Done();
+            Assert.Equal(alone[i], Encoding.UTF8.GetString(outputs[i].Span));
+        }
+    }
+
     [Fact]
     public void Content_WithAControlCharacterAmongLikeEvents_IsABadReply()
     {
