@@ -54,15 +54,25 @@ internal sealed class KeyRing : IDisposable
     public int Missed => _misses.Count;
 
     /// <param name="authorization">The header's value; null: there was none.</param>
-    public ValueTask<KeyAnswer> FindAsync(string? authorization)
+    /// <param name="connection">What the connection that it came on remembers; null: nothing.</param>
+    public ValueTask<KeyAnswer> FindAsync(string? authorization, IDictionary<object, object?>? connection = null)
     {
-        var key = Bearer(authorization);
-        if (key.IsEmpty) return Missing;
-        if (!ApiKey.HasValidChecksum(key)) return new(Invalid);
+        if (Repeated(authorization, connection) is not { } hash)
+        {
+            var key = Bearer(authorization);
+            if (key.IsEmpty) return Missing;
+            if (!ApiKey.HasValidChecksum(key)) return new(Invalid);
+            hash = KeyHash.Of(key);
+            connection?[this] = new Presented(authorization!, hash);
+        }
         if (_feed.IsStale(_staleAfter)) return new(Away);
-        var hash = KeyHash.Of(key);
         return TryRemember(hash) is { } answer ? new(answer) : new(LookUpOnceAsync(hash));
     }
+
+    // Kestrel hands out the same string while a connection repeats a header: what was worked out for it holds. Only the reference is compared, so that
+    // no time tells how much of a key was guessed that came on this connection before.
+    private KeyHash? Repeated(string? authorization, IDictionary<object, object?>? connection) =>
+        connection is not null && connection.TryGetValue(this, out var last) && last is Presented seen && ReferenceEquals(seen.Authorization, authorization) ? seen.Hash : null;
 
     // RFC 9110: the scheme is case-insensitive, one or more blanks follow.
     private static ReadOnlySpan<char> Bearer(ReadOnlySpan<char> authorization)
@@ -158,6 +168,8 @@ internal sealed class KeyRing : IDisposable
     }
 
     public void Dispose() => _lookUps.Dispose();
+
+    private sealed record Presented(string Authorization, KeyHash Hash);
 
     /// <summary>Hashes that nobody owns, the latest few thousand: two generations, of which the older is dropped when the younger is full.</summary>
     private sealed class MissMemory

@@ -107,6 +107,26 @@ public abstract class KeyRingContract(bool postgres)
     }
 
     [Fact]
+    public async Task Connection_RemembersTheHeaderThatItRepeats_AndNoOther()
+    {
+        await using var node = await StartAsync();
+        var (mine, other) = ("Bearer " + (await node.KeyAsync(await node.AccountAsync())).Key, await node.KeyAsync(await node.AccountAsync("other")));
+        var connection = new Dictionary<object, object?>();
+        var first = (await node.Ring.FindAsync(mine, connection)).Caller;
+        var noted = Assert.Single(connection).Value;
+
+        Assert.Same(first, (await node.Ring.FindAsync(mine, connection)).Caller);
+        Assert.Same(noted, Assert.Single(connection).Value);
+
+        Assert.Equal(other.Entry.Id, (await node.Ring.FindAsync("Bearer " + other.Key, connection)).Caller!.Key.Id);
+        Assert.Equal("missing_api_key", (await node.Ring.FindAsync(null, connection)).Refusal!.Code);
+        Assert.Equal("invalid_api_key", (await node.Ring.FindAsync(mine[..^1], connection)).Refusal!.Code);
+        Assert.Same(first, (await node.Ring.FindAsync(mine, connection)).Caller);
+        // The same characters in another string are worked out anew.
+        Assert.NotSame(noted, Assert.Single(connection).Value);
+    }
+
+    [Fact]
     public async Task Key_UnknownRevokedExpiredDisabledOrOfADisabledAccount_AllReadTheSame()
     {
         var clock = new FakeClock();
