@@ -7,12 +7,12 @@ namespace CrossModel;
 
 /// <summary>
 /// Logs as lines of JSON: <c>{"time","level","category","event","message",…fields}</c>. Who logs only formats: one thread writes what has gathered,
-/// a hundred times a second at most, so that a slow disk or a full pipe never holds a call. What it cannot keep up with is dropped and counted.
+/// twenty times a second at most, so that a slow disk or a full pipe never holds a call. What it cannot keep up with is dropped and counted.
 /// </summary>
 internal sealed class LogLines : ILoggerProvider
 {
     private const int MostWaiting = 4 * 1024 * 1024;
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
 
     [ThreadStatic] private static Utf8JsonWriter? _json;
     [ThreadStatic] private static PooledBuffer? _line;

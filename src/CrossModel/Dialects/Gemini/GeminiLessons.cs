@@ -34,22 +34,25 @@ internal sealed class GeminiLessons
     /// <summary>The provider has refused a request because of this state.</summary>
     public bool IsForeign(ReadOnlySpan<byte> signature) => !_foreign.IsEmpty && _foreign.ContainsKey(Key(signature));
 
-    /// <summary>True: written anew the request has a better chance.</summary>
+    /// <summary>
+    /// True: written anew the request has a better chance, also when a call beside this one has learned the same meanwhile, since this one was written before.
+    /// </summary>
     public bool Learn(string model, string message, ReadOnlyMemory<byte> sent)
     {
-        var known = Of(model);
         bool Says(string words) => message.Contains(words, StringComparison.OrdinalIgnoreCase);
-        var learned = known with
+        var penalties = Says("penalty is not enabled") && Holds(sent, "Penalty\""u8);
+        var system = Says("developer instruction is not enabled") && Holds(sent, "\"systemInstruction\""u8);
+        // Who knows it writes the marker wherever a signature is missing.
+        var signatures = Says("missing a thought_signature") && Holds(sent, "\"functionCall\""u8) && !Holds(sent, Signatures.SkipMarker);
+        var one = (Says("multiple candidates") || Says("one candidate") || Says("candidateCount") || Says("candidate_count")) && Holds(sent, "\"candidateCount\""u8);
+        if (penalties || system || signatures)
         {
-            NoPenalties = known.NoPenalties || (Says("penalty is not enabled") && Holds(sent, "Penalty\""u8)),
-            NoSystem = known.NoSystem || (Says("developer instruction is not enabled") && Holds(sent, "\"systemInstruction\""u8)),
-            WantsSignatures = known.WantsSignatures || (Says("missing a thought_signature") && Holds(sent, "\"functionCall\""u8)),
-        };
-        if (learned != known) _models[model] = learned;
-        // Worth another try even if a call beside this one has learned it meanwhile: this one was written before.
-        var wantedOne = (Says("multiple candidates") || Says("one candidate") || Says("candidateCount") || Says("candidate_count")) && Holds(sent, "\"candidateCount\""u8);
-        if (wantedOne) Gave(model, all: false);
-        return (Says("thought signature") && Says("corrupted") && LearnForeign(sent)) || learned != known || wantedOne;
+            Lesson Add(Lesson known) =>
+                known with { NoPenalties = known.NoPenalties || penalties, NoSystem = known.NoSystem || system, WantsSignatures = known.WantsSignatures || signatures };
+            _models.AddOrUpdate(model, _ => Add(default), (_, known) => Add(known));
+        }
+        if (one) Gave(model, all: false);
+        return (Says("thought signature") && Says("corrupted") && LearnForeign(sent)) || penalties || system || signatures || one;
     }
 
     private static bool Holds(ReadOnlyMemory<byte> sent, ReadOnlySpan<byte> name) => sent.Span.IndexOf(name) >= 0;
@@ -58,14 +61,15 @@ internal sealed class GeminiLessons
     private bool LearnForeign(ReadOnlyMemory<byte> sent)
     {
         if (_foreign.Count > MostForeign) _foreign.Clear();
-        var isNew = false;
+        var any = false;
         using var json = JsonDocument.Parse(sent);
         foreach (var part in json.RootElement.GetProperty("contents"u8).EnumerateArray().SelectMany(content => content.GetProperty("parts"u8).EnumerateArray()))
         {
             if (!part.TryGetProperty("thoughtSignature"u8, out var signature) || signature.ValueEquals(Signatures.SkipMarker)) continue;
-            isNew |= _foreign.TryAdd(Key(Encoding.UTF8.GetBytes(signature.GetString()!)), true);
+            _foreign[Key(Encoding.UTF8.GetBytes(signature.GetString()!))] = true;
+            any = true;
         }
-        return isNew;
+        return any;
     }
 
     private static UInt128 Key(ReadOnlySpan<byte> signature)

@@ -79,31 +79,32 @@ internal sealed partial class OpenAIDialect : IDialect
 
     private Learned LearnedOf(string upstreamModel) => _learned.GetValueOrDefault(upstreamModel);
 
-    /// <summary>A refusal that names the token cap or stream_options teaches how this model wants to be asked. True: asking anew makes sense.</summary>
+    /// <summary>
+    /// A refusal that names the token cap, stream_options or a matter of taste teaches how this model wants to be asked. True: asking anew makes sense,
+    /// also when a call beside this one has learned it meanwhile, since this one was written before.
+    /// </summary>
     internal bool Learn(ReadOnlySpan<byte> body, UpstreamRequest upstream)
     {
         var sent = upstream.Body.Span;
-        if (sent.IsEmpty) return false;
-        var model = TopLevel.String(sent, "model"u8);
-        if (model is null) return false;
-        var known = LearnedOf(model);
-        if (body.IndexOf("stream_options"u8) >= 0 && !known.NoStreamOptions && TopLevel.Has(sent, "stream_options"u8))
+        if (sent.IsEmpty || TopLevel.String(sent, "model"u8) is not { } model) return false;
+        if (body.IndexOf("stream_options"u8) >= 0 && TopLevel.Has(sent, "stream_options"u8))
         {
-            _learned[model] = known with { NoStreamOptions = true };
+            Note(model, known => known with { NoStreamOptions = true });
             return true;
         }
-        if (Unknown(body, sent) is { } unknown && known.Drops?.Contains(unknown) is not true)
+        if (Unknown(body, sent) is { } unknown)
         {
-            _learned[model] = known with { Drops = [.. known.Drops ?? [], unknown] };
+            Note(model, known => known.Drops?.Contains(unknown) is true ? known : known with { Drops = [.. known.Drops ?? [], unknown] });
             return true;
         }
-        var spelling = TopLevel.Has(sent, "max_completion_tokens"u8) ? CapSpelling.MaxCompletionTokens : CapSpelling.MaxTokens;
-        var name = spelling == CapSpelling.MaxTokens ? "max_tokens"u8 : "max_completion_tokens"u8;
-        // Once only: a server that refuses both spellings refuses the value.
-        if (known.Cap is not null || !TopLevel.Has(sent, name) || !Names(body, name)) return false;
-        _learned[model] = known with { Cap = spelling == CapSpelling.MaxTokens ? CapSpelling.MaxCompletionTokens : CapSpelling.MaxTokens };
-        return true;
+        var (refused, other) = TopLevel.Has(sent, "max_completion_tokens"u8) ? (CapSpelling.MaxCompletionTokens, CapSpelling.MaxTokens) : (CapSpelling.MaxTokens, CapSpelling.MaxCompletionTokens);
+        var name = refused == CapSpelling.MaxTokens ? "max_tokens"u8 : "max_completion_tokens"u8;
+        if (!TopLevel.Has(sent, name) || !Names(body, name)) return false;
+        // Turned once only: a server that refuses both spellings refuses the value.
+        return Note(model, known => known with { Cap = known.Cap ?? other }).Cap == other;
     }
+
+    private Learned Note(string model, Func<Learned, Learned> lesson) => _learned.AddOrUpdate(model, _ => lesson(default), (_, known) => lesson(known));
 
     /// <summary>A parameter that was sent, that the server says it does not know, and that the caller can do without; null: none such.</summary>
     private static string? Unknown(ReadOnlySpan<byte> body, ReadOnlySpan<byte> sent)

@@ -99,12 +99,16 @@ public sealed class AzureDialectTests
         using var response = new HttpResponseMessage();
         Assert.Null(Requests.Read(Encoding.UTF8.GetBytes(Requests.With("\"store\":true")), out var request));
         using var upstream = new UpstreamRequest();
+        using var anew = new UpstreamRequest();
         using (request)
         {
             Assert.Null(dialect.Write(request!, Model, new WriteOptions(null, "account"), upstream));
             var body = "{\"error\":{\"message\":\"Unrecognized request argument supplied: store\",\"type\":\"invalid_request_error\",\"param\":null,\"code\":null}}"u8;
             Assert.True(dialect.ReadFault(400, response.Headers, body, upstream).TryAgain);
-            Assert.False(dialect.ReadFault(400, response.Headers, body, upstream).TryAgain);
+            // Another call that was written before is refused after this one has learned.
+            Assert.True(dialect.ReadFault(400, response.Headers, body, upstream).TryAgain);
+            Assert.Null(dialect.Write(request!, Model, new WriteOptions(null, "account"), anew));
+            Assert.False(dialect.ReadFault(400, response.Headers, body, anew).TryAgain);
         }
         var (_, sent, ignored, _) = Write(dialect, "\"store\":true");
         Assert.False(sent.TryGetProperty("store", out _));
