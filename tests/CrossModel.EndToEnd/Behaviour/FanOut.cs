@@ -156,4 +156,41 @@ public sealed class FanOut
         await Until.TrueAsync(async () => (int)(await gateway.Http.GetAsync("/v1/requests/" + reply.Header("x-request-id"), gateway.Key)).Status == 200);
         Assert.Equal("waived", (string?)(await ReceiptAsync(gateway, reply))["basis"]);
     }
+
+    /// <summary>A server of which nothing is known, so that it is asked for three at once; it gives one whatever n says.</summary>
+    private static Task<ScriptedUpstream> IgnoringAsync() => ScriptedUpstream.StartAsync((http, received) =>
+        received.Text.Contains("\"stream\":true", StringComparison.Ordinal) ? UsualReply.StreamAsync(http) : UsualReply.JsonAsync(http, UsualReply.Plain()));
+
+    [Fact]
+    public async Task Plain_OfAServerThatIgnoresN_IsAskedOneByOneThenAndFromThenOn()
+    {
+        await using var upstream = await IgnoringAsync();
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+
+        var (first, second) = (await gateway.PostAsync(Plain), await gateway.PostAsync(Plain));
+
+        foreach (var reply in (HttpReply[])[first, second])
+        {
+            Assert.Equal([0, 1, 2], reply.Json["choices"]!.AsArray().Select(c => (int)c!["index"]!));
+            Assert.Equal(27, (int)reply.Json["usage"]!["prompt_tokens"]!);
+            Assert.Equal("0.000036", (string?)(await ReceiptAsync(gateway, reply))["cost"]);
+        }
+        Assert.Equal(("4", "3"), (first.Header("x-crossmodel-attempts"), second.Header("x-crossmodel-attempts")));
+        Assert.Equal([3, null, null, null, null, null, null], upstream.Received.Select(r => (int?)r.Json["n"]));
+    }
+
+    [Fact]
+    public async Task Stream_OfAServerThatIgnoresN_EndsWithAnErrorAndTheNextOneIsWhole()
+    {
+        await using var upstream = await IgnoringAsync();
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+
+        var (first, second) = (await gateway.PostAsync(Stream), await gateway.PostAsync(Stream));
+
+        Assert.Equal("provider_error", (string?)JsonNode.Parse(first.Events[^1])!["error"]!["code"]);
+        Assert.DoesNotContain(first.Chunks, c => c["choices"] is JsonArray { Count: > 0 } choices && choices[0]!["finish_reason"] is not null);
+        Assert.Equal("0.000012", (string?)(await ReceiptAsync(gateway, first))["cost"]);
+        AssertWhole(second);
+        Assert.Equal("0.000036", (string?)(await ReceiptAsync(gateway, second))["cost"]);
+    }
 }

@@ -18,10 +18,11 @@ internal sealed partial class OpenAIDialect : IDialect
     private readonly Uri _modelList;
     private int _turn = -1;
 
-    /// <summary>What a server's refusals have taught of one of its models.</summary>
+    /// <summary>What a server's refusals and replies have taught of one of its models.</summary>
     /// <param name="Cap">The spelling to use; null: the preset's.</param>
     /// <param name="Drops">Parameters that it does not know and that change taste only; null: none so far.</param>
-    internal readonly record struct Learned(CapSpelling? Cap, bool NoStreamOptions, HashSet<string>? Drops);
+    /// <param name="OneCandidate">It has given fewer replies than it was asked for.</param>
+    internal readonly record struct Learned(CapSpelling? Cap, bool NoStreamOptions, HashSet<string>? Drops, bool OneCandidate);
 
     public OpenAIDialect(UpstreamConfig config, Preset? preset, TimeProvider time)
     {
@@ -46,15 +47,16 @@ internal sealed partial class OpenAIDialect : IDialect
         return true;
     }
 
-    public bool TakesCandidates(ChatRequest request, RouteModel model) => _preset.Candidates;
+    public bool TakesCandidates(ChatRequest request, RouteModel model) => _preset.Candidates && !LearnedOf(model.UpstreamModel).OneCandidate;
 
     public ApiError? Write(ChatRequest request, RouteModel model, WriteOptions options, UpstreamRequest upstream)
     {
         upstream.Uri = _address;
         upstream.Stream = request.Stream;
-        upstream.Candidates = _preset.Candidates ? request.Candidates : 1;
+        var learned = LearnedOf(model.UpstreamModel);
+        upstream.Candidates = _preset.Candidates && !learned.OneCandidate ? request.Candidates : 1;
         upstream.Headers.AddRange(_headers);
-        return new OpenAIRequest(_preset, LearnedOf(model.UpstreamModel)).Write(request, model, options, upstream);
+        return new OpenAIRequest(_preset, learned).Write(request, model, options, upstream);
     }
 
     public ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)
@@ -67,7 +69,9 @@ internal sealed partial class OpenAIDialect : IDialect
         return default;
     }
 
-    public ReplyReader OpenReply(ReplyContext context, RouteModel model) => new OpenAIReply(context, _preset);
+    public ReplyReader OpenReply(ReplyContext context, RouteModel model) => new OpenAIReply(context, _preset, context.Candidates > 1 ? NoteFewer(model.UpstreamModel) : null);
+
+    private Action NoteFewer(string upstreamModel) => () => Note(upstreamModel, known => known with { OneCandidate = true });
 
     public UpstreamFault ReadFault(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, UpstreamRequest upstream)
     {

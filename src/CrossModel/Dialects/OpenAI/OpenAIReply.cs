@@ -8,7 +8,8 @@ namespace CrossModel.Dialects.OpenAI;
 /// Reads a reply in OpenAI's own format and splices it: identity, finish reasons, usage and what a server left out are mended, all else keeps its
 /// bytes. One an answer. What a stream must remember is per choice; see the state machine in README.md beside this file.
 /// </summary>
-internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyReader
+/// <param name="gaveFewer">Told when the server gave fewer candidates than it was asked for.</param>
+internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? gaveFewer = null) : ReplyReader
 {
     private readonly ContentPattern _pattern = new();
     private readonly List<ChoiceState> _choices = [];
@@ -52,7 +53,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
         ReadEvents(unread, atEnd: true, client);
         if (Fault is not null || Ended) return;
         if (_choices.Count == 0 || _choices.Any(choice => choice.Finish is null)) Fail(UpstreamFailure.CutShort, "the stream ended without a finish reason");
-        else Ended = true;
+        else End(_choices.Count);
     }
 
     public override PlainReply? ReadPlain(ReadOnlyMemory<byte> body)
@@ -408,7 +409,16 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
         {
             if (choice.Finish is null) Finish(choice, choice.HasCall ? FinishReason.ToolCalls : FinishReason.Stop, client);
         }
-        Ended = true;
+        End(_choices.Count);
+    }
+
+    /// <summary>Many a server takes n and gives one reply all the same. That is not what the caller asked for: each by itself is sure to come.</summary>
+    private void End(int candidates)
+    {
+        Ended = candidates >= context.Candidates;
+        if (Ended) return;
+        gaveFewer?.Invoke();
+        Fault = new UpstreamFault(UpstreamFailure.BadReply, Detail: "the reply has fewer candidates than were asked for", TryAgain: true);
     }
 
     private void WriteEvent(ReadOnlySpan<byte> text, IBufferWriter<byte> target)
@@ -444,6 +454,8 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
             _numbers.Overlay(usage.In(text));
             Usage = _numbers.Normalise(preset.SurplusIsReasoning);
         }
+        End(_view.ChoiceCount);
+        if (Fault is not null) return null;
         var reply = new OpenAIPlain(tools, preset).Build(text, context.ChoiceOffset, out var failed);
         if (reply is null)
         {
@@ -452,7 +464,6 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset) : ReplyRe
         }
         reply.Usage = Usage;
         if (Usage is not null) reply.UpstreamUsage.Write(usage.In(text));
-        Ended = true;
         return reply;
     }
 

@@ -151,7 +151,7 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
 
     private void Candidates(ChatRequest request)
     {
-        if (!preset.Candidates) Remove(request, ChatParameter.N);
+        if (!preset.Candidates || learned.OneCandidate) Remove(request, ChatParameter.N);
     }
 
     private void User(ChatRequest request, UpstreamRequest upstream)
