@@ -13,13 +13,13 @@ internal sealed class Posting
 {
     private static readonly ManyRows LockAccounts = new(
         "SELECT a.id, a.balance, a.leased, a.credit_limit, a.ledger_seq, a.ledger_head, a.spent_on, a.spent_day, a.spent_month, a.spent_total "
-        + "FROM account a WHERE a.id IN ({rows}) ORDER BY a.id", "t");
+        + "FROM account a{, rows} WHERE a.id = {1} ORDER BY a.id", "t");
 
-    private static readonly ManyRows ReadLeases = new("SELECT account_id, amount FROM lease WHERE (node, account_id) IN ({rows})", "tt");
+    private static readonly ManyRows ReadLeases = new("SELECT account_id, amount FROM lease{, rows} WHERE node = {1} AND account_id = {2}", "tt");
 
     private static readonly ManyRows UpdateAccounts = new(
-        "UPDATE account SET balance = v.column2, leased = v.column3, ledger_seq = v.column4, ledger_head = v.column5, spent_on = v.column6, "
-        + "spent_day = v.column7, spent_month = v.column8, spent_total = v.column9 FROM ({rows}) AS v WHERE account.id = v.column1", "tnnntnnnn");
+        "UPDATE account SET balance = {2}, leased = {3}, ledger_seq = {4}, ledger_head = {5}, spent_on = {6}, "
+        + "spent_day = {7}, spent_month = {8}, spent_total = {9} {FROM rows} WHERE account.id = {1}", "tnnntnnnn");
 
     private static readonly ManyRows UpsertLeases = new(
         "INSERT INTO lease (node, account_id, amount) {rows} ON CONFLICT (node, account_id) DO UPDATE SET amount = excluded.amount", "ttn");

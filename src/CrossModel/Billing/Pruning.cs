@@ -9,7 +9,7 @@ internal sealed class Pruning(Database database)
     // Small transactions: a server beside it waits for one at most.
     private const int Portion = 2000;
 
-    private static readonly ManyRows Delete = new("DELETE FROM request_record WHERE id IN ({rows})", "t");
+    private static readonly ManyRows Delete = new("DELETE FROM request_record {USING rows} WHERE id = {1}", "t");
 
     /// <param name="before">Unix milliseconds.</param>
     /// <returns>Records taken out.</returns>

@@ -1,11 +1,15 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+
 namespace CrossModel.Storage;
 
 /// <summary>
-/// A statement over a list of rows. In its text <c>{rows}</c> stands for the rows as a table whose columns are called column1, column2, …; each
-/// database spells it in the way that is cheapest there: SQLite runs the statement once a row, PostgreSQL once with an array a column.
+/// A statement over a list of rows. In its text <c>{rows}</c> stands for the rows as an INSERT takes them; in any other statement <c>{, rows}</c>,
+/// <c>{FROM rows}</c> or <c>{USING rows}</c> brings them in, and <c>{1}</c>, <c>{2}</c>, … are a row's values. Each database spells it in the way that is
+/// cheapest there: SQLite runs the statement once a row with the values in their places, PostgreSQL once with an array a column.
 /// </summary>
 /// <param name="columns">A letter a column: t for text, n for a number. None may be null.</param>
-internal sealed class ManyRows(string text, string columns)
+internal sealed partial class ManyRows(string text, string columns)
 {
     /// <summary>A letter a column: t for text, n for a number.</summary>
     public string Columns => columns;
@@ -26,8 +30,16 @@ internal sealed class ManyRows(string text, string columns)
     }
 
     /// <summary>The whole text.</summary>
-    /// <param name="rows">What stands for the rows.</param>
-    public string Spell(string rows, string ending) => text.Replace("{rows}", rows, StringComparison.Ordinal) + ending;
+    /// <param name="rows">What an INSERT takes.</param>
+    /// <param name="joined">What brings them into another statement, by the word or comma that joins them.</param>
+    /// <param name="value">A value by its number, from 1.</param>
+    public string Spell(string rows, Func<string, string> joined, Func<int, string> value, string ending) => Places().Replace(text, place =>
+        place.Groups["value"] is { Success: true } number ? value(int.Parse(number.Value, CultureInfo.InvariantCulture))
+        : place.Groups["joint"] is { Success: true } joint ? joined(joint.Value)
+        : rows) + ending;
+
+    [GeneratedRegex(@"\{(?:(?<joint>,|FROM|USING) )?rows\}|\{(?<value>\d+)\}", RegexOptions.CultureInvariant)]
+    private static partial Regex Places();
 }
 
 /// <summary>Takes the values of one row after the other.</summary>

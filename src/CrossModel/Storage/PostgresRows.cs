@@ -63,7 +63,8 @@ internal sealed class PostgresRows(NpgsqlConnection connection) : RowStatements
     private static string Spell(ManyRows statement, string ending)
     {
         var columns = Enumerable.Range(1, statement.Columns.Length).Select(i => $"column{i}").ToArray();
-        return statement.Spell($"SELECT * FROM unnest(@{string.Join(", @", columns)}) AS rows ({string.Join(", ", columns)})", ending);
+        var rows = $"SELECT * FROM unnest(@{string.Join(", @", columns)}) AS rows ({string.Join(", ", columns)})";
+        return statement.Spell(rows, joint => $"{joint} ({rows}) AS v", number => "v." + columns[number - 1], ending);
     }
 
     /// <summary>The rows' values, column by column.</summary>

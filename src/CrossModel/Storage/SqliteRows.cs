@@ -38,9 +38,11 @@ internal sealed class SqliteRows(SqliteConnection connection) : RowStatements
     private Statement Prepare(ManyRows statement, string ending)
     {
         if (_statements.TryGetValue((statement, ending), out var known)) return known;
-        var values = string.Join(", ", Enumerable.Range(1, statement.Columns.Length).Select(i => "?" + i.ToString(CultureInfo.InvariantCulture)));
+        static string Value(int number) => string.Create(CultureInfo.InvariantCulture, $"?{number}");
+        // No table of one row is joined: SQLite would build it anew for each, which takes three times as long as the statement itself.
+        var text = statement.Spell($"VALUES ({string.Join(", ", Enumerable.Range(1, statement.Columns.Length).Select(Value))})", _ => "", Value, ending);
         var database = connection.Handle!;
-        SqliteException.ThrowExceptionForRC(raw.sqlite3_prepare_v3(database, statement.Spell($"VALUES ({values})", ending), raw.SQLITE_PREPARE_PERSISTENT, out var prepared), database);
+        SqliteException.ThrowExceptionForRC(raw.sqlite3_prepare_v3(database, text, raw.SQLITE_PREPARE_PERSISTENT, out var prepared), database);
         return _statements[(statement, ending)] = new Statement(database, prepared);
     }
 

@@ -13,7 +13,7 @@ internal static class RecordStore
 {
     private static readonly ManyRows Insert = new("INSERT INTO request_record (id, account_id, created, seq, cost, detail) {rows}", "ttnnnt");
 
-    private static readonly ManyRows Select = new("SELECT id, seq, cost FROM request_record WHERE id IN ({rows})", "t");
+    private static readonly ManyRows Select = new("SELECT id, seq, cost FROM request_record{, rows} WHERE id = {1}", "t");
 
     public static ValueTask InsertAsync(Session session, IReadOnlyList<RecordRow> rows) => Insert.ExecuteAsync(session, rows, static (r, values) =>
     {

@@ -49,8 +49,7 @@ internal sealed class ReplyStore(Database database, string node)
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
 
     private static readonly ManyRows Keep = new(
-        "UPDATE stored_reply SET content_type = v.column4, reply = v.column5 FROM ({rows}) AS v "
-        + "WHERE account_id = v.column1 AND key_hash = v.column2 AND request_id = v.column3", "ttttt");
+        "UPDATE stored_reply SET content_type = {4}, reply = {5} {FROM rows} WHERE account_id = {1} AND key_hash = {2} AND request_id = {3}", "ttttt");
 
     private const int NonceBytes = 12;
     private const int TagBytes = 16;
