@@ -6,6 +6,7 @@ using CrossModel.Protocol;
 using CrossModel.Routing;
 using CrossModel.Storage;
 using CrossModel.Usage;
+using Microsoft.AspNetCore.Connections.Features;
 
 namespace CrossModel.Chat;
 
@@ -39,6 +40,9 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
 
     /// <summary>The server's patience with running calls is over.</summary>
     public CancellationToken Stopping { get; } = stopping;
+
+    /// <summary>What its connection remembers from call to call; null on HTTP/2, where the calls of a connection run side by side.</summary>
+    public IDictionary<object, object?>? Connection => HttpProtocol.IsHttp11(Http.Request.Protocol) ? Http.Features.Get<IConnectionItemsFeature>()?.Items : null;
 
     /// <summary>The caller's own id for this request (x-client-request-id): logged beside ours, never relied on.</summary>
     public string? ClientRequestId { get; } = Visible(http.Request.Headers["x-client-request-id"]);

@@ -3,7 +3,6 @@ using CrossModel.Dialects;
 using CrossModel.Protocol;
 using CrossModel.Routing;
 using CrossModel.Usage;
-using Microsoft.AspNetCore.Connections.Features;
 
 namespace CrossModel.Chat;
 
@@ -49,10 +48,7 @@ internal sealed partial class ChatEndpoint(
 
     private async ValueTask<ApiError?> AuthenticateAsync(ChatCall call)
     {
-        var (http, request) = (call.Http, call.Http.Request);
-        // The calls of an HTTP/2 connection run side by side: only those of an HTTP/1 one may share what it remembers.
-        var connection = HttpProtocol.IsHttp11(request.Protocol) ? http.Features.Get<IConnectionItemsFeature>()?.Items : null;
-        var answer = await keys.FindAsync(request.Headers.Authorization, connection);
+        var answer = await keys.FindAsync(call.Http.Request.Headers.Authorization, call.Connection);
         call.Caller = answer.Caller!;
         return answer.Refusal;
     }

@@ -121,8 +121,11 @@ public abstract class KeyRingContract(bool postgres)
         Assert.Equal(other.Entry.Id, (await node.Ring.FindAsync("Bearer " + other.Key, connection)).Caller!.Key.Id);
         Assert.Equal("missing_api_key", (await node.Ring.FindAsync(null, connection)).Refusal!.Code);
         Assert.Equal("invalid_api_key", (await node.Ring.FindAsync(mine[..^1], connection)).Refusal!.Code);
+
         Assert.Same(first, (await node.Ring.FindAsync(mine, connection)).Caller);
+        noted = Assert.Single(connection).Value;
         // The same characters in another string are worked out anew.
+        Assert.Same(first, (await node.Ring.FindAsync(new string(mine), connection)).Caller);
         Assert.NotSame(noted, Assert.Single(connection).Value);
     }
 

@@ -28,7 +28,7 @@ internal sealed class AzureDialect : IDialect
         _time = time;
     }
 
-    public bool TakesCandidates(ChatRequest request, RouteModel model) => true;
+    public bool TakesCandidates(ChatRequest request, RouteModel model) => _openAI.TakesCandidates(request, model);
 
     public ApiError? Write(ChatRequest request, RouteModel model, WriteOptions options, UpstreamRequest upstream)
     {

@@ -53,10 +53,8 @@ internal sealed partial class OpenAIDialect : IDialect
     {
         upstream.Uri = _address;
         upstream.Stream = request.Stream;
-        var learned = LearnedOf(model.UpstreamModel);
-        upstream.Candidates = _preset.Candidates && !learned.OneCandidate ? request.Candidates : 1;
         upstream.Headers.AddRange(_headers);
-        return new OpenAIRequest(_preset, learned).Write(request, model, options, upstream);
+        return new OpenAIRequest(_preset, LearnedOf(model.UpstreamModel)).Write(request, model, options, upstream);
     }
 
     public ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)

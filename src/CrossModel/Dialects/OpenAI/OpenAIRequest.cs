@@ -25,7 +25,7 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
         Cap(request, options.CapOutputTokens);
         StreamAnyway(request, model, upstream);
         StreamOptions(request, body, upstream.Stream);
-        Candidates(request);
+        Candidates(request, upstream);
         User(request, upstream);
         Reasoning(request, model, upstream);
         Temperature(request, model.Facts, upstream);
@@ -149,9 +149,11 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
         }
     }
 
-    private void Candidates(ChatRequest request)
+    private void Candidates(ChatRequest request, UpstreamRequest upstream)
     {
-        if (!preset.Candidates || learned.OneCandidate) Remove(request, ChatParameter.N);
+        var together = preset.Candidates && !learned.OneCandidate;
+        upstream.Candidates = together ? request.Candidates : 1;
+        if (!together) Remove(request, ChatParameter.N);
     }
 
     private void User(ChatRequest request, UpstreamRequest upstream)

@@ -3,6 +3,7 @@ using System.Text.Json;
 using CrossModel.Configuration;
 using CrossModel.Dialects;
 using CrossModel.Dialects.Azure;
+using CrossModel.Dialects.OpenAI;
 using CrossModel.Protocol;
 using CrossModel.Tests.Dialects.OpenAI;
 using CrossModel.Tests.Protocol;
@@ -113,6 +114,24 @@ public sealed class AzureDialectTests
         var (_, sent, ignored, _) = Write(dialect, "\"store\":true");
         Assert.False(sent.TryGetProperty("store", out _));
         Assert.Equal("store", ignored);
+    }
+
+    [Fact]
+    public void Reply_WithFewerCandidatesThanAskedFor_IsLearned_SoThatMoneyIsHeldForEachCall()
+    {
+        using var dialect = At(Resource, "2024-10-21");
+        Assert.Null(Requests.Read(Encoding.UTF8.GetBytes(Requests.With("\"n\":3")), out var request));
+        using (request)
+        {
+            Assert.True(dialect.TakesCandidates(request!, Model));
+            using var reader = dialect.OpenReply(new ReplyContext("chatcmpl_1", 1, "public", false, false, 0, "account") { Candidates = 3 }, Model);
+            Assert.Null(reader.ReadPlain("{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"a\"},\"finish_reason\":\"stop\"}]}"u8.ToArray()));
+            Assert.True(reader.Fault!.TryAgain);
+            Assert.False(dialect.TakesCandidates(request!, Model));
+            using var anew = new UpstreamRequest();
+            Assert.Null(dialect.Write(request!, Model, new WriteOptions(null, "account"), anew));
+            Assert.Equal((1, false), (anew.Candidates, TopLevel.Has(anew.Body.Span, "n"u8)));
+        }
     }
 
     public static TheoryData<string> Recordings() => Names(_ => true);
