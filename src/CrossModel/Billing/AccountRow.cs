@@ -10,6 +10,8 @@ internal sealed class AccountRow
     public required long CreditLimit { get; init; }
     public required long Seq { get; set; }
     public required string Head { get; set; }
+    /// <summary>The place of its last ledger entry.</summary>
+    public required long Place { get; set; }
     public required long SpentOn { get; set; }
     public required long SpentDay { get; set; }
     public required long SpentMonth { get; set; }

@@ -134,7 +134,7 @@ internal sealed class Books : IAsyncDisposable
         if (mayBeThere || items.Any(i => i is Charge { IsAbandoned: true }))
             posting.AlreadyThere = await Usage.RecordStore.FindAsync(session,
                 [.. items.OfType<Charge>().Select(c => c.Record.Id)]);
-        if (items.Any(i => i is Charge { IsAbandoned: true })) posting.Refunded = await FindRefundsAsync(session, items);
+        if (items.Any(i => i is Charge { IsAbandoned: true })) posting.Refunded = await FindRefundsAsync(session, items, posting.AlreadyThere);
         // Charges first: what they free can be leased in the same commit.
         foreach (var item in items)
             if (item is not LeaseChange) item.Apply(posting, RowOf(posting, item));
@@ -146,13 +146,20 @@ internal sealed class Books : IAsyncDisposable
     }
 
     // Seldom: a charge whose caller was told "not charged", and whose refund itself may have been cut in its commit.
-    private static async Task<HashSet<string>> FindRefundsAsync(Session session, List<BookItem> items)
+    private static async Task<HashSet<string>> FindRefundsAsync(Session session, List<BookItem> items, IReadOnlyDictionary<string, (long Seq, long Cost)> alreadyThere)
     {
         var refunded = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var charge in items.OfType<Charge>().Where(c => c.IsAbandoned))
-            if (await session.FirstAsync("SELECT seq FROM ledger_entry WHERE account_id = @account AND kind = 'refund' AND reference = @request",
-                row => (long?)row.GetInt64(0), ("@account", charge.AccountId), ("@request", charge.Record.Id)) is not null)
-                refunded.Add(charge.Record.Id);
+        foreach (var charges in items.OfType<Charge>().Where(c => c.IsAbandoned && alreadyThere.ContainsKey(c.Record.Id)).GroupBy(c => c.AccountId))
+        {
+            // A refund comes after its charge.
+            var first = charges.Min(c => alreadyThere[c.Record.Id].Seq);
+            var entries = Usage.Chain.ReadAsync(session, charges.Key, "e.seq, e.kind, e.reference", "", row => (Seq: row.GetInt64(0), Kind: row.GetString(1), Reference: row.GetString(2)));
+            await foreach (var entry in entries)
+            {
+                if (entry.Seq <= first) break;
+                if (entry.Kind == EntryKind.Refund) refunded.Add(entry.Reference);
+            }
+        }
         return refunded;
     }
 

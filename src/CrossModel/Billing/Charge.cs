@@ -100,7 +100,7 @@ internal sealed class Charge : BookItem
         Spend(posting, cost);
         // Who was told that the stream failed calls anew under its key, which is freed.
         if (_beside?.Reply is { } reply && !_toldOtherwise) posting.Keep(reply, cost);
-        posting.Keep(new RecordRow(AccountId, Record.Id, Record.Created, entry.Seq, cost, _detail));
+        posting.Keep(new RecordRow(AccountId, Record.Id, Record.Created, entry.Place, entry.Seq, cost, _detail));
         _outcome = new Settled(true, cost, Record.Price - cost, row.Balance);
     }
 

@@ -63,15 +63,6 @@ internal sealed class Ledger(Database database)
         return MoveAsync(EntryKind.Refund, accountId, amount, requestId, note, ct);
     }
 
-    /// <summary>An account's newest entries, newest first.</summary>
-    public Task<List<LedgerEntry>> ListAsync(string accountId, int limit, CancellationToken ct = default) =>
-        database.ReadAsync(session => session.QueryAsync(
-            "SELECT account_id, seq, kind, amount, balance, at, reference, note, record_hash, hash FROM ledger_entry WHERE account_id = @account ORDER BY seq DESC LIMIT @limit",
-            Map, ("@account", accountId), ("@limit", limit)), ct);
-
-    public static LedgerEntry Map(System.Data.Common.DbDataReader row) => new(row.GetString(0), row.GetInt64(1), row.GetString(2), row.GetInt64(3), row.GetInt64(4),
-        row.GetInt64(5), row.GetString(6), row.GetString(7), row.GetString(8), row.GetString(9));
-
     private Task<long?> MoveAsync(string kind, string accountId, long amount, string reference, string note, CancellationToken ct) =>
         database.WriteAsync(async session =>
         {

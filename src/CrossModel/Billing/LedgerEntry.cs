@@ -22,20 +22,23 @@ internal static class EntryKind
 }
 
 /// <summary>One movement of an account's money. Never updated, never deleted.</summary>
+/// <param name="Place">Where it lies among the entries of all accounts: its time, or the place of the account's entry before where the clock went back.</param>
 /// <param name="Seq">1, 2, 3 … within the account.</param>
+/// <param name="Previous">The place of the account's entry before; 0 for the first.</param>
 /// <param name="Amount">Nano-dollars; what leaves the balance is negative.</param>
 /// <param name="Balance">Nano-dollars: the account's after this entry.</param>
 /// <param name="At">Unix milliseconds.</param>
 /// <param name="RecordHash">Hex SHA-256 of the request record's detail; empty where there is none.</param>
 /// <param name="Hash">Hex SHA-256 over this entry and the hash of the one before.</param>
-internal sealed record LedgerEntry(string AccountId, long Seq, string Kind, long Amount, long Balance, long At, string Reference, string Note, string RecordHash, string Hash)
+internal sealed record LedgerEntry(
+    long Place, string AccountId, long Seq, long Previous, string Kind, long Amount, long Balance, long At, string Reference, string Note, string RecordHash, string Hash)
 {
     /// <summary>The id that receipts show.</summary>
     public string Id => IdOf(AccountId, Seq);
 
     public static string IdOf(string accountId, long seq) => string.Create(CultureInfo.InvariantCulture, $"{accountId}:{seq}");
 
-    /// <summary>Hex SHA-256 of everything but the hash itself, chained to <paramref name="previous"/> (empty for the first entry).</summary>
+    /// <summary>Hex SHA-256 of everything but the hash itself and where the entry lies, chained to <paramref name="previous"/> (empty for the first entry).</summary>
     public string ComputeHash(string previous)
     {
         // Free text carries its length, so that no two different entries spell the same bytes. Only a note can make it longer than the first try has room for.

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using System.Globalization;
 using CrossModel.Storage;
 using CrossModel.Usage;
@@ -23,6 +24,7 @@ internal sealed class LedgerVerifier(Database database)
     private readonly List<LedgerFault> _faults = [];
     private readonly Dictionary<string, AccountEnd> _accounts = new(StringComparer.Ordinal);
     private readonly List<(AccountEnd Account, long Seq, string Request)> _withoutRecord = [];
+    private readonly Dictionary<(string Account, long Seq), (string Reference, long Amount)> _credits = [];
     private readonly Dictionary<string, long> _prunedThrough = new(StringComparer.Ordinal);
     private long _entries;
     private long _records;
@@ -32,8 +34,8 @@ internal sealed class LedgerVerifier(Database database)
     private async Task<LedgerReport> RunAsync(Session session)
     {
         foreach (var account in await session.QueryAsync(
-            "SELECT id, name, balance, leased, credit_limit, ledger_seq, ledger_head, spent_total FROM account ORDER BY name",
-            row => new AccountEnd(row.GetString(0), row.GetString(1), row.GetInt64(2), row.GetInt64(3), row.GetInt64(5), row.GetString(6), row.GetInt64(7))))
+            "SELECT id, name, balance, leased, credit_limit, ledger_seq, ledger_head, ledger_place, spent_total FROM account ORDER BY name",
+            row => new AccountEnd(row.GetString(0), row.GetString(1), row.GetInt64(2), row.GetInt64(3), row.GetInt64(5), row.GetString(6), row.GetInt64(7), row.GetInt64(8))))
             _accounts.Add(account.Id, account);
         await CheckChainsAsync(session);
         foreach (var account in _accounts.Values) CheckEnd(account);
@@ -47,10 +49,12 @@ internal sealed class LedgerVerifier(Database database)
 
     private async Task CheckChainsAsync(Session session)
     {
-        const string sql = "SELECT e.account_id, e.seq, e.kind, e.amount, e.balance, e.at, e.reference, e.note, e.record_hash, e.hash, r.seq, r.created, r.cost, r.detail "
+        // In the order in which they lie: an account's own come in the order of its chain.
+        const string sql = "SELECT e.place, e.account_id, e.seq, e.previous, e.kind, e.amount, e.balance, e.at, e.reference, e.note, e.record_hash, e.hash, "
+            + "r.seq, r.created, r.cost, r.detail "
             + "FROM ledger_entry e LEFT JOIN request_record r ON r.account_id = e.account_id AND r.id = e.reference AND e.kind IN ('charge', 'waived') "
-            + "ORDER BY e.account_id, e.seq";
-        var rows = session.StreamAsync(sql, row => (Entry: Ledger.Map(row), RecordSeq: row.LongOrNull(10), Created: row.LongOrNull(11), Cost: row.LongOrNull(12), Detail: row.TextOrNull(13)));
+            + "ORDER BY e.place, e.account_id, e.seq";
+        var rows = session.StreamAsync(sql, row => (Entry: Map(row), RecordSeq: row.LongOrNull(12), Created: row.LongOrNull(13), Cost: row.LongOrNull(14), Detail: row.TextOrNull(15)));
         await foreach (var (entry, recordSeq, created, cost, detail) in rows)
         {
             _entries++;
@@ -60,6 +64,7 @@ internal sealed class LedgerVerifier(Database database)
                 continue;
             }
             CheckEntry(account, entry);
+            if (entry.Kind == EntryKind.Credit && entry.Reference.Length > 0) _credits[(account.Id, entry.Seq)] = (entry.Reference, entry.Amount);
             if (entry.Kind is not (EntryKind.Charge or EntryKind.Waived)) continue;
             if (detail is null)
             {
@@ -72,16 +77,20 @@ internal sealed class LedgerVerifier(Database database)
         }
     }
 
+    private static LedgerEntry Map(DbDataReader row) => new(row.GetInt64(0), row.GetString(1), row.GetInt64(2), row.GetInt64(3), row.GetString(4), row.GetInt64(5),
+        row.GetInt64(6), row.GetInt64(7), row.GetString(8), row.GetString(9), row.GetString(10), row.GetString(11));
+
     private void CheckEntry(AccountEnd account, LedgerEntry entry)
     {
         if (entry.Seq != account.LastSeq + 1) Fault(account, entry.Seq, $"entries {account.LastSeq + 1} to {entry.Seq - 1} are missing");
+        if (entry.Previous != account.LastPlace || entry.Place != Math.Max(entry.At, entry.Previous)) Fault(account, entry.Seq, "it does not lie where the chain says");
         if (entry.ComputeHash(account.LastHash) != entry.Hash) Fault(account, entry.Seq, "the entry or the one before it was changed: its hash does not fit");
         account.Sum += entry.Amount;
         if (entry.Balance != account.Sum) Fault(account, entry.Seq, $"its balance is {Usd.Format(entry.Balance)}, the sum of entries {Usd.Format(account.Sum)}");
         if (entry.Kind is EntryKind.Charge or EntryKind.Refund) account.Spent -= entry.Amount;
         if (entry.Kind == EntryKind.Checkpoint && long.TryParse(entry.Reference, CultureInfo.InvariantCulture, out var through) && through < entry.Seq)
             _prunedThrough[account.Id] = Math.Max(through, _prunedThrough.GetValueOrDefault(account.Id));
-        (account.LastSeq, account.LastHash) = (entry.Seq, entry.Hash);
+        (account.LastSeq, account.LastHash, account.LastPlace) = (entry.Seq, entry.Hash, entry.Place);
     }
 
     private void CheckRecord(AccountEnd account, LedgerEntry entry, long created, long cost, string detail)
@@ -114,14 +123,14 @@ internal sealed class LedgerVerifier(Database database)
     private void CheckEnd(AccountEnd account)
     {
         if (account.Sum != account.Balance) Fault(account, 0, $"its balance is {Usd.Format(account.Balance)}, the sum of its entries {Usd.Format(account.Sum)}");
-        if (account.LastSeq != account.Seq || account.LastHash != account.Head) Fault(account, 0, $"its chain ends at entry {account.LastSeq}, the account names {account.Seq} with another hash or number");
+        if (account.LastSeq != account.Seq || account.LastHash != account.Head || account.LastPlace != account.Place) Fault(account, 0, $"its chain ends at entry {account.LastSeq}, the account names {account.Seq} with another hash, number or place");
         if (account.Spent != account.SpentTotal) Fault(account, 0, $"its spend is {Usd.Format(account.SpentTotal)}, the entries make {Usd.Format(account.Spent)}");
     }
 
     private async Task CheckRecordsAsync(Session session)
     {
         var stray = await session.QueryAsync(
-            "SELECT r.account_id, r.id, r.seq FROM request_record r LEFT JOIN ledger_entry e ON e.account_id = r.account_id AND e.seq = r.seq "
+            "SELECT r.account_id, r.id, r.seq FROM request_record r LEFT JOIN ledger_entry e ON e.place = r.place AND e.account_id = r.account_id AND e.seq = r.seq "
             + "AND e.reference = r.id AND e.kind IN ('charge', 'waived') WHERE e.seq IS NULL",
             row => (Account: row.GetString(0), Id: row.GetString(1), Seq: row.GetInt64(2)));
         foreach (var (account, id, seq) in stray) Fault(NameOf(account), seq, $"request {id} has a record and no entry");
@@ -129,13 +138,12 @@ internal sealed class LedgerVerifier(Database database)
 
     private async Task CheckReferencesAsync(Session session)
     {
-        var odd = await session.QueryAsync(
-            "SELECT c.account_id, c.seq, c.reference FROM credit_reference c LEFT JOIN ledger_entry e ON e.account_id = c.account_id AND e.seq = c.seq "
-            + "AND e.kind = 'credit' AND e.reference = c.reference AND e.amount = c.amount WHERE e.seq IS NULL "
-            + "UNION ALL SELECT e.account_id, e.seq, e.reference FROM ledger_entry e LEFT JOIN credit_reference c ON c.reference = e.reference "
-            + "AND c.account_id = e.account_id AND c.seq = e.seq WHERE e.kind = 'credit' AND e.reference <> '' AND c.reference IS NULL",
-            row => (Account: row.GetString(0), Seq: row.GetInt64(1), Reference: row.GetString(2)));
-        foreach (var (account, seq, reference) in odd) Fault(NameOf(account), seq, $"the credit reference {reference} and its entry do not agree");
+        void Odd(string account, long seq, string reference) => Fault(NameOf(account), seq, $"the credit reference {reference} and its entry do not agree");
+        var references = session.StreamAsync("SELECT account_id, seq, reference, amount FROM credit_reference",
+            row => (Account: row.GetString(0), Seq: row.GetInt64(1), Reference: row.GetString(2), Amount: row.GetInt64(3)));
+        await foreach (var (account, seq, reference, amount) in references)
+            if (!_credits.Remove((account, seq), out var credit) || credit != (reference, amount)) Odd(account, seq, reference);
+        foreach (var ((account, seq), (reference, _)) in _credits) Odd(account, seq, reference);
     }
 
     private async Task CheckLeasesAsync(Session session)
@@ -159,7 +167,7 @@ internal sealed class LedgerVerifier(Database database)
     }
 
     /// <summary>What the account's row says, and what its entries make of it so far.</summary>
-    private sealed class AccountEnd(string id, string name, long balance, long leased, long seq, string head, long spentTotal)
+    private sealed class AccountEnd(string id, string name, long balance, long leased, long seq, string head, long place, long spentTotal)
     {
         public string Id => id;
         public string Name => name;
@@ -167,10 +175,12 @@ internal sealed class LedgerVerifier(Database database)
         public long Leased => leased;
         public long Seq => seq;
         public string Head => head;
+        public long Place => place;
         public long SpentTotal => spentTotal;
         public long Sum { get; set; }
         public long Spent { get; set; }
         public long LastSeq { get; set; }
         public string LastHash { get; set; } = "";
+        public long LastPlace { get; set; }
     }
 }

@@ -12,20 +12,20 @@ namespace CrossModel.Billing;
 internal sealed class Posting
 {
     private static readonly ManyRows LockAccounts = new(
-        "SELECT a.id, a.balance, a.leased, a.credit_limit, a.ledger_seq, a.ledger_head, a.spent_on, a.spent_day, a.spent_month, a.spent_total "
+        "SELECT a.id, a.balance, a.leased, a.credit_limit, a.ledger_seq, a.ledger_head, a.ledger_place, a.spent_on, a.spent_day, a.spent_month, a.spent_total "
         + "FROM account a{, rows} WHERE a.id = {1} ORDER BY a.id", "t");
 
     private static readonly ManyRows ReadLeases = new("SELECT account_id, amount FROM lease{, rows} WHERE node = {1} AND account_id = {2}", "tt");
 
     private static readonly ManyRows UpdateAccounts = new(
-        "UPDATE account SET balance = {2}, leased = {3}, ledger_seq = {4}, ledger_head = {5}, spent_on = {6}, "
-        + "spent_day = {7}, spent_month = {8}, spent_total = {9} {FROM rows} WHERE account.id = {1}", "tnnntnnnn");
+        "UPDATE account SET balance = {2}, leased = {3}, ledger_seq = {4}, ledger_head = {5}, ledger_place = {6}, spent_on = {7}, "
+        + "spent_day = {8}, spent_month = {9}, spent_total = {10} {FROM rows} WHERE account.id = {1}", "tnnntnnnnn");
 
     private static readonly ManyRows UpsertLeases = new(
         "INSERT INTO lease (node, account_id, amount) {rows} ON CONFLICT (node, account_id) DO UPDATE SET amount = excluded.amount", "ttn");
 
     private static readonly ManyRows InsertEntries = new(
-        "INSERT INTO ledger_entry (account_id, seq, kind, amount, balance, at, reference, note, record_hash, hash) {rows}", "tntnnntttt");
+        "INSERT INTO ledger_entry (place, account_id, seq, previous, kind, amount, balance, at, reference, note, record_hash, hash) {rows}", "ntnntnnntttt");
 
     private readonly Database _database;
     private readonly Session _session;
@@ -67,10 +67,11 @@ internal sealed class Posting
             CreditLimit = row.Number(3),
             Seq = row.Number(4),
             Head = row.Text(5),
-            SpentOn = row.Number(6),
-            SpentDay = row.Number(7),
-            SpentMonth = row.Number(8),
-            SpentTotal = row.Number(9),
+            Place = row.Number(6),
+            SpentOn = row.Number(7),
+            SpentDay = row.Number(8),
+            SpentMonth = row.Number(9),
+            SpentTotal = row.Number(10),
         }, database.RowLock("a"));
         var posting = new Posting(database, session, node, rows.ToDictionary(r => r.Id, StringComparer.Ordinal));
         if (node.Length == 0) return posting;
@@ -91,7 +92,9 @@ internal sealed class Posting
     {
         row.Balance = checked(row.Balance + amount);
         row.Seq++;
-        var entry = new LedgerEntry(row.Id, row.Seq, kind, amount, row.Balance, Now, reference, note, recordHash, "");
+        var previous = row.Place;
+        row.Place = Math.Max(Now, previous);
+        var entry = new LedgerEntry(row.Place, row.Id, row.Seq, previous, kind, amount, row.Balance, Now, reference, note, recordHash, "");
         row.Head = entry.ComputeHash(row.Head);
         entry = entry with { Hash = row.Head };
         _entries.Add(entry);
@@ -124,8 +127,10 @@ internal sealed class Posting
         await RecordStore.InsertAsync(_session, _records);
         await InsertEntries.ExecuteAsync(_session, _entries, static (e, values) =>
         {
+            values.Add(e.Place);
             values.Add(e.AccountId);
             values.Add(e.Seq);
+            values.Add(e.Previous);
             values.Add(e.Kind);
             values.Add(e.Amount);
             values.Add(e.Balance);
@@ -150,6 +155,7 @@ internal sealed class Posting
             values.Add(r.Leased);
             values.Add(r.Seq);
             values.Add(r.Head);
+            values.Add(r.Place);
             values.Add(r.SpentOn);
             values.Add(r.SpentDay);
             values.Add(r.SpentMonth);

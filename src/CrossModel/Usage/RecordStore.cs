@@ -3,15 +3,16 @@ using CrossModel.Storage;
 namespace CrossModel.Usage;
 
 /// <summary>A request record's row.</summary>
-/// <param name="Seq">The ledger entry that has its hash.</param>
+/// <param name="Place">Where the ledger entry that has its hash lies.</param>
+/// <param name="Seq">That entry's.</param>
 /// <param name="Cost">Nano-dollars that left the balance; the record's Price less this is uncovered.</param>
 /// <param name="Detail">JSON in UTF-8, see <see cref="RecordText"/>.</param>
-internal sealed record RecordRow(string AccountId, string Id, long Created, long Seq, long Cost, byte[] Detail);
+internal sealed record RecordRow(string AccountId, string Id, long Created, long Place, long Seq, long Cost, byte[] Detail);
 
 /// <summary>Writes request records, inside the settlement's transaction.</summary>
 internal static class RecordStore
 {
-    private static readonly ManyRows Insert = new("INSERT INTO request_record (id, account_id, created, seq, cost, detail) {rows}", "ttnnnt");
+    private static readonly ManyRows Insert = new("INSERT INTO request_record (id, account_id, created, place, seq, cost, detail) {rows}", "ttnnnnt");
 
     private static readonly ManyRows Select = new("SELECT id, seq, cost FROM request_record{, rows} WHERE id = {1}", "t");
 
@@ -20,6 +21,7 @@ internal static class RecordStore
         values.Add(r.Id);
         values.Add(r.AccountId);
         values.Add(r.Created);
+        values.Add(r.Place);
         values.Add(r.Seq);
         values.Add(r.Cost);
         values.Add(r.Detail);

@@ -16,17 +16,25 @@ internal sealed record StoredRequest(RequestRecord Record, long Cost, long Seq, 
 /// <summary>What happened, asked of the books.</summary>
 internal sealed class UsageQueries(Database database)
 {
-    private const string Columns = "SELECT r.detail, r.cost, r.seq, e.balance, e.hash ";
-    private const string Records = Columns + "FROM request_record r JOIN ledger_entry e ON e.account_id = r.account_id AND e.seq = r.seq ";
+    private const string Columns = "r.detail, r.cost, r.seq, e.balance, e.hash";
+    private const string Records = "SELECT " + Columns + " FROM request_record r JOIN ledger_entry e ON e.place = r.place AND e.account_id = r.account_id AND e.seq = r.seq ";
 
     /// <summary>An account's requests, the last settled first.</summary>
     /// <param name="since">Unix milliseconds; null: all there are.</param>
     /// <param name="limit">Null: no limit.</param>
     public Task<List<StoredRequest>> ListAsync(string accountId, long? since, long? limit, CancellationToken ct = default) =>
-        database.ReadAsync(session => session.QueryAsync(
-            Columns + "FROM ledger_entry e JOIN request_record r ON r.id = e.reference "
-            + "WHERE e.account_id = @account AND e.kind IN ('charge', 'waived') AND e.at >= @from AND r.created >= @since ORDER BY e.seq DESC LIMIT @limit", Map,
-            ("@account", accountId), ("@from", since - RequestIds.Slack ?? long.MinValue), ("@since", since ?? long.MinValue), ("@limit", limit ?? long.MaxValue)), ct);
+        database.ReadAsync(async session =>
+        {
+            var found = new List<StoredRequest>();
+            var entries = Chain.ReadAsync(session, accountId, Columns + ", e.place", "LEFT JOIN request_record r ON r.id = e.reference AND e.kind IN ('charge', 'waived')",
+                row => (Request: row.IsDBNull(0) ? null : Map(row), Place: row.GetInt64(5)), ct);
+            await foreach (var (request, place) in entries)
+            {
+                if (found.Count >= limit || place < since - RequestIds.Slack) break;
+                if (request is not null && (since is null || request.Record.Created >= since)) found.Add(request);
+            }
+            return found;
+        }, ct);
 
     /// <summary>One of the account's requests; null: it has none of that id, or it was refused.</summary>
     public Task<StoredRequest?> FindAsync(string accountId, string id, CancellationToken ct = default) =>

@@ -64,7 +64,7 @@ internal sealed class ProofSite : IAsyncDisposable
     public async Task<ILookup<string, string>> ChargedByClientIdAsync()
     {
         var details = await Database.ReadAsync(s => s.QueryAsync(
-            "SELECT r.detail FROM request_record r JOIN ledger_entry e ON e.account_id = r.account_id AND e.seq = r.seq WHERE e.kind = 'charge'", row => row.GetString(0)));
+            "SELECT r.detail FROM request_record r JOIN ledger_entry e ON e.place = r.place AND e.account_id = r.account_id AND e.seq = r.seq WHERE e.kind = 'charge'", row => row.GetString(0)));
         return details.Select(RecordText.Read).Where(r => r.ClientRequestId is not null).ToLookup(r => r.ClientRequestId!, r => r.Id, StringComparer.Ordinal);
     }
 

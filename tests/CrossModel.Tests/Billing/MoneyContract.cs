@@ -230,26 +230,54 @@ public abstract class MoneyContract(bool postgres)
         await till.AssertSoundAsync();
     }
 
-    [Fact]
-    public async Task Open_RecordsOfTheSchemaBefore_AreAllThere()
+    /// <param name="last">The last of the steps that the database has seen.</param>
+    [Theory]
+    [InlineData(4)]
+    [InlineData(5)]
+    public async Task Open_BooksOfASchemaBefore_AreAllThere(int last)
     {
-        await using var till = await OpenAsync();
+        var clock = new FakeClock();
+        await using var till = await OpenAsync(clock);
         var (one, other) = (await till.NewAccountAsync(1_000_000), await till.NewAccountAsync(1_000_000));
-        for (var i = 0; i < 5; i++) await till.ChargeAsync(i % 2 == 0 ? one : other, 1000, 100 + i);
+        // The clock goes back once: the entries after it lie beside the one before.
+        foreach (var (i, seconds) in new[] { 1, 1, -30, 40, 1 }.Index())
+        {
+            await till.ChargeAsync(i % 2 == 0 ? one : other, 1000, 100 + i);
+            clock.SetUtcNow(clock.GetUtcNow().AddSeconds(seconds));
+        }
+        await till.AssertSoundAsync();
+        var places = await PlacesAsync(till);
         await till.Database.WriteAsync(async session =>
         {
-            await session.ExecuteAsync("ALTER TABLE request_record RENAME TO newer");
+            await session.ExecuteAsync("ALTER TABLE ledger_entry RENAME TO newer");
             await session.ExecuteAsync(till.Database.Flavored(
-                "CREATE TABLE request_record (account_id TEXT NOT NULL, id TEXT NOT NULL, created BIGINT NOT NULL, seq BIGINT NOT NULL, cost BIGINT NOT NULL, "
-                + "detail TEXT NOT NULL, PRIMARY KEY (account_id, id)) /*sqlite WITHOUT ROWID*/"));
-            await session.ExecuteAsync("INSERT INTO request_record SELECT account_id, id, created, seq, cost, detail FROM newer");
+                "CREATE TABLE ledger_entry (account_id TEXT NOT NULL, seq BIGINT NOT NULL, kind TEXT NOT NULL, amount BIGINT NOT NULL, balance BIGINT NOT NULL, at BIGINT NOT NULL, "
+                + "reference TEXT NOT NULL, note TEXT NOT NULL, record_hash TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY (account_id, seq)) /*sqlite WITHOUT ROWID*/"));
+            await session.ExecuteAsync("INSERT INTO ledger_entry SELECT account_id, seq, kind, amount, balance, at, reference, note, record_hash, hash FROM newer");
             await session.ExecuteAsync("DROP TABLE newer");
-            await session.ExecuteAsync("DELETE FROM migration WHERE number = 5");
+            await session.ExecuteAsync("ALTER TABLE account DROP COLUMN ledger_place");
+            await session.ExecuteAsync("ALTER TABLE request_record DROP COLUMN place");
+            if (last < 5)
+            {
+                await session.ExecuteAsync("ALTER TABLE request_record RENAME TO newer");
+                await session.ExecuteAsync(till.Database.Flavored(
+                    "CREATE TABLE request_record (account_id TEXT NOT NULL, id TEXT NOT NULL, created BIGINT NOT NULL, seq BIGINT NOT NULL, cost BIGINT NOT NULL, "
+                    + "detail TEXT NOT NULL, PRIMARY KEY (account_id, id)) /*sqlite WITHOUT ROWID*/"));
+                await session.ExecuteAsync("INSERT INTO request_record SELECT account_id, id, created, seq, cost, detail FROM newer");
+                await session.ExecuteAsync("DROP TABLE newer");
+            }
+            await session.ExecuteAsync("DELETE FROM migration WHERE number > @last", ("@last", last));
         });
         await Migrations.ApplyAsync(till.Database, Migrations.Embedded, NullLogger.Instance, TestContext.Current.CancellationToken);
         Assert.Equal([104, 102, 100], (await new UsageQueries(till.Database).ListAsync(one.Id, null, null)).Select(r => r.Cost));
+        Assert.Equal(places, await PlacesAsync(till));
+        await till.AssertSoundAsync();
+        await till.ChargeAsync(one, 1000, 105);
         await till.AssertSoundAsync();
     }
+
+    private static Task<List<(string, long, long, long)>> PlacesAsync(Till till) => till.Database.ReadAsync(s => s.QueryAsync(
+        "SELECT account_id, seq, place, previous FROM ledger_entry ORDER BY account_id, seq", row => (row.GetString(0), row.GetInt64(1), row.GetInt64(2), row.GetInt64(3))));
 
     [Fact]
     public async Task Purse_Idle_GivesBack()
@@ -272,7 +300,7 @@ public abstract class MoneyContract(bool postgres)
         var purse = new Purse("acc_1", till.Books);
         AccountRow Row(long lease)
         {
-            var row = new AccountRow { Id = "acc_1", Balance = 1000, Leased = 0, CreditLimit = 0, Seq = 1, Head = "", SpentOn = 0, SpentDay = 0, SpentMonth = 0, SpentTotal = 0 };
+            var row = new AccountRow { Id = "acc_1", Balance = 1000, Leased = 0, CreditLimit = 0, Seq = 1, Head = "", Place = 0, SpentOn = 0, SpentDay = 0, SpentMonth = 0, SpentTotal = 0 };
             row.MoveLease(lease);
             return row;
         }

@@ -102,6 +102,28 @@ public sealed class UsageQueriesTests
         Assert.Equal([4, 3, 2], (await queries.ListAsync(account.Id, start + 3 * 3_600_000 - 1000, 9)).Select(r => r.Cost).Concat([2L]));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task List_LongChainsThatLieBetweenEachOther_IsWholeAndInOrder(bool postgres)
+    {
+        await using var till = await Till.OpenNewAsync(postgres);
+        Account[] accounts = [await till.NewAccountAsync(1_000_000), await till.NewAccountAsync(1_000_000)];
+        // A chain begins with its credit: one ends within a portion, the other with it.
+        foreach (var (count, account) in new[] { 300, 255 }.Zip(accounts))
+            for (var i = 0; i < count; i += 15)
+                await Task.WhenAll(Enumerable.Range(i, 15).Select(n => till.ChargeAsync(account, 100, n)));
+        var queries = new UsageQueries(till.Database);
+        foreach (var (count, account) in new[] { 300, 255 }.Zip(accounts))
+        {
+            var all = await queries.ListAsync(account.Id, null, null);
+            Assert.Equal(Enumerable.Range(0, count).Select(n => (long)n), all.Select(r => r.Cost).Order());
+            Assert.Equal(Enumerable.Range(2, count).Reverse().Select(n => (long)n), all.Select(r => r.Seq));
+            Assert.Equal(all.Take(200).Select(r => r.Record.Id), (await queries.ListAsync(account.Id, null, 200)).Select(r => r.Record.Id));
+            Assert.Empty(await queries.ListAsync(account.Id, null, 0));
+        }
+    }
+
     [Fact]
     public async Task Account_Spend_IsByUtcDayAndMonth()
     {

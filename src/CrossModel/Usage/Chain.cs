@@ -1,0 +1,42 @@
+using System.Data.Common;
+using System.Runtime.CompilerServices;
+using CrossModel.Storage;
+
+namespace CrossModel.Usage;
+
+/// <summary>
+/// An account's ledger entries, the last one first. The table holds the entries of all accounts in the order in which they came, so that a commit writes
+/// its end and nothing else; the account names the place of its last entry, and each entry that of the one before it.
+/// </summary>
+internal static class Chain
+{
+    // Read in portions, so that whoever wants the newest few does not walk the whole chain.
+    private const int Portion = 128;
+
+    private const string Walk = """
+        WITH RECURSIVE chain (place, seq, previous, step) AS (
+          SELECT place, seq, previous, 1 FROM ledger_entry WHERE place = @place AND account_id = @account AND seq = @seq
+          UNION ALL
+          SELECT e.place, e.seq, e.previous, c.step + 1 FROM chain c
+            JOIN ledger_entry e ON e.place = c.previous AND e.account_id = @account AND e.seq = c.seq - 1 WHERE c.step < @portion)
+        """;
+
+    /// <param name="columns">What <paramref name="map"/> takes, of the entry <c>e</c> and what is joined to it.</param>
+    /// <param name="join">A LEFT JOIN, or empty: every entry must come, since it names the next.</param>
+    public static async IAsyncEnumerable<T> ReadAsync<T>(
+        Session session, string accountId, string columns, string join, Func<DbDataReader, T> map, [EnumeratorCancellation] CancellationToken ct = default)
+    {
+        var (place, seq) = await session.FirstAsync("SELECT ledger_place, ledger_seq FROM account WHERE id = @account",
+            row => (row.GetInt64(0), row.GetInt64(1)), ("@account", accountId));
+        var sql = $"{Walk} SELECT {columns}, e.previous FROM chain c JOIN ledger_entry e ON e.place = c.place AND e.account_id = @account AND e.seq = c.seq {join} ORDER BY c.seq DESC";
+        while (seq > 0)
+        {
+            ct.ThrowIfCancellationRequested();
+            var portion = await session.QueryAsync(sql, row => (Value: map(row), Previous: row.GetInt64(row.FieldCount - 1)),
+                ("@place", place), ("@account", accountId), ("@seq", seq), ("@portion", Portion));
+            foreach (var (value, _) in portion) yield return value;
+            if (portion.Count < Portion) yield break;
+            (place, seq) = (portion[^1].Previous, seq - Portion);
+        }
+    }
+}
