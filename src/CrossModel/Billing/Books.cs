@@ -30,6 +30,8 @@ internal sealed class Books : IAsyncDisposable
 {
     private const int MostInOneCommit = 256;
 
+    internal static readonly string EntriesBack = Usage.Chain.Statement("e.seq, e.kind, e.reference");
+
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(200);
 
     private readonly Database _database;
@@ -153,7 +155,7 @@ internal sealed class Books : IAsyncDisposable
         {
             // A refund comes after its charge.
             var first = charges.Min(c => alreadyThere[c.Record.Id].Seq);
-            var entries = Usage.Chain.ReadAsync(session, charges.Key, "e.seq, e.kind, e.reference", "", row => (Seq: row.GetInt64(0), Kind: row.GetString(1), Reference: row.GetString(2)));
+            var entries = Usage.Chain.ReadAsync(session, charges.Key, EntriesBack, row => (Seq: row.GetInt64(0), Kind: row.GetString(1), Reference: row.GetString(2)));
             await foreach (var entry in entries)
             {
                 if (entry.Seq <= first) break;

@@ -82,7 +82,8 @@ internal sealed class LedgerVerifier(Database database)
 
     private void CheckEntry(AccountEnd account, LedgerEntry entry)
     {
-        if (entry.Seq != account.LastSeq + 1) Fault(account, entry.Seq, $"entries {account.LastSeq + 1} to {entry.Seq - 1} are missing");
+        if (entry.Seq <= account.LastSeq) Fault(account, entry.Seq, "it comes behind a later one, or twice");
+        else if (entry.Seq > account.LastSeq + 1) Fault(account, entry.Seq, $"entries {account.LastSeq + 1} to {entry.Seq - 1} are missing");
         if (entry.Previous != account.LastPlace || entry.Place != Math.Max(entry.At, entry.Previous)) Fault(account, entry.Seq, "it does not lie where the chain says");
         if (entry.ComputeHash(account.LastHash) != entry.Hash) Fault(account, entry.Seq, "the entry or the one before it was changed: its hash does not fit");
         account.Sum += entry.Amount;

@@ -32,7 +32,7 @@ internal static partial class Migrations
                 $"The database has schema {applied.Max()}, this program knows up to {newest}: a newer CrossModel has migrated it. Run that version, or give this one a database of its own.");
         var next = known.Where(m => !applied.Contains(m.Number)).MinBy(m => m.Number);
         if (next is null) return null;
-        await session.ExecuteAsync(database.Flavored(next.Sql));
+        await session.ExecuteLongAsync(database.Flavored(next.Sql));
         await session.ExecuteAsync("INSERT INTO migration (number, name, applied) VALUES (@number, @name, @applied)",
             ("@number", next.Number), ("@name", next.Name), ("@applied", database.Now));
         return next;

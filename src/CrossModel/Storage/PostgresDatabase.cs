@@ -93,7 +93,7 @@ internal sealed class PostgresDatabase : Database
     public override string RowLock(string alias) => " FOR UPDATE OF " + alias;
 
     internal override Task LockForMigrationAsync(Session session) =>
-        session.ExecuteAsync("SELECT pg_advisory_xact_lock(@key)", ("@key", MigrationLock));
+        session.ExecuteLongAsync("SELECT pg_advisory_xact_lock(@key)", ("@key", MigrationLock));
 
     public override ValueTask DisposeAsync() => _source.DisposeAsync();
 }

@@ -21,6 +21,14 @@ internal sealed class Session(DbConnection connection, RowStatements rows, bool 
     public Task<int> ExecuteAsync(string sql, params ReadOnlySpan<(string Name, object? Value)> parameters) =>
         RunAsync(Command(sql, parameters), command => command.ExecuteNonQueryAsync());
 
+    /// <summary>As <see cref="ExecuteAsync"/>, for what may take minutes: no command times out.</summary>
+    public Task<int> ExecuteLongAsync(string sql, params ReadOnlySpan<(string Name, object? Value)> parameters) =>
+        RunAsync(Command(sql, parameters), command =>
+        {
+            command.CommandTimeout = 0;
+            return command.ExecuteNonQueryAsync();
+        });
+
     /// <summary>All rows, mapped.</summary>
     public Task<List<T>> QueryAsync<T>(string sql, Func<DbDataReader, T> map, params ReadOnlySpan<(string Name, object? Value)> parameters) =>
         RunAsync(Command(sql, parameters), async command =>

@@ -92,7 +92,7 @@ internal sealed class SqliteDatabase : Database
         {
             connection.Open();
             using var pragmas = connection.CreateCommand();
-            pragmas.CommandText = "PRAGMA busy_timeout=5000; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; " + (forWriting
+            pragmas.CommandText = "PRAGMA busy_timeout=5000; PRAGMA foreign_keys=ON; " + (forWriting
                 ? _synchronous == "NORMAL" ? "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" : "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
                 : "PRAGMA query_only=ON;");
             pragmas.ExecuteNonQuery();

@@ -13,30 +13,37 @@ internal static class Chain
     // Read in portions, so that whoever wants the newest few does not walk the whole chain.
     private const int Portion = 128;
 
-    private const string Walk = """
+    /// <summary>Reads a portion of a chain, for <see cref="ReadAsync"/>.</summary>
+    /// <param name="columns">What is read of the entry <c>e</c> and what is joined to it.</param>
+    /// <param name="join">A LEFT JOIN, or empty: every entry must come, since it names the next.</param>
+    // CROSS JOIN tells SQLite to go from the chain to the entries; left to choose, it reads the whole ledger once a portion.
+    public static string Statement(string columns, string join = "") => $"""
         WITH RECURSIVE chain (place, seq, previous, step) AS (
           SELECT place, seq, previous, 1 FROM ledger_entry WHERE place = @place AND account_id = @account AND seq = @seq
           UNION ALL
-          SELECT e.place, e.seq, e.previous, c.step + 1 FROM chain c
-            JOIN ledger_entry e ON e.place = c.previous AND e.account_id = @account AND e.seq = c.seq - 1 WHERE c.step < @portion)
+          SELECT e.place, e.seq, e.previous, c.step + 1 FROM chain c CROSS JOIN ledger_entry e
+            WHERE e.place = c.previous AND e.account_id = @account AND e.seq = c.seq - 1 AND c.step < @portion)
+        SELECT {columns}, e.previous FROM chain c CROSS JOIN ledger_entry e {join}
+          WHERE e.place = c.place AND e.account_id = @account AND e.seq = c.seq ORDER BY c.seq DESC
         """;
 
-    /// <param name="columns">What <paramref name="map"/> takes, of the entry <c>e</c> and what is joined to it.</param>
-    /// <param name="join">A LEFT JOIN, or empty: every entry must come, since it names the next.</param>
+    /// <summary>Throws <see cref="DatabaseException"/> where the chain breaks off.</summary>
+    /// <param name="statement">From <see cref="Statement"/>.</param>
     public static async IAsyncEnumerable<T> ReadAsync<T>(
-        Session session, string accountId, string columns, string join, Func<DbDataReader, T> map, [EnumeratorCancellation] CancellationToken ct = default)
+        Session session, string accountId, string statement, Func<DbDataReader, T> map, [EnumeratorCancellation] CancellationToken ct = default)
     {
         var (place, seq) = await session.FirstAsync("SELECT ledger_place, ledger_seq FROM account WHERE id = @account",
             row => (row.GetInt64(0), row.GetInt64(1)), ("@account", accountId));
-        var sql = $"{Walk} SELECT {columns}, e.previous FROM chain c JOIN ledger_entry e ON e.place = c.place AND e.account_id = @account AND e.seq = c.seq {join} ORDER BY c.seq DESC";
         while (seq > 0)
         {
             ct.ThrowIfCancellationRequested();
-            var portion = await session.QueryAsync(sql, row => (Value: map(row), Previous: row.GetInt64(row.FieldCount - 1)),
+            var portion = await session.QueryAsync(statement, row => (Value: map(row), Previous: row.GetInt64(row.FieldCount - 1)),
                 ("@place", place), ("@account", accountId), ("@seq", seq), ("@portion", Portion));
             foreach (var (value, _) in portion) yield return value;
-            if (portion.Count < Portion) yield break;
-            (place, seq) = (portion[^1].Previous, seq - Portion);
+            seq -= portion.Count;
+            if (seq > 0 && portion.Count < Portion)
+                throw new DatabaseException($"The account's ledger breaks off before entry {seq + 1}. Run crossmodel ledger verify: it says what was changed.");
+            if (seq > 0) place = portion[^1].Previous;
         }
     }
 }

@@ -19,6 +19,10 @@ internal sealed class UsageQueries(Database database)
     private const string Columns = "r.detail, r.cost, r.seq, e.balance, e.hash";
     private const string Records = "SELECT " + Columns + " FROM request_record r JOIN ledger_entry e ON e.place = r.place AND e.account_id = r.account_id AND e.seq = r.seq ";
 
+    /// <summary>Entries with their requests; those of entries of another kind, or taken out, are null.</summary>
+    internal static readonly string RequestsBack =
+        Chain.Statement(Columns + ", e.place", "LEFT JOIN request_record r ON r.id = e.reference AND e.kind IN ('charge', 'waived')");
+
     /// <summary>An account's requests, the last settled first.</summary>
     /// <param name="since">Unix milliseconds; null: all there are.</param>
     /// <param name="limit">Null: no limit.</param>
@@ -26,7 +30,7 @@ internal sealed class UsageQueries(Database database)
         database.ReadAsync(async session =>
         {
             var found = new List<StoredRequest>();
-            var entries = Chain.ReadAsync(session, accountId, Columns + ", e.place", "LEFT JOIN request_record r ON r.id = e.reference AND e.kind IN ('charge', 'waived')",
+            var entries = Chain.ReadAsync(session, accountId, RequestsBack,
                 row => (Request: row.IsDBNull(0) ? null : Map(row), Place: row.GetInt64(5)), ct);
             await foreach (var (request, place) in entries)
             {

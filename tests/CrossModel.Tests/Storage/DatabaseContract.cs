@@ -6,7 +6,20 @@ namespace CrossModel.Tests.Storage;
 
 public sealed class SqliteDatabaseContract() : DatabaseContract(postgres: false);
 
-public sealed class PostgresDatabaseContract() : DatabaseContract(postgres: true);
+public sealed class PostgresDatabaseContract() : DatabaseContract(postgres: true)
+{
+    [Fact]
+    public async Task Migration_LongerThanACommandMayTake_IsAppliedOnceByTwoNodes()
+    {
+        var address = await TestDatabase.NewAddressAsync(postgres: true) + "?Command%20Timeout=1";
+        await using var one = await TestDatabase.OpenAsync(address);
+        await using var other = await TestDatabase.OpenAsync(address);
+        Migration[] known = [.. Migrations.Embedded, new(8001, "slow", "CREATE TABLE slow (n BIGINT); INSERT INTO slow (n) SELECT 1 FROM pg_sleep(2.5)")];
+        var ct = TestContext.Current.CancellationToken;
+        await Task.WhenAll(Migrations.ApplyAsync(one, known, NullLogger.Instance, ct), Migrations.ApplyAsync(other, known, NullLogger.Instance, ct));
+        Assert.Equal([1L], await one.ReadAsync(session => session.QueryAsync("SELECT n FROM slow", row => row.GetInt64(0)), ct));
+    }
+}
 
 /// <summary>What every room may rely on, the same on both databases.</summary>
 public abstract class DatabaseContract(bool postgres)

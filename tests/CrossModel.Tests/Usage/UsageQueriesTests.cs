@@ -124,6 +124,42 @@ public sealed class UsageQueriesTests
         }
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task List_ChainWithAGap_SaysSo(bool postgres)
+    {
+        await using var till = await Till.OpenNewAsync(postgres);
+        var account = await till.NewAccountAsync(1_000_000);
+        for (var i = 1; i <= 5; i++) await till.ChargeAsync(account, 100, i);
+        var queries = new UsageQueries(till.Database);
+        await till.ExecuteAsync("DELETE FROM ledger_entry WHERE seq = 3");
+        Assert.Equal([5, 4], (await queries.ListAsync(account.Id, null, 2)).Select(r => r.Cost));
+        var gap = await Assert.ThrowsAsync<DatabaseException>(() => queries.ListAsync(account.Id, null, null));
+        Assert.Contains("before entry 4", gap.Message, StringComparison.Ordinal);
+        Assert.Contains("ledger verify", gap.Message, StringComparison.Ordinal);
+    }
+
+    public static TheoryData<string> WaysBack => [UsageQueries.RequestsBack, Books.EntriesBack];
+
+    [Theory]
+    [MemberData(nameof(WaysBack))]
+    public async Task Chain_OnSqlite_IsWalkedByKeyAndNeverReadWhole(string statement)
+    {
+        await using var till = await Till.OpenNewAsync(postgres: false);
+        var account = await till.NewAccountAsync(1_000_000);
+        for (var i = 0; i < 50; i++) await till.ChargeAsync(account, 100, 1);
+        foreach (var preparation in new[] { "SELECT 1", "ANALYZE" })
+        {
+            await till.ExecuteAsync(preparation);
+            var plan = await till.Database.ReadAsync(s => s.QueryAsync("EXPLAIN QUERY PLAN " + statement, row => row.GetString(3),
+                ("@place", 0L), ("@account", account.Id), ("@seq", 1L), ("@portion", 128L)));
+            var ofEntries = plan.Where(step => step.Contains(" e ", StringComparison.Ordinal) || step.EndsWith(" e", StringComparison.Ordinal) || step.Contains("ledger_entry", StringComparison.Ordinal)).ToList();
+            Assert.Equal(3, ofEntries.Count);
+            Assert.All(ofEntries, step => Assert.Contains("USING PRIMARY KEY (place=? AND account_id=? AND seq=?)", step, StringComparison.Ordinal));
+        }
+    }
+
     [Fact]
     public async Task Account_Spend_IsByUtcDayAndMonth()
     {
