@@ -124,6 +124,8 @@ internal sealed class UpstreamCall : IDisposable
         {
             _call.FirstToken = _call.Elapsed;
             _call.UpstreamWait += Elapsed;
+            // A stream that has begun is not asked for anew: of a long prompt one copy less is held while it lasts.
+            if (Relay.CallsFor(_call.Request, _call.Prepared!) == 1) _call.Prepared!.ReleaseBody();
         }
         return output.WriteAsync(Events);
     }

@@ -62,6 +62,8 @@ internal readonly record struct WriteOptions(long? CapOutputTokens, string Accou
 internal sealed class UpstreamRequest : IDisposable
 {
     private RemoteLinks? _remote;
+    // How many send the body just now; far below 0 once it is gone.
+    private int _sending;
 
     public Uri Uri { get; set; } = null!;
 
@@ -95,7 +97,22 @@ internal sealed class UpstreamRequest : IDisposable
     /// <summary>The functions that the model may call, where its dialect must tell a real call from an invented one; null: none, or not needed.</summary>
     public IReadOnlySet<string>? ToolNames { get; set; }
 
-    public void Dispose() => Body.Dispose();
+    /// <summary>False: the body is gone, and must not be read. Else <see cref="EndSending"/> follows.</summary>
+    public bool BeginSending() => Interlocked.Increment(ref _sending) > 0;
+
+    public void EndSending() => Interlocked.Decrement(ref _sending);
+
+    /// <summary>The body will not be sent again. One that is still being sent is not given to the next call: its bytes would go to this call's upstream.</summary>
+    public void ReleaseBody()
+    {
+        switch (Interlocked.Exchange(ref _sending, int.MinValue / 2))
+        {
+            case 0: Body.Dispose(); break;
+            case > 0: Body.Abandon(); break;
+        }
+    }
+
+    public void Dispose() => ReleaseBody();
 }
 
 /// <summary>Whose reply it is: the identity that callers see is ours.</summary>

@@ -53,6 +53,13 @@ internal sealed class PooledBuffer : IBufferWriter<byte>, IDisposable
         _start = _end = 0;
     }
 
+    /// <summary>Forgets everything and leaves the array to whoever still reads it.</summary>
+    public void Abandon()
+    {
+        _array = [];
+        _start = _end = 0;
+    }
+
     /// <summary>Forgets everything but keeps the array for the next use.</summary>
     public void Reset() => _start = _end = 0;
 

@@ -33,7 +33,7 @@ internal sealed class UpstreamClient : IDisposable
         // Never disposed: it holds nothing but memory, and a method that waits to dispose it would be one more step of every call.
         var message = new HttpRequestMessage(HttpMethod.Post, request.Uri)
         {
-            Content = new ReadOnlyMemoryContent(request.Body.Memory),
+            Content = new RequestContent(request),
             VersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
             Version = request.Uri.Scheme == Uri.UriSchemeHttps ? HttpVersion.Version20 : HttpVersion.Version11,
         };
