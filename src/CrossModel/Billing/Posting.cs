@@ -59,6 +59,7 @@ internal sealed class Posting
     {
         // Everybody locks in the order of ids: two nodes with the same accounts never wait for each other in a ring.
         string[] ids = [.. accountIds.Distinct().Order(StringComparer.Ordinal)];
+        session.Rows.Gather();
         var rows = await LockAccounts.QueryAsync(session, ids, static (id, values) => values.Add(id), static row => new AccountRow
         {
             Id = row.Text(0),
@@ -73,14 +74,14 @@ internal sealed class Posting
             SpentMonth = row.Number(9),
             SpentTotal = row.Number(10),
         }, database.RowLock("a"));
-        var posting = new Posting(database, session, node, rows.ToDictionary(r => r.Id, StringComparer.Ordinal));
-        if (node.Length == 0) return posting;
         // A statement of its own, after the lock: one that had waited for the lock would still see the leases of before.
-        var leases = await ReadLeases.QueryAsync(session, ids, (id, values) =>
+        var leases = await ReadLeases.QueryAsync(session, node.Length == 0 ? [] : ids, (id, values) =>
         {
             values.Add(node);
             values.Add(id);
         }, static row => (Account: row.Text(0), Amount: row.Number(1)));
+        await session.Rows.SendAsync();
+        var posting = new Posting(database, session, node, rows.ToDictionary(r => r.Id, StringComparer.Ordinal));
         foreach (var (account, amount) in leases) posting._rows[account].SetLease(amount);
         return posting;
     }

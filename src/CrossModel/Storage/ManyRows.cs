@@ -68,7 +68,10 @@ internal abstract class RowStatements : IDisposable
 
     public abstract Task QueryAsync<T, TFound>(ManyRows statement, IReadOnlyList<T> rows, Action<T, RowValues> bind, Func<FoundRow, TFound> map, List<TFound> found, string ending);
 
-    /// <summary>What is executed from here on may wait for <see cref="SendAsync"/>, to share one round trip. Nothing else may be asked of the session until then.</summary>
+    /// <summary>
+    /// What is executed or queried from here on may wait for <see cref="SendAsync"/>, to share one round trip; only then is all there that a query finds.
+    /// They run in this order, each seeing what was committed when it begins. Nothing else may be asked of the session until then.
+    /// </summary>
     public virtual void Gather() { }
 
     /// <summary>Sends what has gathered; throws what any of it failed with.</summary>

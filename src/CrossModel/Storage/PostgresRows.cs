@@ -10,15 +10,14 @@ internal sealed class PostgresRows(NpgsqlConnection connection) : RowStatements
 {
     private static readonly ConcurrentDictionary<(ManyRows, string Ending), string> Texts = new();
 
+    private readonly Queue<Action<DbDataReader>> _asked = new();
     private NpgsqlBatch? _gathered;
 
     public override async Task ExecuteAsync<T>(ManyRows statement, IReadOnlyList<T> rows, Action<T, RowValues> bind)
     {
         if (_gathered is not null)
         {
-            var part = new NpgsqlBatchCommand(Text(statement, ""));
-            Bind(statement, rows, bind).AddTo(part.Parameters);
-            _gathered.BatchCommands.Add(part);
+            Add(_gathered, statement, rows, bind, "");
             return;
         }
         await using var command = Command(statement, rows, bind, "");
@@ -31,15 +30,35 @@ internal sealed class PostgresRows(NpgsqlConnection connection) : RowStatements
     {
         await using var batch = _gathered;
         _gathered = null;
-        if (batch is { BatchCommands.Count: > 0 }) await batch.ExecuteNonQueryAsync();
+        if (batch is not { BatchCommands.Count: > 0 }) return;
+        await using var reader = await batch.ExecuteReaderAsync();
+        // Statements that answer no rows have no result: each result is the next query's.
+        while (_asked.TryDequeue(out var take))
+        {
+            while (await reader.ReadAsync()) take(reader);
+            await reader.NextResultAsync();
+        }
     }
 
     public override async Task QueryAsync<T, TFound>(ManyRows statement, IReadOnlyList<T> rows, Action<T, RowValues> bind, Func<FoundRow, TFound> map, List<TFound> found, string ending)
     {
+        if (_gathered is not null)
+        {
+            Add(_gathered, statement, rows, bind, ending);
+            _asked.Enqueue(reader => found.Add(map(new Found(reader))));
+            return;
+        }
         await using var command = Command(statement, rows, bind, ending);
         await using var reader = await command.ExecuteReaderAsync();
         var row = new Found(reader);
         while (await reader.ReadAsync()) found.Add(map(row));
+    }
+
+    private static void Add<T>(NpgsqlBatch batch, ManyRows statement, IReadOnlyList<T> rows, Action<T, RowValues> bind, string ending)
+    {
+        var part = new NpgsqlBatchCommand(Text(statement, ending));
+        Bind(statement, rows, bind).AddTo(part.Parameters);
+        batch.BatchCommands.Add(part);
     }
 
     private NpgsqlCommand Command<T>(ManyRows statement, IReadOnlyList<T> rows, Action<T, RowValues> bind, string ending)

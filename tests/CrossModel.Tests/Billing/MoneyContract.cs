@@ -280,6 +280,30 @@ public abstract class MoneyContract(bool postgres)
         "SELECT account_id, seq, place, previous FROM ledger_entry ORDER BY account_id, seq", row => (row.GetString(0), row.GetInt64(1), row.GetInt64(2), row.GetInt64(3))));
 
     [Fact]
+    public async Task Posting_ThatWaitedForItsAccount_SeesTheLeaseOfAfter()
+    {
+        await using var till = await OpenAsync();
+        var account = await till.NewAccountAsync(1_000_000);
+        Task<Posting> Open(Session session) => Posting.OpenAsync(till.Database, session, "node_other", [account.Id]);
+        var (entered, goesOn) = (new TaskCompletionSource(), new TaskCompletionSource());
+        var first = Task.Run(() => till.Database.WriteAsync(async session =>
+        {
+            var posting = await Open(session);
+            posting.Find(account.Id)!.MoveLease(500);
+            await posting.SaveAsync();
+            entered.TrySetResult();
+            await goesOn.Task;
+        }));
+        await entered.Task;
+        var second = Task.Run(() => till.Database.WriteAsync(async session => (await Open(session)).Find(account.Id)!.Lease));
+        await Task.Delay(300, TestContext.Current.CancellationToken);
+        Assert.False(second.IsCompleted);
+        goesOn.SetResult();
+        await first;
+        Assert.Equal(500, await second);
+    }
+
+    [Fact]
     public async Task Purse_Idle_GivesBack()
     {
         var clock = new FakeClock();
