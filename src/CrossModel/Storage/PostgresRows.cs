@@ -10,7 +10,7 @@ internal sealed class PostgresRows(NpgsqlConnection connection) : RowStatements
 {
     private static readonly ConcurrentDictionary<(ManyRows, string Ending), string> Texts = new();
 
-    private readonly Queue<Action<DbDataReader>> _asked = new();
+    private readonly Queue<Func<DbDataReader, Task>> _asked = new();
     private NpgsqlBatch? _gathered;
 
     public override async Task ExecuteAsync<T>(ManyRows statement, IReadOnlyList<T> rows, Action<T, RowValues> bind)
@@ -35,23 +35,28 @@ internal sealed class PostgresRows(NpgsqlConnection connection) : RowStatements
         // Statements that answer no rows have no result: each result is the next query's.
         while (_asked.TryDequeue(out var take))
         {
-            while (await reader.ReadAsync()) take(reader);
+            await take(reader);
             await reader.NextResultAsync();
         }
     }
 
     public override async Task QueryAsync<T, TFound>(ManyRows statement, IReadOnlyList<T> rows, Action<T, RowValues> bind, Func<FoundRow, TFound> map, List<TFound> found, string ending)
     {
+        async Task TakeAsync(DbDataReader reader)
+        {
+            var row = new Found(reader);
+            while (await reader.ReadAsync()) found.Add(map(row));
+        }
+
         if (_gathered is not null)
         {
             Add(_gathered, statement, rows, bind, ending);
-            _asked.Enqueue(reader => found.Add(map(new Found(reader))));
+            _asked.Enqueue(TakeAsync);
             return;
         }
         await using var command = Command(statement, rows, bind, ending);
         await using var reader = await command.ExecuteReaderAsync();
-        var row = new Found(reader);
-        while (await reader.ReadAsync()) found.Add(map(row));
+        await TakeAsync(reader);
     }
 
     private static void Add<T>(NpgsqlBatch batch, ManyRows statement, IReadOnlyList<T> rows, Action<T, RowValues> bind, string ending)

@@ -249,23 +249,22 @@ public abstract class MoneyContract(bool postgres)
         var places = await PlacesAsync(till);
         await till.Database.WriteAsync(async session =>
         {
-            await session.ExecuteAsync("ALTER TABLE ledger_entry RENAME TO newer");
-            await session.ExecuteAsync(till.Database.Flavored(
-                "CREATE TABLE ledger_entry (account_id TEXT NOT NULL, seq BIGINT NOT NULL, kind TEXT NOT NULL, amount BIGINT NOT NULL, balance BIGINT NOT NULL, at BIGINT NOT NULL, "
-                + "reference TEXT NOT NULL, note TEXT NOT NULL, record_hash TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY (account_id, seq)) /*sqlite WITHOUT ROWID*/"));
-            await session.ExecuteAsync("INSERT INTO ledger_entry SELECT account_id, seq, kind, amount, balance, at, reference, note, record_hash, hash FROM newer");
-            await session.ExecuteAsync("DROP TABLE newer");
+            async Task RebuildAsync(string table, string columns, string definition)
+            {
+                await session.ExecuteAsync($"ALTER TABLE {table} RENAME TO newer");
+                await session.ExecuteAsync(till.Database.Flavored($"CREATE TABLE {table} ({definition}) /*sqlite WITHOUT ROWID*/"));
+                await session.ExecuteAsync($"INSERT INTO {table} SELECT {columns} FROM newer");
+                await session.ExecuteAsync("DROP TABLE newer");
+            }
+
+            await RebuildAsync("ledger_entry", "account_id, seq, kind, amount, balance, at, reference, note, record_hash, hash",
+                "account_id TEXT NOT NULL, seq BIGINT NOT NULL, kind TEXT NOT NULL, amount BIGINT NOT NULL, balance BIGINT NOT NULL, at BIGINT NOT NULL, "
+                + "reference TEXT NOT NULL, note TEXT NOT NULL, record_hash TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY (account_id, seq)");
             await session.ExecuteAsync("ALTER TABLE account DROP COLUMN ledger_place");
             await session.ExecuteAsync("ALTER TABLE request_record DROP COLUMN place");
             if (last < 5)
-            {
-                await session.ExecuteAsync("ALTER TABLE request_record RENAME TO newer");
-                await session.ExecuteAsync(till.Database.Flavored(
-                    "CREATE TABLE request_record (account_id TEXT NOT NULL, id TEXT NOT NULL, created BIGINT NOT NULL, seq BIGINT NOT NULL, cost BIGINT NOT NULL, "
-                    + "detail TEXT NOT NULL, PRIMARY KEY (account_id, id)) /*sqlite WITHOUT ROWID*/"));
-                await session.ExecuteAsync("INSERT INTO request_record SELECT account_id, id, created, seq, cost, detail FROM newer");
-                await session.ExecuteAsync("DROP TABLE newer");
-            }
+                await RebuildAsync("request_record", "account_id, id, created, seq, cost, detail",
+                    "account_id TEXT NOT NULL, id TEXT NOT NULL, created BIGINT NOT NULL, seq BIGINT NOT NULL, cost BIGINT NOT NULL, detail TEXT NOT NULL, PRIMARY KEY (account_id, id)");
             await session.ExecuteAsync("DELETE FROM migration WHERE number > @last", ("@last", last));
         });
         await Migrations.ApplyAsync(till.Database, Migrations.Embedded, NullLogger.Instance, TestContext.Current.CancellationToken);
