@@ -8,6 +8,7 @@ internal static class HostedGateway
 {
     public static async Task<int> RunAsync(string file, bool settle)
     {
+        SocketThreads.Use();
         await using var gateway = await Gateway.StartAsync(new GatewayOptions
         {
             ConfigFile = file,

@@ -22,7 +22,7 @@ internal sealed partial class FrontDoor(
         try
         {
             if (http.Request.Path.Value == "/v1/chat/completions" && HttpMethods.IsPost(http.Request.Method)) await chat.HandleAsync(http, requestId, stopping);
-            else if (await AnswerAsync(http) is { } refusal) await ReplyHeaders.RefuseAsync(http, refusal);
+            else await AnswerElsewhereAsync(http);
         }
         catch (Exception e) when (http.RequestAborted.IsCancellationRequested && e is OperationCanceledException or IOException)
         {
@@ -34,6 +34,13 @@ internal sealed partial class FrontDoor(
             if (http.Response.HasStarted) http.Abort();
             else await ReplyHeaders.RefuseAsync(http, ApiErrors.Internal());
         }
+    }
+
+    /// <summary>Lists, sums and what is read from the database: no turn of a thread that reads sockets.</summary>
+    private async Task AnswerElsewhereAsync(HttpContext http)
+    {
+        await Task.Yield();
+        if (await AnswerAsync(http) is { } refusal) await ReplyHeaders.RefuseAsync(http, refusal);
     }
 
     private async ValueTask<ApiError?> AnswerAsync(HttpContext http)

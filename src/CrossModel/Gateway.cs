@@ -124,6 +124,7 @@ internal sealed class Gateway : IAsyncDisposable
             async Task ApplyAsync(GatewayConfig next)
             {
                 await applying.WaitAsync(CancellationToken.None);
+                await Task.Yield(); // who heard of the change may be a socket's thread
                 try { snapshots.Swap(await MakeAsync(next, snapshots.Current.Catalog)); }
                 finally { applying.Release(); }
             }
@@ -194,7 +195,7 @@ internal sealed class Gateway : IAsyncDisposable
         builder.Services.AddSingleton(logs);
         // The gateway waits for its calls itself; a host that waits too would only wait twice.
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(1));
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        builder.WebHost.UseKestrelCore().UseSockets(sockets => sockets.UnsafePreferInlineScheduling = SocketThreads.AreUsed).ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
             // The body's limit is ours (413 in the shared shape), read per call from the configuration in force.

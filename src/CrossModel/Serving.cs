@@ -14,6 +14,7 @@ internal static class Serving
     /// <param name="urls">Beats the file's; null: the file's.</param>
     public static async Task<int> RunAsync(string? configFile, string? urls, IReadOnlyDictionary<string, string> environment, TextWriter output, TextWriter errors)
     {
+        SocketThreads.Use();
         using var stop = new Signals();
         // Logs go to stderr: lines for a person at a terminal, JSON for everything else. Closed last: what the end had to say is written then.
         using var lines = Console.IsErrorRedirected ? new LogLines(Console.OpenStandardError(), TimeProvider.System) : null;

@@ -30,7 +30,7 @@ internal sealed class Alerts : IAsyncDisposable
     private readonly Database _database;
     private readonly Func<AlertRule?> _rule;
     private readonly ILogger _log;
-    private readonly HttpMessageInvoker _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false });
+    private readonly HttpMessageInvoker _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, SslOptions = ClientTls.Options });
     private readonly Channel<(string AccountId, long Balance)> _crossings = Channel.CreateBounded<(string, long)>(
         new BoundedChannelOptions(1000) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly CancellationTokenSource _stopping = new();

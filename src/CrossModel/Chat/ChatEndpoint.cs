@@ -133,6 +133,7 @@ internal sealed partial class ChatEndpoint(
     /// <summary>Writes what the route is sent, unless that is done. What its provider does not fetch by itself is fetched and put into it.</summary>
     private async ValueTask<ApiError?> PrepareAsync(ChatCall call, Route route)
     {
+        if (call.Request.Body.Length > Turn.MostBytes) await Task.Yield();
         var refusal = call.Prepared is null ? Resolution.Prepare(call, route) : null;
         return refusal ?? (call.Prepared!.WantsFiles ? await remote.FetchAsync(call) ?? Resolution.Prepare(call, route) : null);
     }

@@ -22,6 +22,7 @@ internal sealed class UpstreamCall : IDisposable
     private bool _ended;
     private bool _begun;
     private long _taken;
+    private int _atOnce;
 
     public UpstreamCall(ChatCall call, Route route, int offset, TimeProvider time, CancellationToken cancellation)
     {
@@ -66,8 +67,11 @@ internal sealed class UpstreamCall : IDisposable
     {
         try
         {
-            while (await _attempt.ReadAsync(_unread) > 0)
+            while (true)
             {
+                var count = await _attempt.ReadAsync(_unread);
+                if (IsLong(count)) await Task.Yield();
+                if (count == 0) break;
                 if (TooMuch() is { } fault) return (null, fault);
             }
             var reply = LooksLikeEvents(_unread.Span, _call.Prepared!.Stream) ? Collect() : Reader.ReadPlain(_unread.Memory);
@@ -91,6 +95,7 @@ internal sealed class UpstreamCall : IDisposable
             while (true)
             {
                 var count = await _attempt.ReadAsync(_unread);
+                if (IsLong(count)) await Task.Yield();
                 // Blank lines may come first: what they lead in is not known yet.
                 if (!_begun && LooksLikeJson(_unread.Span)) return await PlainAsChunksAsync(output);
                 _begun |= _unread.Span.ContainsAnyExcept(" \t\r\n"u8);
@@ -161,6 +166,15 @@ internal sealed class UpstreamCall : IDisposable
         if (_call.Take(_unread.Length - _taken) is not null) return new UpstreamFault(UpstreamFailure.BadReply, Detail: "no room for a reply of this size (limits.bufferedBytes)");
         _taken = _unread.Length;
         return null;
+    }
+
+    // An upstream that never pauses would keep its thread as long as its reply lasts; and a large event or reply is much to read even when it came in small pieces.
+    private bool IsLong(int count)
+    {
+        _atOnce += count;
+        if (_atOnce <= Turn.MostBytes && _unread.Length <= Turn.MostBytes) return false;
+        _atOnce = 0;
+        return true;
     }
 
     private static bool LooksLikeJson(ReadOnlySpan<byte> body)

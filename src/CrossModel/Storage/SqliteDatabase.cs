@@ -109,6 +109,8 @@ internal sealed class SqliteDatabase : Database
     {
         ct.ThrowIfCancellationRequested();
         ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        // A file is waited for on the thread that reads it: never on one that reads sockets.
+        await Task.Yield();
         if (!_readers.TryTake(out var session)) session = Connect(forWriting: false);
         var reusable = false;
         try

@@ -35,6 +35,7 @@ internal sealed class RemoteFiles(Func<IPAddress, bool> isAllowed, TimeProvider 
         UseProxy = false,
         AutomaticDecompression = DecompressionMethods.None,
         ActivityHeadersPropagator = null,
+        SslOptions = ClientTls.Options,
         // A connection is used once: none that was allowed for one request serves another.
         PooledConnectionLifetime = TimeSpan.Zero,
         MaxResponseDrainSize = 0,

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using CrossModel.Configuration;
 using CrossModel.Dialects;
+using CrossModel.Protocol;
 
 namespace CrossModel.Upstreams;
 
@@ -22,6 +23,7 @@ internal sealed class UpstreamClient : IDisposable
         PooledConnectionIdleTimeout = TimeSpan.FromSeconds(50),
         EnableMultipleHttp2Connections = true,
         ActivityHeadersPropagator = null,
+        SslOptions = ClientTls.Options,
         // What an abandoned reply still has to say is not worth waiting for.
         ResponseDrainTimeout = TimeSpan.FromMilliseconds(200),
         MaxResponseDrainSize = 16 * 1024,

@@ -82,7 +82,7 @@ internal sealed class UpstreamProbe(TimeProvider time)
     private static string Explain(Exception e) => (e as HttpRequestException)?.HttpRequestError switch
     {
         HttpRequestError.NameResolutionError => "the host name is not known: check baseUrl",
-        HttpRequestError.SecureConnectionError => "no TLS connection: check that baseUrl means https, and the certificate",
+        HttpRequestError.SecureConnectionError => "no TLS connection: check that baseUrl means https, and that the server sends a valid certificate with its whole chain",
         HttpRequestError.ConnectionError when e.InnerException is SocketException { SocketErrorCode: SocketError.ConnectionRefused } =>
             "nothing listens there: check the port in baseUrl, and that the server runs",
         HttpRequestError.ConnectionError => "no connection: check baseUrl and the network",

@@ -25,6 +25,10 @@ internal sealed class ServerProcess : IAsyncDisposable
 
     public static Task<ServerProcess> StartAsync(string configFile) => StartAsync(Run("serve", "--config", configFile));
 
+    /// <summary>On a machine with so many processors, as far as the runtime can tell.</summary>
+    public static Task<ServerProcess> StartOnAsync(int processors, string configFile) =>
+        StartAsync(Run(["serve", "--config", configFile], Environment.CurrentDirectory, ("DOTNET_PROCESSOR_COUNT", processors.ToString(CultureInfo.InvariantCulture))));
+
     /// <summary>Without a configuration file, in a working folder.</summary>
     public static Task<ServerProcess> StartInAsync(string folder, params string[] words) => StartAsync(Run(words, folder));
 
@@ -60,12 +64,14 @@ internal sealed class ServerProcess : IAsyncDisposable
 
     private static Process Run(params string[] words) => Run(words, Environment.CurrentDirectory);
 
-    private static Process Run(string[] words, string folder) => Process.Start(new ProcessStartInfo("dotnet", [Program, .. words])
+    private static Process Run(string[] words, string folder, params (string Name, string Value)[] environment)
     {
-        WorkingDirectory = folder,
-        RedirectStandardOutput = true,
-        RedirectStandardError = true,
-    })!;
+        var start = new ProcessStartInfo("dotnet", [Program, .. words]) { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true };
+        // What the tests' own process has set for itself.
+        start.Environment.Remove("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS");
+        foreach (var (name, value) in environment) start.Environment[name] = value;
+        return Process.Start(start)!;
+    }
 
     /// <summary>As kill -9: nothing of it runs any more when this returns.</summary>
     public async Task KillAsync()
@@ -81,6 +87,9 @@ internal sealed class ServerProcess : IAsyncDisposable
         await _process.WaitForExitAsync().WaitAsync(Patience);
         return _process.ExitCode;
     }
+
+    /// <summary>Its threads of this name. Linux only.</summary>
+    public int Threads(string name) => Directory.EnumerateDirectories($"/proc/{_process.Id}/task").Count(thread => File.ReadAllText(Path.Combine(thread, "comm")).TrimEnd() == name);
 
     public void Freeze() => Signal("STOP");
 

@@ -1,6 +1,9 @@
 using System.Collections.Concurrent;
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using CrossModel.Dialects;
 using CrossModel.Protocol;
@@ -73,6 +76,39 @@ public sealed class RemoteFilesTests : IAsyncLifetime
     {
         Interlocked.Add(ref _taken, count);
         return null;
+    }
+
+    [Fact]
+    public async Task Certificate_WhoseIssuerLiesAtAPrivateAddress_IsNotBelieved_AndNobodyAsksThere()
+    {
+        using var issuerKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var issuer = new CertificateRequest("CN=issuer", issuerKey, HashAlgorithmName.SHA256);
+        issuer.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, false, 0, critical: true));
+        using var issuing = issuer.CreateSelfSigned(DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddYears(150));
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var request = new CertificateRequest("CN=files.example", key, HashAlgorithmName.SHA256);
+        var names = new SubjectAlternativeNameBuilder();
+        names.AddDnsName("files.example");
+        request.CertificateExtensions.Add(names.Build());
+        request.CertificateExtensions.Add(new X509AuthorityInformationAccessExtension(null, [$"http://{Private}:{PrivatePort}/issuer.cer"]));
+        using var bare = request.Create(issuing, DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddYears(140), [1, 2, 3]);
+        using var certificate = bare.CopyWithPrivateKey(key);
+        using var listener = new TcpListener(Public, 0);
+        listener.Start();
+        var shaken = Task.Run(async () =>
+        {
+            using var client = await listener.AcceptTcpClientAsync(TestContext.Current.CancellationToken);
+            await using var tls = new SslStream(client.GetStream());
+            // The certificate alone: who wants to believe it must find its issuer.
+            await tls.AuthenticateAsServerAsync(new SslServerAuthenticationOptions { ServerCertificateContext = SslStreamCertificateContext.Create(certificate, null, offline: true) }, TestContext.Current.CancellationToken);
+            return await tls.ReadAsync(new byte[1], TestContext.Current.CancellationToken);
+        }, TestContext.Current.CancellationToken);
+
+        var refusal = await RefusalAsync(Link($"https://files.example:{((IPEndPoint)listener.LocalEndpoint).Port}/x.png"));
+
+        Assert.Contains("No public web server answers there.", refusal, StringComparison.Ordinal);
+        Assert.False(_private.Pending());
+        await Task.WhenAny(shaken);
     }
 
     private async Task<string> RefusalAsync(RemoteLink link)

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json;
+using CrossModel.Protocol;
 
 namespace CrossModel.Dialects.Vertex;
 
@@ -16,7 +17,7 @@ internal sealed class GoogleToken : IDisposable
     private static readonly TimeSpan Ahead = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
-    private readonly HttpMessageInvoker _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(5), ActivityHeadersPropagator = null });
+    private readonly HttpMessageInvoker _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(5), ActivityHeadersPropagator = null, SslOptions = ClientTls.Options });
     private readonly RefreshAhead<string> _token;
     private readonly TimeProvider _time;
     private readonly string? _file;
