@@ -149,12 +149,19 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
         return refusal;
     }
 
-    /// <summary>Counts bytes held for this call; they are given back when it is disposed.</summary>
+    /// <summary>Counts bytes held for this call; they are given back when it is disposed, or before.</summary>
     public ApiError? Take(long bytes)
     {
         var refusal = capacity.Take(bytes);
         if (refusal is null) Interlocked.Add(ref _bytesTaken, bytes);
         return refusal;
+    }
+
+    /// <summary>What was taken is held no longer.</summary>
+    public void GiveBack()
+    {
+        var taken = Interlocked.Exchange(ref _bytesTaken, 0);
+        if (taken > 0) capacity.Give(taken);
     }
 
     public void Dispose()
@@ -166,7 +173,7 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
         Unprepare();
         Request?.Dispose();
         Inlined?.Dispose();
-        if (_bytesTaken > 0) capacity.Give(_bytesTaken);
+        GiveBack();
         if (_entered) capacity.Leave();
     }
 }

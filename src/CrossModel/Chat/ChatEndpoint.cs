@@ -31,7 +31,10 @@ internal sealed partial class ChatEndpoint(
                 ?? (call.IsDryRun ? await ReplyHeaders.ExplainAsync(call) : await repeats.BeginAsync(call));
             if (call.Kept is { } kept) await ReplyHeaders.ReplayAsync(call, kept);
             else if (!call.IsDryRun) refusal ??= await admission.AdmitAsync(call) ?? await admission.HoldAsync(call) ?? await ServeAsync(call);
-            if (refusal is not null) await ReplyHeaders.RefuseAsync(call, refusal);
+            if (refusal is null) return;
+            // Nothing was waited for, perhaps: who sends one bad request behind the other must not keep the thread that reads them.
+            await Task.Yield();
+            await ReplyHeaders.RefuseAsync(call, refusal);
         }
         catch (Exception e) when (e is OperationCanceledException or IOException && http.RequestAborted.IsCancellationRequested)
         {
@@ -59,8 +62,11 @@ internal sealed partial class ChatEndpoint(
         ChatRequest? request = null;
         var refusal = await RequestBody.ReadAsync(call, body, call.Snapshot.Config.Limits.BodyBytes)
             ?? ChatRequestReader.Read(body, out request);
-        if (refusal is not null) body.Dispose();
         call.Request = request!;
+        if (refusal is null) return null;
+        // Before the answer: who calls again once he has it finds the room free.
+        body.Dispose();
+        call.GiveBack();
         return refusal;
     }
 
@@ -133,7 +139,7 @@ internal sealed partial class ChatEndpoint(
     /// <summary>Writes what the route is sent, unless that is done. What its provider does not fetch by itself is fetched and put into it.</summary>
     private async ValueTask<ApiError?> PrepareAsync(ChatCall call, Route route)
     {
-        if (call.Request.Body.Length > Turn.MostBytes) await Task.Yield();
+        if ((call.Inlined ?? call.Request).Body.Length > Turn.MostBytes) await Task.Yield();
         var refusal = call.Prepared is null ? Resolution.Prepare(call, route) : null;
         return refusal ?? (call.Prepared!.WantsFiles ? await remote.FetchAsync(call) ?? Resolution.Prepare(call, route) : null);
     }

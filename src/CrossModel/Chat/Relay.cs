@@ -145,6 +145,8 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
             if (calls.Length > 1) last.Client.ForgetUpstreamUsage();
             if (call.Run is { } run)
             {
+                // All of it is encrypted.
+                await Task.Yield();
                 using var rest = new PooledBuffer();
                 WriteRest(rest, calls, record);
                 kept = run.Whole(ReplyHeaders.EventStream, rest.Span, record.Price);

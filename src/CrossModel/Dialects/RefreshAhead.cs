@@ -66,6 +66,8 @@ internal sealed class RefreshAhead<T>(Func<CancellationToken, Task<(T Value, Dat
         {
             var (value, until) = await fetch(_stopping.Token).ConfigureAwait(false);
             lock (_lock) (_value, _until, _since, _notBefore) = (value, until, time.GetUtcNow(), default);
+            // All who waited go on from here.
+            await Task.Yield();
             return value;
         }
         finally

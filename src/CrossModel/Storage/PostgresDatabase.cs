@@ -31,22 +31,40 @@ internal sealed class PostgresDatabase : Database
         }
     }
 
-    public override async Task<T> ReadAsync<T>(Func<Session, Task<T>> read, CancellationToken ct = default)
+    public override Task<T> ReadAsync<T>(Func<Session, Task<T>> read, CancellationToken ct = default) => ElsewhereAsync(async () =>
     {
         await using var session = await ConnectAsync(ct);
         return await read(session);
-    }
+    });
 
-    public override async Task<T> SnapshotAsync<T>(Func<Session, Task<T>> read, CancellationToken ct = default)
+    public override Task<T> SnapshotAsync<T>(Func<Session, Task<T>> read, CancellationToken ct = default) => ElsewhereAsync(async () =>
     {
         await using var session = await ConnectAsync(ct);
         await using var transaction = await session.Connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, ct);
         var result = await read(session);
         await transaction.CommitAsync(CancellationToken.None);
         return result;
+    });
+
+    public override Task<T> WriteAsync<T>(Func<Session, Task<T>> write, CancellationToken ct = default) => ElsewhereAsync(() => TryAsync(write, ct));
+
+    /// <summary>
+    /// The driver locks a connection when it takes it up, while its keep-alive may wait for a socket under that lock; and it goes on where its socket was
+    /// read. Neither the one nor what follows belongs on a thread that reads sockets.
+    /// </summary>
+    private static async Task<T> ElsewhereAsync<T>(Func<Task<T>> work)
+    {
+        try
+        {
+            return await Task.Run(work);
+        }
+        finally
+        {
+            await Task.Yield();
+        }
     }
 
-    public override async Task<T> WriteAsync<T>(Func<Session, Task<T>> write, CancellationToken ct = default)
+    private async Task<T> TryAsync<T>(Func<Session, Task<T>> write, CancellationToken ct)
     {
         for (var attempt = 1; ; attempt++)
         {

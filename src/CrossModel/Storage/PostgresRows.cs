@@ -38,6 +38,8 @@ internal sealed class PostgresRows(NpgsqlConnection connection) : RowStatements
             await take(reader);
             await reader.NextResultAsync();
         }
+        // What a settlement makes of it is much.
+        await Task.Yield();
     }
 
     public override async Task QueryAsync<T, TFound>(ManyRows statement, IReadOnlyList<T> rows, Action<T, RowValues> bind, Func<FoundRow, TFound> map, List<TFound> found, string ending)

@@ -51,6 +51,9 @@ internal sealed class ReplyStore(Database database, string node)
     private static readonly ManyRows Keep = new(
         "UPDATE stored_reply SET content_type = {4}, reply = {5} {FROM rows} WHERE account_id = {1} AND key_hash = {2} AND request_id = {3}", "ttttt");
 
+    /// <summary>As the database holds it: base64 of the encrypted bytes.</summary>
+    private sealed record SealedReply(string RequestId, string ContentType, string Reply);
+
     private const int NonceBytes = 12;
     private const int TagBytes = 16;
 
@@ -73,9 +76,15 @@ internal sealed class ReplyStore(Database database, string node)
         }
     }
 
-    private Task<Claim> TakeAsync(string account, string key, byte[] bodyHash, string requestId) => database.WriteAsync(async session =>
+    private async Task<Claim> TakeAsync(string account, string key, byte[] bodyHash, string requestId)
     {
-        var (keyHash, body) = (HashOf(key), Convert.ToHexStringLower(bodyHash));
+        var (claim, kept) = await TakeSealedAsync(account, HashOf(key), Convert.ToHexStringLower(bodyHash), requestId);
+        // Decrypted after the transaction, which others wait for.
+        return kept is null ? claim : new Claim(Kept: new KeptReply(kept.RequestId, kept.ContentType, Open(account, key, Convert.FromBase64String(kept.Reply))));
+    }
+
+    private Task<(Claim Claim, SealedReply? Kept)> TakeSealedAsync(string account, string keyHash, string body, string requestId) => database.WriteAsync(async session =>
+    {
         await session.ExecuteAsync("DELETE FROM stored_reply WHERE expires < @now", ("@now", database.Now));
         await session.ExecuteAsync(
             "DELETE FROM stored_reply WHERE account_id = @account AND key_hash = @key AND reply IS NULL AND @shared = 1 AND node <> @node AND NOT EXISTS (SELECT 1 FROM node WHERE node.id = stored_reply.node)",
@@ -86,12 +95,12 @@ internal sealed class ReplyStore(Database database, string node)
             ON CONFLICT (account_id, key_hash) DO NOTHING
             """,
             ("@account", account), ("@key", keyHash), ("@body", body), ("@node", node), ("@request", requestId), ("@expires", database.Now + (long)Kept.TotalMilliseconds));
-        if (mine == 1) return default;
+        if (mine == 1) return (default(Claim), null);
         return await session.FirstAsync(
             "SELECT body_hash, request_id, content_type, reply FROM stored_reply WHERE account_id = @account AND key_hash = @key",
-            row => row.GetString(0) != body ? new Claim(OtherBody: true)
-                : row.TextOrNull(3) is { } reply ? new Claim(Kept: new KeptReply(row.GetString(1), row.GetString(2), Open(account, key, Convert.FromBase64String(reply))))
-                : new Claim(RunsElsewhere: true),
+            row => row.GetString(0) != body ? (new Claim(OtherBody: true), null)
+                : row.TextOrNull(3) is { } reply ? (default(Claim), new SealedReply(row.GetString(1), row.GetString(2), reply))
+                : (new Claim(RunsElsewhere: true), (SealedReply?)null),
             ("@account", account), ("@key", keyHash));
     });
 

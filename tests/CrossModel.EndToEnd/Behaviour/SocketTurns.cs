@@ -8,7 +8,12 @@ using CrossModel.Tests.Support;
 
 namespace CrossModel.EndToEnd.Behaviour;
 
+/// <summary>Tests that tell by time what happened.</summary>
+[CollectionDefinition(nameof(WithTheMachineToItself), DisableParallelization = true)]
+public sealed class WithTheMachineToItself;
+
 /// <summary>Work is done on the threads that read sockets, one a processor: no call may keep one to itself.</summary>
+[Collection(nameof(WithTheMachineToItself))]
 public sealed class SocketTurns
 {
     private const string Plain = """{"model":"test/model","messages":[{"role":"user","content":"Hi"}]}""";
@@ -52,6 +57,29 @@ public sealed class SocketTurns
     }
 
     [Fact]
+    public async Task Calls_BesideOneWhoSendsBadOnesWithoutPause_AreAnswered()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        var (config, key) = await SiteAsync(upstream);
+        await using var server = await ServerProcess.StartOnAsync(processors: 1, config);
+        Assert.Equal(200, (int)(await server.Http.SendAsync(HttpMethod.Post, "/v1/chat/completions", Plain, key)).Status);
+        using var flood = new Flood(server.Http.Base);
+        await Until.TrueAsync(() => Task.FromResult(flood.Bytes > 1_000_000));
+
+        var took = new List<TimeSpan>();
+        for (var i = 0; i < 40; i++)
+        {
+            var clock = Stopwatch.StartNew();
+            Assert.Equal(200, (int)(await server.Http.SendAsync(HttpMethod.Post, "/v1/chat/completions", Plain, key).WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken)).Status);
+            took.Add(clock.Elapsed);
+        }
+
+        var before = flood.Bytes;
+        await Until.TrueAsync(() => Task.FromResult(flood.Bytes > before + 100_000));
+        Assert.InRange(took.Max(), TimeSpan.Zero, TimeSpan.FromMilliseconds(500));
+    }
+
+    [Fact]
     public async Task SocketThreads_AreAsManyAsProcessors()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Only Linux tells the names of another process's threads.");
@@ -59,12 +87,7 @@ public sealed class SocketTurns
         var (config, key) = await SiteAsync(upstream);
         await using var server = await ServerProcess.StartOnAsync(processors: 3, config);
 
-        // Connections are dealt out to the threads in turns: each call makes two.
-        for (var i = 0; i < 4; i++)
-        {
-            using var one = new Http(server.Http.Base);
-            Assert.Equal(200, (int)(await one.SendAsync(HttpMethod.Post, "/v1/chat/completions", Plain, key)).Status);
-        }
+        Assert.Equal(200, (int)(await server.Http.SendAsync(HttpMethod.Post, "/v1/chat/completions", Plain, key)).Status);
 
         Assert.Equal(3, server.Threads(".NET Sockets"));
     }
@@ -101,6 +124,38 @@ public sealed class SocketTurns
         }
 
         public void Dispose() => _listener.Dispose();
+    }
+
+    /// <summary>Requests without a key, one behind the other on one connection, none waiting for an answer.</summary>
+    private sealed class Flood : IDisposable
+    {
+        private static readonly byte[] Requests = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", 1000)));
+        private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        private long _bytes;
+
+        public Flood(Uri gateway)
+        {
+            _socket.Connect(IPAddress.Loopback, gateway.Port);
+            new Thread(() => Repeat(() => _socket.Send(Requests))) { IsBackground = true }.Start();
+            var answers = new byte[256 * 1024];
+            new Thread(() => Repeat(() => Interlocked.Add(ref _bytes, _socket.Receive(answers)))) { IsBackground = true }.Start();
+        }
+
+        public long Bytes => Interlocked.Read(ref _bytes);
+
+        private static void Repeat(Action action)
+        {
+            try
+            {
+                while (true) action();
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+                // The gateway or the test has ended.
+            }
+        }
+
+        public void Dispose() => _socket.Dispose();
     }
 
     /// <summary>A caller who takes whatever comes.</summary>

@@ -89,7 +89,17 @@ internal sealed class ServerProcess : IAsyncDisposable
     }
 
     /// <summary>Its threads of this name. Linux only.</summary>
-    public int Threads(string name) => Directory.EnumerateDirectories($"/proc/{_process.Id}/task").Count(thread => File.ReadAllText(Path.Combine(thread, "comm")).TrimEnd() == name);
+    public int Threads(string name) => Directory.EnumerateDirectories($"/proc/{_process.Id}/task").Count(thread =>
+    {
+        try
+        {
+            return File.ReadAllText(Path.Combine(thread, "comm")).TrimEnd() == name;
+        }
+        catch (IOException)
+        {
+            return false; // it has just ended
+        }
+    });
 
     public void Freeze() => Signal("STOP");
 

@@ -95,20 +95,35 @@ public sealed class RemoteFilesTests : IAsyncLifetime
         using var certificate = bare.CopyWithPrivateKey(key);
         using var listener = new TcpListener(Public, 0);
         listener.Start();
-        var shaken = Task.Run(async () =>
+        async Task ShakeAsync()
         {
             using var client = await listener.AcceptTcpClientAsync(TestContext.Current.CancellationToken);
             await using var tls = new SslStream(client.GetStream());
             // The certificate alone: who wants to believe it must find its issuer.
             await tls.AuthenticateAsServerAsync(new SslServerAuthenticationOptions { ServerCertificateContext = SslStreamCertificateContext.Create(certificate, null, offline: true) }, TestContext.Current.CancellationToken);
-            return await tls.ReadAsync(new byte[1], TestContext.Current.CancellationToken);
-        }, TestContext.Current.CancellationToken);
+            await tls.CopyToAsync(Stream.Null, TestContext.Current.CancellationToken);
+        }
 
+        // But for its issuer the certificate is good, as one sees who can do without.
+        var served = ShakeAsync();
+        var faults = SslPolicyErrors.None;
+        using (var client = new TcpClient())
+        {
+            await client.ConnectAsync((IPEndPoint)listener.LocalEndpoint, TestContext.Current.CancellationToken);
+            await using var tls = new SslStream(client.GetStream());
+            var options = new SslClientAuthenticationOptions { TargetHost = "files.example", CertificateChainPolicy = ClientTls.Options.CertificateChainPolicy };
+            options.RemoteCertificateValidationCallback = (_, _, _, found) => (faults = found) == SslPolicyErrors.RemoteCertificateChainErrors;
+            await tls.AuthenticateAsClientAsync(options, TestContext.Current.CancellationToken);
+        }
+        await served;
+        Assert.Equal(SslPolicyErrors.RemoteCertificateChainErrors, faults);
+
+        served = ShakeAsync();
         var refusal = await RefusalAsync(Link($"https://files.example:{((IPEndPoint)listener.LocalEndpoint).Port}/x.png"));
 
         Assert.Contains("No public web server answers there.", refusal, StringComparison.Ordinal);
         Assert.False(_private.Pending());
-        await Task.WhenAny(shaken);
+        await Task.WhenAny(served);
     }
 
     private async Task<string> RefusalAsync(RemoteLink link)

@@ -43,7 +43,8 @@ internal sealed class BedrockCredentials
     {
         try
         {
-            var found = await _machine.Value.GetCredentialsAsync().WaitAsync(cancellation);
+            // The library reads files and asks the machine, and waits for both where it stands.
+            var found = await Task.Run(() => _machine.Value.GetCredentialsAsync(), cancellation).WaitAsync(cancellation);
             return new AwsKey(found.AccessKey, found.SecretKey, found.UseToken ? found.Token : null);
         }
         catch (Exception fault) when (fault is AmazonClientException or InvalidOperationException or HttpRequestException or IOException)
