@@ -56,11 +56,12 @@ internal sealed class PostgresDatabase : Database
     {
         try
         {
-            return await Task.Run(work);
+            if (!Thread.CurrentThread.IsThreadPoolThread) await Task.Yield();
+            return await work();
         }
         finally
         {
-            await Task.Yield();
+            if (!Thread.CurrentThread.IsThreadPoolThread) await Task.Yield();
         }
     }
 

@@ -32,13 +32,14 @@ internal sealed class PostgresRows(NpgsqlConnection connection) : RowStatements
         _gathered = null;
         if (batch is not { BatchCommands.Count: > 0 }) return;
         await using var reader = await batch.ExecuteReaderAsync();
+        if (_asked.Count == 0) return;
         // Statements that answer no rows have no result: each result is the next query's.
         while (_asked.TryDequeue(out var take))
         {
             await take(reader);
             await reader.NextResultAsync();
         }
-        // What a settlement makes of it is much.
+        // What is made of rows that many calls wait for is no work for a thread that reads sockets.
         await Task.Yield();
     }
 
