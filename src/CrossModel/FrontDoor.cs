@@ -39,7 +39,7 @@ internal sealed partial class FrontDoor(
     /// <summary>Lists, sums and what is read from the database: no turn of a thread that reads sockets.</summary>
     private async Task AnswerElsewhereAsync(HttpContext http)
     {
-        await Task.Yield();
+        await SocketTurn.End();
         if (await AnswerAsync(http) is { } refusal) await ReplyHeaders.RefuseAsync(http, refusal);
     }
 

@@ -5,6 +5,7 @@ using CrossModel.Chat;
 using CrossModel.Configuration;
 using CrossModel.Dialects;
 using CrossModel.Limits;
+using CrossModel.Protocol;
 using CrossModel.Routing;
 using CrossModel.Storage;
 using CrossModel.Upstreams;
@@ -124,7 +125,7 @@ internal sealed class Gateway : IAsyncDisposable
             async Task ApplyAsync(GatewayConfig next)
             {
                 await applying.WaitAsync(CancellationToken.None);
-                await Task.Yield(); // who heard of the change may be a socket's thread
+                await SocketTurn.End(); // who heard of the change may be a socket's thread
                 try { snapshots.Swap(await MakeAsync(next, snapshots.Current.Catalog)); }
                 finally { applying.Release(); }
             }

@@ -27,7 +27,7 @@ internal sealed class MetricsEndpoint(Meters meters, Capacity capacity, Books bo
     /// <summary>At metrics.urls, where there is nothing else.</summary>
     public async Task AnswerThereAsync(HttpContext http)
     {
-        await Task.Yield();
+        await SocketTurn.End();
         http.Response.Headers["x-request-id"] = RequestIds.NewRequest(time);
         var refusal = http.Request.Path.Value != "/metrics" ? ApiErrors.NotFound(http.Request.Path.Value ?? "")
             : HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method) ? await AnswerAsync(http, loopbackOnly: false)

@@ -2,7 +2,7 @@ namespace CrossModel;
 
 /// <summary>
 /// What comes on a socket is dealt with on the thread that reads it: to wake another costs more than most of what there is to do. There are as many such
-/// threads as processors, so nothing on a call's way may block or take long on them; see <see cref="Protocol.Turn"/> and docs/decisions/0008.
+/// threads as processors, so nothing on a call's way may block or take long on them; who must, ends its turn first: see <see cref="Protocol.SocketTurn"/> and docs/decisions/0008.
 /// </summary>
 internal static class SocketThreads
 {

@@ -33,7 +33,7 @@ internal sealed partial class ChatEndpoint(
             else if (!call.IsDryRun) refusal ??= await admission.AdmitAsync(call) ?? await admission.HoldAsync(call) ?? await ServeAsync(call);
             if (refusal is null) return;
             // Nothing was waited for, perhaps: who sends one bad request behind the other must not keep the thread that reads them.
-            await Task.Yield();
+            await SocketTurn.End();
             await ReplyHeaders.RefuseAsync(call, refusal);
         }
         catch (Exception e) when (e is OperationCanceledException or IOException && http.RequestAborted.IsCancellationRequested)
@@ -139,7 +139,7 @@ internal sealed partial class ChatEndpoint(
     /// <summary>Writes what the route is sent, unless that is done. What its provider does not fetch by itself is fetched and put into it.</summary>
     private async ValueTask<ApiError?> PrepareAsync(ChatCall call, Route route)
     {
-        if ((call.Inlined ?? call.Request).Body.Length > Turn.MostBytes) await Task.Yield();
+        if ((call.Inlined ?? call.Request).Body.Length > SocketTurn.MostBytes) await SocketTurn.End();
         var refusal = call.Prepared is null ? Resolution.Prepare(call, route) : null;
         return refusal ?? (call.Prepared!.WantsFiles ? await remote.FetchAsync(call) ?? Resolution.Prepare(call, route) : null);
     }

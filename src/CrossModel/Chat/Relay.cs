@@ -146,7 +146,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
             if (call.Run is { } run)
             {
                 // All of it is encrypted.
-                await Task.Yield();
+                await SocketTurn.End();
                 using var rest = new PooledBuffer();
                 WriteRest(rest, calls, record);
                 kept = run.Whole(ReplyHeaders.EventStream, rest.Span, record.Price);

@@ -28,7 +28,7 @@ internal sealed class RemoteInputs(RemoteFiles files, TimeProvider time)
         {
             var (fetched, refusal) = await files.FetchAsync(links, count => Interlocked.Add(ref left, -count) < 0 ? ApiErrors.RequestTooLarge(limit) : call.Take(count), ending.Token);
             call.UpstreamWait += time.GetElapsedTime(started);
-            await Task.Yield();
+            await SocketTurn.End();
             return call.NotFetched = refusal ?? Inline(call, request, links, fetched);
         }
         catch (OperationCanceledException)

@@ -34,7 +34,7 @@ internal static class ReplyHeaders
     public static async ValueTask<ApiError?> ExplainAsync(ChatCall call)
     {
         // Every route's request is written.
-        await Task.Yield();
+        await SocketTurn.End();
         using var body = new PooledBuffer();
         if (Explanation.Write(body, call.Request, call.Snapshot, call.Plan, call.Caller.Account.Id, call.Created, call.Snapshot.Config.ExposeUpstream) is { } refusal) return refusal;
         var response = call.Http.Response;

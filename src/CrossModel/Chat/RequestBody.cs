@@ -25,7 +25,7 @@ internal static class RequestBody
             while (true)
             {
                 var count = await request.Body.ReadAsync(body.GetMemory(next), call.Aborted);
-                if (body.Length + count > Turn.MostBytes) await Task.Yield();
+                if (body.Length + count > SocketTurn.MostBytes) await SocketTurn.End();
                 if (count == 0) return null;
                 body.Advance(count);
                 if (body.Length > limit) return ApiErrors.RequestTooLarge(limit);

@@ -70,7 +70,7 @@ internal sealed class UpstreamCall : IDisposable
             while (true)
             {
                 var count = await _attempt.ReadAsync(_unread);
-                if (IsLong(count)) await Task.Yield();
+                if (IsLong(count)) await SocketTurn.End();
                 if (count == 0) break;
                 if (TooMuch() is { } fault) return (null, fault);
             }
@@ -95,7 +95,7 @@ internal sealed class UpstreamCall : IDisposable
             while (true)
             {
                 var count = await _attempt.ReadAsync(_unread);
-                if (IsLong(count)) await Task.Yield();
+                if (IsLong(count)) await SocketTurn.End();
                 // Blank lines may come first: what they lead in is not known yet.
                 if (!_begun && LooksLikeJson(_unread.Span)) return await PlainAsChunksAsync(output);
                 _begun |= _unread.Span.ContainsAnyExcept(" \t\r\n"u8);
@@ -172,7 +172,7 @@ internal sealed class UpstreamCall : IDisposable
     private bool IsLong(int count)
     {
         _atOnce += count;
-        if (_atOnce <= Turn.MostBytes && _unread.Length <= Turn.MostBytes) return false;
+        if (_atOnce <= SocketTurn.MostBytes && _unread.Length <= SocketTurn.MostBytes) return false;
         _atOnce = 0;
         return true;
     }

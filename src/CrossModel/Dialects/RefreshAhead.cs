@@ -1,3 +1,5 @@
+using CrossModel.Protocol;
+
 namespace CrossModel.Dialects;
 
 /// <summary>
@@ -67,7 +69,7 @@ internal sealed class RefreshAhead<T>(Func<CancellationToken, Task<(T Value, Dat
             var (value, until) = await fetch(_stopping.Token).ConfigureAwait(false);
             lock (_lock) (_value, _until, _since, _notBefore) = (value, until, time.GetUtcNow(), default);
             // All who waited go on from here.
-            await Task.Yield();
+            await SocketTurn.End();
             return value;
         }
         finally

@@ -66,7 +66,7 @@ internal sealed class Attempt : IDisposable
             using var body = new PooledBuffer();
             while (body.Length < ErrorBodyBytes && await ReadAsync(body) > 0) { }
             // Prompts are searched for what it quotes of them.
-            await Task.Yield();
+            await SocketTurn.End();
             return dialect.ReadFault(Status.Value, _response.Headers, body.Span, request);
         }
         catch (Exception e) when (Explain(e) is { } fault)

@@ -122,7 +122,7 @@ internal sealed class RemoteFiles(Func<IPAddress, bool> isAllowed, TimeProvider 
             while (true)
             {
                 var count = await body.ReadAsync(bytes.GetMemory(ReadBytes), cancellation);
-                if (bytes.Length + count > Turn.MostBytes) await Task.Yield();
+                if (bytes.Length + count > SocketTurn.MostBytes) await SocketTurn.End();
                 if (count == 0) break;
                 bytes.Advance(count);
                 if (bytes.Length > link.MostBytes) return TooLarge(link);

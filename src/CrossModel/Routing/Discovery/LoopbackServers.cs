@@ -85,7 +85,7 @@ internal sealed class LoopbackServers(IReadOnlyList<LoopbackServer> servers, IRe
                 body.Advance(read);
                 if (body.Length > LargestAnswer) return [];
             }
-            await Task.Yield();
+            await SocketTurn.End();
             return Ids(body.Memory);
         }
         catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException or JsonException)
