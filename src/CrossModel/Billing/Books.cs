@@ -14,8 +14,11 @@ internal abstract class BookItem
     /// <summary>Inside the transaction. May run several times for one commit, so it changes nothing but the posting and its own outcome.</summary>
     public abstract void Apply(Posting posting, AccountRow row);
 
-    /// <summary>It is durable. On SQLite the writer waits for this: callers are woken, not run.</summary>
+    /// <summary>It is durable. Told in the order of the commits, and what follows is not run yet.</summary>
     public abstract void Committed();
+
+    /// <summary>After that: who waits for it goes on, on this thread, which others wait for (docs/decisions/0008).</summary>
+    public virtual void Answer() { }
 
     /// <summary>It was taken back.</summary>
     /// <param name="away">The database was away; else the item itself was at fault.</param>
@@ -29,6 +32,9 @@ internal abstract class BookItem
 internal sealed class Books : IAsyncDisposable
 {
     private const int MostInOneCommit = 256;
+
+    // To wake a worker costs more than to send most answers; but the last of a crowd, and the next commit, would wait for all of them.
+    private const int AnsweredHere = 64;
 
     internal static readonly string EntriesBack = Usage.Chain.Statement("e.seq, e.kind, e.reference");
 
@@ -85,6 +91,7 @@ internal sealed class Books : IAsyncDisposable
                 if (IsAway) _log.BooksAreBack();
                 IsAway = false;
                 foreach (var item in items) item.Committed();
+                Answer(items);
                 return;
             }
             catch (OperationCanceledException) when (_givingUp.IsCancellationRequested)
@@ -145,6 +152,20 @@ internal sealed class Books : IAsyncDisposable
                 if (item is LeaseChange) item.Apply(posting, RowOf(posting, item));
         await posting.SaveAsync();
         return true;
+    }
+
+    private void Answer(List<BookItem> items)
+    {
+        // A shared database is waited for, not worked for: the next commit begins meanwhile, and the pool answers.
+        var here = _database.IsShared ? 0 : Math.Min(AnsweredHere, items.Count);
+        for (var i = here; i < items.Count; i += AnsweredHere)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(static portion =>
+            {
+                foreach (var item in portion) item.Answer();
+            }, items.GetRange(i, Math.Min(AnsweredHere, items.Count - i)), preferLocal: false);
+        }
+        for (var i = 0; i < here; i++) items[i].Answer();
     }
 
     // Seldom: a charge whose caller was told "not charged", and whose refund itself may have been cut in its commit.

@@ -19,7 +19,7 @@ internal sealed class Charge : BookItem
 {
     private const int Pending = 0, Done = 1, Abandoned = 2;
 
-    private readonly TaskCompletionSource<Settled> _settled = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<Settled> _settled = new();
     private readonly Hold _hold;
     private readonly Settlements _settlements;
     private readonly bool _staysQueued;
@@ -118,13 +118,17 @@ internal sealed class Charge : BookItem
         if (Interlocked.CompareExchange(ref _state, Done, Pending) == Pending)
         {
             _settlements.Count(_outcome, this);
-            _settled.TrySetResult(_outcome);
         }
         else if (_outcome.Committed && !_refunded)
         {
             // Abandoned while the commit ran: once more, to be given back.
             _settlements.Again(this);
         }
+    }
+
+    public override void Answer()
+    {
+        if (Volatile.Read(ref _state) == Done) _settled.TrySetResult(_outcome);
     }
 
     public override void Failed(bool away)

@@ -84,6 +84,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
                 await ReplyHeaders.RefuseAsync(call, ApiErrors.ModelUnavailable("The reply could not be put on the books, so it is not delivered and not charged. Send the request again."));
                 return null;
             }
+            if (kept is not null || reply.Length > SocketTurn.MostBytes) await SocketTurn.End();
             using var body = new PooledBuffer();
             reply.Write(body, identity, settled.Usage, settled.Charged);
             if (kept is not null) await repeats.EndAsync(call.Run!, kept.For(settled.Charged));
@@ -167,6 +168,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         last.Client.Done();
         if (kept is not null)
         {
+            await SocketTurn.End();
             await repeats.EndAsync(call.Run!, kept.For(settled.Charged));
             call.Run = null;
         }

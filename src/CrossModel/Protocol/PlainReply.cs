@@ -35,6 +35,9 @@ internal sealed class PlainReply : IDisposable
     /// <summary>UTF-8 bytes of text, reasoning, refusals, tool names and arguments: what is counted when there is no usage.</summary>
     public long TextBytes { get; set; }
 
+    /// <summary>Bytes of it, without what fills the holes.</summary>
+    public int Length => Root.Length + Choices.Length + UpstreamUsage.Length;
+
     /// <summary>A reply without choices yet, whose root holds nothing but the specification's members.</summary>
     public static PlainReply Empty()
     {
