@@ -68,6 +68,9 @@ internal sealed class ProofSite : IAsyncDisposable
         return details.Select(RecordText.Read).Where(r => r.ClientRequestId is not null).ToLookup(r => r.ClientRequestId!, r => r.Id, StringComparer.Ordinal);
     }
 
+    /// <summary>Nodes that live, and those that nobody has found dead yet.</summary>
+    public Task<long> NodesAsync() => Database.ReadAsync(s => s.FirstAsync("SELECT COUNT(*) FROM node", row => row.GetInt64(0)));
+
     public Task<long> SumOfEntriesAsync(string account) => Database.ReadAsync(s => s.FirstAsync(
         "SELECT CAST(COALESCE(SUM(e.amount), 0) AS BIGINT) FROM ledger_entry e JOIN account a ON a.id = e.account_id WHERE a.name = @name",
         row => row.GetInt64(0), ("@name", account)));
