@@ -20,21 +20,23 @@ internal static class RequestBody
         if (call.Take(taken) is { } full) return full;
         try
         {
-            // One byte more than announced: the read that finds the end then needs no larger buffer.
-            var next = (int)taken + 1;
+            _ = body.GetMemory((int)taken);
             while (true)
             {
-                var count = await request.Body.ReadAsync(body.GetMemory(next), call.Aborted);
-                if (body.Length + count > SocketTurn.MostBytes) await SocketTurn.End();
-                if (count == 0) return null;
-                body.Advance(count);
-                if (body.Length > limit) return ApiErrors.RequestTooLarge(limit);
-                if (body.Length > taken)
+                var read = await request.BodyReader.ReadAsync(call.Aborted);
+                var length = body.Length + read.Buffer.Length;
+                if (length > SocketTurn.MostBytes) await SocketTurn.End();
+                ApiError? refusal = null;
+                if (length > limit) refusal = ApiErrors.RequestTooLarge(limit);
+                else if (length > taken)
                 {
-                    if (call.Take(body.Length) is { } over) return over;
-                    taken += body.Length;
+                    refusal = call.Take(length);
+                    taken += length;
                 }
-                next = announced is null ? Step : 1;
+                if (refusal is null)
+                    foreach (var part in read.Buffer) body.Write(part.Span);
+                request.BodyReader.AdvanceTo(read.Buffer.End);
+                if (refusal is not null || read.IsCompleted) return refusal;
             }
         }
         catch (BadHttpRequestException e)
