@@ -150,7 +150,7 @@ internal sealed class Books : IAsyncDisposable
         if (leases)
             foreach (var item in items)
                 if (item is LeaseChange) item.Apply(posting, RowOf(posting, item));
-        await posting.SaveAsync();
+        await posting.SaveLastAsync();
         return true;
     }
 

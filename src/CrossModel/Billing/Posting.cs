@@ -120,6 +120,13 @@ internal sealed class Posting
     /// <summary>Writes what was posted. The transaction is the caller's to commit.</summary>
     public async Task SaveAsync()
     {
+        await SaveLastAsync();
+        await _session.Rows.SendAsync();
+    }
+
+    /// <summary>As <see cref="SaveAsync"/>, as the last thing of its transaction: what is written may go to the database with the commit.</summary>
+    public async Task SaveLastAsync()
+    {
         if (_replies is not null) await ReplyStore.WriteAsync(_session, _replies);
         // Behind the replies: they have statements of their own.
         _session.Rows.Gather();
@@ -162,6 +169,5 @@ internal sealed class Posting
             values.Add(r.SpentMonth);
             values.Add(r.SpentTotal);
         });
-        await _session.Rows.SendAsync();
     }
 }

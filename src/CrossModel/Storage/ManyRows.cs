@@ -70,12 +70,16 @@ internal abstract class RowStatements : IDisposable
 
     /// <summary>
     /// What is executed or queried from here on may wait for <see cref="SendAsync"/>, to share one round trip; only then is all there that a query finds.
-    /// They run in this order, each seeing what was committed when it begins. Nothing else may be asked of the session until then.
+    /// They run in this order, each seeing what was committed when it begins. Nothing else may be asked of the session until then. What has gathered when
+    /// a transaction ends goes with its commit.
     /// </summary>
     public virtual void Gather() { }
 
     /// <summary>Sends what has gathered; throws what any of it failed with.</summary>
     public virtual Task SendAsync() => Task.CompletedTask;
+
+    /// <summary>Sends what has gathered and the transaction's commit in one. False: nothing has gathered, and nothing was done.</summary>
+    public virtual Task<bool> CommitAsync() => Task.FromResult(false);
 
     public virtual void Dispose() { }
 }

@@ -75,7 +75,7 @@ internal sealed class PostgresDatabase : Database
             {
                 var result = await write(session);
                 // Not cancelled with the caller: half-way through nobody could say whether it happened.
-                await transaction.CommitAsync(CancellationToken.None);
+                if (!await session.Rows.CommitAsync()) await transaction.CommitAsync(CancellationToken.None);
                 return result;
             }
             catch (PostgresException e) when (attempt < Tries && e.SqlState is PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure)

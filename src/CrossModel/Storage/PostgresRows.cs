@@ -43,6 +43,14 @@ internal sealed class PostgresRows(NpgsqlConnection connection) : RowStatements
         await Task.Yield();
     }
 
+    public override async Task<bool> CommitAsync()
+    {
+        if (_gathered is not { BatchCommands.Count: > 0 }) return false;
+        _gathered.BatchCommands.Add(new NpgsqlBatchCommand("COMMIT"));
+        await SendAsync();
+        return true;
+    }
+
     public override async Task QueryAsync<T, TFound>(ManyRows statement, IReadOnlyList<T> rows, Action<T, RowValues> bind, Func<FoundRow, TFound> map, List<TFound> found, string ending)
     {
         async Task TakeAsync(DbDataReader reader)
