@@ -20,6 +20,7 @@ internal static class RequestBody
         if (call.Take(taken) is { } full) return full;
         try
         {
+            // Room for all of it: one that grows is copied each time.
             _ = body.GetMemory((int)taken);
             while (true)
             {

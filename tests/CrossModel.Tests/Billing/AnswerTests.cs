@@ -14,9 +14,11 @@ public sealed class AnswerTests
         await using var till = await Till.OpenNewAsync(postgres: false);
         var account = await till.NewAccountAsync(1000);
         var hold = await till.HoldAsync(account, 10);
-
         var threads = new List<string?>();
-        await Following(till.Settlements.SettleAsync(Till.Record(account.Id, 10), hold), () => threads.Add(Thread.CurrentThread.Name));
+
+        await using (await HeldUp.BeginAsync(till))
+            _ = Following(till.Settlements.SettleAsync(Till.Record(account.Id, 10), hold), () => threads.Add(Thread.CurrentThread.Name));
+        await Till.UntilAsync(() => Task.FromResult(threads.Count > 0));
 
         Assert.Equal(["sqlite writer"], threads);
     }
@@ -29,13 +31,15 @@ public sealed class AnswerTests
         var holds = new List<Hold>();
         for (var i = 0; i < 200; i++) holds.Add(await till.HoldAsync(account, 10));
         using var slow = new ManualResetEventSlim();
-        var queued = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        // All in one commit: the database's only writer is taken until they are queued.
-        var before = till.Database.WriteAsync(_ => queued.Task);
-        var charges = holds.ConvertAll(hold => till.Settlements.SettleAsync(Till.Record(account.Id, 10), hold));
-        var first = Following(charges[0], () => slow.Wait(Patience));
-        queued.SetResult();
-        await before;
+        List<Task<Settled>> charges;
+        Task first;
+
+        // All in one commit.
+        await using (await HeldUp.BeginAsync(till))
+        {
+            charges = holds.ConvertAll(hold => till.Settlements.SettleAsync(Till.Record(account.Id, 10), hold));
+            first = Following(charges[0], () => slow.Wait(Patience));
+        }
 
         await Task.WhenAll(charges[64..]).WaitAsync(Patience, TestContext.Current.CancellationToken);
         Assert.All(charges[1..64], charge => Assert.False(charge.IsCompleted));
@@ -48,4 +52,29 @@ public sealed class AnswerTests
 
     private static Task Following(Task<Settled> charge, Action what) =>
         charge.ContinueWith(_ => what(), TestContext.Current.CancellationToken, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+
+    /// <summary>The database's only writer is taken: nothing commits until this ends.</summary>
+    private sealed class HeldUp : IAsyncDisposable
+    {
+        private readonly TaskCompletionSource _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private Task _write = Task.CompletedTask;
+
+        public static async Task<HeldUp> BeginAsync(Till till)
+        {
+            var (held, begun) = (new HeldUp(), new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+            held._write = till.Database.WriteAsync(_ =>
+            {
+                begun.SetResult();
+                return held._end.Task;
+            });
+            await begun.Task;
+            return held;
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            _end.SetResult();
+            await _write;
+        }
+    }
 }
