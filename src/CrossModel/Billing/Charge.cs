@@ -19,6 +19,7 @@ internal sealed class Charge : BookItem
 {
     private const int Pending = 0, Done = 1, Abandoned = 2;
 
+    // Who waits goes on where it is answered, and nobody is woken for it: see Books.Answer.
     private readonly TaskCompletionSource<Settled> _settled = new();
     private readonly Hold _hold;
     private readonly Settlements _settlements;
