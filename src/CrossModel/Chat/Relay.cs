@@ -117,7 +117,6 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         {
             if (await calls[i].OpenAsync() is { } refused) return refused;
             Served(call, route);
-            output.UpstreamAnswered();
             var failed = await calls[i].PumpAsync(output, () => Settlement.CoversAsync(call, route, calls));
             // Only the last finish chunk must wait for the charge; an earlier candidate's may go.
             if (failed is null && Interlocked.Decrement(ref running) > 0)

@@ -89,7 +89,7 @@ internal static class ReplyHeaders
             return;
         }
         call.ErrorCode = error.Code;
-        if (call.Output is { Started: true } output)
+        if (call.Output is { } output && !await output.TryCloseAsync())
         {
             using var events = new PooledBuffer();
             events.Write("data: "u8);

@@ -3,8 +3,8 @@ using CrossModel.Protocol;
 namespace CrossModel.Chat;
 
 /// <summary>
-/// The stream towards one caller. Starts with the first content, or with a keep-alive comment after a silence, so that until then
-/// another route can be tried or a plain HTTP error sent. One writer at a time: relays of several candidates and the keep-alive share it.
+/// The stream towards one caller. Starts with the first content, or with a keep-alive comment after a silence, whatever the upstream has said till then,
+/// so that until then another route can be tried or a plain HTTP error sent. One writer at a time: relays of several candidates and the keep-alive share it.
 /// </summary>
 internal sealed class StreamOutput : IAsyncDisposable
 {
@@ -22,13 +22,11 @@ internal sealed class StreamOutput : IAsyncDisposable
         _lastWrite = time.GetTimestamp();
         // Fires once a silence at most and looks at the clock then: nothing is re-armed per event.
         _keepAlive = time.CreateTimer(static state => _ = ((StreamOutput)state!).KeepAliveAsync(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _keepAlive.Change(silence, Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>Headers have gone out: an error can only be an event now.</summary>
     public bool Started { get; private set; }
-
-    /// <summary>An upstream has answered 200: from here on silence is bridged.</summary>
-    public void UpstreamAnswered() => _keepAlive.Change(_silence, Timeout.InfiniteTimeSpan);
 
     /// <summary>Sends what is in <paramref name="events"/> and empties it. False: the caller is gone.</summary>
     public async ValueTask<bool> WriteAsync(PooledBuffer events)
@@ -94,6 +92,15 @@ internal sealed class StreamOutput : IAsyncDisposable
         }
         if (_closed) return;
         _keepAlive.Change(quiet >= _silence ? _silence : _silence - quiet, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>True: nothing has gone out, and from here on nothing will, so that a plain answer may. False: an error can only be an event.</summary>
+    public async ValueTask<bool> TryCloseAsync()
+    {
+        await _gate.WaitAsync();
+        _closed |= !Started;
+        _gate.Release();
+        return !Started;
     }
 
     public async ValueTask DisposeAsync()

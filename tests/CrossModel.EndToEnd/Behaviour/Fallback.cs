@@ -131,6 +131,23 @@ public sealed class Fallback
     }
 
     [Fact]
+    public async Task Refusal_OfAnUpstreamThatTookItsTime_IsAnErrorEventAfterTheComments()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await Task.Delay(300);
+            await UsualReply.JsonAsync(http, """{"error":{"message":"no"}}""", 429);
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes, more: "\"limits\": { \"keepAlive\": \"50ms\" },");
+
+        var reply = await gateway.PostAsync(Stream);
+
+        Assert.Equal(200, (int)reply.Status);
+        Assert.StartsWith(": keep-alive\n\n", reply.Text, StringComparison.Ordinal);
+        Assert.Equal("provider_rate_limited", (string?)JsonNode.Parse(Assert.Single(reply.Events))!["error"]!["code"]);
+    }
+
+    [Fact]
     public async Task Failure_OfAllAfterAKeepAliveComment_IsAnErrorEvent()
     {
         await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>

@@ -115,6 +115,28 @@ public sealed class StreamRowTests(RowBench bench) : IClassFixture<RowBench>, IA
     }
 
     [Fact]
+    [Row("stream:keep-alive")]
+    public async Task Silence_OfAnUpstreamThatHasNotAnsweredYet_IsBridgedToo()
+    {
+        var read = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await read.Task;
+            await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role) + UsualReply.Chunk(UsualReply.Text("Hello!")) + UsualReply.Chunk("{}", "\"stop\"") + UsualReply.Done);
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, more: "\"limits\": { \"keepAlive\": \"50ms\" },");
+
+        // Headers are here before the upstream has said a word.
+        using var response = await gateway.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", System.Text.Encoding.UTF8.GetBytes(Plain), gateway.Key);
+        read.SetResult();
+        var reply = await Http.ReadAsync(response);
+
+        Assert.StartsWith(": keep-alive\n\n", reply.Text, StringComparison.Ordinal);
+        Assert.Equal("Hello!", string.Concat(reply.Chunks.Select(c => (string?)c["choices"]![0]!["delta"]!["content"])));
+        Assert.Equal("[DONE]", reply.Events[^1]);
+    }
+
+    [Fact]
     [Row("stream:error")]
     public async Task Failure_AfterContent_IsOneEventAndAnOrderlyEndWithoutDone()
     {
