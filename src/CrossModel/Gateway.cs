@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using CrossModel.Accounts;
 using CrossModel.Billing;
 using CrossModel.Chat;
@@ -77,6 +78,8 @@ internal sealed class Gateway : IAsyncDisposable
             logging.AddFilter("Microsoft", LogLevel.Warning);
             // It would make an activity of every request, which then travels with all that the request awaits; it has nothing to say that FrontDoor does not.
             logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
+            // Why it does not start is told once, by StartException.
+            logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
             options.Logging(logging);
         });
         var rooms = new Stack<IAsyncDisposable>();
@@ -148,14 +151,14 @@ internal sealed class Gateway : IAsyncDisposable
             var app = Listener(options.Urls ?? config.Urls, config.Limits, logs);
             rooms.Push(app);
             app.Run(door.HandleAsync);
-            await app.StartAsync(cancellation);
+            await ListenAsync(app, cancellation);
             WebApplication? metricsApp = null;
             if (config.Metrics.Urls is { } metricsUrls)
             {
                 metricsApp = Listener(metricsUrls, config.Limits, logs);
                 rooms.Push(metricsApp);
                 metricsApp.Run(metrics.AnswerThereAsync);
-                await metricsApp.StartAsync(cancellation);
+                await ListenAsync(metricsApp, cancellation);
             }
             watcher.Start((next, _) => ApplyAsync(next));
             var gateway = new Gateway(app, rooms, stopping, capacity, snapshots) { MetricsAddresses = [.. metricsApp?.Urls ?? []], Database = database, Sources = discovered.Sources, HasFile = file is not null };
@@ -204,8 +207,22 @@ internal sealed class Gateway : IAsyncDisposable
             kestrel.Limits.RequestHeadersTimeout = limits.RequestHeaders;
         });
         var app = builder.Build();
-        foreach (var url in urls.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)) app.Urls.Add(url);
+        foreach (var url in ListenAddresses.Split(urls)) app.Urls.Add(url);
         return app;
+    }
+
+    private static async Task ListenAsync(WebApplication app, CancellationToken cancellation)
+    {
+        var urls = string.Join(" and ", app.Urls);
+        try
+        {
+            await app.StartAsync(cancellation);
+        }
+        catch (Exception e) when (e is IOException or SocketException)
+        {
+            // A port that is taken or for root alone, an address that this machine does not have.
+            throw new StartException($"{urls} cannot be listened on: {e.Message.TrimEnd('.')}. Name an address of this machine and a free port: urls in the configuration, or --urls.", e);
+        }
     }
 
     /// <summary>Takes no new call, lets running ones finish within shutdownTimeout, ends the rest with an error event, and puts all that was delivered on the books.</summary>

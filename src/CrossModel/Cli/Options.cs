@@ -24,6 +24,17 @@ internal static class Options
 
     public static Option<bool> Json { get; } = new("--json") { Description = "Answer in JSON", Recursive = true };
 
+    /// <summary>Where to listen.</summary>
+    public static Option<string?> Urls(string description)
+    {
+        var urls = new Option<string?>("--urls") { Description = description, HelpName = "URLS" };
+        urls.Validators.Add(static result =>
+        {
+            if (result.GetValueOrDefault<string?>() is { } value && ListenAddresses.Fault(value) is var (message, hint)) result.AddError($"--urls {value}: {message}; {hint}.");
+        });
+        return urls;
+    }
+
     public static Argument<string> AccountName() => new("NAME") { Description = "The account's name" };
 
     public static Argument<string> IdOrKey() => new("ID-OR-KEY") { Description = "The key's id, the whole key, or its prefix (cm-a1b2…wxyz) if only one has it" };

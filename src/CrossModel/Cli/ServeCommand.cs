@@ -10,7 +10,7 @@ internal static class ServeCommand
         var serve = new Command("serve", "Run the gateway (the default command)");
         foreach (var command in new[] { root, serve })
         {
-            var urls = new Option<string?>("--urls") { Description = "Addresses to listen on, separated by semicolons (default: the configuration's, http://127.0.0.1:8080)", HelpName = "URLS" };
+            var urls = Options.Urls("Addresses to listen on, separated by semicolons (default: the configuration's, http://127.0.0.1:8080)");
             command.Options.Add(urls);
             command.SetAction((parse, _) => environment.ServeAsync(new ServeOrder(environment.ConfigFile(parse.GetValue(Options.Config)), parse.GetValue(urls))));
         }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using CrossModel.Simulator;
 
@@ -9,7 +10,8 @@ internal static class SimulateCommand
 {
     public static Command Build(CommandEnvironment environment)
     {
-        var urls = new Option<string>("--urls") { Description = "Addresses to listen on", HelpName = "URLS", DefaultValueFactory = _ => "http://127.0.0.1:9100" };
+        var urls = Options.Urls("Addresses to listen on");
+        urls.DefaultValueFactory = _ => "http://127.0.0.1:9100";
         var simulate = new Command("simulate", "A simulated provider, with faults on demand") { urls };
         simulate.SetAction(async (parse, ct) =>
         {
@@ -21,7 +23,15 @@ internal static class SimulateCommand
             }
             using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
             using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
-            return await SimulatorHost.RunAsync(parse.GetValue(urls)!, environment.Out, stopping.Token);
+            try
+            {
+                await SimulatorHost.RunAsync(parse.GetValue(urls)!, environment.Out, stopping.Token);
+                return 0;
+            }
+            catch (Exception e) when (e is IOException or SocketException)
+            {
+                throw new RefusedException($"Cannot listen on {parse.GetValue(urls)}: {e.Message}");
+            }
         });
         return simulate;
     }

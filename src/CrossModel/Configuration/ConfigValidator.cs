@@ -48,13 +48,8 @@ internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bo
 
     private void CheckUrls(string urls, string path)
     {
-        foreach (string url in urls.Split(';', StringSplitOptions.TrimEntries))
-        {
-            // Kestrel's wildcards are no host names for Uri.
-            string concrete = url.Replace("://*", "://localhost", StringComparison.Ordinal).Replace("://+", "://localhost", StringComparison.Ordinal);
-            if (!Uri.TryCreate(concrete, UriKind.Absolute, out Uri? uri) || uri.Scheme is not ("http" or "https") || uri.PathAndQuery != "/" || uri.UserInfo.Length > 0)
-                _faults.Add(new ConfigFault(path, "an address to listen on is expected") { Hint = "write \"http://127.0.0.1:8080\"; several are separated by semicolons" });
-        }
+        if (ListenAddresses.Fault(urls) is (string message, string hint))
+            _faults.Add(new ConfigFault(path, message) { Hint = hint });
     }
 
     private void CheckAlerts(AlertsConfig alerts)

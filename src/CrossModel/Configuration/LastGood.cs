@@ -1,19 +1,40 @@
+using System.Text;
+using System.Text.RegularExpressions;
+
 namespace CrossModel.Configuration;
 
 /// <summary>
 /// A copy of the last configuration text that was in force, secrets unexpanded, so that a restart with a faulty file comes up as it was.
-/// It lies beside a SQLite database, else in <c>data</c> beside the configuration file.
+/// It lies beside a SQLite database and in <c>data</c> beside the configuration file: a text that is cut or gone does not tell where the database is.
 /// </summary>
-internal static class LastGood
+internal static partial class LastGood
 {
-    /// <summary>Writes the copy if it differs from what is there. IOException, UnauthorizedAccessException: it cannot be kept there.</summary>
+    /// <summary>Writes the copies. IOException, UnauthorizedAccessException: none could be kept; one is enough.</summary>
     public static void Save(LoadedConfig good)
     {
         if (good.File is null || good.Text is null)
             return;
-        string place = Places(good)[0];
-        if (File.Exists(place) && File.ReadAllBytes(place).AsSpan().SequenceEqual(good.Text))
-            return;
+        Exception? failed = null;
+        bool kept = false;
+        foreach (string place in Places(good))
+        {
+            try
+            {
+                Save(good.Text, place);
+                kept = true;
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                failed ??= e;
+            }
+        }
+        if (!kept)
+            throw failed!;
+    }
+
+    private static void Save(byte[] text, string place)
+    {
+        // Also when it says the same: the newest one is the one that was in force.
         Directory.CreateDirectory(Path.GetDirectoryName(place)!);
         string draft = place + ".new";
         // The text may contain keys that were not put into the environment: nobody else may read it. A leftover draft would keep its own mode.
@@ -23,43 +44,53 @@ internal static class LastGood
             options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
         using (var stream = new FileStream(draft, options))
         {
-            stream.Write(good.Text);
+            stream.Write(text);
             stream.Flush(flushToDisk: true);
         }
         File.Move(draft, place, overwrite: true);
     }
 
-    /// <summary>The last good configuration of a file that is at fault now; null: there is none, or it is at fault today too.</summary>
+    /// <summary>
+    /// The last good configuration of a file that is at fault now; null: there is none, or it is at fault today too. Never an older one: that might name
+    /// another database, with keys that were revoked since.
+    /// </summary>
     public static LoadedConfig? Find(LoadedConfig faulty, IReadOnlyDictionary<string, string> environment, ConfigRules rules)
     {
-        if (faulty.File is null)
+        if (faulty.File is null || Places(faulty).Where(File.Exists).MaxBy(File.GetLastWriteTimeUtc) is not { } place)
             return null;
-        foreach (string place in Places(faulty))
+        try
         {
-            byte[] text;
-            try
-            {
-                text = File.ReadAllBytes(place);
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                continue;
-            }
-            LoadedConfig loaded = ConfigLoader.LoadText(text, faulty.File, environment, expandSecrets: true, rules);
-            if (loaded.Config is not null)
-                return loaded;
+            LoadedConfig loaded = ConfigLoader.LoadText(File.ReadAllBytes(place), faulty.File, environment, expandSecrets: true, rules);
+            return loaded.Config is null ? null : loaded;
         }
-        return null;
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
     }
 
     private static List<string> Places(LoadedConfig loaded)
     {
         string name = Path.GetFileNameWithoutExtension(loaded.File!) + ".last-good.json";
         var places = new List<string>();
-        if (loaded.Database?.StartsWith("sqlite:", StringComparison.Ordinal) == true)
-            places.Add(Path.Combine(Path.GetDirectoryName(loaded.Database["sqlite:".Length..])!, name));
-        // A faulty text may no longer tell where the database is: then this is the only place left to look.
-        places.Add(Path.Combine(loaded.BaseFolder, "data", name));
+        string? database = loaded.Database ?? Spelled(loaded);
+        if (database?.StartsWith("sqlite:", StringComparison.Ordinal) == true)
+            places.Add(Path.Combine(Path.GetDirectoryName(database["sqlite:".Length..])!, name));
+        string beside = Path.Combine(loaded.BaseFolder, "data", name);
+        if (!places.Contains(beside))
+            places.Add(beside);
         return places;
     }
+
+    /// <summary>What stands behind "database" in a text that is no JSON. Good enough to look for a copy there, for nothing else.</summary>
+    private static string? Spelled(LoadedConfig faulty)
+    {
+        if (faulty.Text is null || DatabaseMember().Match(Encoding.UTF8.GetString(faulty.Text)) is not { Success: true } member)
+            return null;
+        string database = ConfigValidator.ResolveDatabase(member.Groups[1].Value, faulty.BaseFolder);
+        return ConfigValidator.DatabaseFault(database) is null ? database : null;
+    }
+
+    [GeneratedRegex("""(?<!//.*)"database"\s*:\s*"([^"\\$]+)\x22""", RegexOptions.CultureInvariant)]
+    private static partial Regex DatabaseMember();
 }

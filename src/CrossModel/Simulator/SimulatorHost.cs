@@ -57,9 +57,8 @@ internal sealed class SimulatorHost : IAsyncDisposable
         return new SimulatorHost(app, stopping, log);
     }
 
-    /// <summary>`crossmodel simulate`: runs until it is cancelled.</summary>
-    /// <returns>The exit code: 0, or 1 when the address cannot be listened on.</returns>
-    public static async Task<int> RunAsync(string urls, TextWriter stdout, CancellationToken ct)
+    /// <summary>`crossmodel simulate`: runs until it is cancelled. IOException, SocketException: the address cannot be listened on.</summary>
+    public static async Task RunAsync(string urls, TextWriter stdout, CancellationToken ct)
     {
         try
         {
@@ -74,14 +73,8 @@ internal sealed class SimulatorHost : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            return 0;
+            // Told to stop.
         }
-        catch (Exception e) when (e is IOException or FormatException or InvalidOperationException)
-        {
-            await stdout.WriteLineAsync($"Cannot listen on {urls}: {e.Message}");
-            return 1;
-        }
-        return 0;
     }
 
     public async ValueTask DisposeAsync()

@@ -60,6 +60,19 @@ public sealed class CommandLineTests
         Assert.Equal(urls, Assert.Single(run.Served).Urls);
     }
 
+    [Theory]
+    [InlineData("--urls", "nope")]
+    [InlineData("serve", "--urls", ";")]
+    [InlineData("serve", "--urls", "https://127.0.0.1:1")]
+    [InlineData("simulate", "--urls", "http://myhost.example:1")]
+    public async Task AddressThatIsNone_IsWrongUsage(params string[] words)
+    {
+        var run = new CommandRun();
+        Assert.Equal(2, await run.RunAsync(words));
+        Assert.Contains(words[^1], run.Error, StringComparison.Ordinal);
+        Assert.Empty(run.Served);
+    }
+
     [Fact]
     public async Task Config_NamesTheDatabaseRelativeToItselfAndNeedsNoSecret()
     {

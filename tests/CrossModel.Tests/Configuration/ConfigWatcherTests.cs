@@ -188,6 +188,56 @@ public sealed class ConfigWatcherTests
         Assert.True(watcher.Current.ExposeUpstream);
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("{ \"models\": { \"a\": 1 \"b\": 2 }, \"database\": \"sqlite:state/x.db\" }")]
+    [InlineData("{ \"database\": \"sqlit:state/x.db\" }")]
+    [InlineData(null)]
+    public async Task Restart_WithATextThatDoesNotTellTheDatabase_FindsACopyAllTheSame(string? text)
+    {
+        using var given = new Given("{ \"database\": \"sqlite:state/x.db\", \"exposeUpstream\": true }");
+        await using (Open(given))
+        {
+        }
+        if (text is null)
+            File.Delete(given.File);
+        else
+            given.Write(text);
+        await using ConfigWatcher watcher = Open(given);
+        Assert.True(watcher.Current.ExposeUpstream);
+    }
+
+    [Fact]
+    public async Task Restart_WhereDataCannotBeWrittenBesideTheFile_FindsTheCopyOfADatabaseBehindTheFault()
+    {
+        using var given = new Given("{ \"database\": \"sqlite:state/x.db\", \"exposeUpstream\": true }");
+        File.WriteAllText(Path.Combine(given.Folder, "data"), "a file, so no folder of that name can be made");
+        await using (Open(given))
+        {
+        }
+        given.Write("{ \"models\": { \"a\": 1 \"b\": 2 },\n // \"database\": \"sqlite:old/x.db\"\n \"database\": \"sqlite:state/x.db\" }");
+        await using ConfigWatcher watcher = Open(given);
+        Assert.True(watcher.Current.ExposeUpstream);
+        Assert.DoesNotContain(_log.Lines, line => line.Contains("No copy", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Restart_AfterTheDatabaseWasMoved_NeverTakesTheOlderCopy()
+    {
+        using var given = new Given(Given.Model(""));
+        await using (Open(given))
+        {
+        }
+        given.Write("{ \"database\": \"sqlite:new/x.db\", \"exposeUpstream\": true }");
+        await using (Open(given))
+        {
+        }
+        given.Write("");
+        await using ConfigWatcher watcher = Open(given);
+        Assert.True(watcher.Current.ExposeUpstream);
+        Assert.EndsWith("/new/x.db", watcher.Current.Database, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Start_WithAFaultyFileAndNoLastGoodOne_IsRefusedWithEveryFault()
     {
