@@ -1,6 +1,7 @@
 using System.Text;
 using CrossModel.EndToEnd.Rows;
 using CrossModel.EndToEnd.Support;
+using CrossModel.Tests.Support;
 
 namespace CrossModel.EndToEnd;
 
@@ -102,6 +103,32 @@ public sealed class RepeatedCalls
         go.SetResult();
 
         Assert.Equal((await first).Body, (await joined).Body);
+        Assert.Single(upstream.Received);
+        Assert.Equal(99.998m, await BalanceAsync(gateway));
+    }
+
+    [Fact]
+    public async Task Repeats_ThatReachAnotherNodeTogether_AllWaitForTheOneThatRuns()
+    {
+        var go = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await go.Task;
+            http.Response.ContentType = "application/json";
+            await http.Response.Body.WriteAsync(Encoding.UTF8.GetBytes(Reply));
+        });
+        var database = await TestDatabase.NewAddressAsync(postgres: true);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced, database: database);
+        await using var other = await TestGateway.StartAsync(upstream.BaseUrl, Priced, database: database);
+
+        var first = gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1"));
+        await Until.TrueAsync(() => upstream.Received.Count == 1);
+        var repeats = Enumerable.Range(0, 4).Select(_ => other.PostAsync(Ask, gateway.Key, ("Idempotency-Key", "k1"))).ToArray();
+        await Task.Delay(700);
+        go.SetResult();
+
+        Assert.All(await Task.WhenAll(repeats), repeat => Assert.Equal(200, (int)repeat.Status));
+        Assert.Equal(Enumerable.Repeat((await first).Text, 4), repeats.Select(r => r.Result.Text));
         Assert.Single(upstream.Received);
         Assert.Equal(99.998m, await BalanceAsync(gateway));
     }

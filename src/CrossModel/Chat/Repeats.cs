@@ -40,7 +40,10 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
                 if (!run.BodyHash.AsSpan().SequenceEqual(bodyHash)) return ApiErrors.IdempotencyKeyReused();
                 var outcome = await run.Outcome.WaitAsync(call.Aborted);
                 call.Kept = outcome.Reply;
-                return outcome.Failure;
+                if (outcome != default) return outcome.Failure;
+                // It did not run here after all: another node has the key.
+                await Task.Delay(Pause, time, call.Aborted);
+                continue;
             }
             Claim claim;
             try
@@ -90,7 +93,7 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
         }
     }
 
-    /// <summary>What joined callers get.</summary>
+    /// <summary>What joined callers get; default: nothing, they look for the key anew.</summary>
     internal readonly record struct RunOutcome(KeptReply? Reply, ApiError? Failure);
 
     /// <summary>A first call on this node, and the bytes that its caller was sent.</summary>
