@@ -16,7 +16,7 @@ internal static class AccountMoney
             {
                 var today = AccountRow.DayOf(now);
                 var spentOn = row.GetInt64(3);
-                var sameMonth = AccountRow.MonthOf(spentOn) == AccountRow.MonthOf(today);
+                var sameMonth = AccountSpend.MonthOf(spentOn) == AccountSpend.MonthOf(today);
                 return (Standing?)new Standing(row.GetInt64(0), row.GetInt64(1), heldHere + row.GetInt64(2) - row.GetInt64(7),
                     spentOn == today ? row.GetInt64(4) : 0, sameMonth ? row.GetInt64(5) : 0, row.GetInt64(6));
             }, ("@node", node), ("@id", accountId));

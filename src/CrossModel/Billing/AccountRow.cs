@@ -12,10 +12,7 @@ internal sealed class AccountRow
     public required string Head { get; set; }
     /// <summary>The place of its last ledger entry.</summary>
     public required long Place { get; set; }
-    public required long SpentOn { get; set; }
-    public required long SpentDay { get; set; }
-    public required long SpentMonth { get; set; }
-    public required long SpentTotal { get; set; }
+    public required AccountSpend Spent { get; set; }
 
     /// <summary>What this node holds of it.</summary>
     public long Lease { get; private set; }
@@ -23,6 +20,9 @@ internal sealed class AccountRow
 
     /// <summary>Nobody's: may be leased or spent. Negative when the credit limit was lowered below what is out.</summary>
     public long Free => Balance + CreditLimit - Leased;
+
+    /// <summary>As much of a correction as can be moved: what is taken (negative) is at most what nobody holds.</summary>
+    public long Movable(long amount) => Math.Max(amount, -Math.Max(0, Math.Min(Free, Balance + CreditLimit)));
 
     /// <summary>The purse that learns of the commit; null: none is concerned.</summary>
     public Purse? Purse { get; set; }
@@ -49,28 +49,6 @@ internal sealed class AccountRow
         LeaseChanged = true;
     }
 
-    /// <summary>Adds to what was spent on that UTC day, in its month and in all. A clock that went back counts for the newest day seen.</summary>
-    /// <param name="day">Days since 1970.</param>
-    public void Spend(long amount, long day)
-    {
-        if (day > SpentOn)
-        {
-            if (MonthOf(day) != MonthOf(SpentOn)) SpentMonth = 0;
-            SpentDay = 0;
-            SpentOn = day;
-        }
-        SpentDay += amount;
-        SpentMonth += amount;
-        SpentTotal += amount;
-    }
-
     /// <summary>Days since 1970 of a time in unix milliseconds, UTC.</summary>
     public static long DayOf(long unixMilliseconds) => Math.DivRem(unixMilliseconds, 86_400_000).Quotient;
-
-    /// <summary>Months since year 0 of a day since 1970.</summary>
-    public static long MonthOf(long day)
-    {
-        var date = DateTime.UnixEpoch.AddDays(day);
-        return date.Year * 12L + date.Month;
-    }
 }

@@ -68,7 +68,7 @@ internal sealed class Ledger(Database database)
         {
             var posting = await Posting.OpenAsync(database, session, "", [accountId]);
             if (posting.Find(accountId) is not { } row) return (long?)null;
-            var moved = Math.Max(amount, -Math.Max(0, Math.Min(row.Free, row.Balance + row.CreditLimit)));
+            var moved = row.Movable(amount);
             if (moved != 0) posting.Post(row, kind, moved, reference, note);
             await posting.SaveAsync();
             return moved;

@@ -1,5 +1,6 @@
 using System.Data.Common;
 using System.Globalization;
+using CrossModel.Accounts;
 using CrossModel.Storage;
 using CrossModel.Usage;
 
@@ -26,6 +27,7 @@ internal sealed class LedgerVerifier(Database database)
     private readonly List<(AccountEnd Account, long Seq, string Request)> _withoutRecord = [];
     private readonly Dictionary<(string Account, long Seq), (string Reference, long Amount)> _credits = [];
     private readonly Dictionary<string, long> _prunedThrough = new(StringComparer.Ordinal);
+    private readonly Dictionary<(string Account, string Key, long Day), long> _spentByKey = [];
     private long _entries;
     private long _records;
 
@@ -34,14 +36,16 @@ internal sealed class LedgerVerifier(Database database)
     private async Task<LedgerReport> RunAsync(Session session)
     {
         foreach (var account in await session.QueryAsync(
-            "SELECT id, name, balance, leased, credit_limit, ledger_seq, ledger_head, ledger_place, spent_total FROM account ORDER BY name",
-            row => new AccountEnd(row.GetString(0), row.GetString(1), row.GetInt64(2), row.GetInt64(3), row.GetInt64(5), row.GetString(6), row.GetInt64(7), row.GetInt64(8))))
+            "SELECT id, name, balance, leased, ledger_seq, ledger_head, ledger_place, spent_on, spent_day, spent_month, spent_total FROM account ORDER BY name",
+            row => new AccountEnd(row.GetString(0), row.GetString(1), row.GetInt64(2), row.GetInt64(3), row.GetInt64(4), row.GetString(5), row.GetInt64(6),
+                new AccountSpend(row.GetInt64(7), row.GetInt64(8), row.GetInt64(9), row.GetInt64(10)))))
             _accounts.Add(account.Id, account);
         await CheckChainsAsync(session);
         foreach (var account in _accounts.Values) CheckEnd(account);
         foreach (var (account, seq, request) in _withoutRecord)
             if (seq > _prunedThrough.GetValueOrDefault(account.Id)) Fault(account, seq, $"the record of request {request} is missing");
         await CheckRecordsAsync(session);
+        await CheckSpendAsync(session);
         await CheckReferencesAsync(session);
         await CheckLeasesAsync(session);
         return new LedgerReport(_faults, [.. _accounts.Values.Select(a => new LedgerHead(a.Name, a.LastSeq, a.LastHash, a.Sum))], _entries, _records);
@@ -52,7 +56,7 @@ internal sealed class LedgerVerifier(Database database)
         // In the order in which they lie: an account's own come in the order of its chain.
         const string sql = "SELECT e.place, e.account_id, e.seq, e.previous, e.kind, e.amount, e.balance, e.at, e.reference, e.note, e.record_hash, e.hash, "
             + "r.seq, r.created, r.cost, r.detail "
-            + "FROM ledger_entry e LEFT JOIN request_record r ON r.account_id = e.account_id AND r.id = e.reference AND e.kind IN ('charge', 'waived') "
+            + "FROM ledger_entry e LEFT JOIN request_record r ON r.account_id = e.account_id AND r.id = e.reference AND e.kind IN ('charge', 'waived', 'refund') "
             + "ORDER BY e.place, e.account_id, e.seq";
         var rows = session.StreamAsync(sql, row => (Entry: Map(row), RecordSeq: row.LongOrNull(12), Created: row.LongOrNull(13), Cost: row.LongOrNull(14), Detail: row.TextOrNull(15)));
         await foreach (var (entry, recordSeq, created, cost, detail) in rows)
@@ -65,6 +69,7 @@ internal sealed class LedgerVerifier(Database database)
             }
             CheckEntry(account, entry);
             if (entry.Kind == EntryKind.Credit && entry.Reference.Length > 0) _credits[(account.Id, entry.Seq)] = (entry.Reference, entry.Amount);
+            if (entry.Kind == EntryKind.Refund && detail is not null && ReadRecord(detail) is { } refunded) CountSpend(account, entry, refunded.KeyId);
             if (entry.Kind is not (EntryKind.Charge or EntryKind.Waived)) continue;
             if (detail is null)
             {
@@ -88,7 +93,7 @@ internal sealed class LedgerVerifier(Database database)
         if (entry.ComputeHash(account.LastHash) != entry.Hash) Fault(account, entry.Seq, "the entry or the one before it was changed: its hash does not fit");
         account.Sum += entry.Amount;
         if (entry.Balance != account.Sum) Fault(account, entry.Seq, $"its balance is {Usd.Format(entry.Balance)}, the sum of entries {Usd.Format(account.Sum)}");
-        if (entry.Kind is EntryKind.Charge or EntryKind.Refund) account.Spent -= entry.Amount;
+        if (entry.Kind is EntryKind.Charge or EntryKind.Refund) account.Made = account.Made.With(-entry.Amount, AccountRow.DayOf(entry.At));
         if (entry.Kind == EntryKind.Checkpoint && long.TryParse(entry.Reference, CultureInfo.InvariantCulture, out var through) && through < entry.Seq)
             _prunedThrough[account.Id] = Math.Max(through, _prunedThrough.GetValueOrDefault(account.Id));
         (account.LastSeq, account.LastHash, account.LastPlace) = (entry.Seq, entry.Hash, entry.Place);
@@ -102,16 +107,12 @@ internal sealed class LedgerVerifier(Database database)
             Fault(account, entry.Seq, name + " was changed: its hash does not fit");
             return;
         }
-        RequestRecord record;
-        try
-        {
-            record = RecordText.Read(detail);
-        }
-        catch (Exception e) when (e is System.Text.Json.JsonException or KeyNotFoundException or FormatException or InvalidOperationException)
+        if (ReadRecord(detail) is not { } record)
         {
             Fault(account, entry.Seq, name + " cannot be read");
             return;
         }
+        CountSpend(account, entry, record.KeyId);
         if (record.Id != entry.Reference || record.AccountId != account.Id || record.Created != created) Fault(account, entry.Seq, name + " does not fit its row");
         if (cost != -entry.Amount) Fault(account, entry.Seq, $"{name} says {Usd.Format(cost)}, the entry {Usd.Format(-entry.Amount)}");
         if (cost < 0 || cost > record.Price) Fault(account, entry.Seq, $"{name}: the cost {Usd.Format(cost)} is not within its price {Usd.Format(record.Price)}");
@@ -121,11 +122,48 @@ internal sealed class LedgerVerifier(Database database)
         if (!waived && computed != record.Price) Fault(account, entry.Seq, $"{name}: its lines make {Usd.Format(computed)}, its price is {Usd.Format(record.Price)}");
     }
 
+    private static RequestRecord? ReadRecord(string detail)
+    {
+        try
+        {
+            return RecordText.Read(detail);
+        }
+        catch (Exception e) when (e is System.Text.Json.JsonException or KeyNotFoundException or FormatException or InvalidOperationException)
+        {
+            return null;
+        }
+    }
+
     private void CheckEnd(AccountEnd account)
     {
         if (account.Sum != account.Balance) Fault(account, 0, $"its balance is {Usd.Format(account.Balance)}, the sum of its entries {Usd.Format(account.Sum)}");
         if (account.LastSeq != account.Seq || account.LastHash != account.Head || account.LastPlace != account.Place) Fault(account, 0, $"its chain ends at entry {account.LastSeq}, the account names {account.Seq} with another hash, number or place");
-        if (account.Spent != account.SpentTotal) Fault(account, 0, $"its spend is {Usd.Format(account.SpentTotal)}, the entries make {Usd.Format(account.Spent)}");
+        if (account.Made != account.Spent) Fault(account, 0, $"its spend is {Words(account.Spent)}, the entries make {Words(account.Made)}");
+
+        static string Words(AccountSpend spent) => $"{Usd.Format(spent.Total)}, {Usd.Format(spent.Month)} in the month and {Usd.Format(spent.Day)} on the day of its last charge";
+    }
+
+    private void CountSpend(AccountEnd account, LedgerEntry entry, string key)
+    {
+        if (entry.Amount == 0) return;
+        var at = (account.Id, key, AccountRow.DayOf(entry.At));
+        _spentByKey[at] = _spentByKey.GetValueOrDefault(at) - entry.Amount;
+    }
+
+    /// <summary>What keys have spent, by day: as far as the account's records are all there. Models' (whose spend may be limited later than it began) cannot be told from the records.</summary>
+    private async Task CheckSpendAsync(Session session)
+    {
+        var rows = session.StreamAsync("SELECT account_id, key_id, day, amount FROM spend", row => (Account: row.GetString(0), Key: row.GetString(1), Day: row.GetInt64(2), Amount: row.GetInt64(3)));
+        await foreach (var (account, key, day, amount) in rows)
+        {
+            if (key.StartsWith(SpendStore.KeyOfModel(""), StringComparison.Ordinal) || _prunedThrough.ContainsKey(account)) continue;
+            if (_spentByKey.Remove((account, key, day), out var made) ? made != amount : amount != 0) Odd(account, key, amount, made);
+        }
+        foreach (var ((account, key, _), made) in _spentByKey)
+            if (made != 0 && !_prunedThrough.ContainsKey(account)) Odd(account, key, 0, made);
+
+        void Odd(string account, string key, long amount, long made) =>
+            Fault(NameOf(account), 0, $"the spend of {key} on a day is {Usd.Format(amount)}, its charges make {Usd.Format(made)}");
     }
 
     private async Task CheckRecordsAsync(Session session)
@@ -168,7 +206,7 @@ internal sealed class LedgerVerifier(Database database)
     }
 
     /// <summary>What the account's row says, and what its entries make of it so far.</summary>
-    private sealed class AccountEnd(string id, string name, long balance, long leased, long seq, string head, long place, long spentTotal)
+    private sealed class AccountEnd(string id, string name, long balance, long leased, long seq, string head, long place, AccountSpend spent)
     {
         public string Id => id;
         public string Name => name;
@@ -177,9 +215,9 @@ internal sealed class LedgerVerifier(Database database)
         public long Seq => seq;
         public string Head => head;
         public long Place => place;
-        public long SpentTotal => spentTotal;
+        public AccountSpend Spent => spent;
         public long Sum { get; set; }
-        public long Spent { get; set; }
+        public AccountSpend Made { get; set; }
         public long LastSeq { get; set; }
         public string LastHash { get; set; } = "";
         public long LastPlace { get; set; }

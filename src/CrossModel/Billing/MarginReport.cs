@@ -34,7 +34,7 @@ internal static class MarginReport
                 Income = row.Income + request.Cost,
                 Cost = row.Cost + (record.OperatorCost ?? 0),
                 Uncovered = row.Uncovered + request.Uncovered,
-                UnknownCost = row.UnknownCost + (record.OperatorCost is null && record.Basis != Basis.Waived ? 1 : 0),
+                UnknownCost = row.UnknownCost + (record.OperatorCostIsPartial || (record.OperatorCost is null && record.Basis != Basis.Waived) ? 1 : 0),
             };
         }
         return rows.Values.OrderBy(r => r.Day).ThenBy(r => r.Model, StringComparer.Ordinal).ThenBy(r => r.Route, StringComparer.Ordinal).ThenBy(r => r.Account, StringComparer.Ordinal).ToList();

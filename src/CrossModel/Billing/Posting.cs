@@ -69,10 +69,7 @@ internal sealed class Posting
             Seq = row.Number(4),
             Head = row.Text(5),
             Place = row.Number(6),
-            SpentOn = row.Number(7),
-            SpentDay = row.Number(8),
-            SpentMonth = row.Number(9),
-            SpentTotal = row.Number(10),
+            Spent = new AccountSpend(row.Number(7), row.Number(8), row.Number(9), row.Number(10)),
         }, database.RowLock("a"));
         // A statement of its own, after the lock: one that had waited for the lock would still see the leases of before.
         var leases = await ReadLeases.QueryAsync(session, node.Length == 0 ? [] : ids, (id, values) =>
@@ -99,7 +96,7 @@ internal sealed class Posting
         row.Head = entry.ComputeHash(row.Head);
         entry = entry with { Hash = row.Head };
         _entries.Add(entry);
-        if (kind is EntryKind.Charge or EntryKind.Refund) row.Spend(-amount, AccountRow.DayOf(Now));
+        if (kind is EntryKind.Charge or EntryKind.Refund) row.Spent = row.Spent.With(-amount, AccountRow.DayOf(Now));
         return entry;
     }
 
@@ -164,10 +161,10 @@ internal sealed class Posting
             values.Add(r.Seq);
             values.Add(r.Head);
             values.Add(r.Place);
-            values.Add(r.SpentOn);
-            values.Add(r.SpentDay);
-            values.Add(r.SpentMonth);
-            values.Add(r.SpentTotal);
+            values.Add(r.Spent.On);
+            values.Add(r.Spent.Day);
+            values.Add(r.Spent.Month);
+            values.Add(r.Spent.Total);
         });
     }
 }

@@ -148,8 +148,8 @@ internal sealed class PriceVersion
 
     private static void AddUnits(List<CostLine> lines, string name, long count, long price)
     {
-        // A line's price is per million units. 9,000 USD a unit is the most that fits; the largest price stands for anything above.
-        if (price > 0) Add(lines, name, count, (long)Int128.Min((Int128)price * 1_000_000, long.MaxValue));
+        // A line's price is per million units. 9,000 USD a unit is the most that a price may state.
+        if (price > 0) Add(lines, name, count, checked(price * 1_000_000));
     }
 
     private static void Add(List<CostLine> lines, string name, long count, long price)

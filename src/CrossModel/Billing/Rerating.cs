@@ -18,47 +18,65 @@ internal sealed record Rerated(string AccountId, string RequestId, long Charged,
 
 /// <summary>
 /// Computes a period anew after a wrong price and mends the difference with one correction entry a request. The records stay as they were. Doing it twice
-/// changes nothing the second time.
+/// changes nothing the second time, nor does doing it twice at the same time.
 /// </summary>
 internal sealed class Rerating(Database database)
 {
     /// <summary>What would be corrected; nothing is written.</summary>
-    public Task<List<Rerated>> PreviewAsync(RerateOrder order, CancellationToken ct = default) => database.SnapshotAsync(async session =>
+    public async Task<IReadOnlyList<Rerated>> PreviewAsync(RerateOrder order, CancellationToken ct = default) => (await FindAsync(order, ct)).Found;
+
+    /// <summary>Writes the corrections. Answers what was moved: an account that has less free money than it owes pays what it has.</summary>
+    public async Task<IReadOnlyList<Rerated>> ApplyAsync(RerateOrder order, string note, CancellationToken ct = default)
     {
-        // What each request has been given back or charged on top so far.
+        var (found, seen) = await FindAsync(order, ct);
+        var moved = new List<Rerated>();
+        foreach (var request in found)
+        {
+            var account = seen[request.AccountId];
+            var (amount, seq) = await database.WriteAsync(async session =>
+            {
+                var posting = await Posting.OpenAsync(database, session, "", [request.AccountId]);
+                var row = posting.Find(request.AccountId)!;
+                if (await account.IsMendedAsync(session, request)) return ((long?)null, row.Seq);
+                var movable = row.Movable(request.Amount);
+                if (movable != 0) posting.Post(row, EntryKind.Correction, movable, request.RequestId, note);
+                await posting.SaveAsync();
+                return (movable, row.Seq);
+            }, ct);
+            account.Through = seq;
+            if (amount is { } written) moved.Add(request with { Amount = written });
+        }
+        return moved;
+    }
+
+    private Task<(List<Rerated> Found, Dictionary<string, SeenChain> Seen)> FindAsync(RerateOrder order, CancellationToken ct) => database.SnapshotAsync(async session =>
+    {
+        var chains = (await session.QueryAsync("SELECT id, ledger_seq FROM account", row => (Id: row.GetString(0), Seq: row.GetInt64(1)))).ToDictionary(a => a.Id, a => new SeenChain { Through = a.Seq });
+        // What each request has been given back or charged on top so far; and what was given back whole, since it was never delivered.
         var mended = (await session.QueryAsync(
-            "SELECT account_id, reference, CAST(SUM(amount) AS BIGINT) FROM ledger_entry WHERE kind IN ('correction', 'refund') AND reference <> '' GROUP BY account_id, reference",
-            row => (Account: row.GetString(0), Request: row.GetString(1), Sum: row.GetInt64(2)))).ToDictionary(m => (m.Account, m.Request), m => m.Sum);
+            "SELECT account_id, reference, kind, CAST(SUM(amount) AS BIGINT) FROM ledger_entry WHERE kind IN ('correction', 'refund') AND reference <> '' GROUP BY account_id, reference, kind",
+            row => (Account: row.GetString(0), Request: row.GetString(1), Kind: row.GetString(2), Sum: row.GetInt64(3)))).ToDictionary(m => (m.Account, m.Request, m.Kind), m => m.Sum);
         var found = new List<Rerated>();
         await foreach (var request in UsageQueries.StreamAsync(session, order.Since, order.Until))
         {
             var record = request.Record;
             if (record.Model != order.Model || record.Basis == Basis.Waived || (order.AccountId is not null && order.AccountId != record.AccountId)) continue;
             if (order.Price.At(DateTimeOffset.FromUnixTimeMilliseconds(record.Created)) is not { } version) continue;
+            if (mended.TryGetValue((record.AccountId, record.Id, EntryKind.Refund), out var refunded) && refunded >= request.Cost) continue;
             var right = Price(record, version);
             // Too much was paid: the excess goes back. Too little was asked: the difference of the prices, never what was uncovered at the time.
             var wanted = right < request.Cost ? request.Cost - right : right > record.Price ? record.Price - right : 0;
-            var already = mended.GetValueOrDefault((record.AccountId, record.Id));
+            var already = mended.GetValueOrDefault((record.AccountId, record.Id, EntryKind.Correction));
             if (wanted != already) found.Add(new Rerated(record.AccountId, record.Id, request.Cost - already, right, wanted - already));
         }
-        return found;
+        return (found, chains);
     }, ct);
-
-    /// <summary>Writes the corrections. Answers what was moved: an account that has less free money than it owes pays what it has.</summary>
-    public async Task<IReadOnlyList<Rerated>> ApplyAsync(RerateOrder order, string note, CancellationToken ct = default)
-    {
-        var ledger = new Ledger(database);
-        var moved = new List<Rerated>();
-        foreach (var request in await PreviewAsync(order, ct))
-            moved.Add(request with { Amount = await ledger.CorrectAsync(request.AccountId, request.Amount, request.RequestId, note, ct) ?? 0 });
-        return moved;
-    }
 
     // The record has the sum of its calls: a reply of several calls is computed as so many equal ones, to which the tokens are dealt out class by class, one
     // after the other, so that no call has more of a class than of what the class is a part of.
     private static long Price(RequestRecord record, PriceVersion price)
     {
-        var calls = (int)Math.Max(1, record.Lines.FirstOrDefault(l => l.Class == "request").Count);
+        var calls = record.Calls;
         var usages = new CallUsage[calls];
         var usage = record.Usage;
         for (var i = 0; i < calls; i++)
@@ -74,11 +92,30 @@ internal sealed class Rerating(Database database)
                 OutputTokens = Share(usage.OutputTokens, i, calls),
                 ReasoningTokens = Share(usage.ReasoningTokens, i, calls),
                 AudioOutputTokens = Dealt(usage.ReasoningTokens, usage.AudioOutputTokens),
-            }, i == 0 ? (int)record.Lines.FirstOrDefault(l => l.Class == "image").Count : 0,
-                i == 0 ? record.Lines.FirstOrDefault(l => l.Class == "audio_second").Count : 0);
+            }, record.Images, record.AudioSeconds);
         }
         return price.Compute(usages).Total;
     }
 
     private static long Share(long total, int index, int parts) => total / parts + (index < total % parts ? 1 : 0);
+
+    /// <summary>How far an account's chain was read; what was added since is looked at before anything is written, since somebody else may be mending too.</summary>
+    private sealed class SeenChain
+    {
+        private readonly HashSet<string> _mended = new(StringComparer.Ordinal);
+
+        /// <summary>The seq of the last entry that is known.</summary>
+        public long Through { get; set; }
+
+        public async Task<bool> IsMendedAsync(Session session, Rerated request)
+        {
+            var entries = Chain.ReadAsync(session, request.AccountId, Books.EntriesBack, row => (Seq: row.GetInt64(0), Kind: row.GetString(1), Reference: row.GetString(2)));
+            await foreach (var (seq, kind, reference) in entries)
+            {
+                if (seq <= Through) break;
+                if (kind is EntryKind.Correction or EntryKind.Refund) _mended.Add(reference);
+            }
+            return _mended.Contains(request.RequestId);
+        }
+    }
 }

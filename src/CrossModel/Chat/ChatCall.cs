@@ -83,7 +83,7 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
     public List<UpstreamFault> Faults { get; } = [];
 
     /// <summary>Nano-dollars that attempts which delivered nothing cost the operator all the same, as far as their upstreams reported usage; null: none known.</summary>
-    public long? Wasted { get; set; }
+    public long? Wasted { get; private set; }
 
     /// <summary>What was dropped or lowered on the way to the upstream that serves: the x-crossmodel-ignored header.</summary>
     public IReadOnlyList<string> Ignored { get; set; } = [];
@@ -109,6 +109,12 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
 
     /// <summary>Upstream calls ended, in that order.</summary>
     public IReadOnlyList<AttemptRecord> Attempts => _attempts;
+
+    /// <summary>Adds to <see cref="Wasted"/>; calls side by side may.</summary>
+    public void Waste(long cost)
+    {
+        lock (_attempts) Wasted = (Wasted ?? 0) + cost;
+    }
 
     public void CountAttempt() => Interlocked.Increment(ref _attemptCount);
 

@@ -24,8 +24,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
             if (fault is null) return null;
             // What an upstream took to fail is its time, not ours.
             call.UpstreamWait += Longest(calls);
-            foreach (var upstream in calls)
-                if (upstream.Reader.Usage is { } usage) Settlement.Waste(call, route, usage);
+            Waste(call, route, calls);
             return fault;
         }
         finally
@@ -133,7 +132,8 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         var error = fault is null || gone ? null : FailureRules.ToCaller(fault);
         // A candidate that never began takes the whole call with it: nothing of it is paid, what others delivered neither.
         var isWaived = error is not null && !calls[failing].Client.HasContent;
-        var produced = isWaived ? [] : Array.ConvertAll(calls, static c => new Produced(c.Reader.Usage, c.Client.TextBytes, c.Client.HasContent || c.Client.IsBlocked));
+        if (isWaived) Waste(call, route, calls);
+        var produced = isWaived ? [] : Array.ConvertAll(calls, static c => c.Produced());
         if (gone) call.Status = StatusCodes.Status499ClientClosedRequest;
         var record = Settlement.Write(call, new Ending(route, gone ? StatusCodes.Status499ClientClosedRequest : StatusCodes.Status200OK, error?.Code, produced));
         var last = calls[^1];
@@ -210,8 +210,15 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         return (faults[index], index);
     }
 
+    private static void Waste(ChatCall call, Route route, params ReadOnlySpan<UpstreamCall> calls)
+    {
+        foreach (var upstream in calls)
+            if (upstream.Reader.Usage is { } usage) Settlement.Waste(call, route, usage);
+    }
+
     private bool Renew(ChatCall call, Route route, UpstreamCall[] calls, int i, CancellationTokenSource? others)
     {
+        Waste(call, route, calls[i]);
         calls[i].Dispose();
         calls[i] = new UpstreamCall(call, route, i, time, others?.Token ?? call.Aborted);
         return true;

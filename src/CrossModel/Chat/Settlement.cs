@@ -66,8 +66,13 @@ internal sealed class Settlement(Settlements settlements)
         // Half as much again: a long stream asks a few times, not at every event.
         var target = written + written / 2;
         var size = call.Estimate.Size;
-        var covered = await call.Hold!.ExtendToAsync(call.Price.Hold(size with { OutputTokens = HoldEstimate.CountTokens(target) / size.Candidates + 1 }));
-        if (!covered && route.Owner.Config.StopAtBalance) return false;
+        Task<bool> ExtendAsync(long bytes) => call.Hold!.ExtendToAsync(call.Price.Hold(size with { OutputTokens = HoldEstimate.CountTokens(bytes) / size.Candidates + 1 })).AsTask();
+        if (!await ExtendAsync(target) && route.Owner.Config.StopAtBalance)
+        {
+            // Not half as much again, but perhaps what was written: the last of the money is usable too.
+            target = written;
+            if (!await ExtendAsync(target)) return false;
+        }
         call.CoveredTextBytes = target;
         return true;
     }
@@ -99,10 +104,14 @@ internal sealed class Settlement(Settlements settlements)
             Stream = call.Request.Stream,
             Basis = basis,
             Usage = usage,
+            Calls = Math.Max(1, calls.Length),
+            Images = call.Estimate.Size.Images,
+            AudioSeconds = call.Estimate.Size.AudioSeconds,
             PriceVersion = call.Price.Name,
             Lines = bill.Lines,
             Price = bill.Total,
-            OperatorCost = OperatorCost(call, ending, basis, calls),
+            OperatorCost = OperatorCost(call, ending, basis, calls, out var isPartial),
+            OperatorCostIsPartial = isPartial,
             Ignored = call.Ignored,
             Attempts = call.Attempts,
             DurationMs = (long)call.Elapsed.TotalMilliseconds,
@@ -113,12 +122,14 @@ internal sealed class Settlement(Settlements settlements)
     /// <summary>Notes what an attempt that delivered nothing costs the operator: its upstream has reported tokens before it failed.</summary>
     public static void Waste(ChatCall call, Route route, in TokenUsage usage)
     {
-        if (route.Cost?.At(call.Created) is { } cost) call.Wasted = (call.Wasted ?? 0) + cost.Compute(new CallUsage(usage)).Total;
+        if (route.Cost?.At(call.Created) is { } cost) call.Waste(cost.Compute(new CallUsage(usage, call.Estimate.Size.Images, call.Estimate.Size.AudioSeconds)).Total);
     }
 
     /// <summary>What the operator pays for all attempts, as far as it can be told; null: nothing of it.</summary>
-    private static long? OperatorCost(ChatCall call, Ending ending, Basis basis, CallUsage[] calls)
+    /// <param name="isPartial">It is told of others than the one that served.</param>
+    private static long? OperatorCost(ChatCall call, Ending ending, Basis basis, CallUsage[] calls, out bool isPartial)
     {
+        isPartial = false;
         if (basis == Basis.Waived)
         {
             // The caller pays nothing for an empty reply; the provider may have read the prompt.
@@ -126,7 +137,9 @@ internal sealed class Settlement(Settlements settlements)
                 if (produced.Usage is { } usage) Waste(call, ending.Route, usage);
             return call.Wasted;
         }
-        return ending.Route.Cost?.At(call.Created)?.Compute(calls).Total + (call.Wasted ?? 0) ?? call.Wasted;
+        if (ending.Route.Cost?.At(call.Created) is { } cost) return cost.Compute(calls).Total + (call.Wasted ?? 0);
+        isPartial = call.Wasted is not null;
+        return call.Wasted;
     }
 
     /// <summary>The written rule of each ending: reported usage is believed, else the text is counted; an empty reply is waived.</summary>

@@ -135,6 +135,10 @@ internal sealed class UpstreamCall : IDisposable
         return output.WriteAsync(Events);
     }
 
+    /// <summary>What a stream gave, whole or not. A usage object that came before text of a reply that then broke off says nothing of that text.</summary>
+    public Produced Produced() =>
+        new(Reader.Ended || Client.TextBytes <= Reader.CountedTextBytes ? Reader.Usage : null, Client.TextBytes, Client.HasContent || Client.IsBlocked);
+
     private void Complete()
     {
         Reader.Complete(_unread.Span, Client);

@@ -3,6 +3,9 @@ namespace CrossModel.Configuration;
 /// <summary>When a price is whole. Amounts themselves (sign, decimals) are judged where they are read.</summary>
 internal static class PriceRules
 {
+    // A line of a receipt has its price per million units, in nano-dollars: more would not fit.
+    private const decimal MostForAUnit = 9_000;
+
     public static void Check(PriceConfig price, string path, TimeProvider time, ConfigSource source, List<ConfigFault> faults)
     {
         if (price.IsFree)
@@ -22,6 +25,8 @@ internal static class PriceRules
                 faults.Add(new ConfigFault($"{at}.output", "a price needs an output price") { Hint = "USD per million tokens; 0 is a price" });
             if (price.Versions.Take(i).Any(earlier => earlier.From == version.From))
                 faults.Add(new ConfigFault($"{at}.from", "two prices hold from the same time") { Hint = "give each its own \"from\"" });
+            if (Math.Max(Math.Max(version.Request ?? 0, version.Image ?? 0), version.AudioSecond ?? 0) > MostForAUnit)
+                faults.Add(new ConfigFault(at, $"a request, an image or a second of audio costs {MostForAUnit} USD at most"));
             CheckTiers(version.Tiers, $"{at}.tiers", faults);
         }
     }

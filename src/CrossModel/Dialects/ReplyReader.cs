@@ -11,6 +11,9 @@ internal abstract class ReplyReader : IDisposable
     /// <summary>Null until the upstream said it, then normalised. Hostile counts (negative, fractional, above 2^31) leave it null.</summary>
     public TokenUsage? Usage { get; protected set; }
 
+    /// <summary>UTF-8 bytes of the client's text that <see cref="Usage"/> is known to count. A reply that breaks off with more than that is not told by it.</summary>
+    public long CountedTextBytes { get; protected set; } = long.MaxValue;
+
     /// <summary>Set once the reply has failed (an error inside a 200, garbage, the end before a finish). Nothing more is read then.</summary>
     public UpstreamFault? Fault { get; protected set; }
 

@@ -31,7 +31,8 @@ internal struct UsageNumbers
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName) read.Member(ref json, Place.Top);
         if (read._isHostile)
         {
-            this = read;
+            // Absent as a whole: none of its other counts may meet those of an object to come.
+            this = new UsageNumbers { _isHostile = true };
             return;
         }
         if (read.Sum == 0 && Sum > 0) return;

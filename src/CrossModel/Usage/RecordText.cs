@@ -49,9 +49,13 @@ internal static class RecordText
         json.WriteNumber("output"u8, record.Usage.OutputTokens);
         json.WriteNumber("reasoning"u8, record.Usage.ReasoningTokens);
         if (record.Usage.AudioOutputTokens > 0) json.WriteNumber("audio_output"u8, record.Usage.AudioOutputTokens);
+        if (record.Calls > 1) json.WriteNumber("calls"u8, record.Calls);
+        if (record.Images > 0) json.WriteNumber("images"u8, record.Images);
+        if (record.AudioSeconds > 0) json.WriteNumber("audio_seconds"u8, record.AudioSeconds);
         json.WriteString("version"u8, record.PriceVersion);
         json.WriteNumber("price"u8, record.Price);
         if (record.OperatorCost is { } cost) json.WriteNumber("operator_cost"u8, cost);
+        if (record.OperatorCostIsPartial) json.WriteBoolean("operator_cost_is_partial"u8, true);
         json.WriteNumber("ms"u8, record.DurationMs);
         if (record.ErrorCode is not null) json.WriteString("error"u8, record.ErrorCode);
         json.WriteStartArray("lines"u8);
@@ -99,6 +103,10 @@ internal static class RecordText
         string Text(string name) => root.GetProperty(name).GetString()!;
         long Count(string name) => root.GetProperty(name).GetInt64();
         long CountOrNone(string name) => root.TryGetProperty(name, out var count) ? count.GetInt64() : 0;
+        CostLine[] lines = [.. root.GetProperty("lines").EnumerateArray().Select(l => new CostLine(l[0].GetString()!, l[1].GetInt64(), l[2].GetInt64()))];
+        // A record from before it said so tells what its price had a line for.
+        long Units(string line) => lines.FirstOrDefault(l => l.Class == line).Count;
+        var calls = Math.Max(1, root.TryGetProperty("calls", out var said) ? said.GetInt64() : Units("request"));
         return new RequestRecord
         {
             Id = Text("id"),
@@ -128,12 +136,16 @@ internal static class RecordText
                 ReasoningTokens = Count("reasoning"),
                 AudioOutputTokens = CountOrNone("audio_output"),
             },
+            Calls = (int)calls,
+            Images = (int)(root.TryGetProperty("images", out var images) ? images.GetInt64() : Units("image") / calls),
+            AudioSeconds = root.TryGetProperty("audio_seconds", out var seconds) ? seconds.GetInt64() : Units("audio_second") / calls,
             PriceVersion = Text("version"),
             Price = Count("price"),
             OperatorCost = root.TryGetProperty("operator_cost", out var cost) ? cost.GetInt64() : null,
+            OperatorCostIsPartial = root.TryGetProperty("operator_cost_is_partial", out _),
             DurationMs = Count("ms"),
             ErrorCode = root.TryGetProperty("error", out var error) ? error.GetString() : null,
-            Lines = [.. root.GetProperty("lines").EnumerateArray().Select(l => new CostLine(l[0].GetString()!, l[1].GetInt64(), l[2].GetInt64()))],
+            Lines = lines,
             Attempts = [.. root.GetProperty("attempts").EnumerateArray().Select(a => new AttemptRecord(a[0].GetString()!, a[1].GetString()!, a[2].GetString()!,
                 a[3].ValueKind == JsonValueKind.Null ? null : a[3].GetInt32(), a[4].GetInt64(), a[5].ValueKind == JsonValueKind.Null ? null : a[5].GetInt64(), a[6].GetInt64()))],
             Ignored = root.TryGetProperty("ignored", out var ignored) ? [.. ignored.EnumerateArray().Select(i => i.GetString()!)] : [],

@@ -47,13 +47,21 @@ internal sealed record RequestRecord
     public required bool Stream { get; init; }
     public required Basis Basis { get; init; }
     public TokenUsage Usage { get; init; }
+    /// <summary>Upstream calls that the usage is the sum of.</summary>
+    public int Calls { get; init; } = 1;
+    /// <summary>Images in the prompt of each call.</summary>
+    public int Images { get; init; }
+    /// <summary>Seconds of audio in the prompt of each call, rounded up.</summary>
+    public long AudioSeconds { get; init; }
     /// <summary>"free", the version's from, or a short hash of the price.</summary>
     public required string PriceVersion { get; init; }
     public IReadOnlyList<CostLine> Lines { get; init; } = [];
     /// <summary>Nano-dollars by the price's arithmetic, rounded once, half up. What leaves the balance may be less: see Uncovered.</summary>
     public required long Price { get; init; }
-    /// <summary>Nano-dollars that the operator pays by the route's cost for the calls whose reply was delivered; null: unknown.</summary>
+    /// <summary>Nano-dollars that the operator pays by the routes' costs for the calls whose upstreams reported tokens or whose reply was delivered; null: unknown.</summary>
     public long? OperatorCost { get; init; }
+    /// <summary>The route that served states no cost: what <see cref="OperatorCost"/> has is of others that were tried.</summary>
+    public bool OperatorCostIsPartial { get; init; }
     public IReadOnlyList<string> Ignored { get; init; } = [];
     public IReadOnlyList<AttemptRecord> Attempts { get; init; } = [];
     public long DurationMs { get; init; }

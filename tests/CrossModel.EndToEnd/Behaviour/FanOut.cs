@@ -19,6 +19,11 @@ public sealed class FanOut
             : UsualReply.AnswerAsync(http, received));
     }
 
+    private const string Costed = """ "test/model": { "routes": [ { "upstream": "up", "model": "m", "cost": { "input": 1, "output": 1 } } ], "price": { "input": 1, "output": 1 } } """;
+
+    private static async Task<long?> OperatorCostAsync(TestGateway gateway, HttpReply reply) =>
+        (await new CrossModel.Usage.UsageQueries(gateway.Gateway.Database).FindAsync(reply.Header("x-request-id")!, TestContext.Current.CancellationToken))?.Record.OperatorCost;
+
     private static Task<TestGateway> GatewayAsync(ScriptedUpstream upstream) => TestGateway.StartAsync(upstream.BaseUrl, Priced, upstreamMore: """, "preset": "groq" """);
 
     private static async Task<JsonNode> ReceiptAsync(TestGateway gateway, HttpReply reply) =>
@@ -86,6 +91,46 @@ public sealed class FanOut
         var receipt = await ReceiptAsync(gateway, reply);
         Assert.Equal("0.000036", (string?)receipt["cost"]);
         Assert.Equal(4, receipt["attempts"]!.AsArray().Count);
+    }
+
+    [Fact]
+    public async Task Candidate_ThatReportedTokensAndIsAskedAgain_CostsTheOperatorTwice()
+    {
+        var count = 0;
+        await using var upstream = await ScriptedUpstream.StartAsync((http, received) => Interlocked.Increment(ref count) == 2
+            ? UsualReply.BeginAsync(http, "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1000,\"completion_tokens\":100}}\n\ndata: {\"error\":{\"message\":\"overloaded\"}}\n\n")
+            : UsualReply.AnswerAsync(http, received));
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Costed, upstreamMore: """, "preset": "groq" """);
+
+        var reply = await gateway.PostAsync(Stream);
+
+        AssertWhole(reply);
+        Assert.Equal((3 * 12 + 1100) * 1000, await OperatorCostAsync(gateway, reply));
+    }
+
+    [Fact]
+    public async Task Candidate_FailsForEver_WhatTheOthersCostTheOperatorIsKnown()
+    {
+        var count = 0;
+        var whole = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, received) =>
+        {
+            if (Interlocked.Increment(ref count) <= 2)
+            {
+                await UsualReply.AnswerAsync(http, received);
+                if (count == 2) whole.TrySetResult();
+                return;
+            }
+            await whole.Task;
+            await Task.Delay(300);
+            await UsualReply.JsonAsync(http, """{"error":{"message":"no"}}""", 500);
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Costed, upstreamMore: """, "preset": "groq" """);
+
+        var reply = await gateway.PostAsync(Stream);
+
+        await Until.TrueAsync(async () => await OperatorCostAsync(gateway, reply) is not null);
+        Assert.Equal(2 * 12 * 1000, await OperatorCostAsync(gateway, reply));
     }
 
     [Fact]

@@ -50,10 +50,37 @@ public sealed class MoneyAtTheEnd
         await gone.Task.WaitAsync(TimeSpan.FromSeconds(5));
         var receipt = (await gateway.Http.GetAsync("/v1/requests/" + reply.Header("x-request-id"), gateway.Key)).Json;
         Assert.Equal("counted", (string?)receipt["basis"]);
-        Assert.InRange(Amount(receipt["cost"]), 0.2m, 0.5m);
+        // All but the last piece's worth.
+        Assert.InRange(Amount(receipt["cost"]), 0.48m, 0.5m);
         var account = (await gateway.Http.GetAsync("/v1/account", gateway.Key)).Json;
         Assert.Equal(0.5m - Amount(receipt["cost"]), Amount(account["balance"]));
         Assert.Equal(0, Amount(account["held"]));
+    }
+
+    [Theory]
+    // Of the prompt alone, before the text: what was delivered is counted.
+    [InlineData("""{"prompt_tokens":50,"completion_tokens":0,"total_tokens":50}""", null, "counted", 1000)]
+    // With each event: the last one told of all that was delivered.
+    [InlineData("""{"prompt_tokens":50,"completion_tokens":0,"total_tokens":50}""", """{"prompt_tokens":50,"completion_tokens":777,"total_tokens":827}""", "reported", 777)]
+    public async Task Stream_CutAfterAUsageObject_IsChargedByWhatThatCounts(string first, string? second, string basis, int tokens)
+    {
+        static string Chunk(string text, string? usage) =>
+            $$"""data: {"choices":[{"index":0,"delta":{"content":"{{text}}"},"finish_reason":null}]{{(usage is null ? "" : ",\"usage\":" + usage)}}}""" + "\n\n";
+        var read = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await UsualReply.BeginAsync(http, Chunk("", first) + Chunk(new string('x', 4000), second));
+            await read.Task;
+            http.Abort();
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+
+        using var response = await gateway.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", System.Text.Encoding.UTF8.GetBytes(Plain[..^1] + ",\"stream\":true}"), gateway.Key);
+        read.SetResult();
+        var reply = await Http.ReadAsync(response);
+
+        var receipt = (await gateway.Http.GetAsync("/v1/requests/" + reply.Header("x-request-id"), gateway.Key)).Json;
+        Assert.Equal((basis, tokens), ((string?)receipt["basis"], (int)receipt["usage"]!["completion_tokens"]!));
     }
 
     [Fact]

@@ -71,6 +71,13 @@ public sealed class LedgerVerifierTests
         "UPDATE account SET ledger_head = ''",
         "UPDATE account SET ledger_place = ledger_place - 1",
         "UPDATE account SET spent_total = 0",
+        "UPDATE account SET spent_day = 0",
+        "UPDATE account SET spent_month = spent_month - 1",
+        "UPDATE account SET spent_on = spent_on - 1",
+        "DELETE FROM spend",
+        "UPDATE spend SET amount = amount - 1",
+        "UPDATE spend SET day = day - 1",
+        "INSERT INTO spend SELECT account_id, 'key_2', day, 5 FROM spend",
         "DELETE FROM credit_reference",
         "UPDATE credit_reference SET amount = 101",
         "INSERT INTO lease VALUES ('node_x', 'acc_x', 5)",
@@ -145,6 +152,49 @@ public sealed class LedgerVerifierTests
         await till.AssertSoundAsync();
     }
 
+    [Fact]
+    public async Task Rerate_AReplyWhoseChargeWasGivenBack_IsLeftAlone()
+    {
+        await using var till = await Till.OpenNewAsync(postgres: false);
+        var account = await till.NewAccountAsync(100_000);
+        var record = Till.Record(account.Id, 1000);
+        await till.Settlements.SettleAsync(record, await till.HoldAsync(account, 1000));
+        await till.Ledger.RefundAsync(account.Id, 1000, record.Id, "the database was away: the reply was not delivered");
+        foreach (var input in new[] { 500_000, 1_000_000, 2_000_000 })
+            Assert.Empty(await new Rerating(till.Database).PreviewAsync(new RerateOrder("a/b", 0, long.MaxValue, new PriceList([new PriceVersion { Input = input, Output = 0 }]))));
+    }
+
+    // At the price of the time there was no line for a call, an image or a second, and nothing to tell their number from.
+    [Fact]
+    public async Task Rerate_CallsImagesAndSecondsThatHadNoPrice_AreComputedAnew()
+    {
+        await using var till = await Till.OpenNewAsync(postgres: false);
+        var account = await till.NewAccountAsync(100_000);
+        var record = Till.Record(account.Id, 1200) with { Calls = 2, Images = 3, AudioSeconds = 5 };
+        await till.Settlements.SettleAsync(record, await till.HoldAsync(account, 2000));
+        var rerating = new Rerating(till.Database);
+        // Two calls of 600 tokens: neither is above the tier.
+        var tiered = new PriceVersion { Input = 1_000_000, Output = 0, Tiers = [new PriceTier(1000, Input: 2_000_000)] };
+        Assert.Empty(await rerating.PreviewAsync(new RerateOrder("a/b", 0, long.MaxValue, new PriceList([tiered]))));
+        var units = new PriceVersion { Input = 1_000_000, Output = 0, Request = 7, Image = 11, AudioSecond = 13 };
+        Assert.Equal(1200 + 2 * (7 + 3 * 11 + 5 * 13), Assert.Single(await rerating.PreviewAsync(new RerateOrder("a/b", 0, long.MaxValue, new PriceList([units])))).RightPrice);
+    }
+
+    [Fact]
+    public async Task Rerate_TwiceAtTheSameTime_MovesTheDifferenceOnce()
+    {
+        await using var till = await Till.OpenNewAsync(postgres: false);
+        var account = await till.NewAccountAsync(100_000);
+        for (var i = 0; i < 40; i++) await till.ChargeAsync(account, 1000, 1000);
+        var order = new RerateOrder("a/b", 0, long.MaxValue, new PriceList([new PriceVersion { Input = 500_000, Output = 0 }]));
+
+        var moved = await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => new Rerating(till.Database).ApplyAsync(order, "by somebody")));
+
+        Assert.Equal(40 * 500, moved.Sum(m => m.Sum(r => r.Amount)));
+        Assert.Equal(100_000 - 40 * 500, await till.BalanceAsync(account));
+        await till.AssertSoundAsync();
+    }
+
     // Two calls of one reply; no count can be halved. At the price of the time it is right to the nano-dollar; at the right one each class costs its own.
     [Fact]
     public async Task Rerate_EveryClassOfSeveralCalls_IsComputedAnew()
@@ -196,8 +246,11 @@ public sealed class LedgerVerifierTests
         await SettleAsync("one", 1000, 700);
         await SettleAsync("one", 500, null);
         await SettleAsync("two", 300, 400);
+        // What one that was tried before cost is known, what the one that served costs is not.
+        await till.Settlements.SettleAsync(Till.Record(account.Id, 5) with { OperatorCost = 3, OperatorCostIsPartial = true, Attempts = [new AttemptRecord("two", "m", "ok", 200, 1, 2, 3)] },
+            await till.HoldAsync(account, 5));
         var rows = await MarginReport.ReadAsync(till.Database, 0, long.MaxValue);
-        Assert.Equal([("one/m", 2L, 1500L, 700L, 800L, 1L), ("two/m", 1, 300, 400, -100, 0)],
+        Assert.Equal([("one/m", 2L, 1500L, 700L, 800L, 1L), ("two/m", 2, 305, 403, -98, 1)],
             rows.Select(r => (r.Route, r.Requests, r.Income, r.Cost, r.Margin, r.UnknownCost)));
         Assert.Empty(await MarginReport.ReadAsync(till.Database, 0, 1));
     }

@@ -323,7 +323,7 @@ public abstract class MoneyContract(bool postgres)
         var purse = new Purse("acc_1", till.Books);
         AccountRow Row(long lease)
         {
-            var row = new AccountRow { Id = "acc_1", Balance = 1000, Leased = 0, CreditLimit = 0, Seq = 1, Head = "", Place = 0, SpentOn = 0, SpentDay = 0, SpentMonth = 0, SpentTotal = 0 };
+            var row = new AccountRow { Id = "acc_1", Balance = 1000, Leased = 0, CreditLimit = 0, Seq = 1, Head = "", Place = 0, Spent = default };
             row.MoveLease(lease);
             return row;
         }

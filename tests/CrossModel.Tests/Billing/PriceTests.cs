@@ -288,6 +288,10 @@ public sealed class PriceTests
             ClientRequestId = "mine\n\"ü",
             Lines = [new CostLine("input", 42, 1_000_000)],
             OperatorCost = 7,
+            OperatorCostIsPartial = true,
+            Calls = 3,
+            Images = 2,
+            AudioSeconds = 9,
             Ignored = ["seed", "temperature=1"],
             Attempts = [new AttemptRecord("a", "m", "first_byte_timeout", null, 5, null, 9), new AttemptRecord("b", "m", "ok", 200, 6, 3, 8)],
             ErrorCode = "provider_error",
@@ -295,7 +299,8 @@ public sealed class PriceTests
         var (detail, hash) = Written(record);
         Assert.Equal(hash, RecordText.HashOf(detail));
         Assert.Equal((detail, hash), Written(RecordText.Read(detail)));
-        Assert.Equal("mine\n\"ü", RecordText.Read(detail).ClientRequestId);
+        var read = RecordText.Read(detail);
+        Assert.Equal(("mine\n\"ü", 3, 2, 9, true), (read.ClientRequestId, read.Calls, read.Images, read.AudioSeconds, read.OperatorCostIsPartial));
     }
 
     // Written by the program before there were counts of sound and of an hour's writes: a record without them is written the same to this day.
@@ -306,6 +311,13 @@ public sealed class PriceTests
         var record = RecordText.Read(old);
         Assert.Equal(Usage(30, 9, cached: 10, written: 5, reasoning: 4), record.Usage);
         Assert.Equal((old, RecordText.HashOf(old)), Written(record));
+    }
+
+    [Fact]
+    public void RecordText_OfAnOlderProgramWithLinesForUnits_TellsTheirNumberFromThem()
+    {
+        var record = RecordText.Read("""{"id":"req_1","account":"acc_1","key":"key_1","model":"a/b","created":1,"status":200,"stream":false,"basis":"reported","input":30,"cached":0,"written":0,"output":0,"reasoning":0,"version":"v1","price":15,"ms":3,"lines":[["request",3,1],["image",6,1],["audio_second",12,1]],"attempts":[]}""");
+        Assert.Equal((3, 2, 4), (record.Calls, record.Images, record.AudioSeconds));
     }
 
     [Fact]

@@ -47,6 +47,7 @@ public sealed class ConfigFaultTests
     [InlineData("{ \"storage\": { \"synchronous\": \"none\" } }", "storage.synchronous", "\"full\", \"normal\" is expected, not \"none\"")]
     [InlineData("{ \"urls\": \"localhost:8080\" }", "urls", "an address to listen on is expected")]
     [InlineData("{ \"urls\": \"http://127.0.0.1:1;http://x/path\" }", "urls", "an address to listen on is expected")]
+    [InlineData("{ \"models\": { \"a\": { \"routes\": [{ \"upstream\": \"x\" }], \"price\": { \"input\": 1, \"output\": 1, \"image\": 9001 } } }, \"upstreams\": { \"x\": {} } }", "models.a.price", "a request, an image or a second of audio costs 9000 USD at most")]
     [InlineData("{ \"urls\": \"\" }", "urls", "an address to listen on is expected")]
     [InlineData("{ \"urls\": \"http://127.0.0.1:99999\" }", "urls", "an address to listen on is expected")]
     [InlineData("{ \"urls\": \"https://127.0.0.1:1\" }", "urls", "TLS is not spoken here")]

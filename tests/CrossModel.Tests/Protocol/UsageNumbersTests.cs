@@ -6,6 +6,16 @@ namespace CrossModel.Tests.Protocol;
 
 public sealed class UsageNumbersTests
 {
+    [Fact]
+    public void Usage_AHostileObjectThenAGoodOne_HasNothingOfTheFirst()
+    {
+        var numbers = new UsageNumbers();
+        numbers.Overlay("""{"prompt_tokens":10,"completion_tokens":-1,"prompt_tokens_details":{"cached_tokens":2000000}}"""u8);
+        Assert.Null(numbers.Normalise(surplusIsReasoning: false));
+        numbers.Overlay("""{"prompt_tokens":10,"completion_tokens":5}"""u8);
+        Assert.Equal(new TokenUsage { InputTokens = 10, OutputTokens = 5 }, numbers.Normalise(surplusIsReasoning: false));
+    }
+
     [Theory]
     // OpenAI
     [InlineData("""{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15,"prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":2}}""", 10, 4, 0, 5, 2)]

@@ -22,7 +22,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
     private PooledBuffer _line = null!;
     private PooledBuffer _stripped = null!;
     private UsageNumbers _numbers;
-    private bool _hasUsage;
+    private int _usagesSeen;
     private bool? _isStream;
     private bool _isAsSent;
 
@@ -116,7 +116,10 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
             if (!found) break;
             try
             {
+                var before = _usagesSeen;
                 ReadEvent(evt, client);
+                // It comes with the end, with each event, or, of the prompt alone, with the first.
+                if (_usagesSeen > before) CountedTextBytes = client.TextBytes;
             }
             catch (Exception fault) when (IsUnreadable(fault))
             {
@@ -176,9 +179,9 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
     {
         var usage = _view.Usage;
         for (var i = 0; i < _view.ChoiceCount && !IsObject(text, usage); i++) usage = _view.Choice(i).Usage;
-        if (!IsObject(text, usage) && !_hasUsage) usage = _view.GroqUsage;
+        if (!IsObject(text, usage) && _usagesSeen == 0) usage = _view.GroqUsage;
         if (!IsObject(text, usage)) return;
-        _hasUsage = true;
+        _usagesSeen++;
         _numbers.Overlay(usage.In(text));
         Usage = _numbers.Normalise(preset.SurplusIsReasoning);
         if (!client.IncludeUsage) return;
