@@ -16,6 +16,8 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
     private readonly long _started = time.GetTimestamp();
     private readonly List<AttemptRecord> _attempts = [];
     private int _attemptCount;
+    private TimeSpan _waited;
+    private long _askedAfter = -1;
     private long _bytesTaken;
     private CancellationTokenSource? _outliving;
     private CancellationTokenRegistration _onCallerGone;
@@ -88,8 +90,8 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
     /// <summary>What was dropped or lowered on the way to the upstream that serves: the x-crossmodel-ignored header.</summary>
     public IReadOnlyList<string> Ignored { get; set; } = [];
 
-    /// <summary>Time that the upstreams took before the reply could begin: the rest of the elapsed time is our own.</summary>
-    public TimeSpan UpstreamWait { get; set; }
+    /// <summary>The gateway's own share of the time until now: without what the upstreams took before the reply could begin.</summary>
+    public TimeSpan Overhead => (Volatile.Read(ref _askedAfter) is var asked and >= 0 ? TimeSpan.FromTicks(asked) : Elapsed) - _waited;
 
     /// <summary>What the log line and the record say of the ending.</summary>
     public int Status { get; set; }
@@ -109,6 +111,20 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
 
     /// <summary>Upstream calls ended, in that order.</summary>
     public IReadOnlyList<AttemptRecord> Attempts => _attempts;
+
+    /// <summary>A route is asked with the request as it is prepared: what is dropped in it is known before it answers.</summary>
+    public void Ask()
+    {
+        Ignored = Estimate.Cap is { } cap ? [.. Prepared!.Ignored, $"max_tokens={cap}"] : Prepared!.Ignored;
+        Volatile.Write(ref _askedAfter, Elapsed.Ticks);
+    }
+
+    /// <summary>So long was waited for others; no more is waited for them now.</summary>
+    public void Waited(TimeSpan time)
+    {
+        _waited += time;
+        Volatile.Write(ref _askedAfter, -1);
+    }
 
     /// <summary>Adds to <see cref="Wasted"/>; calls side by side may.</summary>
     public void Waste(long cost)

@@ -14,6 +14,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
 {
     public async ValueTask<UpstreamFault?> ServeAsync(ChatCall call, Route route)
     {
+        call.Ask();
         var count = CallsFor(call.Request, call.Prepared!);
         using var others = count > 1 ? CancellationTokenSource.CreateLinkedTokenSource(call.Aborted) : null;
         var calls = new UpstreamCall[count];
@@ -23,7 +24,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
             var fault = call.Request.Stream ? await StreamAsync(call, route, calls, others) : await PlainAsync(call, route, calls, others);
             if (fault is null) return null;
             // What an upstream took to fail is its time, not ours.
-            call.UpstreamWait += Longest(calls);
+            call.Waited(Longest(calls));
             Waste(call, route, calls);
             return fault;
         }
@@ -64,8 +65,8 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
             }
             if (fault is not null) return fault;
 
-            Served(call, route);
-            call.UpstreamWait += Longest(calls);
+            call.Served = route;
+            call.Waited(Longest(calls));
             var ending = new Ending(route, StatusCodes.Status200OK, null, Array.ConvertAll(replies, static r => new Produced(r!.Usage, r.TextBytes, r.HasContent || r.IsBlocked)));
             using var reply = PlainReply.Merge(replies!);
             var record = Settlement.Write(call, ending);
@@ -115,7 +116,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         var (fault, failing) = await EachAsync(calls, async i =>
         {
             if (await calls[i].OpenAsync() is { } refused) return refused;
-            Served(call, route);
+            call.Served = route;
             var failed = await calls[i].PumpAsync(output, () => Settlement.CoversAsync(call, route, calls));
             // Only the last finish chunk must wait for the charge; an earlier candidate's may go.
             if (failed is null && Interlocked.Decrement(ref running) > 0)
@@ -222,11 +223,5 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         calls[i].Dispose();
         calls[i] = new UpstreamCall(call, route, i, time, others?.Token ?? call.Aborted);
         return true;
-    }
-
-    private static void Served(ChatCall call, Route route)
-    {
-        call.Served = route;
-        call.Ignored = call.Estimate.Cap is { } cap ? [.. call.Prepared!.Ignored, $"max_tokens={cap}"] : call.Prepared!.Ignored;
     }
 }

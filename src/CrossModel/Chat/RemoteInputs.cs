@@ -27,7 +27,7 @@ internal sealed class RemoteInputs(RemoteFiles files, TimeProvider time)
         try
         {
             var (fetched, refusal) = await files.FetchAsync(links, count => Interlocked.Add(ref left, -count) < 0 ? ApiErrors.RequestTooLarge(limit) : call.Take(count), ending.Token);
-            call.UpstreamWait += time.GetElapsedTime(started);
+            call.Waited(time.GetElapsedTime(started));
             await SocketTurn.End();
             return call.NotFetched = refusal ?? Inline(call, request, links, fetched);
         }

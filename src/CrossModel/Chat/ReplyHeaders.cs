@@ -52,7 +52,7 @@ internal static class ReplyHeaders
         call.WriteLimits();
         var headers = call.Http.Response.Headers;
         headers["x-crossmodel-attempts"] = call.AttemptCount == 1 ? "1" : call.AttemptCount.ToString(CultureInfo.InvariantCulture);
-        headers["x-crossmodel-overhead-ms"] = Milliseconds(call.Elapsed - call.UpstreamWait);
+        headers["x-crossmodel-overhead-ms"] = Milliseconds(call.Overhead);
         if (call.Ignored.Count > 0) headers["x-crossmodel-ignored"] = string.Join(", ", call.Ignored);
         if (call.Snapshot.Config.ExposeUpstream && call.Served is { } route) headers["x-crossmodel-upstream"] = route.Upstream.Name;
     }

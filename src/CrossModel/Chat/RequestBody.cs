@@ -11,7 +11,7 @@ internal static class RequestBody
     public static async ValueTask<ApiError?> ReadAsync(ChatCall call, PooledBuffer body, long limit)
     {
         var request = call.Http.Request;
-        if (request.Headers.ContentEncoding.Count > 0)
+        if (request.Headers.ContentEncoding.Count > 0 && !request.Headers.ContentEncoding.All(static e => string.IsNullOrEmpty(e) || e.Equals("identity", StringComparison.OrdinalIgnoreCase)))
             return ApiErrors.UnsupportedContentEncoding(request.Headers.ContentEncoding.ToString());
         var announced = request.ContentLength;
         if (announced > limit) return ApiErrors.RequestTooLarge(limit);

@@ -128,7 +128,7 @@ internal sealed class UpstreamCall : IDisposable
         if (_call.FirstToken is null)
         {
             _call.FirstToken = _call.Elapsed;
-            _call.UpstreamWait += Elapsed;
+            _call.Waited(Elapsed);
             // A stream that has begun is not asked for anew: of a long prompt one copy less is held while it lasts.
             if (Relay.CallsFor(_call.Request, _call.Prepared!) == 1) _call.Prepared!.ReleaseBody();
         }

@@ -158,7 +158,8 @@ internal static partial class ChatRequestReader
             var frames = Is(JsonTokenType.String) ? _json.ValueSpan.Length : 0;
             if (Is(JsonTokenType.StartArray))
             {
-                for (; NextElement(); frames++) _json.Skip();
+                for (; NextElement(); frames++)
+                    if (!Is(JsonTokenType.String) || _json.ValueSpan.IsEmpty) RefuseMessages(Place(message, block, $".video[{frames}]"), "the URL of an image");
             }
             else if (!Is(JsonTokenType.String))
             {

@@ -10,6 +10,7 @@ internal static partial class ChatRequestReader
     private static readonly NameTable SchemaMembers = new("name", "schema", "strict", "description");
     private static readonly NameTable Modalities = new("text", "audio", "image");
     private static readonly NameTable AudioOutputMembers = new("voice", "format");
+    private static readonly NameTable VoiceMembers = new("id");
     private static readonly NameTable AudioFormats = new("wav", "aac", "mp3", "flac", "opus", "pcm16");
     private static readonly NameTable PredictionMembers = new("type", "content");
     private static readonly NameTable PredictionTypes = new("content");
@@ -105,11 +106,28 @@ internal static partial class ChatRequestReader
                 {
                     present |= 1 << member;
                     if (member == 1) ReadOneOf("audio.format", AudioFormats);
-                    else if (Is(JsonTokenType.StartObject) || Is(JsonTokenType.String)) _json.Skip();
-                    else RefuseType("audio.voice", "a string, or an object with an id");
+                    else if (!Is(JsonTokenType.String)) ReadVoice();
                 }
             }
             if (_refusal is null && present != 3) Refuse(ApiErrors.MissingRequiredParameter((present & 1) == 0 ? "audio.voice" : "audio.format"));
+        }
+
+        private void ReadVoice()
+        {
+            if (!Is(JsonTokenType.StartObject))
+            {
+                RefuseType("audio.voice", "a string, or an object with an id");
+                return;
+            }
+            var hasId = false;
+            var members = Members();
+            while (NextMember(VoiceMembers, ref members, out var member))
+            {
+                if (member < 0 || IsNull) _json.Skip();
+                else if (Is(JsonTokenType.String)) hasId = true;
+                else RefuseType("audio.voice.id", "a string");
+            }
+            if (_refusal is null && !hasId) Refuse(ApiErrors.MissingRequiredParameter("audio.voice.id"));
         }
 
         private void ReadPrediction()

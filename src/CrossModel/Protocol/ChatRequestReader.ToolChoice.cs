@@ -100,12 +100,18 @@ internal static partial class ChatRequestReader
         private void ReadAllowedTool(string place)
         {
             if (!EnterObject(place)) return;
+            var hasTool = false;
             var members = Members();
             while (NextMember(ChoiceMembers, ref members, out var member))
             {
-                if (member is 1 or 2 && !IsNull) ReadToolName($"{place}.{ChoiceMembers.Names[member]}", member == 1 ? DeclaredFunctions : DeclaredCustomTools);
+                if (member is 1 or 2 && !IsNull)
+                {
+                    hasTool = true;
+                    ReadToolName($"{place}.{ChoiceMembers.Names[member]}", member == 1 ? DeclaredFunctions : DeclaredCustomTools);
+                }
                 else _json.Skip();
             }
+            if (_refusal is null && !hasTool) Refuse(ApiErrors.MissingRequiredParameter(place + ".function"));
         }
 
         private void ReadToolName(string place, int scope)

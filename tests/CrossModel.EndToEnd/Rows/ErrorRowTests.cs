@@ -255,6 +255,12 @@ public sealed class ErrorRowTests(RowBench bench) : IClassFixture<RowBench>, IAs
     public async Task Body_Compressed_IsRefused(string encoding) =>
         AssertError(await bench.Gateway.PostAsync(Hi, null, ("Content-Encoding", encoding)), 415, "invalid_request_error", "unsupported_content_encoding");
 
+    [Theory]
+    [InlineData("identity")]
+    [InlineData("")]
+    public async Task Body_NotCompressedAndSayingSo_IsRead(string encoding) =>
+        Assert.Equal(200, (int)(await bench.Gateway.PostAsync(Hi, null, ("Content-Encoding", encoding))).Status);
+
     [Fact]
     [Row("error.member:code")]
     public async Task Faults_Several_AreToldInTheirOrder()

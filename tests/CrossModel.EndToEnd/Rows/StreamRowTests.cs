@@ -124,12 +124,17 @@ public sealed class StreamRowTests(RowBench bench) : IClassFixture<RowBench>, IA
             await read.Task;
             await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role) + UsualReply.Chunk(UsualReply.Text("Hello!")) + UsualReply.Chunk("{}", "\"stop\"") + UsualReply.Done);
         });
-        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, more: "\"limits\": { \"keepAlive\": \"50ms\" },");
+        // A server that does not take seed.
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, more: "\"limits\": { \"keepAlive\": \"300ms\" },", upstreamMore: ", \"preset\": \"perplexity\"");
 
         // Headers are here before the upstream has said a word.
-        using var response = await gateway.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", System.Text.Encoding.UTF8.GetBytes(Plain), gateway.Key);
+        using var response = await gateway.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", System.Text.Encoding.UTF8.GetBytes(Plain[..^1] + ",\"seed\":5}"), gateway.Key);
         read.SetResult();
         var reply = await Http.ReadAsync(response);
+
+        Assert.Equal("seed", reply.Header("x-crossmodel-ignored"));
+        // The silence is the upstream's.
+        Assert.InRange(double.Parse(reply.Header("x-crossmodel-overhead-ms")!, System.Globalization.CultureInfo.InvariantCulture), 0, 250);
 
         Assert.StartsWith(": keep-alive\n\n", reply.Text, StringComparison.Ordinal);
         Assert.Equal("Hello!", string.Concat(reply.Chunks.Select(c => (string?)c["choices"]![0]!["delta"]!["content"])));

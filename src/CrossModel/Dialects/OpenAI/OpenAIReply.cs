@@ -144,11 +144,20 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
             Fault = OpenAIErrors.ReadInReply(text);
             return;
         }
+        // The reader looks into no string that is passed on as it stands.
+        if (!System.Text.Unicode.Utf8.IsValid(text)) throw new JsonException("not UTF-8");
         if (_pattern.TryWrite(text, client)) return;
         _isAsSent = !text.Contains((byte)'\n');
         if (!_isAsSent) text = OneLine(text);
         var isStripped = preset.FilterResults && FilterResults.Strip(ref text, _stripped);
         if (!_view.Read(text, "delta"u8)) return;
+        if (_view.ChoiceCount > 0 && !_view.Choice(0).Message.IsPresent && _view.Object.In(text).SequenceEqual("\"chat.completion\""u8))
+        {
+            // A whole reply in one event.
+            using var reply = ReadObject(text.ToArray());
+            reply?.WriteAsChunks(client);
+            return;
+        }
         // Before the error: what a failed reply has used is billed where something was delivered.
         ReadUsage(text, client);
         if (IsError(text))
@@ -435,6 +444,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
     {
         using var tools = Borrow();
         var text = body.Span;
+        if (!System.Text.Unicode.Utf8.IsValid(text)) throw new JsonException("not UTF-8");
         if (preset.FilterResults) FilterResults.Strip(ref text, _stripped);
         if (!_view.Read(text, "message"u8))
         {

@@ -93,6 +93,23 @@ public sealed class OpenAIStreamTests
     }
 
     [Fact]
+    public void Content_ThatIsNotUtf8_IsABadReply_AloneAndAmongLikeEvents()
+    {
+        byte[] Bad(string before) => [.. Encoding.UTF8.GetBytes(before + "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\""), 0xff, 0xfe, .. Encoding.UTF8.GetBytes("\"},\"finish_reason\":null}]}\n\n" + Done)];
+        string like = Chunk("""{"role":"assistant","content":"a"}""") + string.Concat(Enumerable.Repeat("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"b\"},\"finish_reason\":null}]}\n\n", 3));
+        Assert.All((string[])["", like], before => Assert.Equal(UpstreamFailure.BadReply, Replayed.Stream(Bad(before)).Fault?.Failure));
+    }
+
+    [Fact]
+    public void Reply_WholeInOneEvent_IsReadAsAPlainOne()
+    {
+        var reply = Replayed.Stream("""data: {"id":"x","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}""" + "\n\n" + Done);
+        Assert.Null(reply.Fault);
+        Assert.Equal("hi", Reading.OfStream(reply).AllContent);
+        Assert.Equal((3, 2), (reply.Usage!.Value.InputTokens, reply.Usage.Value.OutputTokens));
+    }
+
+    [Fact]
     public void Content_OfChoicesInTurns_KeepsEachItsOwn()
     {
         var sent = string.Concat(Enumerable.Range(0, 20).Select(i => Chunk($$"""{"content":"{{i}} "}""", index: i % 2)));
