@@ -112,7 +112,7 @@ internal sealed class LogLines : ILoggerProvider
                 json.WriteString("message"u8, formatter(state, exception));
                 if (state is IReadOnlyList<KeyValuePair<string, object?>> fields)
                     foreach (var (key, value) in fields)
-                        if (key != "{OriginalFormat}") WriteField(json, key, value);
+                        if (key != "{OriginalFormat}") WriteField(json, JsonNamingPolicy.SnakeCaseLower.ConvertName(key), value);
             }
             if (exception is not null) json.WriteString("exception"u8, exception.ToString());
             json.WriteEndObject();

@@ -21,8 +21,12 @@ public sealed class MetricsTests
         for (var i = 0; i < 3; i++) Assert.Equal(200, (int)(await gateway.PostAsync(Ask)).Status);
         Assert.Equal(404, (int)(await gateway.PostAsync(Ask.Replace("test/model", "made/up-by-a-caller", StringComparison.Ordinal))).Status);
 
+        // A dry run is no call.
+        Assert.Equal(200, (int)(await gateway.PostAsync(Ask, null, ("x-crossmodel-dry-run", "1"))).Status);
+
         var reply = await gateway.Http.GetAsync("/metrics");
 
+        Assert.DoesNotContain("""gen_ai_request_model="test/model",crossmodel_upstream="" """.TrimEnd(), reply.Text, StringComparison.Ordinal);
         Assert.Equal("text/plain; version=0.0.4; charset=utf-8", reply.Header("content-type"));
         const string Series = """gen_ai_request_model="test/model",crossmodel_upstream="up" """;
         var labels = Series.TrimEnd();

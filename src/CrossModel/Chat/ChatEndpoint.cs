@@ -45,7 +45,7 @@ internal sealed partial class ChatEndpoint(
             if (call.Output is not null) await call.Output.DisposeAsync();
             if (call.Run is not null) await repeats.FreeAsync(call.Run, call.Refusal);
             RequestLine.Log(log, call);
-            Metering.Count(meters, call);
+            if (!call.IsDryRun) Metering.Count(meters, call);
         }
     }
 

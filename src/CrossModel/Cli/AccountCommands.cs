@@ -30,7 +30,7 @@ internal static class AccountCommands
                 return account;
             });
             if (made is null) throw new RefusedException($"There is an account \"{called}\" already. crossmodel accounts credit adds to its balance, crossmodel accounts set changes its terms.");
-            context.Answers.Write($"Account \"{called}\" made, balance {Usd.Format(credit)} USD. A key for it: crossmodel keys create --account {called} --name LABEL", json =>
+            context.Answers.Write($"Account \"{called}\" made, balance {Usd.Format(credit)} USD. A key for it: crossmodel keys create --account {Options.Word(called)} --name LABEL", json =>
             {
                 json.WriteString("id", made.Id);
                 json.WriteString("name", called);

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using CrossModel.Configuration;
+using CrossModel.Routing;
 using CrossModel.Upstreams;
 
 namespace CrossModel.Cli;
@@ -15,9 +16,11 @@ internal static class CheckCommand
         var check = new Command("check", "Validate the configuration and name each fault with its path") { online };
         check.SetAction(async (parse, ct) =>
         {
-            var loaded = ConfigLoader.Load(environment.ConfigFile(parse.GetValue(Options.Config)), environment.Variables, expandSecrets: true, environment.Rules);
-            // A rejected file says nothing about where its upstreams are.
-            ProbeResult[]? probes = parse.GetValue(online) && loaded.Config is { } config ? await new UpstreamProbe(environment.Time).RunAsync(config, ct) : null;
+            var file = environment.ConfigFile(parse.GetValue(Options.Config));
+            var loaded = ConfigLoader.Load(file, environment.Variables, expandSecrets: true, environment.Rules);
+            // A rejected file says nothing about where its upstreams are; without one they are those whose keys are found.
+            var config = file is null && loaded.Config is { } defaults ? KeyDiscovery.Find(environment.Variables).AddTo(defaults) : loaded.Config;
+            ProbeResult[]? probes = parse.GetValue(online) && config is not null ? await new UpstreamProbe(environment.Time).RunAsync(config, ct) : null;
             if (parse.GetValue(Options.Json))
             {
                 await environment.Out.WriteLineAsync(ConfigReport.Json(loaded, json => Write(json, probes)));

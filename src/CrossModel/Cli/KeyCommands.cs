@@ -128,7 +128,7 @@ internal static class KeyCommands
         var found = await FindAsync(context, which);
         // Revoking twice is done already; anything else would only seem to bring it back.
         if (found.Entry.Revoked && done != "revoked")
-            throw new RefusedException($"The key {found.Entry.Prefix} is revoked for good. crossmodel keys create --account {found.Account} makes a new one.");
+            throw new RefusedException($"The key {found.Entry.Prefix} is revoked for good. crossmodel keys create --account {Options.Word(found.Account)} makes a new one.");
         var after = await new KeyStore(context.Database).ChangeAsync(found.Entry.Id, change);
         context.Answers.Write($"Key {after!.Prefix} ({after.Name}) {done}", json => Members(json, after, found.Account, context.Database.Now));
     }

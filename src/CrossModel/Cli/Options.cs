@@ -39,6 +39,10 @@ internal static class Options
 
     public static Argument<string> IdOrKey() => new("ID-OR-KEY") { Description = "The key's id, the whole key, or its prefix (cm-a1b2…wxyz) if only one has it" };
 
+    /// <summary>As a shell takes it for one word.</summary>
+    public static string Word(string text) =>
+        text.All(c => char.IsAsciiLetterOrDigit(c) || "-_.:/@+,".Contains(c, StringComparison.Ordinal)) ? text : $"'{text.Replace("'", @"'\''", StringComparison.Ordinal)}'";
+
     /// <summary>A positive amount in USD, as nano-dollars.</summary>
     public static long? ReadAmount(ArgumentResult result) => Read(result, text => Usd.Parse(text) is > 0 and var nano ? nano : null,
         "a positive plain decimal in USD with at most 9 places, like 10.00");

@@ -15,6 +15,9 @@ internal static class UpstreamForms
         ["bedrock"] = Bedrock,
     };
 
+    // Their addresses are right as they are.
+    private static readonly HashSet<string> WithoutVersion = ["api.deepseek.com", "api.perplexity.ai"];
+
     /// <summary>Nothing for a dialect without demands.</summary>
     public static IEnumerable<UpstreamRemark> Check(UpstreamConfig upstream) =>
         Forms.TryGetValue(upstream.Dialect, out Func<UpstreamConfig, IEnumerable<UpstreamRemark>>? form) ? form(upstream) : [];
@@ -29,7 +32,7 @@ internal static class UpstreamForms
 
     private static IEnumerable<UpstreamRemark> OpenAI(UpstreamConfig upstream)
     {
-        if (PathOf(upstream) == "")
+        if (PathOf(upstream) == "" && !(Uri.TryCreate(upstream.BaseUrl, UriKind.Absolute, out Uri? address) && WithoutVersion.Contains(address.Host)))
             yield return new("baseUrl", "the address names no version; most servers want one that ends in /v1", IsWarning: true);
     }
 

@@ -7,7 +7,7 @@ namespace CrossModel.Protocol;
 internal static partial class ChatRequestReader
 {
     private static readonly NameTable ProviderMembers = new("order", "only", "ignore", "sort", "max_price", "allow_fallbacks", "require_parameters");
-    private static readonly NameTable Sorts = new("price", "throughput", "latency");
+    private static readonly NameTable Sorts = new("price");
     private static readonly NameTable PriceMembers = new("prompt", "completion");
 
     private enum ProviderMember { Order, Only, Ignore, Sort, MaxPrice, AllowFallbacks, RequireParameters }
@@ -58,7 +58,7 @@ internal static partial class ChatRequestReader
                     if (!ReadString(param)) return wish;
                     var sort = Sorts.Find(Text());
                     if (sort >= 0) return wish with { Sort = Sorts.Names[sort] };
-                    Refuse(ApiErrors.UnsupportedParameter(param, $"provider.sort \"{Shown(Text())}\" cannot be obeyed here. It is one of {Sorts}."));
+                    Refuse(ApiErrors.UnsupportedParameter(param, $"provider.sort \"{Shown(Text())}\" cannot be obeyed here. Write \"{Sorts}\", or leave it out."));
                     return wish;
             }
         }

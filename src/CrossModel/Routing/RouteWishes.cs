@@ -10,8 +10,6 @@ internal static class RouteWishes
     {
         if (!catalog.ExposesUpstreams && Named(wishes) is { } place)
             return ApiErrors.UnsupportedParameter(place, $"This gateway does not show its upstreams, so {place} cannot name them. Leave it out; sort, max_price, allow_fallbacks and require_parameters are obeyed.");
-        if (wishes.Sort is not (null or "price"))
-            return ApiErrors.UnsupportedParameter("provider.sort", $"This gateway cannot sort by \"{ApiErrors.Echo(wishes.Sort)}\". Use \"price\", or leave it out.");
         if (!wishes.AllowFallbacks && wishes.Order.FirstOrDefault(name => !catalog.HasUpstream(name)) is { } unknown)
             return ApiErrors.UnsupportedParameter("provider.order", $"No upstream is named \"{ApiErrors.Echo(unknown)}\" here, and provider.allow_fallbacks is false. Correct the name or allow fallbacks.");
         return null;

@@ -5,6 +5,14 @@ namespace CrossModel.Tests.Cli;
 public sealed class AccountCommandTests
 {
     [Fact]
+    public async Task Create_SaysHowAKeyIsMade_InWordsThatAShellTakes()
+    {
+        var run = new CommandRun();
+        Assert.EndsWith("crossmodel keys create --account acme --name LABEL", await run.GoodAsync("accounts", "create", "acme"), StringComparison.Ordinal);
+        Assert.EndsWith("crossmodel keys create --account 'two words' --name LABEL", await run.GoodAsync("accounts", "create", "two words"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Create_TwiceTheSameName_IsRefusedWithOne()
     {
         var run = new CommandRun();

@@ -39,9 +39,22 @@ internal static class ConfigSchema
             form["description"] = Description(shape, setting);
             if (Default(setting, defaults) is { } value)
                 form["default"] = value;
-            properties[setting.JsonName] = form;
+            properties[setting.JsonName] = OrNull(form);
         }
         return new JsonObject { ["type"] = "object", ["additionalProperties"] = false, ["description"] = SettingComments.Of(shape.Type.Name), ["properties"] = properties };
+    }
+
+    /// <summary>Null is the same as leaving a setting out.</summary>
+    private static JsonObject OrNull(JsonObject form)
+    {
+        if (form["anyOf"] is JsonArray forms) forms.Add(new JsonObject { ["type"] = "null" });
+        else if (form["type"] is { } type) form["type"] = new JsonArray(type.DeepClone(), "null");
+        else
+        {
+            form["anyOf"] = new JsonArray(new JsonObject { ["$ref"] = form["$ref"]!.DeepClone() }, new JsonObject { ["type"] = "null" });
+            form.Remove("$ref");
+        }
+        return form;
     }
 
     public static string Description(Shape shape, Setting setting) =>

@@ -17,6 +17,7 @@ public sealed class UpstreamFormsTests
     [Theory]
     [InlineData("\"dialect\": \"openai\"")]
     [InlineData("\"dialect\": \"openai\", \"baseUrl\": \"http://127.0.0.1:1/v1/\"")]
+    [InlineData("\"dialect\": \"openai\", \"baseUrl\": \"https://api.deepseek.com\"")]
     [InlineData("\"dialect\": \"azure\", \"baseUrl\": \"https://x.openai.azure.com/openai/v1/\", \"tenantId\": \"t\", \"clientId\": \"c\", \"clientSecret\": \"s\"")]
     [InlineData("\"dialect\": \"azure\", \"baseUrl\": \"https://x.openai.azure.com\", \"apiVersion\": \"2024-10-21\"")]
     [InlineData("\"dialect\": \"anthropic\", \"baseUrl\": \"https://api.anthropic.com\"")]

@@ -14,12 +14,13 @@ public sealed class LogLinesTests
         using (var factory = LoggerFactory.Create(logging => logging.AddProvider(lines)))
         {
             var log = factory.CreateLogger("Room \"quoted\"");
-            Parallel.For(0, 1000, i => log.Log(LogLevel.Warning, new EventId(7), new Dictionary<string, object?> { ["n"] = i, ["text"] = "line\nbreak" }.ToList(), null, (_, _) => "happened"));
+            // A message's fields have the same names as those of the line of a call.
+            Parallel.For(0, 1000, i => log.Log(LogLevel.Warning, new EventId(7), new Dictionary<string, object?> { ["RequestId"] = i, ["text"] = "line\nbreak" }.ToList(), null, (_, _) => "happened"));
             log.Log(LogLevel.Error, new EventId(8), "broke", new InvalidOperationException("why"), (state, _) => state);
         }
         var written = Encoding.UTF8.GetString(target.ToArray()).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => JsonDocument.Parse(l).RootElement).ToList();
         Assert.Equal(1001, written.Count);
-        Assert.Equal(Enumerable.Range(0, 1000), written[..^1].Select(l => l.GetProperty("n").GetInt32()).Order());
+        Assert.Equal(Enumerable.Range(0, 1000), written[..^1].Select(l => l.GetProperty("request_id").GetInt32()).Order());
         Assert.All(written[..^1], l => Assert.Equal(("warning", "Room \"quoted\"", 7, "happened", "line\nbreak"),
             (l.GetProperty("level").GetString(), l.GetProperty("category").GetString(), l.GetProperty("event").GetInt32(), l.GetProperty("message").GetString(), l.GetProperty("text").GetString())));
         Assert.Contains("why", written[^1].GetProperty("exception").GetString(), StringComparison.Ordinal);

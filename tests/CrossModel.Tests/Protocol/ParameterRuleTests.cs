@@ -209,7 +209,7 @@ public sealed class ParameterRuleTests
             {"model":"a/b","messages":[{"role":"user","content":"Hi"}], "stream" : true ,"stream_options":{"include_usage":true},"max_tokens":9,
              "max_completion_tokens":7,"n":3,"reasoning_effort":"xhigh","models":["c/d","e/f"],"logprobs":true,"odd":[1],"response_format":{"type":"json_object"},
              "tools":[{"type":"function","function":{"name":"f","strict":true}}],"tool_choice":"required",
-             "provider":{"order":["x"],"only":["x","y"],"ignore":["z"],"sort":"latency","allow_fallbacks":false,"require_parameters":true,"max_price":{"prompt":1.5,"completion":"2"}}}
+             "provider":{"order":["x"],"only":["x","y"],"ignore":["z"],"sort":"price","allow_fallbacks":false,"require_parameters":true,"max_price":{"prompt":1.5,"completion":"2"}}}
             """;
         using var request = Requests.Accepted(Body);
         Assert.Equal(("a/b", true, true, 7L, 3, "xhigh"),
@@ -222,7 +222,7 @@ public sealed class ParameterRuleTests
         var odd = Assert.Single(request.Unknown);
         Assert.Equal(("odd", "\"odd\":[1]", "[1]"), (odd.Name, Text(odd.Member), Text(odd.Value)));
         var wish = request.Preferences!;
-        Assert.Equal(("x", "x y", "z", "latency", 1.5m, 2m, false, true), (string.Join(' ', wish.Order), string.Join(' ', wish.Only!), string.Join(' ', wish.Ignore),
+        Assert.Equal(("x", "x y", "z", "price", 1.5m, 2m, false, true), (string.Join(' ', wish.Order), string.Join(' ', wish.Only!), string.Join(' ', wish.Ignore),
             wish.Sort, wish.MaxInputPrice, wish.MaxOutputPrice, wish.AllowFallbacks, wish.RequireParameters));
 
         string Text(JsonSpan span) => System.Text.Encoding.UTF8.GetString(span.In(request.Body));

@@ -122,7 +122,6 @@ public sealed class RoutePlanTests
 
     public static TheoryData<string, string> Unobeyable() => new()
     {
-        { "sort", "provider.sort" },
         { "order", "provider.order" },
         { "only", "provider.only" },
         { "ignore", "provider.ignore" },
@@ -135,7 +134,6 @@ public sealed class RoutePlanTests
     {
         var refusal = Refused(Three(), wish switch
         {
-            "sort" => new RoutePreferences { Sort = "throughput" },
             "order" => new RoutePreferences { Order = ["unknown"], AllowFallbacks = false },
             "only" => new RoutePreferences { Only = ["unknown"] },
             "ignore" => new RoutePreferences { Ignore = ["a", "b", "c"] },
