@@ -246,11 +246,15 @@ public sealed class LedgerVerifierTests
         await SettleAsync("one", 1000, 700);
         await SettleAsync("one", 500, null);
         await SettleAsync("two", 300, 400);
+        // Given back: no income.
+        var refunded = Till.Record(account.Id, 90) with { OperatorCost = 0, Attempts = [new AttemptRecord("three", "m", "ok", 200, 1, 2, 3)] };
+        await till.Settlements.SettleAsync(refunded, await till.HoldAsync(account, 90));
+        await till.Ledger.RefundAsync(account.Id, 90, refunded.Id, "not delivered");
         // What one that was tried before cost is known, what the one that served costs is not.
         await till.Settlements.SettleAsync(Till.Record(account.Id, 5) with { OperatorCost = 3, OperatorCostIsPartial = true, Attempts = [new AttemptRecord("two", "m", "ok", 200, 1, 2, 3)] },
             await till.HoldAsync(account, 5));
         var rows = await MarginReport.ReadAsync(till.Database, 0, long.MaxValue);
-        Assert.Equal([("one/m", 2L, 1500L, 700L, 800L, 1L), ("two/m", 2, 305, 403, -98, 1)],
+        Assert.Equal([("one/m", 2L, 1500L, 700L, 800L, 1L), ("three/m", 1, 0, 0, 0, 0), ("two/m", 2, 305, 403, -98, 1)],
             rows.Select(r => (r.Route, r.Requests, r.Income, r.Cost, r.Margin, r.UnknownCost)));
         Assert.Empty(await MarginReport.ReadAsync(till.Database, 0, 1));
     }
