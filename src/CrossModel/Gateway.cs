@@ -218,7 +218,7 @@ internal sealed class Gateway : IAsyncDisposable
         {
             await app.StartAsync(cancellation);
         }
-        catch (Exception e) when (e is IOException or SocketException)
+        catch (Exception e) when (e is IOException or SocketException or FormatException or InvalidOperationException)
         {
             // A port that is taken or for root alone, an address that this machine does not have.
             throw new StartException($"{urls} cannot be listened on: {e.Message.TrimEnd('.')}. Name an address of this machine and a free port: urls in the configuration, or --urls.", e);

@@ -108,6 +108,8 @@ internal sealed partial class ChatEndpoint(
             }
         }
         var error = call.Faults.Count > 0 ? FailureRules.ToCaller(call.Faults) : unfit ?? RoutePlan.AllFull();
+        // So that the record says what the caller sees.
+        if (call.Output is { } output) await output.TryCloseAsync();
         settlement.Waive(call, error);
         return error;
     }

@@ -28,7 +28,7 @@ internal static class SimulateCommand
                 await SimulatorHost.RunAsync(parse.GetValue(urls)!, environment.Out, stopping.Token);
                 return 0;
             }
-            catch (Exception e) when (e is IOException or SocketException)
+            catch (Exception e) when (e is IOException or SocketException or FormatException or InvalidOperationException)
             {
                 throw new RefusedException($"Cannot listen on {parse.GetValue(urls)}: {e.Message}");
             }

@@ -26,6 +26,9 @@ internal static partial class LastGood
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
                 failed ??= e;
+                // An older one that stays is worse than none.
+                if (File.Exists(place))
+                    File.Delete(place);
             }
         }
         if (!kept)

@@ -1,3 +1,6 @@
+using System.Net;
+using Microsoft.AspNetCore.Http;
+
 namespace CrossModel.Configuration;
 
 /// <summary>Addresses to listen on, separated by semicolons: <c>http://</c>, an IP address of this machine, <c>localhost</c> or <c>*</c> for all of them, and a port.</summary>
@@ -20,8 +23,21 @@ internal static class ListenAddresses
             return ("an address to listen on is expected", "write \"http://127.0.0.1:8080\"; several are separated by semicolons");
         if (uri.Scheme == "https")
             return ("TLS is not spoken here", "write http:// and let a proxy in front speak TLS");
-        // Kestrel would take any other name for all addresses of the machine: who mistypes one must not be open to the network.
-        return uri.HostNameType is UriHostNameType.IPv4 or UriHostNameType.IPv6 || uri.Host == "localhost" ? null
-            : ("a host name is no address to listen on", "write an IP address of this machine, localhost, or * for all of its addresses");
+        // As Kestrel reads it: it would take any other name for all addresses of the machine, and who mistypes one must not be open to the network.
+        BindingAddress address;
+        try
+        {
+            address = BindingAddress.Parse(url);
+        }
+        catch (FormatException)
+        {
+            return ("an address to listen on is expected", "write \"http://127.0.0.1:8080\"");
+        }
+        if (address.PathBase.Length > 0)
+            return ("an address to listen on is expected", "write \"http://127.0.0.1:8080\"");
+        if (address.Host == "localhost")
+            return address.Port > 0 ? null : ("localhost is two addresses, which cannot be given one free port", "write 127.0.0.1 and port 0, or name the port");
+        return address.Host is "*" or "+" || IPAddress.TryParse(address.Host, out _) ? null
+            : ("a host name is no address to listen on", "write an IP address of this machine and a port, localhost, or * for all of its addresses");
     }
 }

@@ -57,6 +57,58 @@ public sealed class MoneyAtTheEnd
         Assert.Equal(0, Amount(account["held"]));
     }
 
+    [Fact]
+    public async Task Stream_NearTheEndOfTheBalance_DoesNotStandStillForWhatAnotherNodeHolds()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role));
+            for (var i = 0; i < 1000 && !http.RequestAborted.IsCancellationRequested; i++)
+            {
+                await UsualReply.SendAsync(http, UsualReply.Chunk(UsualReply.Text(new string('x', 40))));
+                await Task.Delay(10);
+            }
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl,
+            """ "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": { "input": 0, "output": 1000 }, "stopAtBalance": true } """, balance: 0.5m);
+        await gateway.Gateway.Database.WriteAsync(async session =>
+        {
+            await session.ExecuteAsync("INSERT INTO lease (node, account_id, amount) SELECT 'node_other', id, 50000000 FROM account");
+            return await session.ExecuteAsync("UPDATE account SET leased = leased + 50000000");
+        });
+
+        var reply = await gateway.PostAsync(Plain[..^1] + ",\"stream\":true,\"max_tokens\":100}");
+
+        Assert.Equal("length", (string?)reply.Chunks[^1]["choices"]![0]!["finish_reason"]);
+        var receipt = (await gateway.Http.GetAsync("/v1/requests/" + reply.Header("x-request-id"), gateway.Key)).Json;
+        Assert.InRange(Amount(receipt["cost"]), 0.42m, 0.45m);
+        // One piece at most is delivered before it is known that there is no money for it.
+        Assert.InRange(Amount(receipt["uncovered"]), 0, 0.02m);
+    }
+
+    [Fact]
+    public async Task StreamOfGemini_CutAfterAUsageObjectOfThePromptAlone_IsCounted()
+    {
+        static string Event(string parts, string usage) => $$"""data: {"candidates":[{"index":0,"content":{"role":"model","parts":[{{parts}}] } }]{{usage}} }""" + "\n\n";
+        var read = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await UsualReply.BeginAsync(http, Event("""{"text":"a"}""", ",\"usageMetadata\":{\"promptTokenCount\":50,\"totalTokenCount\":50}") + Event($$"""{"text":"{{new string('x', 3999)}}"}""", ""));
+            await read.Task;
+            http.Abort();
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl,
+            """ "test/model": { "routes": [ { "upstream": "g", "model": "gemini-2.5-flash" } ], "price": { "input": 1, "output": 1 } } """,
+            upstreams: $$""", "g": { "dialect": "gemini", "baseUrl": "{{upstream.BaseUrl.Replace("/v1", "", StringComparison.Ordinal)}}", "apiKey": "k" } """);
+
+        using var response = await gateway.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", System.Text.Encoding.UTF8.GetBytes(Plain[..^1] + ",\"stream\":true}"), gateway.Key);
+        read.SetResult();
+        var reply = await Http.ReadAsync(response);
+
+        var receipt = (await gateway.Http.GetAsync("/v1/requests/" + reply.Header("x-request-id"), gateway.Key)).Json;
+        Assert.Equal(("counted", 1000), ((string?)receipt["basis"], (int)receipt["usage"]!["completion_tokens"]!));
+    }
+
     [Theory]
     // Of the prompt alone, before the text: what was delivered is counted.
     [InlineData("""{"prompt_tokens":50,"completion_tokens":0,"total_tokens":50}""", null, "counted", 1000)]

@@ -239,6 +239,24 @@ public sealed class ConfigWatcherTests
     }
 
     [Fact]
+    public async Task Restart_WhereOneCopyCouldNotBeRenewed_TakesTheOtherAndNotTheOlder()
+    {
+        using var given = new Given("{ \"database\": \"sqlite:d/x.db\" }");
+        await using (Open(given))
+        {
+        }
+        // Nothing can be written beside the older copy any more.
+        Directory.CreateDirectory(Path.Combine(given.Folder, "data/crossmodel.last-good.json.new"));
+        given.Write("{ \"database\": \"sqlite:d/x.db\", \"exposeUpstream\": true }");
+        await using (Open(given))
+        {
+        }
+        given.Write("{ \"database\": \"sqlite:d/x.db\" ");
+        await using ConfigWatcher watcher = Open(given);
+        Assert.True(watcher.Current.ExposeUpstream);
+    }
+
+    [Fact]
     public void Start_WithAFaultyFileAndNoLastGoodOne_IsRefusedWithEveryFault()
     {
         using var given = new Given("{ \"urlz\": 1, \"modelz\": {} }");

@@ -44,8 +44,13 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         var history = request.Features.HasFlag(ChatFeatures.ToolHistory) && (ownThinking || model.ThinksByDefault || request.ReasoningEffort is not (null or "none"))
             ? new ThinkingHistory(messages.RootElement, options.Account, memory)
             : null;
-        var mayThink = !isForced && upstream.ContentTool is null && (request.ReasoningEffort is null || history is not { IsWhole: false });
+        // What the caller says of thinking in Claude's own words goes as it is; an effort beside it would only raise the cap.
+        var mayThink = !ownThinking && !isForced && upstream.ContentTool is null && (request.ReasoningEffort is null || history is not { IsWhole: false });
         var plan = ThinkingPlan.Of(request, model, options.CapOutputTokens, mayThink, upstream.Ignored);
+        var ownOutput = extras.Exists(u => u.Name == "output_config");
+        if (ownOutput && schema.ValueKind == JsonValueKind.Object && model.StructuredOutput)
+            return ApiErrors.UnsupportedParameter("response_format", "output_config goes to this model as you wrote it, and response_format would be lost beside it. Put the schema into output_config.format, or leave output_config out.");
+        if (ownOutput && plan.Effort is not null) upstream.Ignored.Add("reasoning_effort");
         var keepsThinking = ownThinking || plan.IsOn || (plan.Says == ThinkingPlan.Word.Nothing && model.ThinksByDefault);
         upstream.Stream = request.Stream || plan.MaxTokens > LongestPlain;
 
@@ -68,7 +73,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
             new AnthropicTools(model, tools.RootElement, choice.RootElement, upstream.ContentTool, schema)
                 .Write(json, ChatParts.Is(request, ChatParameter.ParallelToolCalls, "false"u8), hints);
             if (!ownThinking) WriteThinking(json, plan, model);
-            if (!extras.Exists(u => u.Name == "output_config")) WriteOutput(json, plan, model, schema);
+            if (!ownOutput) WriteOutput(json, plan, model, schema);
             Sampling.Write(json, request, isFree: model.Samples && !plan.IsOn, model.SamplesByBoth, "top_p"u8, upstream.Ignored);
             Sampling.WriteStop(json, request, "stop_sequences"u8, takesBlank: false, hints);
             WriteCaller(json, request, hints);

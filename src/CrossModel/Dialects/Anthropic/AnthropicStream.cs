@@ -97,6 +97,7 @@ internal sealed class AnthropicStream(ReplyContext context, ReasoningMemory memo
         _id = start.Id.ToArray();
         // Its output tokens are a placeholder: only message_delta's count.
         _numbers.Overlay(start.Usage);
+        _numbers.ForgetOutput();
         client.Role(_choice);
     }
 

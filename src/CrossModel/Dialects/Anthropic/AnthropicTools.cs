@@ -88,7 +88,8 @@ internal sealed class AnthropicTools(ClaudeModel model, JsonElement tools, JsonE
         }
         else if (isStrict)
         {
-            SchemaSubset.Write(json, schema);
+            using var typed = schema.TryGetProperty("type"u8, out _) ? null : JsonDocument.Parse((byte[])[.. """{"type":"object","""u8, .. JsonMarshal.GetRawUtf8Value(schema)[1..]]);
+            SchemaSubset.Write(json, typed?.RootElement ?? schema);
         }
         else if (schema.TryGetProperty("type"u8, out _))
         {

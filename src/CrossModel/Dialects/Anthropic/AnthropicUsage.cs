@@ -39,6 +39,9 @@ internal struct AnthropicUsage
         }
     }
 
+    /// <summary>The output count is a placeholder, as at the start of a stream: until another is said there is none.</summary>
+    public void ForgetOutput() => _output = null;
+
     /// <summary>Null when there is nothing to trust.</summary>
     public readonly TokenUsage? Normalise()
     {

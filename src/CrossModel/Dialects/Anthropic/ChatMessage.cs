@@ -69,10 +69,14 @@ internal static class ToolArguments
         {
             var json = new Utf8JsonReader(text);
             if (!json.Read() || json.TokenType != JsonTokenType.StartObject) return false;
-            while (json.Read()) { }
+            while (json.Read())
+            {
+                // Half a surrogate pair is valid JSON and still no text.
+                if (json.TokenType is JsonTokenType.String or JsonTokenType.PropertyName && json.ValueIsEscaped) json.GetString();
+            }
             return true;
         }
-        catch (JsonException)
+        catch (Exception fault) when (fault is JsonException or InvalidOperationException)
         {
             return false;
         }

@@ -19,7 +19,7 @@ internal readonly record struct ThinkingPlan(ThinkingPlan.Word Says, string? Eff
     public bool IsOn => Says is Word.Adaptive or Word.Enabled;
 
     /// <param name="affordable">A cap that the caller did not give; it is never raised.</param>
-    /// <param name="mayThink">False: a tool is forced, or the signed thinking of an open tool loop is lost; the API refuses thinking then.</param>
+    /// <param name="mayThink">False: a tool is forced, or the signed thinking of an open tool loop is lost, and the API refuses thinking then; or the caller says it in Claude's own words.</param>
     public static ThinkingPlan Of(ChatRequest request, ClaudeModel model, long? affordable, bool mayThink, List<string> ignored)
     {
         var limit = model.MaxOutput ?? long.MaxValue;

@@ -57,9 +57,11 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         var history = family.IsClaude && request.Features.HasFlag(ChatFeatures.ToolHistory) && (claude.ThinksByDefault || request.ReasoningEffort is not (null or "none"))
             ? new ThinkingHistory(messages.RootElement, options.Account, memory)
             : null;
-        var mayThink = !isForced && upstream.ContentTool is null && (request.ReasoningEffort is null || history is not { IsWhole: false });
-        var plan = Plan(request, route, options, claude, mayThink, upstream.Ignored);
         var extras = request.Unknown.Where(u => route.UnknownParameters == UnknownParameters.Forward || route.Passthrough.Contains(u.Name)).ToList();
+        // What the caller says of thinking in Claude's own words goes as it is; an effort beside it would only raise the cap.
+        var ownThinking = family.IsClaude && extras.Exists(u => u.Name == "thinking");
+        var mayThink = !ownThinking && !isForced && upstream.ContentTool is null && (request.ReasoningEffort is null || history is not { IsWhole: false });
+        var plan = Plan(request, route, options, claude, mayThink, upstream.Ignored);
         var keepsThinking = plan.IsOn || (plan.Says == ThinkingPlan.Word.Nothing && claude.ThinksByDefault);
 
         using (var json = new Utf8JsonWriter(upstream.Body, _options))
@@ -74,7 +76,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
             var parallel = !ChatParts.Is(request, ChatParameter.ParallelToolCalls, "false"u8);
             var mustNotCall = bedrockTools.Write(json, writer.CalledTools, parallel, _fields, _hints);
             var isBareJson = request.Features.HasFlag(ChatFeatures.JsonObject) || (request.Features.HasFlag(ChatFeatures.JsonSchema) && !hasSchema);
-            if (writer.WriteSystem(isBareJson ? ChatParts.OnlyJson : mustNotCall ? NoCalls : null) is { } misplaced)
+            if (writer.WriteSystem(isBareJson && mustNotCall ? ChatParts.OnlyJson + " Do not call a tool." : isBareJson ? ChatParts.OnlyJson : mustNotCall ? NoCalls : null) is { } misplaced)
             {
                 upstream.Body.Reset();
                 return misplaced;

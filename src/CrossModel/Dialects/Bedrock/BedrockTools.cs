@@ -90,7 +90,7 @@ internal sealed class BedrockTools(BedrockFamily family, ClaudeModel claude, Jso
             var named = name is null ? "" : $",\"name\":\"{Encoding.UTF8.GetString(JsonText.Escape(name))}\"";
             fields.Add(("tool_choice", Encoding.UTF8.GetBytes($"{{\"type\":\"{type ?? "auto"}\"{named},\"disable_parallel_tool_use\":true}}")));
         }
-        else if (!parallel && contentTool is null) hints.Add("parallel_tool_calls");
+        else if (!parallel && (contentTool is null || offers)) hints.Add("parallel_tool_calls");
         if (type is null) return;
         json.WriteStartObject("toolChoice"u8);
         json.WriteStartObject(type);

@@ -92,6 +92,7 @@ internal sealed class GeminiCandidate(int choice, ReplyContext context, GeminiHo
     {
         if (Text(data, "data"u8) is not { Length: > 0 } base64) return;
         var url = JsonText.Escape($"data:{Text(data, "mimeType"u8) ?? "image/png"};base64,{base64}");
+        client.Role(choice);
         client.Delta(choice, [.. "\"images\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\""u8, .. url, .. "\"}}]"u8]);
         client.HasContent = true;
         _hasContent = true;

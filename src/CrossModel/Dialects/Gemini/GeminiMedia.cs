@@ -11,13 +11,15 @@ internal sealed class GeminiMedia(Utf8JsonWriter json, GeminiHost host, GeminiMo
     private const string Inline = "Send the content as a data URL (data:TYPE;base64,…).";
 
     private readonly List<string> _details = [];
+    private bool _hasOtherDetail;
 
     /// <summary>Older models take one resolution for the whole request: given only if all images ask for the same.</summary>
     public string? Resolution(List<string> ignored)
     {
+        if (_hasOtherDetail) ignored.Add("image_url.detail");
         if (model.IsThirdGeneration || _details.All(detail => detail == "")) return null;
         if (_details.Distinct().Count() == 1) return _details[0];
-        ignored.Add("image_url.detail");
+        if (!_hasOtherDetail) ignored.Add("image_url.detail");
         return null;
     }
 
@@ -37,6 +39,7 @@ internal sealed class GeminiMedia(Utf8JsonWriter json, GeminiHost host, GeminiMo
     {
         var detail = image.TryGetProperty("detail"u8, out var given) && given.ValueKind == JsonValueKind.String ? given.GetString() : null;
         var resolution = detail switch { "low" => "MEDIA_RESOLUTION_LOW", "high" => "MEDIA_RESOLUTION_HIGH", _ => null };
+        _hasOtherDetail |= detail is not (null or "auto") && resolution is null;
         _details.Add(resolution ?? "");
         return Address(image.GetProperty("url"u8), place + ".url", RemoteKind.Image, "image/jpeg", resolution);
     }

@@ -103,7 +103,8 @@ internal sealed class GeminiReply(ReplyContext context, GeminiHost host, Reasoni
     private void ReadReply(JsonElement reply, ChunkWriter client)
     {
         if (reply.ValueKind != JsonValueKind.Object) throw new JsonException("no reply");
-        if (reply.TryGetProperty("usageMetadata"u8, out var usage) && GeminiUsage.HasCounts(usage)) Usage = GeminiUsage.Read(usage);
+        var hasUsage = reply.TryGetProperty("usageMetadata"u8, out var usage) && GeminiUsage.HasCounts(usage);
+        if (hasUsage) Usage = GeminiUsage.Read(usage);
         if (reply.TryGetProperty("error"u8, out var error) && error.ValueKind != JsonValueKind.Null)
         {
             Fault = GeminiErrors.ReadInReply(error);
@@ -123,6 +124,8 @@ internal sealed class GeminiReply(ReplyContext context, GeminiHost host, Reasoni
             if (!_candidates.TryGetValue(index, out var known)) _candidates[index] = known = new GeminiCandidate(index + context.ChoiceOffset, context, host, memory);
             known.Read(candidate, client);
         }
+        // The first ones count the prompt and the thoughts alone.
+        if (hasUsage) CountedTextBytes = usage.TryGetProperty("candidatesTokenCount"u8, out _) ? client.TextBytes : CountedTextBytes == long.MaxValue ? 0 : CountedTextBytes;
     }
 
     /// <summary>The reply is over: every candidate must have said why.</summary>

@@ -23,6 +23,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
     private PooledBuffer _stripped = null!;
     private UsageNumbers _numbers;
     private int _usagesSeen;
+    private int _whole;
     private bool? _isStream;
     private bool _isAsSent;
 
@@ -52,7 +53,8 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
         }
         ReadEvents(unread, atEnd: true, client);
         if (Fault is not null || Ended) return;
-        if (_choices.Count == 0 || _choices.Any(choice => choice.Finish is null)) Fail(UpstreamFailure.CutShort, "the stream ended without a finish reason");
+        if (_whole > 0) End(_whole);
+        else if (_choices.Count == 0 || _choices.Any(choice => choice.Finish is null)) Fail(UpstreamFailure.CutShort, "the stream ended without a finish reason");
         else End(_choices.Count);
     }
 
@@ -151,10 +153,12 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
         if (!_isAsSent) text = OneLine(text);
         var isStripped = preset.FilterResults && FilterResults.Strip(ref text, _stripped);
         if (!_view.Read(text, "delta"u8)) return;
-        if (_view.ChoiceCount > 0 && !_view.Choice(0).Message.IsPresent && _view.Object.In(text).SequenceEqual("\"chat.completion\""u8))
+        if (_whole > 0 && _view.ChoiceCount > 0) return;
+        if (IsWhole(text))
         {
-            // A whole reply in one event.
             using var reply = ReadObject(text.ToArray());
+            // Usage may come in an event of its own.
+            (_whole, Ended) = (reply is null ? 0 : _view.ChoiceCount, false);
             reply?.WriteAsChunks(client);
             return;
         }
@@ -167,6 +171,16 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
         }
         if (_view.ChoiceCount == 0) RelayAside(text, client);
         for (var i = 0; i < _view.ChoiceCount && Fault is null; i++) ReadChoice(text, i, client, isStripped);
+    }
+
+    /// <summary>The first event of the reply is all of it, in a plain one's form. Chunks of some servers are called so too: those have deltas, or nothing.</summary>
+    private bool IsWhole(ReadOnlySpan<byte> text)
+    {
+        if (_choices.Count > 0 || _view.ChoiceCount == 0 || _view.Choice(0).Message.IsPresent || !_view.Object.In(text).SequenceEqual("\"chat.completion\""u8)) return false;
+        _view.Read(text, "message"u8);
+        if (_view.Choice(0).Message.IsPresent) return true;
+        _view.Read(text, "delta"u8);
+        return false;
     }
 
     /// <summary>Line ends inside an event's JSON can only stand between tokens; a chunk goes out as one line.</summary>
@@ -412,6 +426,11 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
 
     private void EndStream(ChunkWriter client)
     {
+        if (_whole > 0)
+        {
+            End(_whole);
+            return;
+        }
         if (_choices.Count == 0)
         {
             Fail(UpstreamFailure.BadReply, "the stream had no choice in it");

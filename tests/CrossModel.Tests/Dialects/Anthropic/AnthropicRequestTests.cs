@@ -167,8 +167,39 @@ public sealed class AnthropicRequestTests
         var sent = Write(With(body), unknown: UnknownParameters.Forward);
         Assert.Equal(5, sent.Json.GetProperty("top_k").GetInt32());
         Assert.Equal(3000, sent.Json.GetProperty("thinking").GetProperty("budget_tokens").GetInt32());
-        Assert.Equal("system", sent.Ignored);
+        // What the caller says of thinking wins; the effort is named, and raises no cap.
+        Assert.Equal("reasoning_effort, system", sent.Ignored);
+        Assert.Equal(100, Write(With(body + ",\"max_tokens\":100"), unknown: UnknownParameters.Forward).Json.GetProperty("max_tokens").GetInt32());
         Assert.Equal("top_k, system, thinking", Write(With(body)).Ignored);
+    }
+
+    [Theory]
+    [InlineData("claude-sonnet-4-5")]
+    [InlineData("claude-opus-4-8")]
+    public void OutputConfig_OfTheCallersBesideASchema_IsRefused_AndAnEffortBesideItNamed(string model)
+    {
+        const string own = "\"output_config\":{\"effort\":\"low\"}";
+        const string schema = ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"x\",\"schema\":{\"type\":\"object\",\"properties\":{}}}}";
+        var refusal = Write(With(own + schema), model, unknown: UnknownParameters.Forward).Refusal;
+        Assert.Equal((400, "unsupported_parameter", "response_format"), (refusal!.Status, refusal.Code, refusal.Param));
+        var sent = Write(With(own + ",\"reasoning_effort\":\"high\""), "claude-opus-4-8", unknown: UnknownParameters.Forward);
+        Assert.Equal(("low", "reasoning_effort"), (sent.Json.GetProperty("output_config").GetProperty("effort").GetString(), sent.Ignored));
+    }
+
+    [Fact]
+    public void StrictTool_WhoseSchemaHasNoType_IsAnObject()
+    {
+        var sent = Write(With("\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"a\",\"strict\":true,\"parameters\":{\"properties\":{\"x\":{\"type\":\"string\"}},\"required\":[\"x\"]}}}]"));
+        var schema = sent.Json.GetProperty("tools")[0].GetProperty("input_schema");
+        Assert.Equal("object", schema.GetProperty("type").GetString());
+        Assert.Equal("string", schema.GetProperty("properties").GetProperty("x").GetProperty("type").GetString());
+    }
+
+    [Fact]
+    public void Arguments_WithHalfASurrogatePair_AreRefused()
+    {
+        var refusal = Write("""{"model":"a/b","messages":[{"role":"user","content":"q"},{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{\"x\":\"\\ud800\"}"}}]},{"role":"tool","tool_call_id":"c","content":"r"}]}""").Refusal;
+        Assert.Equal("invalid_messages", refusal?.Code);
     }
 
     [Fact]

@@ -25,6 +25,15 @@ public sealed class AnthropicStreamTests
     private static Replayed Read(params string[] events) => ReadAs(null, events);
 
     [Theory]
+    [InlineData("")]
+    [InlineData("\"input_tokens\":3")]
+    public void Usage_WhoseOutputCountNeverComes_IsAbsent(string usage)
+    {
+        // That of message_start is a placeholder.
+        Assert.Null(Read(Start, Text("eight words of text that came to somebody"), End("end_turn", usage), Stop).Usage);
+    }
+
+    [Theory]
     [InlineData("end_turn", "stop")]
     [InlineData("stop_sequence", "stop")]
     [InlineData("pause_turn", "stop")]

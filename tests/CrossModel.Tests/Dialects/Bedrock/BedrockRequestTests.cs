@@ -65,6 +65,27 @@ public sealed class BedrockRequestTests
 
     private static Sent Messages(string messages, string model = Haiku) => Write(Requests.Messages(messages), model);
 
+    [Fact]
+    public void NoneAndJson_BesideCallsOfTheHistory_AreBothSaidInWords()
+    {
+        var sent = Write($$"""{"model":"a/b","messages":[{"role":"user","content":"q"},{"role":"assistant","content":null,"tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{}"} }]},{"role":"tool","tool_call_id":"c1","content":"s"}],{{Tool}},"tool_choice":"none","response_format":{"type":"json_object"} }""");
+        Assert.Equal("\"Respond with one JSON object and nothing else. Do not call a tool.\"", sent.At("system.0.text"));
+    }
+
+    [Fact]
+    public void Parallel_WhereASchemaIsATool_IsNamedWhereItIsNotSaid()
+    {
+        const string schema = ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"x\",\"schema\":{\"type\":\"object\",\"properties\":{}}}}";
+        Assert.Contains("parallel_tool_calls", Write(Requests.With(Tool + ",\"parallel_tool_calls\":false" + schema), Nova).Ignored, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Thinking_InTheCallersOwnWords_RaisesNoCap()
+    {
+        var sent = Write(Requests.With("\"max_tokens\":100,\"reasoning_effort\":\"high\",\"thinking\":{\"type\":\"disabled\"}"));
+        Assert.Equal(("100", "reasoning_effort"), (sent.At("inferenceConfig.maxTokens"), sent.Ignored));
+    }
+
     [Theory]
     [InlineData(Haiku, "\"max_tokens\":7", "inferenceConfig", "{\"maxTokens\":7}", "")]
     [InlineData(Haiku, "\"max_tokens\":7,\"max_completion_tokens\":5", "inferenceConfig", "{\"maxTokens\":5}", "")]

@@ -316,6 +316,7 @@ public sealed class GeminiRequestTests
         static string Image(string detail) => $$$"""{"type":"image_url","image_url":{"url":"data:image/png;base64,QUJD","detail":"{{{detail}}}"}}""";
         Assert.Equal("MEDIA_RESOLUTION_HIGH", Write(Messages($$"""{"role":"user","content":[{{Image("high")}},{{Image("high")}}]}""")).Config.GetProperty("mediaResolution").GetString());
         Assert.Equal("image_url.detail", Write(Messages($$"""{"role":"user","content":[{{Image("high")}},{{Image("low")}}]}""")).Ignored);
+        Assert.Equal("image_url.detail", Write(Messages($$"""{"role":"user","content":[{{Image("original")}}]}""")).Ignored);
     }
 
     [Fact]

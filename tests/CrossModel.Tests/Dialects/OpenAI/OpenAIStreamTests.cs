@@ -109,6 +109,35 @@ public sealed class OpenAIStreamTests
         Assert.Equal((3, 2), (reply.Usage!.Value.InputTokens, reply.Usage.Value.OutputTokens));
     }
 
+    /// <summary>Every event of some servers is called a whole reply.</summary>
+    [Fact]
+    public void Chunks_CalledWholeReplies_AreChunks()
+    {
+        static string Event(string choice, string more = "") => $$"""data: {"object":"chat.completion","choices":[{{choice}}]{{more}}}""" + "\n\n";
+        var text = Event("""{"index":0,"delta":{"content":"Hel"},"finish_reason":null}""") + Event("""{"index":0,"finish_reason":null}""") + Event("""{"index":0,"delta":{"content":"lo"},"finish_reason":null}""");
+        const string usage = ",\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}";
+        foreach (var reply in new[]
+        {
+            Replayed.Stream(text + Event("""{"index":0,"finish_reason":"stop"}""") + Event("", usage) + Done),
+            // A summary at the end says nothing new.
+            Replayed.Stream(text + Event("""{"index":0,"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}""", usage) + Done),
+            Replayed.Stream(Event("""{"index":0,"finish_reason":null}""") + text + Event("""{"index":0,"finish_reason":"stop"}""", usage) + Done),
+        })
+        {
+            Assert.Null(reply.Fault);
+            Assert.Equal(("Hello", 3L), (Reading.OfStream(reply).AllContent, reply.Usage?.InputTokens));
+        }
+    }
+
+    [Fact]
+    public void Reply_WholeInOneEventAndItsUsageInAnother_HasBoth()
+    {
+        var reply = Replayed.Stream("""data: {"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}""" + "\n\n"
+            + """data: {"object":"chat.completion","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}""" + "\n\n");
+        Assert.Null(reply.Fault);
+        Assert.Equal(("hi", 2L), (Reading.OfStream(reply).AllContent, reply.Usage?.OutputTokens));
+    }
+
     [Fact]
     public void Content_OfChoicesInTurns_KeepsEachItsOwn()
     {
