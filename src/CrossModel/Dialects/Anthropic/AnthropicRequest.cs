@@ -84,6 +84,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
             }
             json.WriteEndObject();
         }
+        if (ChatParts.DescribesFormat(format.RootElement)) hints.Add(ChatParts.FormatDescription);
         upstream.Ignored.AddRange(hints.Order(StringComparer.Ordinal));
         upstream.Ignored.AddRange(Hints.Where(p => request.Has(p) && !ChatParts.IsDefault(request, p)).Select(ChatParameters.Name));
         upstream.Ignored.AddRange(request.Unknown.Where(u => !extras.Contains(u) || IsOurs(u.Name)).Select(u => u.Name));

@@ -22,6 +22,13 @@ internal static class ChatParts
         format.ValueKind == JsonValueKind.Object && format.TryGetProperty("json_schema"u8, out var named) && named.ValueKind == JsonValueKind.Object
             && named.TryGetProperty("schema"u8, out var schema) ? schema : default;
 
+    /// <summary>What is named where the provider has no place for the description of a response_format's schema.</summary>
+    public const string FormatDescription = "response_format.json_schema.description";
+
+    public static bool DescribesFormat(JsonElement format) =>
+        format.ValueKind == JsonValueKind.Object && format.TryGetProperty("json_schema"u8, out var named) && named.ValueKind == JsonValueKind.Object
+            && named.TryGetProperty("description"u8, out var words) && words.ValueKind == JsonValueKind.String && words.GetRawText().Length > 2;
+
     public static bool Is(ChatRequest request, ChatParameter parameter, ReadOnlySpan<byte> value) => request.Has(parameter) && request.Value(parameter).In(request.Body).SequenceEqual(value);
 
     /// <summary>Asks for nothing beyond what happens anyway.</summary>

@@ -72,7 +72,8 @@ internal sealed class ReplyBlocks(ReplyContext context, ReasoningMemory? memory)
         if (name.IsEmpty) return "a call without a name";
         if (_contentTool is not null && name.SequenceEqual(_contentTool))
         {
-            _open[index] = new Block(Kind.Content) { Input = Compact(input) };
+            // Two answers are none: the first one is it.
+            _open[index] = _hasContentCall ? new Block(Kind.Skipped) : new Block(Kind.Content) { Input = Compact(input) };
             _hasContentCall = true;
             return null;
         }

@@ -88,6 +88,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
             WriteFields(json, request, extras);
             json.WriteEndObject();
         }
+        if (upstream.ContentTool is not null && ChatParts.DescribesFormat(format.RootElement)) _hints.Add(ChatParts.FormatDescription);
         upstream.Ignored.AddRange(_hints.Order(StringComparer.Ordinal));
         upstream.Ignored.AddRange(Hints.Where(p => request.Has(p) && !ChatParts.IsDefault(request, p)).Select(ChatParameters.Name));
         upstream.Ignored.AddRange(request.Unknown.Where(u => !extras.Contains(u) || Ours.Contains(u.Name)).Select(u => u.Name));

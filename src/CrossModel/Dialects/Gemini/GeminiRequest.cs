@@ -41,7 +41,7 @@ internal sealed class GeminiRequest(GeminiHost host, GeminiLessons.Lesson learne
         if (Seed(request, root, json) is { } outside) return outside;
         Stop(request, root, json);
         Logprobs(request, root, json);
-        Format(request, root, json);
+        Format(request, root, json, upstream.Ignored);
         Think(request, json, upstream);
         Modalities(request, root, json);
         if (contents.Resolution() is { } resolution) json.WriteString("mediaResolution"u8, resolution);
@@ -136,11 +136,13 @@ internal sealed class GeminiRequest(GeminiHost host, GeminiLessons.Lesson learne
         }
     }
 
-    private void Format(ChatRequest request, JsonElement root, Utf8JsonWriter json)
+    private void Format(ChatRequest request, JsonElement root, Utf8JsonWriter json, List<string> ignored)
     {
         var hasSchema = request.Features.HasFlag(ChatFeatures.JsonSchema);
         if (!hasSchema && !request.Features.HasFlag(ChatFeatures.JsonObject)) return;
         json.WriteString("responseMimeType"u8, "application/json"u8);
+        if (hasSchema && root.GetProperty("response_format"u8).GetProperty("json_schema"u8).TryGetProperty("description"u8, out var words) && words.ValueKind == JsonValueKind.String && words.GetRawText().Length > 2)
+            ignored.Add("response_format.json_schema.description");
         if (!hasSchema || !root.GetProperty("response_format"u8).GetProperty("json_schema"u8).TryGetProperty("schema"u8, out var schema) || schema.ValueKind != JsonValueKind.Object) return;
         if (_model.TakesJsonSchema)
         {

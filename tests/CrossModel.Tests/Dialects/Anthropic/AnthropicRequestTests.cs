@@ -186,6 +186,12 @@ public sealed class AnthropicRequestTests
         Assert.Equal(("low", "reasoning_effort"), (sent.Json.GetProperty("output_config").GetProperty("effort").GetString(), sent.Ignored));
     }
 
+    [Theory]
+    [InlineData("claude-sonnet-4-5")]
+    [InlineData("claude-3-5-haiku-20241022")]
+    public void DescriptionOfAFormat_HasNoPlace_AndIsNamed(string model) => Assert.Equal("response_format.json_schema.description", Write(With(
+        "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"x\",\"description\":\"Answer in French.\",\"schema\":{\"type\":\"object\",\"properties\":{}}}}"), model).Ignored);
+
     [Fact]
     public void StrictTool_WhoseSchemaHasNoType_IsAnObject()
     {

@@ -24,6 +24,15 @@ public sealed class AnthropicStreamTests
 
     private static Replayed Read(params string[] events) => ReadAs(null, events);
 
+    [Fact]
+    public void ContentTool_CalledTwice_IsAnsweredOnce()
+    {
+        static string Call(int index) => $$$"""{"type":"content_block_start","index":{{{index}}},"content_block":{"type":"tool_use","id":"t{{{index}}}","name":"json","input":{} } }""";
+        static string Piece(int index, string json) => $$$"""{"type":"content_block_delta","index":{{{index}}},"delta":{"type":"input_json_delta","partial_json":"{{{json}}}"}}""";
+        var reply = ReadAs("json", Start, Call(0), Piece(0, """{\"a\":1}"""), """{"type":"content_block_stop","index":0}""", Call(1), Piece(1, """{\"a\":2}"""), """{"type":"content_block_stop","index":1}""", End("tool_use"), Stop);
+        Assert.Equal("""{"a":1}""", Reading.OfStream(reply).AllContent);
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("\"input_tokens\":3")]
