@@ -52,6 +52,6 @@ internal sealed class Hold(Purse purse, long amount)
         _ => null,
     };
 
-    /// <summary>Takes up to that much of the purse's idle money on top, without waiting. By its stream while that runs, and by the charge that ended it for a cost above the hold.</summary>
+    /// <summary>By the charge that ended it: takes up to that much of the purse's idle money on top, for a cost above the hold.</summary>
     public void Grow(long wanted) => Interlocked.Add(ref _amount, purse.TakeUpTo(wanted));
 }

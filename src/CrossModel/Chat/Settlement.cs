@@ -63,19 +63,12 @@ internal sealed class Settlement(Settlements settlements)
 
     private static async ValueTask<bool> ExtendAsync(ChatCall call, Route route, long written)
     {
-        long Price(long bytes) => call.Price.Hold(call.Estimate.Size with { OutputTokens = HoldEstimate.CountTokens(bytes) / call.Estimate.Size.Candidates + 1 });
         // Half as much again: a long stream asks a few times, not at every event.
         var target = written + written / 2;
-        if (!route.Owner.Config.StopAtBalance)
-        {
-            await call.Hold!.ExtendToAsync(Price(target));
-            call.CoveredTextBytes = target;
-            return true;
-        }
-        // To the last of the money: what was written must be held. Of the rest only what is at hand is taken: to be refused takes a while, and the stream stands still.
-        if (!await call.Hold!.ExtendToAsync(Price(written))) return false;
-        call.Hold.Grow(Math.Max(0, Price(target) - call.Hold.Amount));
-        call.CoveredTextBytes = call.Hold.Amount >= Price(target) ? target : written;
+        var size = call.Estimate.Size;
+        var covered = await call.Hold!.ExtendToAsync(call.Price.Hold(size with { OutputTokens = HoldEstimate.CountTokens(target) / size.Candidates + 1 }));
+        if (!covered && route.Owner.Config.StopAtBalance) return false;
+        call.CoveredTextBytes = target;
         return true;
     }
 
