@@ -21,9 +21,6 @@ internal sealed class AccountRow
     /// <summary>Nobody's: may be leased or spent. Negative when the credit limit was lowered below what is out.</summary>
     public long Free => Balance + CreditLimit - Leased;
 
-    /// <summary>As much of a correction as can be moved: what is taken (negative) is at most what nobody holds.</summary>
-    public long Movable(long amount) => Math.Max(amount, -Math.Max(0, Math.Min(Free, Balance + CreditLimit)));
-
     /// <summary>The purse that learns of the commit; null: none is concerned.</summary>
     public Purse? Purse { get; set; }
     /// <summary>Sum of the holds that end with the commit.</summary>

@@ -50,25 +50,26 @@ internal sealed class Ledger(Database database)
 
     /// <summary>
     /// Mends a mistake. What is taken (negative) is at most what nobody holds: the entry says how much it was. Answers the amount moved; null: there
-    /// is no such account.
+    /// is no such account, or it was not to be.
     /// </summary>
-    public Task<long?> CorrectAsync(string accountId, long amount, string reference, string note, CancellationToken ct = default) =>
-        MoveAsync(EntryKind.Correction, accountId, amount, reference, note, ct);
+    /// <param name="unless">Asked while the account is locked: true, and nothing is written.</param>
+    public Task<long?> CorrectAsync(string accountId, long amount, string reference, string note, Func<Session, Task<bool>>? unless = null, CancellationToken ct = default) =>
+        MoveAsync(EntryKind.Correction, accountId, amount, reference, note, unless, ct);
 
     /// <summary>Gives a charge back, in whole or in part. Answers the amount; null: there is no such account.</summary>
     /// <param name="amount">Nano-dollars, above 0.</param>
     public Task<long?> RefundAsync(string accountId, long amount, string requestId, string note, CancellationToken ct = default)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(amount);
-        return MoveAsync(EntryKind.Refund, accountId, amount, requestId, note, ct);
+        return MoveAsync(EntryKind.Refund, accountId, amount, requestId, note, null, ct);
     }
 
-    private Task<long?> MoveAsync(string kind, string accountId, long amount, string reference, string note, CancellationToken ct) =>
+    private Task<long?> MoveAsync(string kind, string accountId, long amount, string reference, string note, Func<Session, Task<bool>>? unless, CancellationToken ct) =>
         database.WriteAsync(async session =>
         {
             var posting = await Posting.OpenAsync(database, session, "", [accountId]);
-            if (posting.Find(accountId) is not { } row) return (long?)null;
-            var moved = row.Movable(amount);
+            if (posting.Find(accountId) is not { } row || (unless is not null && await unless(session))) return (long?)null;
+            var moved = Math.Max(amount, -Math.Max(0, Math.Min(row.Free, row.Balance + row.CreditLimit)));
             if (moved != 0) posting.Post(row, kind, moved, reference, note);
             await posting.SaveAsync();
             return moved;

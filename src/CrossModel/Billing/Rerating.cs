@@ -29,29 +29,20 @@ internal sealed class Rerating(Database database)
     public async Task<IReadOnlyList<Rerated>> ApplyAsync(RerateOrder order, string note, CancellationToken ct = default)
     {
         var (found, seen) = await FindAsync(order, ct);
+        var ledger = new Ledger(database);
         var moved = new List<Rerated>();
         foreach (var request in found)
         {
-            var account = seen[request.AccountId];
-            var (amount, seq) = await database.WriteAsync(async session =>
-            {
-                var posting = await Posting.OpenAsync(database, session, "", [request.AccountId]);
-                var row = posting.Find(request.AccountId)!;
-                if (await account.IsMendedAsync(session, request)) return ((long?)null, row.Seq);
-                var movable = row.Movable(request.Amount);
-                if (movable != 0) posting.Post(row, EntryKind.Correction, movable, request.RequestId, note);
-                await posting.SaveAsync();
-                return (movable, row.Seq);
-            }, ct);
-            account.Through = seq;
-            if (amount is { } written) moved.Add(request with { Amount = written });
+            var chain = seen[request.AccountId];
+            if (await ledger.CorrectAsync(request.AccountId, request.Amount, request.RequestId, note, session => chain.IsMendedAsync(session, request), ct) is { } amount)
+                moved.Add(request with { Amount = amount });
         }
         return moved;
     }
 
     private Task<(List<Rerated> Found, Dictionary<string, SeenChain> Seen)> FindAsync(RerateOrder order, CancellationToken ct) => database.SnapshotAsync(async session =>
     {
-        var chains = (await session.QueryAsync("SELECT id, ledger_seq FROM account", row => (Id: row.GetString(0), Seq: row.GetInt64(1)))).ToDictionary(a => a.Id, a => new SeenChain { Through = a.Seq });
+        var chains = (await session.QueryAsync("SELECT id, ledger_seq FROM account", row => (Id: row.GetString(0), Seq: row.GetInt64(1)))).ToDictionary(a => a.Id, a => new SeenChain(a.Seq));
         // What each request has been given back or charged on top so far; and what was given back whole, since it was never delivered.
         var mended = (await session.QueryAsync(
             "SELECT account_id, reference, kind, CAST(SUM(amount) AS BIGINT) FROM ledger_entry WHERE kind IN ('correction', 'refund') AND reference <> '' GROUP BY account_id, reference, kind",
@@ -100,21 +91,23 @@ internal sealed class Rerating(Database database)
     private static long Share(long total, int index, int parts) => total / parts + (index < total % parts ? 1 : 0);
 
     /// <summary>How far an account's chain was read; what was added since is looked at before anything is written, since somebody else may be mending too.</summary>
-    private sealed class SeenChain
+    /// <param name="through">The seq of the last entry that is known.</param>
+    private sealed class SeenChain(long through)
     {
         private readonly HashSet<string> _mended = new(StringComparer.Ordinal);
-
-        /// <summary>The seq of the last entry that is known.</summary>
-        public long Through { get; set; }
+        private long _through = through;
 
         public async Task<bool> IsMendedAsync(Session session, Rerated request)
         {
             var entries = Chain.ReadAsync(session, request.AccountId, Books.EntriesBack, row => (Seq: row.GetInt64(0), Kind: row.GetString(1), Reference: row.GetString(2)));
+            var last = _through;
             await foreach (var (seq, kind, reference) in entries)
             {
-                if (seq <= Through) break;
+                if (seq <= _through) break;
+                last = Math.Max(last, seq);
                 if (kind is EntryKind.Correction or EntryKind.Refund) _mended.Add(reference);
             }
+            _through = last;
             return _mended.Contains(request.RequestId);
         }
     }

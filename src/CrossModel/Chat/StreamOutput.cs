@@ -22,6 +22,7 @@ internal sealed class StreamOutput : IAsyncDisposable
         _lastWrite = time.GetTimestamp();
         // Fires once a silence at most and looks at the clock then: nothing is re-armed per event.
         _keepAlive = time.CreateTimer(static state => _ = ((StreamOutput)state!).KeepAliveAsync(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        // Not before the field is there: what fires arms it again.
         _keepAlive.Change(silence, Timeout.InfiniteTimeSpan);
     }
 

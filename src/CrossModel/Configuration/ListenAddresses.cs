@@ -6,13 +6,15 @@ namespace CrossModel.Configuration;
 /// <summary>Addresses to listen on, separated by semicolons: <c>http://</c>, an IP address of this machine, <c>localhost</c> or <c>*</c> for all of them, and a port.</summary>
 internal static class ListenAddresses
 {
+    private static readonly (string Message, string Hint) NoAddress = ("an address to listen on is expected", "write \"http://127.0.0.1:8080\"; several are separated by semicolons");
+
     public static string[] Split(string urls) => urls.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
 
     /// <summary>What is wrong with them and how to mend it; null: nothing that can be told from their form.</summary>
     public static (string Message, string Hint)? Fault(string urls)
     {
         string[] each = Split(urls);
-        return each.Length == 0 ? ("an address to listen on is expected", "write \"http://127.0.0.1:8080\"") : each.Select(FaultOf).FirstOrDefault(fault => fault is not null);
+        return each.Length == 0 ? NoAddress : each.Select(FaultOf).FirstOrDefault(fault => fault is not null);
     }
 
     private static (string Message, string Hint)? FaultOf(string url)
@@ -20,7 +22,7 @@ internal static class ListenAddresses
         // The wildcards are no host names for Uri.
         string concrete = url.Replace("://*", "://localhost", StringComparison.Ordinal).Replace("://+", "://localhost", StringComparison.Ordinal);
         if (!Uri.TryCreate(concrete, UriKind.Absolute, out Uri? uri) || uri.Scheme is not ("http" or "https") || uri.PathAndQuery != "/" || uri.UserInfo.Length > 0 || uri.Fragment.Length > 0)
-            return ("an address to listen on is expected", "write \"http://127.0.0.1:8080\"; several are separated by semicolons");
+            return NoAddress;
         if (uri.Scheme == "https")
             return ("TLS is not spoken here", "write http:// and let a proxy in front speak TLS");
         // As Kestrel reads it: it would take any other name for all addresses of the machine, and who mistypes one must not be open to the network.
@@ -31,10 +33,10 @@ internal static class ListenAddresses
         }
         catch (FormatException)
         {
-            return ("an address to listen on is expected", "write \"http://127.0.0.1:8080\"");
+            return NoAddress;
         }
         if (address.PathBase.Length > 0)
-            return ("an address to listen on is expected", "write \"http://127.0.0.1:8080\"");
+            return NoAddress;
         if (address.Host == "localhost")
             return address.Port > 0 ? null : ("localhost is two addresses, which cannot be given one free port", "write 127.0.0.1 and port 0, or name the port");
         return address.Host is "*" or "+" || IPAddress.TryParse(address.Host, out _) ? null
