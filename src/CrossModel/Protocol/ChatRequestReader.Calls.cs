@@ -5,12 +5,12 @@ namespace CrossModel.Protocol;
 
 internal static partial class ChatRequestReader
 {
-    private static readonly NameTable CallMembers = new("id", "type", "function", "custom", "extra_content");
+    private static readonly NameTable CallMembers = new("id", "type", "function", "custom", "extra_content", "cache_control");
     private static readonly NameTable FunctionMembers = new("name", "arguments");
     private static readonly NameTable CustomCallMembers = new("name", "input");
     private static readonly NameTable ToolTypes = new("function", "custom");
 
-    private enum CallMember { Id, Type, Function, Custom, ExtraContent }
+    private enum CallMember { Id, Type, Function, Custom, ExtraContent, CacheControl }
 
     private ref partial struct Pass
     {
@@ -59,6 +59,10 @@ internal static partial class ChatRequestReader
                             break;
                         case CallMember.ExtraContent:
                             _request.Features |= ChatFeatures.ExtraContent;
+                            _json.Skip();
+                            break;
+                        case CallMember.CacheControl:
+                            _request.Features |= ChatFeatures.CacheMarks;
                             _json.Skip();
                             break;
                     }

@@ -44,7 +44,7 @@ internal sealed class AnthropicMessages
             if (ChatMessage.Is(message, "system"u8) || ChatMessage.Is(message, "developer"u8))
             {
                 NoteName(message);
-                if (WriteContent(message, $"messages[{index}]", Begin, textOnly: true) is { } refusal) return refusal;
+                if (WriteContent(message, MarkOf(message), $"messages[{index}]", Begin, textOnly: true) is { } refusal) return refusal;
             }
             index++;
         }
@@ -66,7 +66,7 @@ internal sealed class AnthropicMessages
             var message = _messages[i];
             var place = $"messages[{i}]";
             ApiError? refusal = null;
-            if (ChatMessage.Is(message, "user"u8)) refusal = WriteContent(message, place, () => Open("user"), textOnly: false);
+            if (ChatMessage.Is(message, "user"u8)) refusal = WriteContent(message, MarkOf(message), place, () => Open("user"), textOnly: false);
             else if (ChatMessage.Is(message, "tool"u8)) refusal = WriteResult(message, place);
             else if (ChatMessage.Is(message, "assistant"u8)) refusal = WriteAssistant(message, place, i, isLast: i == count - 1);
             else continue;
@@ -109,21 +109,39 @@ internal sealed class AnthropicMessages
         _json.WriteEndObject();
     }
 
-    private ApiError? WriteContent(JsonElement message, string place, Action begin, bool textOnly)
+    private static JsonElement MarkOf(JsonElement owner) => ChatMessage.HasMark(owner, out var mark) ? mark : default;
+
+    /// <param name="mark">For the last block that is written.</param>
+    private ApiError? WriteContent(JsonElement message, JsonElement mark, string place, Action begin, bool textOnly)
     {
         if (!ChatMessage.Has(message, "content"u8, out var content)) return null;
-        var mark = ChatMessage.Has(message, "cache_control"u8, out var own) ? own : default;
         if (content.ValueKind == JsonValueKind.String) return _blocks.WriteText(content, mark, begin);
-        var (index, count) = (0, content.GetArrayLength());
+        var (index, last) = (0, LastSaid(content));
         foreach (var block in content.EnumerateArray())
         {
-            var at = $"{place}.content[{index++}]";
-            if (ChatMessage.Has(block, "prompt_cache_breakpoint"u8, out _)) _hints.Add("prompt_cache_breakpoint");
+            var at = $"{place}.content[{index}]";
+            NoteBreakpoint(block);
             if (textOnly && !block.GetProperty("type"u8).ValueEquals("text"u8) && !block.GetProperty("type"u8).ValueEquals("refusal"u8))
                 return ApiErrors.UnsupportedParameter(at, Misplaced);
-            if (_blocks.Write(block, at, index == count ? mark : default, begin) is { } refusal) return refusal;
+            if (_blocks.Write(block, at, index++ == last ? mark : default, begin) is { } refusal) return refusal;
         }
         return null;
+    }
+
+    /// <summary>The last block that is not left out for being empty; where all are, the first.</summary>
+    private static int LastSaid(JsonElement content)
+    {
+        var last = content.GetArrayLength() - 1;
+        while (last > 0 && IsEmpty(content[last])) last--;
+        return last;
+    }
+
+    private static bool IsEmpty(JsonElement block) =>
+        (block.TryGetProperty("text"u8, out var text) || block.TryGetProperty("refusal"u8, out text)) && text.ValueKind == JsonValueKind.String && text.ValueEquals(""u8);
+
+    private void NoteBreakpoint(JsonElement block)
+    {
+        if (ChatMessage.Has(block, "prompt_cache_breakpoint"u8, out _)) _hints.Add("prompt_cache_breakpoint");
     }
 
     private ApiError? WriteResult(JsonElement message, string place)
@@ -149,12 +167,13 @@ internal sealed class AnthropicMessages
                 var index = 0;
                 foreach (var block in content.EnumerateArray())
                 {
+                    NoteBreakpoint(block);
                     if (_blocks.Write(block, $"{place}.content[{index++}]", default, Begin) is { } refusal) return refusal;
                 }
             }
             if (isOpen) _json.WriteEndArray();
         }
-        if (ChatMessage.Has(message, "cache_control"u8, out var mark)) WriteRaw("cache_control"u8, mark);
+        if (ChatMessage.HasMark(message, out var mark)) WriteRaw("cache_control"u8, mark);
         _json.WriteEndObject();
         return null;
     }
@@ -170,15 +189,19 @@ internal sealed class AnthropicMessages
         }
         var hasCalls = ChatMessage.Has(message, "tool_calls"u8, out var calls) && calls.GetArrayLength() > 0;
         if (isLast && !hasCalls) return WritePrefill(message, place);
-        if (WriteContent(message, place, () => Open("assistant"), textOnly: true) is { } refusal) return refusal;
-        if (ChatMessage.Has(message, "refusal"u8, out var refused)) _blocks.WriteText(refused, default, () => Open("assistant"));
-        return hasCalls ? WriteCalls(calls, place) : null;
+        // The message's mark stands at its end: on the last call, else on the refusal, else on the last block.
+        var mark = MarkOf(message);
+        var isRefused = ChatMessage.Has(message, "refusal"u8, out var refused);
+        if (WriteContent(message, hasCalls || isRefused ? default : mark, place, () => Open("assistant"), textOnly: true) is { } refusal) return refusal;
+        if (isRefused) _blocks.WriteText(refused, hasCalls ? default : mark, () => Open("assistant"));
+        return hasCalls ? WriteCalls(calls, mark, place) : null;
     }
 
     /// <summary>The beginning of the answer: it must not end in a space.</summary>
     private ApiError? WritePrefill(JsonElement message, string place)
     {
         if (ChatMessage.Texts(message, place, Misplaced, out var texts) is { } refusal) return refusal;
+        if (ChatMessage.FirstMarked(message) is not null) _hints.Add("cache_control");
         while (texts.Count > 0 && string.IsNullOrWhiteSpace(texts[^1])) texts.RemoveAt(texts.Count - 1);
         for (var i = 0; i < texts.Count; i++)
         {
@@ -189,9 +212,9 @@ internal sealed class AnthropicMessages
         return null;
     }
 
-    private ApiError? WriteCalls(JsonElement calls, string place)
+    private ApiError? WriteCalls(JsonElement calls, JsonElement mark, string place)
     {
-        var index = 0;
+        var (index, count) = (0, calls.GetArrayLength());
         foreach (var call in calls.EnumerateArray())
         {
             var at = $"{place}.tool_calls[{index++}]";
@@ -203,7 +226,8 @@ internal sealed class AnthropicMessages
             WriteRaw("name"u8, function.GetProperty("name"u8));
             _json.WritePropertyName("input"u8);
             _json.WriteRawValue(arguments, skipInputValidation: true);
-            if (ChatMessage.Has(call, "cache_control"u8, out var mark)) WriteRaw("cache_control"u8, mark);
+            if (ChatMessage.HasMark(call, out var own)) WriteRaw("cache_control"u8, own);
+            else if (index == count && mark.ValueKind == JsonValueKind.Object) WriteRaw("cache_control"u8, mark);
             _json.WriteEndObject();
         }
         return null;

@@ -36,8 +36,10 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         var model = ClaudeModel.Of(route.UpstreamModel, route.Facts);
         if (!form.FollowsSchemas) model = model with { StructuredOutput = false };
         var schema = ChatParts.SchemaOf(format.RootElement);
+        // A tool takes any schema: what is refused of strict ones is no loss there.
+        var followsSchema = model.StructuredOutput && SchemaSubset.Fits(schema);
         var isForced = request.Features.HasFlag(ChatFeatures.ForcedTool);
-        upstream.ContentTool = schema.ValueKind == JsonValueKind.Object && !model.StructuredOutput && !isForced ? AnthropicTools.ContentToolName(tools.RootElement) : null;
+        upstream.ContentTool = schema.ValueKind == JsonValueKind.Object && !followsSchema && !isForced ? AnthropicTools.ContentToolName(tools.RootElement) : null;
 
         var extras = request.Unknown.Where(u => Forwards(route, u.Name)).ToList();
         var ownThinking = extras.Exists(u => u.Name == "thinking");
@@ -48,7 +50,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         var mayThink = !ownThinking && !isForced && upstream.ContentTool is null && (request.ReasoningEffort is null || history is not { IsWhole: false });
         var plan = ThinkingPlan.Of(request, model, options.CapOutputTokens, mayThink, upstream.Ignored);
         var ownOutput = extras.Exists(u => u.Name == "output_config");
-        if (ownOutput && schema.ValueKind == JsonValueKind.Object && model.StructuredOutput)
+        if (ownOutput && schema.ValueKind == JsonValueKind.Object && followsSchema)
             return ApiErrors.UnsupportedParameter("response_format", "output_config goes to this model as you wrote it, and response_format would be lost beside it. Put the schema into output_config.format, or leave output_config out.");
         if (ownOutput && plan.Effort is not null) upstream.Ignored.Add("reasoning_effort");
         var keepsThinking = ownThinking || plan.IsOn || (plan.Says == ThinkingPlan.Word.Nothing && model.ThinksByDefault);
@@ -73,7 +75,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
             new AnthropicTools(model, tools.RootElement, choice.RootElement, upstream.ContentTool, schema)
                 .Write(json, ChatParts.Is(request, ChatParameter.ParallelToolCalls, "false"u8), hints);
             if (!ownThinking) WriteThinking(json, plan, model);
-            if (!ownOutput) WriteOutput(json, plan, model, schema);
+            if (!ownOutput) WriteOutput(json, plan, followsSchema ? schema : default);
             Sampling.Write(json, request, isFree: model.Samples && !plan.IsOn, model.SamplesByBoth, "top_p"u8, upstream.Ignored);
             Sampling.WriteStop(json, request, "stop_sequences"u8, takesBlank: false, hints);
             WriteCaller(json, request, hints);
@@ -114,9 +116,9 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         json.WriteEndObject();
     }
 
-    private static void WriteOutput(Utf8JsonWriter json, in ThinkingPlan plan, ClaudeModel model, JsonElement schema)
+    private static void WriteOutput(Utf8JsonWriter json, in ThinkingPlan plan, JsonElement schema)
     {
-        var hasFormat = schema.ValueKind == JsonValueKind.Object && model.StructuredOutput;
+        var hasFormat = schema.ValueKind == JsonValueKind.Object;
         if (plan.Effort is null && !hasFormat) return;
         json.WriteStartObject("output_config"u8);
         if (plan.Effort is not null) json.WriteString("effort"u8, plan.Effort);

@@ -62,21 +62,26 @@ internal sealed class AnthropicTools(ClaudeModel model, JsonElement tools, JsonE
 
     private void WriteTool(Utf8JsonWriter json, JsonElement tool, JsonElement function, HashSet<string> hints)
     {
-        var isStrict = function.TryGetProperty("strict"u8, out var strict) && strict.ValueKind == JsonValueKind.True;
-        if (isStrict && !model.StructuredOutput)
-        {
-            hints.Add("tools.strict");
-            isStrict = false;
-        }
+        function.TryGetProperty("parameters"u8, out var parameters);
+        var isStrict = IsStrict(function, parameters, model.StructuredOutput, hints);
         json.WriteStartObject();
         Copy(json, "name"u8, function.GetProperty("name"u8));
         if (function.TryGetProperty("description"u8, out var description) && description.ValueKind == JsonValueKind.String) Copy(json, "description"u8, description);
-        function.TryGetProperty("parameters"u8, out var parameters);
         json.WritePropertyName("input_schema"u8);
         WriteSchema(json, parameters, isStrict);
         if (isStrict) json.WriteBoolean("strict"u8, true);
-        if (tool.TryGetProperty("cache_control"u8, out var mark) && mark.ValueKind == JsonValueKind.Object) Copy(json, "cache_control"u8, mark);
+        if (ChatMessage.HasMark(tool, out var mark)) Copy(json, "cache_control"u8, mark);
         json.WriteEndObject();
+    }
+
+    /// <summary>The caller asks for it, and the model can hold to this schema.</summary>
+    /// <param name="follows">The model can hold to any.</param>
+    public static bool IsStrict(JsonElement function, JsonElement parameters, bool follows, HashSet<string> hints)
+    {
+        if (!function.TryGetProperty("strict"u8, out var strict) || strict.ValueKind != JsonValueKind.True) return false;
+        if (follows && SchemaSubset.Fits(parameters)) return true;
+        hints.Add("tools.strict");
+        return false;
     }
 
     /// <summary>The API demands <c>type: object</c>, which callers of functions without parameters leave out.</summary>

@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-using System.Text;
 using System.Text.Json;
 using CrossModel.Protocol;
 
@@ -13,6 +11,21 @@ internal static class ChatMessage
     /// <summary>Has the member, and it is not null.</summary>
     public static bool Has(JsonElement message, ReadOnlySpan<byte> name, out JsonElement value) =>
         message.TryGetProperty(name, out value) && value.ValueKind is not (JsonValueKind.Null or JsonValueKind.Undefined);
+
+    /// <summary>The caller's mark on a message, block, call or tool: the prompt up to its end may be cached.</summary>
+    public static bool HasMark(JsonElement owner, out JsonElement mark) => Has(owner, "cache_control"u8, out mark) && mark.ValueKind == JsonValueKind.Object;
+
+    /// <summary>The message, or the first block of it, that has a mark; null: none has.</summary>
+    public static JsonElement? FirstMarked(JsonElement message)
+    {
+        if (HasMark(message, out _)) return message;
+        if (!Has(message, "content"u8, out var content) || content.ValueKind != JsonValueKind.Array) return null;
+        foreach (var block in content.EnumerateArray())
+        {
+            if (HasMark(block, out _)) return block;
+        }
+        return null;
+    }
 
     /// <summary>All that an assistant message says, refusal included; answers a refusal of ours where a block of it is no text.</summary>
     /// <param name="misplaced">What is said then.</param>
@@ -48,37 +61,5 @@ internal static class ChatMessage
         arguments = ToolArguments.Of(function);
         return ToolArguments.IsObject(arguments) ? null
             : ApiErrors.InvalidMessages(place + ".function.arguments", "The arguments are not a JSON object, which this model's provider demands. Send one, or {}.");
-    }
-}
-
-/// <summary>The arguments of a call that a caller sends back.</summary>
-internal static class ToolArguments
-{
-    /// <summary>As UTF-8 text; missing or empty means <c>{}</c>.</summary>
-    public static byte[] Of(JsonElement function)
-    {
-        if (!function.TryGetProperty("arguments"u8, out var arguments)) return "{}"u8.ToArray();
-        if (arguments.ValueKind == JsonValueKind.Object) return JsonMarshal.GetRawUtf8Value(arguments).ToArray();
-        var text = arguments.ValueKind == JsonValueKind.String ? arguments.GetString()! : "";
-        return string.IsNullOrWhiteSpace(text) ? "{}"u8.ToArray() : Encoding.UTF8.GetBytes(text);
-    }
-
-    public static bool IsObject(ReadOnlySpan<byte> text)
-    {
-        try
-        {
-            var json = new Utf8JsonReader(text);
-            if (!json.Read() || json.TokenType != JsonTokenType.StartObject) return false;
-            while (json.Read())
-            {
-                // Half a surrogate pair is valid JSON and still no text.
-                if (json.TokenType is JsonTokenType.String or JsonTokenType.PropertyName && json.ValueIsEscaped) json.GetString();
-            }
-            return true;
-        }
-        catch (Exception fault) when (fault is JsonException or InvalidOperationException)
-        {
-            return false;
-        }
     }
 }

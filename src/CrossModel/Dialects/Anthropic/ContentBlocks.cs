@@ -11,13 +11,12 @@ namespace CrossModel.Dialects.Anthropic;
 /// <summary>Writes the content blocks of user messages and tool results: text, images, documents. One a block; answers a refusal where Claude cannot read it.</summary>
 internal sealed class ContentBlocks(Utf8JsonWriter json, AnthropicForm form, RemoteLinks remote, HashSet<string> hints)
 {
-
     /// <param name="place">The block's path, for a refusal.</param>
     /// <param name="begin">Called before the block's object is written, and not at all for a block that is left out.</param>
     public ApiError? Write(JsonElement block, string place, JsonElement mark, Action begin)
     {
         var type = block.GetProperty("type"u8).GetString();
-        if (block.TryGetProperty("cache_control"u8, out var own) && own.ValueKind == JsonValueKind.Object) mark = own;
+        if (ChatMessage.HasMark(block, out var own)) mark = own;
         return type switch
         {
             "text" => WriteText(block.GetProperty("text"u8), mark, begin),
@@ -28,10 +27,14 @@ internal sealed class ContentBlocks(Utf8JsonWriter json, AnthropicForm form, Rem
         };
     }
 
-    /// <summary>Empty text is left out: the API refuses it.</summary>
+    /// <summary>Empty text is left out: the API refuses it. A mark on it goes with it, and is named.</summary>
     public ApiError? WriteText(JsonElement text, JsonElement mark, Action begin)
     {
-        if (text.ValueEquals(""u8)) return null;
+        if (text.ValueEquals(""u8))
+        {
+            if (mark.ValueKind == JsonValueKind.Object) hints.Add("cache_control");
+            return null;
+        }
         begin();
         json.WriteStartObject();
         json.WriteString("type"u8, "text"u8);

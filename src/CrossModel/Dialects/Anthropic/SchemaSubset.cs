@@ -18,6 +18,25 @@ internal static class SchemaSubset
 
     private static readonly HashSet<string> Formats = ["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"];
 
+    /// <summary>
+    /// False: an object in it takes names that it does not list, such as a map does, and closed it could only be empty. An object that lists
+    /// some and says nothing of others is fine.
+    /// </summary>
+    public static bool Fits(JsonElement schema)
+    {
+        if (schema.ValueKind != JsonValueKind.Object) return true;
+        var isClosed = schema.TryGetProperty("additionalProperties"u8, out var others) && others.ValueKind == JsonValueKind.False;
+        if (!isClosed && (others.ValueKind is JsonValueKind.True or JsonValueKind.Object || schema.TryGetProperty("patternProperties"u8, out _)
+            || (IsObject(schema) && !schema.TryGetProperty("properties"u8, out _)))) return false;
+        return schema.EnumerateObject().All(member => Holds(member.Name) switch
+        {
+            Parts.Named when member.Value.ValueKind == JsonValueKind.Object => member.Value.EnumerateObject().All(part => Fits(part.Value)),
+            Parts.Listed when member.Value.ValueKind == JsonValueKind.Array => member.Value.EnumerateArray().All(Fits),
+            Parts.One => Fits(member.Value),
+            _ => true,
+        });
+    }
+
     public static void Write(Utf8JsonWriter json, JsonElement schema)
     {
         if (schema.ValueKind != JsonValueKind.Object)
@@ -31,7 +50,7 @@ internal static class SchemaSubset
         foreach (var member in schema.EnumerateObject())
         {
             if (member.NameEquals("description"u8) && member.Value.ValueKind == JsonValueKind.String) description = member.Value.GetString();
-            else if (!IsTaken(member)) notes.Append(notes.Length > 0 ? ", " : "").Append(member.Name).Append(": ").Append(member.Value.GetRawText());
+            else if (!IsTaken(schema, member)) notes.Append(notes.Length > 0 ? ", " : "").Append(member.Name).Append(": ").Append(member.Value.GetRawText());
             else if (!member.NameEquals("additionalProperties"u8)) WriteMember(json, member);
         }
         if (IsObject(schema)) json.WriteBoolean("additionalProperties"u8, false);
@@ -46,19 +65,29 @@ internal static class SchemaSubset
 
     private static bool IsObjectWord(JsonElement type) => type.ValueKind == JsonValueKind.String && type.ValueEquals("object"u8);
 
-    private static bool IsTaken(JsonProperty member) => member.Name switch
+    private static bool IsTaken(JsonElement schema, JsonProperty member) => member.Name switch
     {
         "minItems" => member.Value.ValueKind == JsonValueKind.Number && member.Value.TryGetInt32(out var least) && least is 0 or 1,
         "format" => member.Value.ValueKind == JsonValueKind.String && Formats.Contains(member.Value.GetString()!),
+        "oneOf" => !schema.TryGetProperty("anyOf"u8, out _),
         _ => !Unenforceable.Contains(member.Name),
+    };
+
+    /// <summary>How a member of a schema holds schemas.</summary>
+    private static Parts Holds(string member) => member switch
+    {
+        "properties" or "$defs" or "definitions" => Parts.Named,
+        "anyOf" or "oneOf" or "allOf" or "prefixItems" => Parts.Listed,
+        "items" or "not" => Parts.One,
+        _ => Parts.None,
     };
 
     private static void WriteMember(Utf8JsonWriter json, JsonProperty member)
     {
         json.WritePropertyName(member.NameEquals("oneOf"u8) ? "anyOf" : member.Name);
-        switch (member.Name)
+        switch (Holds(member.Name))
         {
-            case "properties" or "$defs" or "definitions" when member.Value.ValueKind == JsonValueKind.Object:
+            case Parts.Named when member.Value.ValueKind == JsonValueKind.Object:
                 json.WriteStartObject();
                 foreach (var part in member.Value.EnumerateObject())
                 {
@@ -67,12 +96,12 @@ internal static class SchemaSubset
                 }
                 json.WriteEndObject();
                 break;
-            case "anyOf" or "oneOf" or "allOf" or "prefixItems" when member.Value.ValueKind == JsonValueKind.Array:
+            case Parts.Listed when member.Value.ValueKind == JsonValueKind.Array:
                 json.WriteStartArray();
                 foreach (var part in member.Value.EnumerateArray()) Write(json, part);
                 json.WriteEndArray();
                 break;
-            case "items" or "not":
+            case Parts.One:
                 Write(json, member.Value);
                 break;
             default:
@@ -80,4 +109,6 @@ internal static class SchemaSubset
                 break;
         }
     }
+
+    private enum Parts { None, One, Listed, Named }
 }

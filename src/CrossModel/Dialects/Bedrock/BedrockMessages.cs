@@ -49,7 +49,7 @@ internal sealed class BedrockMessages
             var place = $"messages[{i}]";
             ApiError? refusal = null;
             if (IsSystem(message)) _hasSystem = true;
-            else if (ChatMessage.Is(message, "user"u8)) refusal = WriteContent(message, place, () => Open("user"), textOnly: false);
+            else if (ChatMessage.Is(message, "user"u8)) refusal = WriteMarked(message, place, () => Open("user"), textOnly: false);
             else if (ChatMessage.Is(message, "tool"u8)) refusal = WriteResult(message, place);
             else if (ChatMessage.Is(message, "assistant"u8)) refusal = WriteAssistant(message, place, i, isLast: i == count - 1);
             if (refusal is not null) return refusal;
@@ -73,7 +73,7 @@ internal sealed class BedrockMessages
         var index = 0;
         foreach (var message in _messages.EnumerateArray())
         {
-            if (IsSystem(message) && WriteContent(message, $"messages[{index}]", Begin, textOnly: true) is { } refusal) return refusal;
+            if (IsSystem(message) && WriteMarked(message, $"messages[{index}]", Begin, textOnly: true) is { } refusal) return refusal;
             index++;
         }
         if (last is not null)
@@ -107,10 +107,16 @@ internal sealed class BedrockMessages
         _open = null;
     }
 
+    private ApiError? WriteMarked(JsonElement message, string place, Action begin, bool textOnly)
+    {
+        if (WriteContent(message, place, begin, textOnly) is { } refusal) return refusal;
+        Mark(message, begin);
+        return null;
+    }
+
     private ApiError? WriteContent(JsonElement message, string place, Action begin, bool textOnly)
     {
         if (!ChatMessage.Has(message, "content"u8, out var content)) return null;
-        var hasMark = ChatMessage.Has(message, "cache_control"u8, out var mark) && mark.ValueKind == JsonValueKind.Object;
         if (content.ValueKind == JsonValueKind.String) WriteText(content, begin);
         else
         {
@@ -118,20 +124,26 @@ internal sealed class BedrockMessages
             foreach (var block in content.EnumerateArray())
             {
                 var at = $"{place}.content[{index++}]";
-                if (ChatMessage.Has(block, "prompt_cache_breakpoint"u8, out _)) _hints.Add("prompt_cache_breakpoint");
+                NoteBreakpoint(block);
                 var type = block.GetProperty("type"u8);
                 if (type.ValueEquals("text"u8) || type.ValueEquals("refusal"u8)) WriteText(block.GetProperty(type.GetString()!), begin);
                 else if (textOnly) return ApiErrors.UnsupportedParameter(at, Misplaced);
                 else if (_blocks.Write(block, at, begin) is { } refusal) return refusal;
-                if (ChatMessage.Has(block, "cache_control"u8, out var own) && own.ValueKind == JsonValueKind.Object) Mark(own, begin);
+                Mark(block, begin);
             }
         }
-        if (hasMark) Mark(mark, begin);
         return null;
     }
 
-    private void Mark(JsonElement mark, Action begin)
+    private void NoteBreakpoint(JsonElement block)
     {
+        if (ChatMessage.Has(block, "prompt_cache_breakpoint"u8, out _)) _hints.Add("prompt_cache_breakpoint");
+    }
+
+    /// <summary>Behind a message, block or call that the caller marked.</summary>
+    private void Mark(JsonElement owner, Action begin)
+    {
+        if (!ChatMessage.HasMark(owner, out var mark)) return;
         if (_family.CachePoints) begin();
         BedrockBlocks.WriteCachePoint(_json, _family, mark, _hints);
     }
@@ -160,6 +172,7 @@ internal sealed class BedrockMessages
                 var index = 0;
                 foreach (var block in content.EnumerateArray())
                 {
+                    NoteBreakpoint(block);
                     var type = block.GetProperty("type"u8);
                     if (type.ValueEquals("text"u8)) WriteText(block.GetProperty("text"u8), () => isEmpty = false);
                     else if (_blocks.Write(block, $"{place}.content[{index}]", () => isEmpty = false) is { } refusal) return refusal;
@@ -171,6 +184,8 @@ internal sealed class BedrockMessages
         _json.WriteEndArray();
         _json.WriteEndObject();
         _json.WriteEndObject();
+        // Nothing can be marked inside a result: a block's mark moves to its end.
+        if (ChatMessage.FirstMarked(message) is { } marked) Mark(marked, () => { });
         _blocks.BeginMessage();
         return null;
     }
@@ -184,7 +199,9 @@ internal sealed class BedrockMessages
         foreach (var block in _thinking?.Of(index) ?? []) WriteThinking(block);
         if (WriteContent(message, place, () => Open("assistant"), textOnly: true) is { } refusal) return refusal;
         if (ChatMessage.Has(message, "refusal"u8, out var refused)) WriteText(refused, () => Open("assistant"));
-        return hasCalls ? WriteCalls(calls, place) : null;
+        if (hasCalls && WriteCalls(calls, place) is { } unfit) return unfit;
+        Mark(message, () => Open("assistant"));
+        return null;
     }
 
     /// <summary>A block as Anthropic writes it, which is how it travels, in Converse's form.</summary>
@@ -210,6 +227,7 @@ internal sealed class BedrockMessages
     private ApiError? WritePrefill(JsonElement message, string place)
     {
         if (ChatMessage.Texts(message, place, Misplaced, out var texts) is { } refusal) return refusal;
+        if (ChatMessage.FirstMarked(message) is not null) _hints.Add("cache_control");
         texts.RemoveAll(string.IsNullOrWhiteSpace);
         for (var i = 0; i < texts.Count; i++)
         {
@@ -237,6 +255,7 @@ internal sealed class BedrockMessages
             _json.WriteRawValue(arguments, skipInputValidation: true);
             _json.WriteEndObject();
             _json.WriteEndObject();
+            Mark(call, () => { });
         }
         return null;
     }

@@ -45,7 +45,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         var schema = ChatParts.SchemaOf(format.RootElement);
         var hasSchema = schema.ValueKind == JsonValueKind.Object;
         var isForced = request.Features.HasFlag(ChatFeatures.ForcedTool);
-        var follows = family.IsClaude ? claude.StructuredOutput : route.Facts.StructuredOutput ?? family.StructuredOutput;
+        var follows = family.IsClaude ? claude.StructuredOutput && SchemaSubset.Fits(schema) : route.Facts.StructuredOutput ?? family.StructuredOutput;
         if (hasSchema && !follows && !isForced)
         {
             if (family.Force == ToolForce.None) return ChatParts.Lacks("response_format", "This model can be held neither to a JSON schema nor to a tool.");

@@ -50,16 +50,11 @@ internal sealed class BedrockTools(BedrockFamily family, ClaudeModel claude, Jso
 
     private void WriteTool(Utf8JsonWriter json, JsonElement tool, JsonElement function, HashSet<string> hints)
     {
-        var isStrict = function.TryGetProperty("strict"u8, out var strict) && strict.ValueKind == JsonValueKind.True;
-        if (isStrict && !(family.IsClaude && claude.StructuredOutput))
-        {
-            hints.Add("tools.strict");
-            isStrict = false;
-        }
         function.TryGetProperty("parameters"u8, out var parameters);
+        var isStrict = AnthropicTools.IsStrict(function, parameters, family.IsClaude && claude.StructuredOutput, hints);
         var description = function.TryGetProperty("description"u8, out var words) && words.ValueKind == JsonValueKind.String ? words.GetString() : null;
         WriteSpec(json, function.GetProperty("name"u8).GetString()!, description, parameters, isStrict);
-        if (tool.TryGetProperty("cache_control"u8, out var mark) && mark.ValueKind == JsonValueKind.Object) BedrockBlocks.WriteCachePoint(json, family, mark, hints);
+        if (ChatMessage.HasMark(tool, out var mark)) BedrockBlocks.WriteCachePoint(json, family, mark, hints);
     }
 
     private static void WriteSpec(Utf8JsonWriter json, string name, string? description, JsonElement parameters, bool isStrict)

@@ -110,9 +110,8 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         if (!call.TryGetProperty("function"u8, out var function) || function.ValueKind != JsonValueKind.Object)
             return ApiErrors.UnsupportedParameter(place, "This model takes calls of type function only.");
         var (id, name) = (call.GetProperty("id"u8).GetString()!, function.GetProperty("name"u8).GetString()!);
-        var text = function.TryGetProperty("arguments"u8, out var given) && given.ValueKind == JsonValueKind.String ? given.GetString()!.Trim() : "";
-        var arguments = text.Length == 0 ? "{}"u8.ToArray() : Encoding.UTF8.GetBytes(text);
-        if (!IsObject(arguments))
+        var arguments = ToolArguments.Of(function);
+        if (!ToolArguments.IsObject(arguments))
             return ApiErrors.InvalidMessages(place + ".function.arguments", $"{ApiErrors.Echo(place)}.function.arguments is not a JSON object, and this model takes nothing else.");
         Open("model");
         json.WriteStartObject();
@@ -174,7 +173,7 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         json.WriteString("name"u8, name);
         json.WritePropertyName("response"u8);
         var answer = Encoding.UTF8.GetBytes(text.ToString());
-        if (IsObject(answer)) json.WriteRawValue(answer, skipInputValidation: true);
+        if (ToolArguments.IsObject(answer)) json.WriteRawValue(answer, skipInputValidation: true);
         else
         {
             json.WriteStartObject();
@@ -278,24 +277,5 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         if (_role is null) return;
         json.WriteEndArray();
         json.WriteEndObject();
-    }
-
-    private static bool IsObject(ReadOnlySpan<byte> text)
-    {
-        if (text.TrimStart(" \t\r\n"u8) is not [(byte)'{', ..]) return false;
-        try
-        {
-            var reader = new Utf8JsonReader(text);
-            while (reader.Read())
-            {
-                // Half a surrogate pair is valid JSON and still no text.
-                if (reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName && reader.ValueIsEscaped) reader.GetString();
-            }
-            return true;
-        }
-        catch (Exception fault) when (fault is JsonException or InvalidOperationException)
-        {
-            return false;
-        }
     }
 }

@@ -80,7 +80,7 @@ internal sealed class GeminiSchema(Utf8JsonWriter json, JsonElement root)
         return types.Count > 1 && types.Remove("null");
     }
 
-    /// <summary>anyOf or oneOf without the null among them; allOf is taken for its first.</summary>
+    /// <summary>anyOf, oneOf or allOf without the null among them. What all of a list allow one of it allows too: that rules nothing right out.</summary>
     private static List<JsonElement> Options(JsonElement schema, ref bool isNullable)
     {
         if (!(schema.TryGetProperty("anyOf"u8, out var options) || schema.TryGetProperty("oneOf"u8, out options) || schema.TryGetProperty("allOf"u8, out options)) || options.ValueKind != JsonValueKind.Array) return [];

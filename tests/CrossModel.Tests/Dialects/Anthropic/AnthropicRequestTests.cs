@@ -78,6 +78,63 @@ public sealed class AnthropicRequestTests
             Assert.Equal("1h", holder.GetProperty("cache_control").GetProperty("ttl").GetString());
     }
 
+    private const string Mark = "\"cache_control\":{\"type\":\"ephemeral\"}";
+
+    [Theory]
+    [InlineData("""{"role":"assistant","content":null,MARK,"tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}},{"id":"2","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"1","content":"r"},{"role":"tool","tool_call_id":"2","content":"r"}""", "0.content.1", "")]
+    [InlineData("""{"role":"assistant","content":"a","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"},MARK}]},{"role":"tool","tool_call_id":"1","content":"r"}""", "0.content.1", "")]
+    [InlineData("""{"role":"assistant","content":"a","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"1","content":"r",MARK}""", "1.content.0", "")]
+    [InlineData("""{"role":"assistant","content":null,"refusal":"No.",MARK},{"role":"user","content":"u"}""", "0.content.0", "")]
+    [InlineData("""{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":""}],MARK}""", "0.content.0", "")]
+    [InlineData("""{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"",MARK}]}""", null, "cache_control")]
+    [InlineData("""{"role":"user","content":"a"},{"role":"user","content":[{"type":"text","text":""}],MARK}""", null, "cache_control")]
+    [InlineData("""{"role":"user","content":"a"},{"role":"assistant","content":"b",MARK}""", null, "cache_control")]
+    [InlineData("""{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"text","text":"b",MARK}]}""", null, "cache_control")]
+    public void CacheMark_StandsAtTheEndOfWhatItMarks_OrIsNamed(string messages, string? holder, string ignored)
+    {
+        var sent = Write(Requests.Messages(messages.Replace("MARK", Mark, StringComparison.Ordinal)));
+        var at = sent.Json.GetProperty("messages");
+        foreach (var step in (holder ?? "0").Split('.')) at = int.TryParse(step, out var index) ? at[index] : at.GetProperty(step);
+        Assert.Equal((holder is not null, holder is null ? 0 : 1, ignored), (at.TryGetProperty("cache_control", out _), sent.Json.GetRawText().Split(Mark).Length - 1, sent.Ignored));
+    }
+
+    [Fact]
+    public void Breakpoint_InAToolMessage_IsNamed() => Assert.Equal("prompt_cache_breakpoint", Write(Requests.Messages(
+        """{"role":"assistant","content":"a","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"1","content":[{"type":"text","text":"r","prompt_cache_breakpoint":{}}]}""")).Ignored);
+
+    /// <summary>Closed, as strict schemas must be, a map could only be empty: a tool that is not strict takes it.</summary>
+    [Theory]
+    [InlineData("""{"type":"object","additionalProperties":{"type":"string"}}""", false)]
+    [InlineData("""{"type":"object","additionalProperties":true,"properties":{"a":{"type":"string"}}}""", false)]
+    [InlineData("""{"type":"object","properties":{"a":{"type":["object","null"]}}}""", false)]
+    [InlineData("""{"type":"object","properties":{"a":{"anyOf":[{"type":"string"},{"$ref":"#/$defs/m"}]}},"$defs":{"m":{"patternProperties":{"^x":{}}}}}""", false)]
+    [InlineData("""{"type":"object","properties":{"a":{"type":"array","items":{"type":"object"}}}}""", false)]
+    [InlineData("""{"type":"object","properties":{"a":{"type":"object","additionalProperties":false}}}""", true)]
+    [InlineData("""{"type":"object","properties":{"a":{"type":"object","properties":{"b":{"type":"integer"}}}}}""", true)]
+    public void Schema_WithAMap_IsNotClosed(string schema, bool isClosed)
+    {
+        var format = Write(With($$$"""
+            "response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{{{schema}}}}}
+            """));
+        Assert.Equal((isClosed ? null : "json", isClosed), (format.ContentTool, format.Json.TryGetProperty("output_config", out _)));
+        if (!isClosed) Assert.Equal(schema, format.Json.GetProperty("tools")[0].GetProperty("input_schema").GetRawText());
+        var tool = Write(With($$$"""
+            "tools":[{"type":"function","function":{"name":"f","strict":true,"parameters":{{{schema}}}}}]
+            """));
+        Assert.Equal((isClosed ? "" : "tools.strict", isClosed), (tool.Ignored, tool.Json.GetProperty("tools")[0].TryGetProperty("strict", out _)));
+        if (!isClosed) Assert.Equal(schema, tool.Json.GetProperty("tools")[0].GetProperty("input_schema").GetRawText());
+    }
+
+    [Fact]
+    public void Schema_WithAnyOfBesideOneOf_KeepsTheFirst_AndSaysTheOther()
+    {
+        var sent = Write(With("""
+            "response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"type":"object","properties":{"a":{"anyOf":[{"type":"string"}],"oneOf":[{"const":"b"}]}}}}}
+            """));
+        Assert.Equal("""{"anyOf":[{"type":"string"}],"description":"(oneOf: [{\"const\":\"b\"}])"}""",
+            sent.Json.GetProperty("output_config").GetProperty("format").GetProperty("schema").GetProperty("properties").GetProperty("a").GetRawText());
+    }
+
     [Fact]
     public void Cap_OfTheCatalogueTheAccountOrTheCaller_ComesFirst()
     {

@@ -230,6 +230,21 @@ public sealed class BedrockRequestTests
         Assert.Equal((content, ignored), (sent.At("messages.0.content"), sent.Ignored));
     }
 
+    [Theory]
+    [InlineData("""{"role":"assistant","content":null,MARK,"tool_calls":[CALL]},{"role":"tool","tool_call_id":"1","content":"r"}""", Haiku, "messages.0.content.1", "")]
+    [InlineData("""{"role":"assistant","content":"a","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"},MARK}]},{"role":"tool","tool_call_id":"1","content":"r"}""", Haiku, "messages.0.content.2", "")]
+    [InlineData("""{"role":"assistant","content":"a","tool_calls":[CALL]},{"role":"tool","tool_call_id":"1","content":"r",MARK}""", Haiku, "messages.1.content.1", "")]
+    [InlineData("""{"role":"assistant","content":"a","tool_calls":[CALL]},{"role":"tool","tool_call_id":"1","content":[{"type":"text","text":"r",MARK}]}""", Haiku, "messages.1.content.1", "")]
+    [InlineData("""{"role":"assistant","content":"a","tool_calls":[CALL]},{"role":"tool","tool_call_id":"1","content":"r",MARK}""", Llama, null, "cache_control")]
+    [InlineData("""{"role":"user","content":"a"},{"role":"assistant","content":"b",MARK}""", Haiku, null, "cache_control")]
+    public void CacheMark_StandsBehindWhatItMarks_OrIsNamed(string messages, string model, string? place, string ignored)
+    {
+        var sent = Messages(messages.Replace("CALL", """{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}""", StringComparison.Ordinal)
+            .Replace("MARK", "\"cache_control\":{\"type\":\"ephemeral\"}", StringComparison.Ordinal), model);
+        Assert.Equal((place is null ? 0 : 1, ignored), (sent.Body.Split("cachePoint").Length - 1, sent.Ignored));
+        if (place is not null) Assert.Equal("{\"cachePoint\":{\"type\":\"default\"}}", sent.At(place));
+    }
+
     public static TheoryData<string> Expressible() => BedrockRecorded.Names(e => e.Request is not null && ConverseAsChat.Of(e.Request!) is not null);
 
     [Theory(SkipTestWithoutData = true)]

@@ -153,6 +153,7 @@ public sealed class GeminiRequestTests
     [InlineData("{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"Hi\",\"cache_control\":{\"type\":\"ephemeral\",\"ttl\":\"1h\"}}]}", "cache_control")]
     [InlineData("{\"role\":\"user\",\"content\":\"Hi\",\"cache_control\":{\"type\":\"ephemeral\"}}", "cache_control")]
     [InlineData("{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"Hi\",\"prompt_cache_breakpoint\":{}}]}", "prompt_cache_breakpoint")]
+    [InlineData("{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"1\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"},\"cache_control\":{\"type\":\"ephemeral\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"1\",\"content\":\"r\"}", "cache_control")]
     public void CacheMark_IsDroppedAndNamed(string message, string ignored)
     {
         var sent = Write(Messages(message));
