@@ -4,6 +4,7 @@ using CrossModel.Protocol;
 using CrossModel.Routing;
 using CrossModel.Storage;
 using CrossModel.Usage;
+using Microsoft.AspNetCore.Http.Features;
 
 namespace CrossModel;
 
@@ -73,8 +74,16 @@ internal sealed partial class FrontDoor(
         using var body = new PooledBuffer();
         var models = snapshots.Current.Models;
         if (path == "/v1/models") models.WriteList(body, caller.Key.Allows);
-        else if (path.StartsWith(ModelPrefix, StringComparison.Ordinal) && models.Write(path[ModelPrefix.Length..], body, caller.Key.Allows) is { } refusal) return refusal;
+        else if (path.StartsWith(ModelPrefix, StringComparison.Ordinal) && models.Write(ModelId(http, path), body, caller.Key.Allows) is { } refusal) return refusal;
         return await WriteAsync(http, StatusCodes.Status200OK, body.Memory);
+    }
+
+    /// <summary>Decoded once: the web server decodes all but <c>%2F</c>, so that of its path nobody can tell a slash from a <c>%2F</c> in an id (<c>%252F</c>).</summary>
+    private static string ModelId(HttpContext http, string path)
+    {
+        var raw = http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
+        var start = raw.IndexOf(ModelPrefix, StringComparison.Ordinal);
+        return start < 0 ? path[ModelPrefix.Length..] : Uri.UnescapeDataString(raw[(start + ModelPrefix.Length)..].Split('?')[0]);
     }
 
     private static bool IsRead(HttpContext http) => HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method);

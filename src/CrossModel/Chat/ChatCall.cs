@@ -115,7 +115,7 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
     /// <summary>A route is asked with the request as it is prepared: what is dropped in it is known before it answers.</summary>
     public void Ask()
     {
-        Ignored = Estimate.Cap is { } cap ? [.. Prepared!.Ignored, $"max_tokens={cap}"] : Prepared!.Ignored;
+        Ignored = IgnoredNames.Fit(Estimate.Cap is { } cap ? [$"max_tokens={cap}", .. Prepared!.Ignored] : Prepared!.Ignored);
         Volatile.Write(ref _askedAfter, Elapsed.Ticks);
     }
 

@@ -24,7 +24,11 @@ internal static class RequestBody
             _ = body.GetMemory((int)taken);
             while (true)
             {
-                var read = await request.BodyReader.ReadAsync(call.Aborted);
+                var reading = request.BodyReader.ReadAsync(call.Aborted);
+                var since = reading.IsCompleted ? (TimeSpan?)null : call.Elapsed;
+                var read = await reading;
+                // The caller's time, not the gateway's.
+                if (since is { } start) call.Waited(call.Elapsed - start);
                 var length = body.Length + read.Buffer.Length;
                 if (length > SocketTurn.MostBytes) await SocketTurn.End();
                 ApiError? refusal = null;

@@ -102,11 +102,11 @@ internal sealed class UpstreamCall : IDisposable
                 if (count == 0) Complete();
                 else _unread.Consume(Reader.Read(_unread.Span, Client));
 
-                if (Client.HasContent && !await SendAsync(output)) return new UpstreamFault(UpstreamFailure.ClientGone);
+                if (Client.HasContent && !await Resting(SendAsync(output))) return new UpstreamFault(UpstreamFailure.ClientGone);
                 if (Reader.Fault is { } failed) return failed;
                 if (count == 0 || Reader.Ended) return null;
                 if (TooMuch() is { } huge) return huge;
-                if (await covered()) continue;
+                if (await Resting(covered())) continue;
                 Client.FinishOpen(FinishReason.Length);
                 return null;
             }
@@ -121,6 +121,13 @@ internal sealed class UpstreamCall : IDisposable
             }
             return fault;
         }
+    }
+
+    /// <summary>While the caller is slow to read, or money slow to come, the upstream is not waited for.</summary>
+    private ValueTask<bool> Resting(ValueTask<bool> step)
+    {
+        if (!step.IsCompleted) _attempt.Rest();
+        return step;
     }
 
     private ValueTask<bool> SendAsync(StreamOutput output)

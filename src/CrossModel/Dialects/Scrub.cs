@@ -4,7 +4,7 @@ using CrossModel.Configuration;
 
 namespace CrossModel.Dialects;
 
-/// <summary>Takes out of a provider's words what is the operator's: keys, addresses, organisations, accounts.</summary>
+/// <summary>Takes out of a provider's words what is the operator's: keys, addresses, organisations, accounts, stack traces.</summary>
 internal static partial class Scrub
 {
     private const int LongestMessage = 1000;
@@ -12,10 +12,12 @@ internal static partial class Scrub
     /// <summary>Fit for the caller and for logs; null becomes a sentence that says there was none.</summary>
     public static string Message(string? message)
     {
+        if (message is not null && Trace().Match(message) is { Success: true } trace) message = message[..trace.Index].TrimEnd(' ', '\n', '\r', '\t', ':');
         if (string.IsNullOrWhiteSpace(message)) return "The model's provider refused the request and gave no reason.";
         if (message.Length > LongestMessage) message = message[..(char.IsHighSurrogate(message[LongestMessage - 1]) ? LongestMessage - 1 : LongestMessage)] + "…";
         message = Url().Replace(message, "[address]");
         message = Host().Replace(message, "[address]");
+        message = Ip6().Replace(message, "[address]");
         message = Key().Replace(message, "[key]");
         return Account().Replace(message, "[account]");
     }
@@ -69,8 +71,16 @@ internal static partial class Scrub
     [GeneratedRegex(@"\b[a-z][a-z0-9+.-]*://[^\s""'<>\)\]]+", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex Url();
 
-    [GeneratedRegex(@"\b(?:\d{1,3}(?:\.\d{1,3}){3}|localhost|(?:[a-z0-9-]+\.)+(?:com|net|org|io|ai|dev|app|cloud|local|internal|lan|cn|mistral|azure))(?::\d+)?(?:/[^\s""'<>\)\]]*)?", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"\b(?:\d{1,3}(?:\.\d{1,3}){3}|localhost|(?:[a-z0-9-]+\.)+(?:com|net|org|io|ai|dev|app|cloud|local|internal|lan|cn|mistral|azure|corp|intra|home|svc)(?:\.[a-z0-9-]+)*|(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*(?=:\d{2,5}\b))(?::\d+)?(?:/[^\s""'<>\)\]]*)?", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex Host();
+
+    // Full, or with one gap of zeros; a time of day and C++'s :: are none.
+    [GeneratedRegex(@"(?<![\w:])\[?(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){7}|[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6}::(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?|::[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})(?![\w:])(?:\](?::\d+)?)?", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    private static partial Regex Ip6();
+
+    /// <summary>Where a program's account of its own calls begins: of Python, .NET, Java, JavaScript, Go, Rust.</summary>
+    [GeneratedRegex(@"Traceback \(most recent call last\)|goroutine \d+ \[|stack backtrace:|\n\s*(?:at [\w.$<>`\[\]]+\(|at [^\n]*:\d+\)?(?:\n|$)|File ""[^""\n]*"", line \d)", RegexOptions.CultureInvariant)]
+    private static partial Regex Trace();
 
     // A word with asterisks in it is a key that the provider itself has shortened.
     [GeneratedRegex(@"\b(?:sk|pk|gsk|xai|nvapi|hf|csk|pplx|fw|r8|cm)[-_][A-Za-z0-9_*.-]{4,}|\bBearer +[^\s""']+|\bAIza[A-Za-z0-9_-]{10,}|[A-Za-z0-9_-]*\*{3,}[A-Za-z0-9_*-]*", RegexOptions.CultureInvariant)]

@@ -80,7 +80,7 @@ internal static class ApiErrors
         new(429, "rate_limit_error", "rate_limit_exceeded", what, RetryAfter: retryAfter);
 
     public static ApiError ProviderRateLimited(TimeSpan? retryAfter) =>
-        new(429, "rate_limit_error", "provider_rate_limited", "The model's provider is limiting requests. Retry after the time given in retry-after.",
+        new(429, "rate_limit_error", "provider_rate_limited", "The model's provider is limiting requests. Try again in a moment, or after the time in retry-after where that is given.",
             RetryAfter: retryAfter ?? TimeSpan.FromSeconds(1));
 
     public static ApiError InsufficientBalance(string what) =>

@@ -78,6 +78,18 @@ internal static class JsonText
         return length;
     }
 
+    /// <summary>UTF-8 bytes of all strings in a JSON value, names of members left out: of a called function its name and arguments.</summary>
+    public static int StringBytes(ReadOnlySpan<byte> value)
+    {
+        var bytes = 0;
+        var json = new Utf8JsonReader(value);
+        while (json.Read())
+        {
+            if (json.TokenType == JsonTokenType.String) bytes += UnescapedLength(json.ValueSpan);
+        }
+        return bytes;
+    }
+
     private static int UnicodeLength(ReadOnlySpan<byte> escaped, int at)
     {
         if (at + 6 > escaped.Length || !Utf8Parser.TryParse(escaped.Slice(at + 2, 4), out int code, out _, 'X')) return 6;

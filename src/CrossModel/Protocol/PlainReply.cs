@@ -151,6 +151,7 @@ internal sealed class PlainReply : IDisposable
         else
         {
             client.Delta(choice, [.. "\""u8, .. JsonMarshal.GetRawUtf8PropertyName(member), .. "\":"u8, .. raw]);
+            if (member.NameEquals("function_call"u8)) client.TextBytes += JsonText.StringBytes(raw);
             client.HasContent |= member.NameEquals("audio"u8) || member.NameEquals("function_call"u8);
         }
     }
@@ -174,7 +175,7 @@ internal sealed class PlainReply : IDisposable
             members.Write("}]"u8);
             client.Delta(choice, members.WrittenSpan);
             client.HasContent = true;
-            client.TextBytes += JsonMarshal.GetRawUtf8Value(call).Length;
+            if (call.TryGetProperty("function"u8, out var called) || call.TryGetProperty("custom"u8, out called)) client.TextBytes += JsonText.StringBytes(JsonMarshal.GetRawUtf8Value(called));
         }
     }
 

@@ -30,10 +30,8 @@ internal sealed class ModelsEndpoint(ModelCatalog catalog, TimeProvider time)
     }
 
     /// <summary>Writes one model. Refuses with 404 what is unknown, not priced now or not allowed, all three alike.</summary>
-    /// <param name="id">The rest of the path, as the web server decoded it: it leaves <c>%2F</c> alone.</param>
     public ApiError? Write(string id, IBufferWriter<byte> target, Func<string, bool>? allows)
     {
-        id = id.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
         var now = time.GetUtcNow();
         if (catalog.FindFor(id, allows, now) is not { } model) return ApiErrors.ModelNotFound(id);
         target.Write(Render(_places[model], now));

@@ -39,8 +39,6 @@ internal readonly struct RoutePlan
             return null;
         }
         plan = default;
-        if (wishes is not null && RouteWishes.Check(wishes, catalog) is { } refusal) return refusal;
-
         var routes = new List<Route>(models.First.RouteArray.Length);
         ApiError? first = null;
         for (var i = 0; i <= models.Further.Count; i++)

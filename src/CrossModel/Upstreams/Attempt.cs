@@ -89,6 +89,9 @@ internal sealed class Attempt : IDisposable
         return count;
     }
 
+    /// <summary>Until the next read nothing is asked of the upstream, so its silence is not its own: only the whole call's time goes on.</summary>
+    public void Rest() => Arm(Timeout.InfiniteTimeSpan, UpstreamFailure.TotalTimeout);
+
     /// <summary>The name of what an exception means here; null: not the upstream's doing, let it fly.</summary>
     public UpstreamFault? Explain(Exception e) => e switch
     {
@@ -110,8 +113,9 @@ internal sealed class Attempt : IDisposable
     {
         var left = _timeouts.Total - Elapsed;
         if (left <= TimeSpan.Zero) left = TimeSpan.FromMilliseconds(1);
-        _onTimeout = limit < left ? onTimeout : UpstreamFailure.TotalTimeout;
-        _deadline.CancelAfter(limit < left ? limit : left);
+        var isWhole = limit == Timeout.InfiniteTimeSpan || limit >= left;
+        _onTimeout = isWhole ? UpstreamFailure.TotalTimeout : onTimeout;
+        _deadline.CancelAfter(isWhole ? left : limit);
     }
 
     /// <summary>Ends the upstream's work at once if it still goes on: closing an unfinished body closes its connection.</summary>

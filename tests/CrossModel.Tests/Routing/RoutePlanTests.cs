@@ -181,7 +181,7 @@ public sealed class RoutePlanTests
     private ApiError Refused(GatewayConfig config, RoutePreferences wishes)
     {
         var catalog = _bench.Build(config);
-        var refusal = RoutePlan.Make(catalog, new ModelChoice(catalog.All[0]), wishes, _bench.Now, out _);
+        var refusal = RouteWishes.Check(wishes, catalog) ?? RoutePlan.Make(catalog, new ModelChoice(catalog.All[0]), wishes, _bench.Now, out _);
         Assert.NotNull(refusal);
         return refusal;
     }

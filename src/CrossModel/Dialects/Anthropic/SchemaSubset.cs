@@ -19,15 +19,15 @@ internal static class SchemaSubset
     private static readonly HashSet<string> Formats = ["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"];
 
     /// <summary>
-    /// False: an object in it takes names that it does not list, such as a map does, and closed it could only be empty. An object that lists
-    /// some and says nothing of others is fine.
+    /// False: an object in it is a map, for whose names it lists none or has a schema, and closed those could never come. One that lists some and
+    /// merely allows others is fine: what follows it closed follows it open.
     /// </summary>
     public static bool Fits(JsonElement schema)
     {
         if (schema.ValueKind != JsonValueKind.Object) return true;
         var isClosed = schema.TryGetProperty("additionalProperties"u8, out var others) && others.ValueKind == JsonValueKind.False;
-        if (!isClosed && (others.ValueKind is JsonValueKind.True or JsonValueKind.Object || schema.TryGetProperty("patternProperties"u8, out _)
-            || (IsObject(schema) && !schema.TryGetProperty("properties"u8, out _)))) return false;
+        var listsNone = !schema.TryGetProperty("properties"u8, out _) && (IsObject(schema) || others.ValueKind == JsonValueKind.True);
+        if (!isClosed && (others.ValueKind == JsonValueKind.Object || schema.TryGetProperty("patternProperties"u8, out _) || listsNone)) return false;
         return schema.EnumerateObject().All(member => Holds(member.Name) switch
         {
             Parts.Named when member.Value.ValueKind == JsonValueKind.Object => member.Value.EnumerateObject().All(part => Fits(part.Value)),

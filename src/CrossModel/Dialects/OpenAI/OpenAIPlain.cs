@@ -31,7 +31,7 @@ internal readonly struct OpenAIPlain(ReplyTools tools, Preset preset)
     private bool EditChoice(ReadOnlySpan<byte> text, in ChoiceView choice, int index, PlainReply reply)
     {
         var hasCall = choice.IsFunctionCallReal;
-        var counted = choice.IsFunctionCallReal ? choice.FunctionCall.Length : 0;
+        var counted = choice.IsFunctionCallReal ? JsonText.StringBytes(choice.FunctionCall.In(text)) : 0;
         var before = "{"u8.Length + choice.Span.Start;
         if (choice.IndexNumber != index)
         {

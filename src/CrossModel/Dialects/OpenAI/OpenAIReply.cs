@@ -173,10 +173,14 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
         for (var i = 0; i < _view.ChoiceCount && Fault is null; i++) ReadChoice(text, i, client, isStripped);
     }
 
-    /// <summary>The first event of the reply is all of it, in a plain one's form. Chunks of some servers are called so too: those have deltas, or nothing.</summary>
+    /// <summary>
+    /// The first event of the reply is all of it, in a plain one's form: named so, or finished. Chunks of some servers are named so too: those have
+    /// deltas, or nothing.
+    /// </summary>
     private bool IsWhole(ReadOnlySpan<byte> text)
     {
-        if (_choices.Count > 0 || _view.ChoiceCount == 0 || _view.Choice(0).Message.IsPresent || !_view.Object.In(text).SequenceEqual("\"chat.completion\""u8)) return false;
+        if (_choices.Count > 0 || _view.ChoiceCount == 0 || !_view.Choice(0).IsElsewhere) return false;
+        if (!_view.Object.In(text).SequenceEqual("\"chat.completion\""u8) && FinishMap.Read(_view.Choice(0).Finish.In(text), hasCall: false, out _) == FinishMap.Said.Nothing) return false;
         _view.Read(text, "message"u8);
         if (_view.Choice(0).Message.IsPresent) return true;
         _view.Read(text, "delta"u8);
@@ -235,6 +239,8 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
         ref var view = ref _view.Choice(position);
         if (view.IndexNumber >= ChunkWriter.MaxChoices - context.ChoiceOffset) throw new JsonException("a choice index out of range");
         var index = Math.Max(view.IndexNumber, 0) + context.ChoiceOffset;
+        // What it says would be lost. Beside deltas some servers repeat the whole message at the end.
+        if (view.IsElsewhere && !client.HasBegun(index)) throw new JsonException("a choice without a delta");
         var choice = Choice(index);
         var goesOn = client.HasBegun(index);
         EditRoot(text, client);
@@ -369,7 +375,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
         if (view.IsFunctionCallReal)
         {
             choice.HasFunctionCall = true;
-            counted += view.FunctionCall.Length;
+            counted += JsonText.StringBytes(view.FunctionCall.In(text));
         }
         if (view.ToolCalls.IsPresent && view.ToolCalls.Length > 2)
         {
@@ -416,6 +422,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
     private static void CloseCalls(ChoiceState choice, FinishReason reason, ChunkWriter client)
     {
         if (reason is FinishReason.Length or FinishReason.ContentFilter) return;
+        if (reason == FinishReason.ToolCalls && !choice.HasCall && choice.Calls.Count > 0) throw new JsonException("a call without a name");
         foreach (var call in choice.Calls)
         {
             if (call.Index < 0 || call.HasArguments) continue;
@@ -485,6 +492,10 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
         {
             _numbers.Overlay(usage.In(text));
             Usage = _numbers.Normalise(preset.SurplusIsReasoning);
+        }
+        for (var i = 0; i < _view.ChoiceCount; i++)
+        {
+            if (_view.Choice(i).IsElsewhere) throw new JsonException("a choice without a message");
         }
         End(_view.ChoiceCount);
         if (Fault is not null) return null;

@@ -130,6 +130,9 @@ internal struct ChoiceView
     /// <summary><c>delta</c> or <c>message</c>.</summary>
     public JsonSpan Message;
     public JsonSpan Role, Content, ContentText, ReasoningText, Reasoning, ReasoningContent, ReasoningDetails, Refusal, RefusalText, ToolCalls, FunctionCall;
+    /// <summary>What the choice says stands where another form of reply has it: in <c>message</c>, <c>delta</c> or <c>text</c> only.</summary>
+    public readonly bool IsElsewhere => _other.IsPresent && !Message.IsPresent;
+    private JsonSpan _other;
     /// <summary>The choice object has no members.</summary>
     public bool IsEmpty;
     /// <summary>The message object has no members.</summary>
@@ -155,9 +158,16 @@ internal struct ChoiceView
             else if (name.SequenceEqual("finish_reason"u8)) ReplyView.Value(ref json, ref Finish);
             else if (name.SequenceEqual("logprobs"u8)) ReplyView.Value(ref json, ref Logprobs);
             else if (name.SequenceEqual("usage"u8)) ReplyView.Value(ref json, ref Usage);
+            else if (name.SequenceEqual("message"u8) || name.SequenceEqual("delta"u8) || name.SequenceEqual("text"u8)) ReadOther(ref json);
             else ReplyView.Skip(ref json);
         }
         Span = new JsonSpan(start, (int)json.BytesConsumed - start);
+    }
+
+    private void ReadOther(ref Utf8JsonReader json)
+    {
+        var other = default(JsonSpan);
+        if (Says(ref json, ref other)) _other = other;
     }
 
     private void ReadIndex(ref Utf8JsonReader json)

@@ -230,7 +230,8 @@ internal sealed class ToolCallEdits : IDisposable
         public bool IsOther;
 
         public readonly bool IsComplete => !Id.IsEmpty && !Type.IsEmpty && (IsOther || (!Name.IsEmpty && HasArguments && !HasObjectArguments));
-        public readonly int TextBytes => Name.Length + (HasObjectArguments ? ArgumentsValue.Length : JsonText.UnescapedLength(ArgumentsText));
+        public readonly int TextBytes => Name.Length + (HasObjectArguments ? ArgumentsValue.Length : JsonText.UnescapedLength(ArgumentsText)) + _otherBytes;
+        private int _otherBytes;
 
         public static Entry Read(ref Utf8JsonReader json, ReadOnlySpan<byte> array)
         {
@@ -259,8 +260,12 @@ internal sealed class ToolCallEdits : IDisposable
                 }
                 else
                 {
-                    entry.IsOther |= name.SequenceEqual("custom"u8);
-                    ReplyView.Skip(ref json);
+                    var isCustom = name.SequenceEqual("custom"u8);
+                    var value = default(JsonSpan);
+                    ReplyView.Value(ref json, ref value);
+                    if (!isCustom) continue;
+                    entry.IsOther = true;
+                    entry._otherBytes = JsonText.StringBytes(value.In(array));
                 }
             }
             entry.Span = new JsonSpan(start, (int)json.BytesConsumed - start);

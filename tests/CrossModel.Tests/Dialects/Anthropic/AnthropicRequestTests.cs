@@ -105,7 +105,8 @@ public sealed class AnthropicRequestTests
     /// <summary>Closed, as strict schemas must be, a map could only be empty: a tool that is not strict takes it.</summary>
     [Theory]
     [InlineData("""{"type":"object","additionalProperties":{"type":"string"}}""", false)]
-    [InlineData("""{"type":"object","additionalProperties":true,"properties":{"a":{"type":"string"}}}""", false)]
+    [InlineData("""{"type":"object","additionalProperties":{},"properties":{"a":{"type":"string"}}}""", false)]
+    [InlineData("""{"type":"object","additionalProperties":true,"properties":{"a":{"type":"string"}}}""", true)]
     [InlineData("""{"type":"object","properties":{"a":{"type":["object","null"]}}}""", false)]
     [InlineData("""{"type":"object","properties":{"a":{"anyOf":[{"type":"string"},{"$ref":"#/$defs/m"}]}},"$defs":{"m":{"patternProperties":{"^x":{}}}}}""", false)]
     [InlineData("""{"type":"object","properties":{"a":{"type":"array","items":{"type":"object"}}}}""", false)]

@@ -24,6 +24,12 @@ public sealed class OpenAIPlainTests
     }
 
     [Theory]
+    [InlineData("\"delta\":{\"content\":\"Hello\"}")]
+    [InlineData("\"text\":\"Hello\"")]
+    public void Choice_WithoutAMessage_IsNoReply(string member) =>
+        Assert.Equal(CrossModel.Dialects.UpstreamFailure.BadReply, Replayed.Plain($$"""{"choices":[{"index":0,{{member}},"finish_reason":"stop"}]}""").Fault?.Failure);
+
+    [Theory]
     [InlineData("""{"role":"assistant","content":null}""", "\"\"")]
     [InlineData("""{"role":"assistant"}""", "\"\"")]
     [InlineData("{}", "\"\"")]

@@ -179,6 +179,47 @@ public sealed class OpenAIStreamTests
     public void Finish_ThatIsAFailure_FailsTheReply(string said) =>
         Assert.Equal(UpstreamFailure.ServerError, Replayed.Stream(Chunk("""{"content":"a"}""") + Chunk("{}", $"\"{said}\"") + Done).Fault!.Failure);
 
+    /// <summary>What a choice says elsewhere than in its delta would be lost, and charged: a whole reply in one event is read, all else is no reply.</summary>
+    [Theory]
+    [InlineData("""{"choices":[{"index":0,"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}]}""", "Hello")]
+    [InlineData("""{"object":"chat.completion.chunk","choices":[{"index":0,"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}]}""", "Hello")]
+    [InlineData("""{"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"Hello"},"finish_reason":null}]}""", "Hello")]
+    [InlineData("""{"choices":[{"index":0,"message":{"role":"assistant","content":"Hel"},"finish_reason":null}]}""", null)]
+    [InlineData("""{"choices":[{"index":0,"text":"Hel","finish_reason":null}]}""", null)]
+    public void Choice_WithoutADelta_IsWholeOrNone(string data, string? content)
+    {
+        var reply = Replayed.Stream("data: " + data + "\n\n" + Done);
+        Assert.Equal(content is null ? UpstreamFailure.BadReply : null, reply.Fault?.Failure);
+        if (content is not null) Assert.Equal((content, "stop"), (Reading.OfStream(reply).AllContent, Reading.OfStream(reply).Finish[0]));
+    }
+
+    [Fact]
+    public void Message_RepeatedBesideTheFinish_ChangesNothing()
+    {
+        var reply = Replayed.Stream(Chunk("""{"content":"a"}""") + """data: {"choices":[{"index":0,"message":{"role":"assistant","content":"a"},"finish_reason":"stop"}]}""" + "\n\n" + Done);
+        Assert.Equal(("a", "stop"), (Reading.OfStream(reply).AllContent, Reading.OfStream(reply).Finish[0]));
+    }
+
+    [Fact]
+    public void Calls_ThatNeverGotAName_AreNoReply() => Assert.Equal(UpstreamFailure.BadReply,
+        Replayed.Stream(Tools("""{"index":0,"id":"a","function":{"arguments":"{}"}}""") + Chunk("{}", "\"tool_calls\"") + Done).Fault?.Failure);
+
+    /// <summary>The same bytes of names and arguments, however they are cut and in whatever form the call comes.</summary>
+    [Fact]
+    public void Calls_CountTheirNamesAndArguments()
+    {
+        const string arguments = """{\"a\":\"bcdefghij\"}""";
+        string Pieces(Func<string, string> delta) => string.Concat(arguments.Replace("\\\"", "Q", StringComparison.Ordinal).Select(letter => Chunk(delta(letter == 'Q' ? "\\\"" : letter.ToString()))));
+        var end = Chunk("{}", "\"stop\"") + Done;
+        var function = Chunk("""{"function_call":{"name":"f","arguments":""}}""") + Pieces(p => $$$"""{"function_call":{"arguments":"{{{p}}}"}}""") + end;
+        var custom = Tools("""{"index":0,"id":"a","type":"custom","custom":{"name":"f","input":"seventeen letters"}}""") + end;
+        var tool = Tools("""{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":""}}""") + Pieces(p => $$$"""{"tool_calls":[{"index":0,"function":{"arguments":"{{{p}}}"}}]}""") + end;
+        var whole = $$$"""data: {"object":"chat.completion","choices":[{"index":0,"message":{"content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{{{arguments}}}"}}]},"finish_reason":"tool_calls"}]}""" + "\n\n" + Done;
+        var old = $$$"""data: {"object":"chat.completion","choices":[{"index":0,"message":{"content":null,"function_call":{"name":"f","arguments":"{{{arguments}}}"}},"finish_reason":"function_call"}]}""" + "\n\n" + Done;
+        Assert.Equal([18, 18, 18, 18, 18], new[] { function, custom, tool, whole, old }.Select(body => Replayed.Stream(body).TextBytes));
+        Assert.Equal(18, Replayed.Plain($$$"""{"choices":[{"index":0,"message":{"content":null,"function_call":{"name":"f","arguments":"{{{arguments}}}"}},"finish_reason":"function_call"}]}""").TextBytes);
+    }
+
     [Fact]
     public void Finish_Twice_IsOne()
     {

@@ -33,7 +33,7 @@ public sealed class PresetTableTests
         preset.Cap == CapSpelling.MaxTokens ? "max_tokens" : "max_completion_tokens",
         preset.Reasoning switch
         {
-            ReasoningStyle.NoneOrHigh => "reasoning_effort none or high",
+            ReasoningStyle.NoneOrHigh => "reasoning_effort none or high (all others become high)",
             ReasoningStyle.ThinkingType => "`thinking.type`",
             ReasoningStyle.ThinkingTypeAndEffort => "`thinking.type` + reasoning_effort",
             ReasoningStyle.EnableThinking => "`enable_thinking`, `thinking_budget`",

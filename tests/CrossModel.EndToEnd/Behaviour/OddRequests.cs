@@ -1,0 +1,112 @@
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json.Nodes;
+using CrossModel.EndToEnd.Support;
+
+namespace CrossModel.EndToEnd.Behaviour;
+
+/// <summary>Requests that few send, and that must not break what all rely on.</summary>
+public sealed class OddRequests
+{
+    private const string Ignoring = """ "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": { "input": 1, "output": 1 }, "unknownParameters": "ignore" } """;
+
+    /// <summary>A name that no header can carry once made every such reply a 500 after its charge.</summary>
+    [Theory]
+    [InlineData("\\u00e9", "?")]
+    [InlineData("a\\r\\nx-evil: 1", "a??x-evil: 1")]
+    [InlineData("a\\u0000\\u007f", "a??")]
+    public async Task Ignored_NamesThatNoHeaderCarries_AreShown(string name, string shown)
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Ignoring);
+        foreach (var stream in (string[])["", ",\"stream\":true"])
+        {
+            var reply = await gateway.PostAsync($$"""{"model":"test/model","messages":[{"role":"user","content":"Hi"}],"{{name}}":1{{stream}}}""");
+            Assert.Equal((200, shown), ((int)reply.Status, reply.Header("x-crossmodel-ignored")));
+            var receipt = (await gateway.Http.GetAsync("/v1/requests/" + reply.Header("x-request-id"), gateway.Key)).Json;
+            Assert.Equal([shown], receipt["ignored"]!.AsArray().Select(n => (string?)n));
+        }
+    }
+
+    [Fact]
+    public async Task Ignored_ThousandsOfLongNames_StayAHeader()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Ignoring);
+        var names = string.Concat(Enumerable.Range(0, 2000).Select(i => $",\"{new string('q', 500)}{i}\":1"));
+        var reply = await gateway.PostAsync($$"""{"model":"test/model","messages":[{"role":"user","content":"Hi"}]{{names}}}""");
+        Assert.Equal(200, (int)reply.Status);
+        Assert.InRange(reply.Header("x-crossmodel-ignored")!.Length, 1000, 3000);
+        Assert.EndsWith(", and 1968 more", reply.Header("x-crossmodel-ignored"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Tool_OfATypeThatNobodyLists_IsNotDroppedWithTheParameters()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Ignoring);
+        var reply = await gateway.PostAsync("""{"model":"test/model","messages":[{"role":"user","content":"Hi"}],"foo":1,"tools":[{"type":"web_search"}]}""");
+        Assert.Equal((400, "invalid_value", "tools[0].type"), ((int)reply.Status, reply.ErrorCode, (string?)reply.Json["error"]!["param"]));
+        Assert.Empty(upstream.Received);
+    }
+
+    [Fact]
+    public async Task NamesOfUpstreams_WhereTheyAreHidden_AreAFaultOfTheBody_BeforeTheModels()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl);
+        var reply = await gateway.PostAsync("""{"model":"no/such","messages":[{"role":"user","content":"Hi"}],"provider":{"only":["up"]}}""");
+        Assert.Equal((400, "unsupported_parameter", "provider.only"), ((int)reply.Status, reply.ErrorCode, (string?)reply.Json["error"]!["param"]));
+    }
+
+    [Fact]
+    public async Task Model_WhoseIdHoldsAnEscape_IsFoundByIt()
+    {
+        const string id = "odd/a/c?d#e%2f";
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, $$""" "{{id}}": { "routes": [ { "upstream": "up", "model": "m" } ], "price": "free" }, "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": "free" } """);
+        foreach (var path in (string[])["/v1/models/" + Uri.EscapeDataString(id), "/v1/models/odd/a/c%3Fd%23e%252f?x=1"])
+            Assert.Equal(id, (string?)(await gateway.Http.GetAsync(path, gateway.Key)).Json["id"]);
+        Assert.Equal(404, (int)(await gateway.Http.GetAsync("/v1/models/test%252Fmodel", gateway.Key)).Status);
+    }
+
+    [Fact]
+    public async Task Overhead_LeavesOutTheTimeInWhichTheCallerSends()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl);
+        const string body = """{"model":"test/model","messages":[{"role":"user","content":"Hi"}]}""";
+        using var socket = new TcpClient();
+        await socket.ConnectAsync(gateway.Address.Host, gateway.Address.Port);
+        var wire = socket.GetStream();
+        await wire.WriteAsync(Encoding.ASCII.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {gateway.Key}\r\nConnection: close\r\nContent-Length: {body.Length}\r\n\r\n{body[..10]}"));
+        await Task.Delay(1500);
+        await wire.WriteAsync(Encoding.ASCII.GetBytes(body[10..]));
+        var reply = await new StreamReader(wire).ReadToEndAsync();
+        var overhead = reply.Split("x-crossmodel-overhead-ms: ")[1].Split('\r')[0];
+        Assert.StartsWith("HTTP/1.1 200", reply, StringComparison.Ordinal);
+        Assert.InRange(double.Parse(overhead, System.Globalization.CultureInfo.InvariantCulture), 0, 1000);
+    }
+
+    /// <summary>The caller's pause is not the upstream's: it used to be blamed for it, and the reply cut.</summary>
+    [Fact]
+    public async Task Caller_WhoReadsSlowly_GetsAllOfAReply_ThoughHePausesLongerThanTheUpstreamMay()
+    {
+        var text = new string('x', 60_000);
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role));
+            for (var i = 0; i < 300; i++) await UsualReply.SendAsync(http, UsualReply.Chunk(UsualReply.Text(text)));
+            await UsualReply.SendAsync(http, UsualReply.Chunk("{}", "\"stop\"") + UsualReply.Done);
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, upstreamMore: """, "timeouts": { "idle": "500ms" }""");
+        using var response = await gateway.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", Encoding.UTF8.GetBytes("""{"model":"test/model","messages":[{"role":"user","content":"Hi"}],"stream":true}"""), gateway.Key);
+        await using var body = await response.Content.ReadAsStreamAsync();
+        await body.ReadExactlyAsync(new byte[1000]);
+        await Task.Delay(2000);
+        var rest = await new StreamReader(body).ReadToEndAsync();
+        Assert.DoesNotContain("\"error\"", rest, StringComparison.Ordinal);
+        Assert.EndsWith("data: [DONE]\n\n", rest, StringComparison.Ordinal);
+        Assert.True(rest.Length > 300 * text.Length);
+    }
+}

@@ -1,0 +1,25 @@
+using CrossModel.Dialects;
+using Xunit;
+
+namespace CrossModel.Tests.Dialects;
+
+/// <summary>A provider's words as callers and logs get them.</summary>
+public sealed class ScrubTests
+{
+    private const string NoReason = "The model's provider refused the request and gave no reason.";
+
+    [Theory]
+    [InlineData("Traceback (most recent call last):\n  File \"/opt/vllm/serving_chat.py\", line 12, in f\nValueError: x", NoReason)]
+    [InlineData("System.InvalidOperationException: too long\n   at Foo.Bar(String a) in /src/Foo.cs:line 12\n   at Foo.Baz()", "System.InvalidOperationException: too long")]
+    [InlineData("TypeError: no\n    at Object.<anonymous> (/app/x.js:1:2)\n    at /app/y.js:3:4", "TypeError: no")]
+    [InlineData("bad\n\tat com.foo.Bar.baz(Bar.java:12)", "bad")]
+    [InlineData("panic: x\n\ngoroutine 1 [running]:\nmain.main()", "panic: x")]
+    [InlineData("Tools must be\nat least 1 and at most 128 (you sent 200)", "Tools must be\nat least 1 and at most 128 (you sent 200)")]
+    [InlineData("upstream gpu-node-7.internal.corp:8000 refused", "upstream [address] refused")]
+    [InlineData("asked gpu.rack3.example:8443, no answer", "asked [address], no answer")]
+    [InlineData("model.layers at vllm.svc.cluster.local/v1", "model.layers at [address]")]
+    [InlineData("fd00::1 and [::1]:8000 and 2001:db8:0:0:0:0:0:1", "[address] and [address] and [address]")]
+    [InlineData("at 12:30:45 std::vector::f at ratio 3:2", "at 12:30:45 std::vector::f at ratio 3:2")]
+    [InlineData("key sk-abcdefgh of org-ABCDEF12 at 10.0.0.7:80", "key [key] of [account] at [address]")]
+    public void Message_TellsNothingOfTheOperators(string said, string told) => Assert.Equal(told, Scrub.Message(said));
+}
