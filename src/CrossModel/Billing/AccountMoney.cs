@@ -1,3 +1,4 @@
+using CrossModel.Accounts;
 using CrossModel.Storage;
 
 namespace CrossModel.Billing;
@@ -15,9 +16,9 @@ internal static class AccountMoney
             row =>
             {
                 var today = AccountRow.DayOf(now);
+                // A clock that went back counts for the newest day seen, as for the limits.
                 var spentOn = row.GetInt64(3);
-                var sameMonth = AccountSpend.MonthOf(spentOn) == AccountSpend.MonthOf(today);
                 return (Standing?)new Standing(row.GetInt64(0), row.GetInt64(1), heldHere + row.GetInt64(2) - row.GetInt64(7),
-                    spentOn == today ? row.GetInt64(4) : 0, sameMonth ? row.GetInt64(5) : 0, row.GetInt64(6));
+                    spentOn >= today ? row.GetInt64(4) : 0, spentOn >= SpendStore.MonthOf(today) ? row.GetInt64(5) : 0, row.GetInt64(6));
             }, ("@node", node), ("@id", accountId));
 }

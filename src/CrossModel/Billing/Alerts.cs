@@ -23,6 +23,8 @@ internal sealed record AlertRule(long Below, Uri? Webhook, string? Secret);
 internal sealed class Alerts : IAsyncDisposable
 {
     private const int Tries = 3;
+    private const int SideBySide = 8;
+    private const int MostWaiting = 1000;
 
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan LongestAnswer = TimeSpan.FromSeconds(10);
@@ -31,8 +33,9 @@ internal sealed class Alerts : IAsyncDisposable
     private readonly Func<AlertRule?> _rule;
     private readonly ILogger _log;
     private readonly HttpMessageInvoker _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, SslOptions = ClientTls.Options });
-    private readonly Channel<(string AccountId, long Balance)> _crossings = Channel.CreateBounded<(string, long)>(
-        new BoundedChannelOptions(1000) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Channel<(string AccountId, long Balance)> _crossings = Channel.CreateBounded<(string, long)>(MostWaiting);
+    private readonly SemaphoreSlim _posts = new(SideBySide, SideBySide);
+    private int _waiting;
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task _loop;
 
@@ -46,7 +49,7 @@ internal sealed class Alerts : IAsyncDisposable
     /// <summary>After a charge: <see cref="Settlements.BalanceChanged"/>.</summary>
     public void Note(string accountId, long before, long after)
     {
-        if (_rule() is { } rule && before >= rule.Below && after < rule.Below) _crossings.Writer.TryWrite((accountId, after));
+        if (_rule() is { } rule && before >= rule.Below && after < rule.Below && !_crossings.Writer.TryWrite((accountId, after))) _log.AlertFailed(accountId, "too many at once");
     }
 
     /// <summary><c>t=UNIX-SECONDS,v1=HEX</c>: HMAC-SHA256 with the secret over the seconds, a full stop and the body.</summary>
@@ -77,6 +80,41 @@ internal sealed class Alerts : IAsyncDisposable
         var name = await _database.ReadAsync(s => s.FirstAsync("SELECT name FROM account WHERE id = @id", row => row.GetString(0), ("@id", accountId)), _stopping.Token);
         _log.BalanceLow(name ?? accountId, Usd.Format(balance), Usd.Format(rule.Below));
         if (rule.Webhook is null) return;
+        if (Interlocked.Increment(ref _waiting) <= MostWaiting) _ = PostInTurnAsync(rule, accountId, name, balance);
+        else
+        {
+            Interlocked.Decrement(ref _waiting);
+            _log.AlertFailed(accountId, "too many are waiting for the webhook");
+        }
+    }
+
+    /// <summary>A webhook that is slow or dead holds up other accounts' posts a little, and no line of the log.</summary>
+    private async Task PostInTurnAsync(AlertRule rule, string accountId, string? name, long balance)
+    {
+        try
+        {
+            await _posts.WaitAsync(_stopping.Token);
+            try
+            {
+                await PostAsync(rule, accountId, name, balance);
+            }
+            finally
+            {
+                _posts.Release();
+            }
+        }
+        catch (Exception e)
+        {
+            if (!_stopping.IsCancellationRequested) _log.AlertFailed(accountId, e.GetType().Name);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _waiting);
+        }
+    }
+
+    private async Task PostAsync(AlertRule rule, string accountId, string? name, long balance)
+    {
         var now = _database.Time.GetUtcNow().ToUnixTimeSeconds();
         using var buffer = new PooledBuffer();
         using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = JsonText.Encoder }))
@@ -123,6 +161,9 @@ internal sealed class Alerts : IAsyncDisposable
         _crossings.Writer.TryComplete();
         _stopping.CancelAfter(TimeSpan.FromSeconds(3));
         await _loop;
+        // Each place at the webhook is free once nobody posts.
+        for (var i = 0; i < SideBySide; i++) await _posts.WaitAsync();
+        _posts.Dispose();
         _http.Dispose();
         _stopping.Dispose();
     }

@@ -8,6 +8,16 @@ namespace CrossModel.Billing;
 /// <param name="DatabaseAway">Refused because nobody can say whether the money is there.</param>
 internal readonly record struct HoldAnswer(Hold? Hold, long Needed, long Held, long Available, bool DatabaseAway);
 
+/// <summary>What became of a wish for a larger hold.</summary>
+internal enum Extension
+{
+    Covered,
+    /// <summary>The money is not there, or the hold has ended.</summary>
+    NoMoney,
+    /// <summary>The database is away: nobody can say.</summary>
+    Unknown,
+}
+
 /// <summary>Money set aside for one call. Ends once: settled with its charge, or released; the first of the two wins.</summary>
 internal sealed class Hold(Purse purse, long amount)
 {
@@ -25,17 +35,17 @@ internal sealed class Hold(Purse purse, long amount)
 
     public bool HasEnded => Volatile.Read(ref _end) is not null;
 
-    /// <summary>Sets aside more, for a stream that outgrows its hold. False: the money is not there, or the hold has ended; then it stays as it is. One caller at a time.</summary>
-    public async ValueTask<bool> ExtendToAsync(long amount)
+    /// <summary>Sets aside more, for a stream that outgrows its hold. What is not covered leaves the hold as it is. One caller at a time.</summary>
+    public async ValueTask<Extension> ExtendToAsync(long amount)
     {
         var more = amount - Amount;
-        if (more <= 0) return !HasEnded;
-        if (HasEnded) return false;
-        if (!purse.TryTake(more) && (await purse.TakeAsync(more)).Hold is null) return false;
+        if (more <= 0) return HasEnded ? Extension.NoMoney : Extension.Covered;
+        if (HasEnded) return Extension.NoMoney;
+        if (!purse.TryTake(more) && await purse.TakeAsync(more) is { Hold: null, DatabaseAway: var isAway }) return isAway ? Extension.Unknown : Extension.NoMoney;
         Interlocked.Add(ref _amount, more);
-        if (!HasEnded) return true;
+        if (!HasEnded) return Extension.Covered;
         purse.GiveBack(more);
-        return false;
+        return Extension.NoMoney;
     }
 
     /// <summary>Gives the money back, if nobody settled.</summary>

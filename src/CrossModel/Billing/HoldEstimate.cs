@@ -11,8 +11,8 @@ namespace CrossModel.Billing;
 /// <param name="Speaks">The reply is asked to be spoken.</param>
 internal readonly record struct HoldSize(long PromptTokens, long OutputTokens, int Calls = 1, int Candidates = 1, int Images = 0, long AudioSeconds = 0, long AudioTokens = 0, bool Speaks = false)
 {
-    /// <summary>Tokens of the whole hold, for limits.</summary>
-    public long Tokens => PromptTokens * Calls + OutputTokens * Candidates;
+    /// <summary>Tokens of the whole hold, for limits. A caller's cap may be as large as a number gets.</summary>
+    public long Tokens => (long)Int128.Min(long.MaxValue / 8, ((Int128)PromptTokens * Calls) + ((Int128)OutputTokens * Candidates));
 }
 
 /// <summary>Tokens held for media, a unit each.</summary>

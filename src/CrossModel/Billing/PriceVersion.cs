@@ -29,6 +29,8 @@ internal sealed record PriceTier(long Above, long? Input = null, long? CachedInp
 /// <summary>A price from one date on. Token prices are nano-dollars per million tokens, the others nano-dollars a unit.</summary>
 internal sealed class PriceVersion
 {
+    private const long MostHeld = long.MaxValue / 8;
+
     private string? _name;
 
     public static PriceVersion Free { get; } = new() { Input = 0, Output = 0, IsFree = true };
@@ -116,8 +118,8 @@ internal sealed class PriceVersion
         return sum;
     }
 
-    /// <summary>Nano-dollars held for a request of this size.</summary>
-    public long Hold(in HoldSize size) => IsFree ? 0 : Usd.Round(Fixed(size) + (Int128)OutputPrice(size) * size.OutputTokens * size.Candidates);
+    /// <summary>Nano-dollars held for a request of this size. More than a billion dollars is never asked for: sums of holds must stay numbers.</summary>
+    public long Hold(in HoldSize size) => IsFree ? 0 : Math.Min(MostHeld, Usd.Round(Fixed(size) + (Int128)OutputPrice(size) * size.OutputTokens * size.Candidates));
 
     /// <summary>The largest output cap, in tokens for each candidate, whose hold is at most <paramref name="available"/> nano-dollars; 0 when not even the prompt is affordable.</summary>
     public long AffordableOutput(long available, in HoldSize size)
@@ -139,11 +141,12 @@ internal sealed class PriceVersion
             + 1_000_000 * ((Int128)Request + (Int128)Image * size.Images + (Int128)AudioSecond * size.AudioSeconds));
     }
 
-    /// <summary>How much of a spoken reply is sound and how much is text is not known beforehand: all of it is held at the dearer price.</summary>
+    /// <summary>How much of a reply is thinking, and of a spoken one sound, is not known beforehand: all of it is held at the dearest price.</summary>
     private long OutputPrice(in HoldSize size)
     {
         var prices = For(size.PromptTokens);
-        return size.Speaks ? Math.Max(prices.Output, prices.AudioOutput) : prices.Output;
+        var written = Math.Max(prices.Output, prices.Reasoning);
+        return size.Speaks ? Math.Max(written, prices.AudioOutput) : written;
     }
 
     private static void AddUnits(List<CostLine> lines, string name, long count, long price)

@@ -9,6 +9,9 @@ internal sealed class Purse(string accountId, Books books)
     /// <summary>An account is near its end while its free money is under this many recent holds: then nothing is kept idle, so that every node can use the last cents.</summary>
     public const int NearHolds = 20;
 
+    /// <summary>Nano-dollars of a hold: a million dollars, of which a thousand and more still are a number.</summary>
+    private const long MostRemembered = 1_000_000_000_000_000;
+
     private const int SmallestStock = 16;
     private const int LargestStock = 1024;
 
@@ -242,6 +245,8 @@ internal sealed class Purse(string accountId, Books books)
 
     private void Remember(long amount)
     {
+        // Who asks for a fortune is refused; what is kept idle for the others must not follow him.
+        amount = Math.Min(amount, MostRemembered);
         _recent = _recent == 0 ? amount : _recent + (amount - _recent) / 8;
         _lastUsed = books.Database.Time.GetTimestamp();
     }

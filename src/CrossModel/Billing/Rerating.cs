@@ -25,7 +25,7 @@ internal sealed class Rerating(Database database)
     /// <summary>What would be corrected; nothing is written.</summary>
     public async Task<IReadOnlyList<Rerated>> PreviewAsync(RerateOrder order, CancellationToken ct = default) => (await FindAsync(order, ct)).Found;
 
-    /// <summary>Writes the corrections. Answers what was moved: an account that has less free money than it owes pays what it has.</summary>
+    /// <summary>Writes the corrections. Answers what was moved: an account that has less free money than it owes pays what it has, which may be 0.</summary>
     public async Task<IReadOnlyList<Rerated>> ApplyAsync(RerateOrder order, string note, CancellationToken ct = default)
     {
         var (found, seen) = await FindAsync(order, ct);

@@ -39,7 +39,7 @@ internal sealed class Admission(LimitGate limits, Purses purses)
     public async ValueTask<ApiError?> HoldAsync(ChatCall call)
     {
         var answer = await purses.HoldAsync(call.Caller.Account, call.Estimate.Amount, call.Aborted);
-        if (answer is { Hold: null, DatabaseAway: false } && call.Estimate.Within(call.Request, answer.Available) is { } smaller)
+        if (answer is { Hold: null, DatabaseAway: false } && Estimate.Within(call.Request, call.Plan, call.Created, answer.Available) is { } smaller)
         {
             var second = await purses.HoldAsync(call.Caller.Account, smaller.Amount, call.Aborted);
             if (second.Hold is not null) (answer, call.Estimate) = (second, smaller);

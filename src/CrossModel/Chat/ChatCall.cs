@@ -25,7 +25,7 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
 
     public HttpContext Http { get; } = http;
     public string RequestId { get; } = requestId;
-    public DateTimeOffset Created { get; } = time.GetUtcNow();
+    public DateTimeOffset Created { get; private set; }
     public TimeSpan Elapsed => time.GetElapsedTime(_started);
 
     /// <summary>The id of the reply: the same in every chunk and on every route.</summary>
@@ -52,7 +52,7 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
     /// <summary>The caller wants to know what would happen, and nothing to happen.</summary>
     public bool IsDryRun { get; } = http.Request.Headers.TryGetValue("x-crossmodel-dry-run", out var dryRun) && dryRun != "0";
 
-    public Snapshot Snapshot { get; set; } = null!;
+    public Snapshot Snapshot { get; private set; } = null!;
     public Caller Caller { get; set; } = null!;
     public ChatRequest Request { get; set; } = null!;
 
@@ -111,6 +111,12 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
 
     /// <summary>Upstream calls ended, in that order.</summary>
     public IReadOnlyList<AttemptRecord> Attempts => _attempts;
+
+    /// <summary>The configuration and the moment by which the call is judged and priced.</summary>
+    public void Begin(Snapshot snapshot, DateTimeOffset now) => (Snapshot, Created) = (snapshot, now);
+
+    /// <summary>Its body was not all there with its head.</summary>
+    public bool WasSlow { get; set; }
 
     /// <summary>A route is asked with the request as it is prepared: what is dropped in it is known before it answers.</summary>
     public void Ask()

@@ -21,12 +21,14 @@ internal sealed partial class ChatEndpoint(
 {
     public async Task HandleAsync(HttpContext http, string requestId, CancellationToken stopping)
     {
-        using var call = new ChatCall(http, requestId, capacity, admission.Limits, time, stopping) { Snapshot = snapshots.Current };
+        using var call = new ChatCall(http, requestId, capacity, admission.Limits, time, stopping);
+        call.Begin(snapshots.Current, time.GetUtcNow());
         try
         {
             var refusal = call.Enter()
                 ?? await AuthenticateAsync(call)
                 ?? await ReadAsync(call)
+                ?? await LookAgainAsync(call)
                 ?? Resolve(call)
                 ?? (call.IsDryRun ? await ReplyHeaders.ExplainAsync(call) : await repeats.BeginAsync(call));
             if (call.Kept is { } kept) await ReplyHeaders.ReplayAsync(call, kept);
@@ -39,6 +41,13 @@ internal sealed partial class ChatEndpoint(
         catch (Exception e) when (e is OperationCanceledException or IOException && http.RequestAborted.IsCancellationRequested)
         {
             call.Status = StatusCodes.Status499ClientClosedRequest;
+            // Gone while nobody was asked, such as between two tries.
+            if (call.Hold is { HasEnded: false }) settlement.Waive(call, ApiErrors.Internal());
+        }
+        catch
+        {
+            (call.Status, call.ErrorCode) = (StatusCodes.Status500InternalServerError, ApiErrors.Internal().Code);
+            throw;
         }
         finally
         {
@@ -68,6 +77,14 @@ internal sealed partial class ChatEndpoint(
         body.Dispose();
         call.GiveBack();
         return refusal;
+    }
+
+    /// <summary>Who takes his time to send a body is served by what holds when it is there: key, account, models and prices may have changed meanwhile.</summary>
+    private ValueTask<ApiError?> LookAgainAsync(ChatCall call)
+    {
+        if (!call.WasSlow) return default;
+        call.Begin(snapshots.Current, time.GetUtcNow());
+        return AuthenticateAsync(call);
     }
 
     /// <summary>Which models may serve and their routes in order. What none of them can express is refused here, before money is held.</summary>
@@ -114,12 +131,12 @@ internal sealed partial class ChatEndpoint(
         return error;
     }
 
-    /// <summary>One route, asked again where the table says that this may help: the dialect has learned something, or no other route is left.</summary>
+    /// <summary>Null: the caller has his answer. One route, asked again where the table says that this may help: the dialect has learned something, or no other route is left.</summary>
     private async ValueTask<UpstreamFault?> AskAsync(ChatCall call, Route route, bool isLast)
     {
         for (var tries = 1; ; tries++)
         {
-            var fault = await relay.ServeAsync(call, route);
+            var (fault, isAnswered) = await relay.ServeAsync(call, route);
             if (fault is null)
             {
                 route.Succeeded();
@@ -127,8 +144,9 @@ internal sealed partial class ChatEndpoint(
             }
             var rule = FailureRules.Of(fault);
             route.Failed(fault);
-            call.Faults.Add(fault);
             Failed(log, call.RequestId, route.Upstream.Name, fault.Failure, fault.Status, fault.Detail, rule.Alarm);
+            if (isAnswered) return null;
+            call.Faults.Add(fault);
             var most = fault is { Failure: UpstreamFailure.Rejected, TryAgain: true } ? FailureRules.MostLessons : 1;
             if (tries > most || rule.RetryAfter is not { } pause || call.Elapsed > FailureRules.RetryWindow || !(isLast || fault.TryAgain)) return fault;
             await Task.Delay(pause, time, call.Aborted);

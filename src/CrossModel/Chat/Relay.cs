@@ -7,12 +7,15 @@ namespace CrossModel.Chat;
 
 /// <summary>
 /// Asks one route of a call and carries its reply to the caller. Several candidates of an upstream that gives one at a time are asked
-/// side by side and merged. Answers null when the caller has a reply, good or ended by an error event; else the fault, and nothing was
-/// delivered: another route may be tried.
+/// side by side and merged.
 /// </summary>
 internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider time)
 {
-    public async ValueTask<UpstreamFault?> ServeAsync(ChatCall call, Route route)
+    /// <summary>
+    /// Answers no fault when the upstream did its part, else the fault, and whether the caller was answered all the same: with a reply that an error
+    /// event ends. Where he was not another route may be tried.
+    /// </summary>
+    public async ValueTask<(UpstreamFault? Fault, bool IsAnswered)> ServeAsync(ChatCall call, Route route)
     {
         call.Ask();
         var count = CallsFor(call.Request, call.Prepared!);
@@ -21,12 +24,12 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         for (var i = 0; i < count; i++) calls[i] = new UpstreamCall(call, route, i, time, others?.Token ?? call.Aborted);
         try
         {
-            var fault = call.Request.Stream ? await StreamAsync(call, route, calls, others) : await PlainAsync(call, route, calls, others);
-            if (fault is null) return null;
+            var (fault, isAnswered) = call.Request.Stream ? await StreamAsync(call, route, calls, others) : (await PlainAsync(call, route, calls, others), false);
+            if (fault is null || isAnswered) return (fault, true);
             // What an upstream took to fail is its time, not ours.
             call.Waited(Longest(calls));
             Waste(call, route, calls);
-            return fault;
+            return (fault, false);
         }
         finally
         {
@@ -109,15 +112,16 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         return fault;
     }
 
-    private async ValueTask<UpstreamFault?> StreamAsync(ChatCall call, Route route, UpstreamCall[] calls, CancellationTokenSource? others)
+    private async ValueTask<(UpstreamFault? Fault, bool IsAnswered)> StreamAsync(ChatCall call, Route route, UpstreamCall[] calls, CancellationTokenSource? others)
     {
+        using var turn = calls.Length > 1 ? new SemaphoreSlim(1, 1) : null;
         var output = call.Output ??= new StreamOutput(call, time, call.Snapshot.Config.Limits.KeepAlive);
         var running = calls.Length;
         var (fault, failing) = await EachAsync(calls, async i =>
         {
             if (await calls[i].OpenAsync() is { } refused) return refused;
             call.Served = route;
-            var failed = await calls[i].PumpAsync(output, () => Settlement.CoversAsync(call, route, calls));
+            var failed = await calls[i].PumpAsync(output, () => Settlement.CoversAsync(call, route, calls, turn));
             // Only the last finish chunk must wait for the charge; an earlier candidate's may go.
             if (failed is null && Interlocked.Decrement(ref running) > 0)
             {
@@ -127,7 +131,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
             return failed;
         }, i => calls[i].Client.HasContent ? false : Renew(call, route, calls, i, others), others);
 
-        if (fault is not null && !calls.Any(c => c.Client.HasContent)) return fault;
+        if (fault is not null && !calls.Any(c => c.Client.HasContent)) return (fault, false);
 
         var gone = fault?.Failure == UpstreamFailure.ClientGone;
         var error = fault is null || gone ? null : FailureRules.ToCaller(fault);
@@ -154,14 +158,13 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
             }
         }
         var settled = await settlement.SettleAsync(call, record, kept);
-        if (gone) return null;
+        if (gone) return (null, true);
         if (!settled.Committed)
             error ??= ApiErrors.ModelUnavailable("The reply could not be put on the books in time. What was delivered is charged once the database is back.");
         if (error is not null)
         {
-            if (fault is not null) route.Failed(fault);
             await ReplyHeaders.RefuseAsync(call, error);
-            return null;
+            return (fault, true);
         }
         for (var i = 0; i < calls.Length - 1; i++) await output.WriteAsync(calls[i].Events);
         last.Client.Usage(settled.Usage, settled.Charged);
@@ -173,7 +176,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
             call.Run = null;
         }
         await output.WriteAsync(last.Events);
-        return null;
+        return (null, true);
     }
 
     /// <summary>What of a stream waits for its charge, with the cost that is expected.</summary>

@@ -29,6 +29,7 @@ internal static class RequestBody
                 var read = await reading;
                 // The caller's time, not the gateway's.
                 if (since is { } start) call.Waited(call.Elapsed - start);
+                call.WasSlow |= since is not null;
                 var length = body.Length + read.Buffer.Length;
                 if (length > SocketTurn.MostBytes) await SocketTurn.End();
                 ApiError? refusal = null;

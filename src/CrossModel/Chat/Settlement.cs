@@ -54,11 +54,34 @@ internal sealed class Settlement(Settlements settlements)
     }
 
     /// <summary>Is the hold still enough for what was written? Extends it; false: the money is gone and the model is set to end there.</summary>
-    public static ValueTask<bool> CoversAsync(ChatCall call, Route route, UpstreamCall[] calls)
+    /// <param name="turn">Candidates that are asked side by side extend the one hold one after the other; null: there is one.</param>
+    public static ValueTask<bool> CoversAsync(ChatCall call, Route route, UpstreamCall[] calls, SemaphoreSlim? turn)
+    {
+        var written = Written(calls);
+        return call.Price.IsFree || written <= call.CoveredTextBytes ? ValueTask.FromResult(true)
+            : turn is null ? ExtendAsync(call, route, written)
+            : ExtendInTurnAsync(call, route, calls, turn);
+    }
+
+    private static long Written(UpstreamCall[] calls)
     {
         long written = 0;
         foreach (var upstream in calls) written += upstream.Client.TextBytes;
-        return call.Price.IsFree || written <= call.CoveredTextBytes ? ValueTask.FromResult(true) : ExtendAsync(call, route, written);
+        return written;
+    }
+
+    private static async ValueTask<bool> ExtendInTurnAsync(ChatCall call, Route route, UpstreamCall[] calls, SemaphoreSlim turn)
+    {
+        await turn.WaitAsync();
+        try
+        {
+            var written = Written(calls);
+            return written <= call.CoveredTextBytes || await ExtendAsync(call, route, written);
+        }
+        finally
+        {
+            turn.Release();
+        }
     }
 
     private static async ValueTask<bool> ExtendAsync(ChatCall call, Route route, long written)
@@ -66,8 +89,8 @@ internal sealed class Settlement(Settlements settlements)
         // Half as much again: a long stream asks a few times, not at every event.
         var target = written + written / 2;
         var size = call.Estimate.Size;
-        var covered = await call.Hold!.ExtendToAsync(call.Price.Hold(size with { OutputTokens = HoldEstimate.CountTokens(target) / size.Candidates + 1 }));
-        if (!covered && route.Owner.Config.StopAtBalance) return false;
+        var answer = await call.Hold!.ExtendToAsync(call.Price.Hold(size with { OutputTokens = HoldEstimate.CountTokens(target) / size.Candidates + 1 }));
+        if (answer == Extension.NoMoney && route.Owner.Config.StopAtBalance) return false;
         call.CoveredTextBytes = target;
         return true;
     }

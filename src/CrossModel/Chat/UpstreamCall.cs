@@ -17,12 +17,13 @@ internal sealed class UpstreamCall : IDisposable
     private readonly Attempt _attempt;
     private readonly PooledBuffer _unread = new();
     private readonly ReplyContext _context;
-    private ChunkWriter? _client;
-    private PooledBuffer? _events;
+    private readonly ChunkWriter? _client;
+    private readonly PooledBuffer? _events;
     private bool _ended;
     private bool _begun;
     private long _taken;
     private int _atOnce;
+    private TimeSpan? _firstToken;
 
     public UpstreamCall(ChatCall call, Route route, int offset, TimeProvider time, CancellationToken cancellation)
     {
@@ -37,17 +38,20 @@ internal sealed class UpstreamCall : IDisposable
         _attempt = new Attempt(route.Upstream.Config.Timeouts, time, cancellation, call.Stopping);
         Reader = route.Upstream.Dialect!.OpenReply(_context, route.Model);
         call.CountAttempt();
+        if (!request.Stream) return;
+        // At once: calls side by side look at each other's.
+        _events = new PooledBuffer();
+        _client = new ChunkWriter(_events, _context.Id, _context.Created, _context.Model, _context.IncludeUsage);
     }
 
     public ReplyReader Reader { get; }
 
     /// <summary>Writes the caller's stream. A plain reply has none.</summary>
-    public ChunkWriter Client => _client ??= new ChunkWriter(Events, _context.Id, _context.Created, _context.Model, _context.Stream && _context.IncludeUsage);
+    public ChunkWriter Client => _client!;
 
     /// <summary>Chunks written but not yet sent.</summary>
-    public PooledBuffer Events => _events ??= new PooledBuffer();
+    public PooledBuffer Events => _events!;
 
-    public TimeSpan? FirstByteAfter => _attempt.FirstByteAfter;
     public TimeSpan Elapsed => _attempt.Elapsed;
 
     /// <summary>Sends the request. Null: a good status, the body can be read.</summary>
@@ -132,6 +136,7 @@ internal sealed class UpstreamCall : IDisposable
 
     private ValueTask<bool> SendAsync(StreamOutput output)
     {
+        _firstToken ??= Elapsed;
         if (_call.FirstToken is null)
         {
             _call.FirstToken = _call.Elapsed;
@@ -208,7 +213,7 @@ internal sealed class UpstreamCall : IDisposable
         _ended = true;
         var route = _route;
         _call.Record(new AttemptRecord(route.Upstream.Name, route.Model.UpstreamModel, fault is null ? "ok" : Outcome(fault.Failure), _attempt.Status ?? fault?.Status,
-            _attempt.StartedAt.ToUnixTimeMilliseconds(), (long?)FirstByteAfter?.TotalMilliseconds, (long)Elapsed.TotalMilliseconds));
+            _attempt.StartedAt.ToUnixTimeMilliseconds(), (long?)(_call.Request.Stream ? _firstToken : _attempt.FirstByteAfter)?.TotalMilliseconds, (long)Elapsed.TotalMilliseconds));
         return fault;
     }
 

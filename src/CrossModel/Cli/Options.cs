@@ -49,8 +49,11 @@ internal static class Options
 
     public static long? ReadAmountOrZero(ArgumentResult result) => Read(result, Usd.Parse, "a plain decimal in USD with at most 9 places, like 10.00");
 
-    public static Given<long?>? ReadAmountOrNone(ArgumentResult result) => ReadOrNone(result, text => Usd.Parse(text) is > 0 and var nano ? nano : null,
-        "a positive plain decimal in USD with at most 9 places, or none");
+    // Terms are added to balances and to each other: what is the most of each must leave room.
+    private const long MostUsd = 1_000_000_000 * Usd.Nano;
+
+    public static Given<long?>? ReadAmountOrNone(ArgumentResult result) => ReadOrNone(result, text => Usd.Parse(text) is > 0 and <= MostUsd and var nano ? nano : null,
+        "a positive plain decimal in USD, at most 1000000000 and with at most 9 places, or none");
 
     public static Given<long?>? ReadCountOrNone(ArgumentResult result) => ReadOrNone(result, text => ReadCount(text, long.MaxValue), "a whole number from 1, or none");
 

@@ -32,6 +32,8 @@ internal static class RerateCommand
 
             var rerating = new Rerating(context.Database);
             var rows = parse.GetValue(apply) ? await rerating.ApplyAsync(order, parse.GetValue(note) ?? $"{id} computed anew") : await rerating.PreviewAsync(order);
+            var unpaid = rows.Count(row => row.Amount == 0);
+            rows = [.. rows.Where(row => row.Amount != 0)];
             var names = (await new AccountStore(context.Database).ListAsync()).ToDictionary(a => a.Account.Id, a => a.Account.Name);
             context.Answers.WriteList(rows, ["ACCOUNT", "REQUEST", "CHARGED", "RIGHT", "CORRECTION"],
                 row => [names.GetValueOrDefault(row.AccountId, row.AccountId), row.RequestId, Usd.Format(row.Charged), Usd.Format(row.RightPrice), Usd.Format(row.Amount)],
@@ -45,8 +47,9 @@ internal static class RerateCommand
                     json.Usd("correction", row.Amount);
                     json.WriteEndObject();
                 });
-            if (!context.Answers.Json)
-                await environment.Error.WriteLineAsync($"{rows.Count} corrections, {Usd.Format(rows.Sum(row => row.Amount))} USD{(parse.GetValue(apply) ? " written" : "; nothing was written: --apply writes them")}");
+            if (context.Answers.Json) return;
+            await environment.Error.WriteLineAsync($"{rows.Count} corrections, {Usd.Format(rows.Sum(row => row.Amount))} USD{(parse.GetValue(apply) ? " written" : "; nothing was written: --apply writes them")}");
+            if (unpaid > 0) await environment.Error.WriteLineAsync($"{unpaid} more are owed by accounts that have nothing free to pay them with.");
         });
         return rerate;
     }

@@ -17,25 +17,28 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
     // A node stops using its lease two seconds before others may take it: the clocks of nodes may differ by that much.
     private const long UseTicks = 8 * TimeSpan.TicksPerSecond;
     private const long RenewTicks = 3 * TimeSpan.TicksPerSecond;
+    private const long NearCalls = 20; // with so few calls' worth left of a spend limit no node keeps any of it ahead
     private const long DeniedTicks = TimeSpan.TicksPerSecond / 10;
     private const long IdleTicks = SlidingWindow.Length + 15 * TimeSpan.TicksPerSecond; // nothing of a window is given up with it
 
     private readonly ConcurrentDictionary<string, (AccountTally Account, Tally Tally)> _leased = new();
     private long _renewed;
 
-    /// <summary>Leases what one more call needs; false when the other nodes leave too little. A node that comes new to a subject waits once for the
-    /// others to notice and to give back what they do not use.</summary>
+    /// <summary>
+    /// Leases what one more call needs; false when the other nodes leave too little. A node that comes new to a subject waits once for the others to
+    /// notice, and who only lacks a seat or spend that others have waits for their next ticks: they may have it without a call to use it.
+    /// </summary>
     public async Task<bool> GrowAsync(AccountTally account, Tally tally, Terms terms, long tokens, long cost, CancellationToken ct)
     {
         var share = tally.Share!;
         await share.Deal.WaitAsync(ct);
         try
         {
-            for (var turns = 0; ; turns--)
+            for (int? turns = null; ; turns--)
             {
                 var deal = await DealAsync(account, tally, terms, tokens, cost);
-                if (deal is not Dealt.NothingLeft and not Dealt.NotAlone) return deal == Dealt.Granted;
-                if (deal == Dealt.NotAlone) turns = 3;
+                if (deal is Dealt.Granted or Dealt.OverLimit) return deal == Dealt.Granted;
+                turns ??= deal switch { Dealt.NotAlone => 3, Dealt.Elsewhere => 2, _ => 0 };
                 if (turns <= 0) break;
                 await Task.Delay(TimeSpan.FromMilliseconds(250), database.Time, ct);
             }
@@ -67,7 +70,7 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
             spend?.BeginLoad();
         }
         var subject = tally.Subject.Id;
-        var (answer, amounts, books) = await database.WriteAsync(async session =>
+        var (answer, amounts, books, left) = await database.WriteAsync(async session =>
         {
             await session.ExecuteAsync(
                 "INSERT INTO limit_subject (subject, deals) VALUES (@subject, 1) ON CONFLICT (subject) DO UPDATE SET deals = limit_subject.deals + 1",
@@ -89,13 +92,15 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
             // Never less than before, since calls go on being admitted within it. A row of nothing tells the others that they are not alone.
             var amounts = fits ? ShareAmounts.Most(had, granted) : had;
             var isNew = await UpsertAsync(session, subject, amounts, expires);
-            return (fits ? Dealt.Granted : isNew && !alone ? Dealt.NotAlone : Dealt.NothingLeft, amounts, spent);
+            var isElsewhere = granted is { Requests: >= 0, Tokens: >= 0 } && (granted.Parallel >= 0 || others.Parallel > 0) && (granted.Spend >= 0 || others.Spend > 0);
+            var dealt = fits ? Dealt.Granted : alone ? Dealt.NothingLeft : isNew ? Dealt.NotAlone : isElsewhere ? Dealt.Elsewhere : Dealt.NothingLeft;
+            return (dealt, amounts, spent, FreeSpend(terms, spent));
         }, CancellationToken.None);
         lock (account.Gate)
         {
             spend?.EndLoad(day, books, began);
             share.Set(amounts, began + UseTicks);
-            (share.IsLeased, share.Spare) = (true, SpareOf(terms));
+            (share.IsLeased, share.Spare) = (true, SpareOf(terms, isSpendNear: left < NearCalls * cost));
         }
         _leased[subject] = (account, tally);
         return answer;
@@ -145,7 +150,9 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
             lock (account.Gate)
             {
                 var (now, had) = (clock(), share.Of(clock()));
-                kept = ShareAmounts.Least(had, tally.Used(now) + share.Spare);
+                // Spend that lies idle is money that others are refused; requests and tokens come back with their minute.
+                var spare = tally.LastUsed < now - TimeSpan.TicksPerSecond ? share.Spare with { Spend = 0 } : share.Spare;
+                kept = ShareAmounts.Least(had, tally.Used(now) + spare);
                 if (kept == had) return;
                 // First here, then in the database: in between nobody has it.
                 share.Shrink(kept);
@@ -215,13 +222,17 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
     {
         if (LeastSpend(terms) is not { } least) return 0;
         if (SpendWindows.Judge(terms, subject, spent, held + others, cost) is not null) return -1;
-        var free = Math.Min(Math.Min((terms.SpendDay ?? long.MaxValue) - spent.Day, (terms.SpendMonth ?? long.MaxValue) - spent.Month),
-            (terms.SpendTotal ?? long.MaxValue) - spent.Total) - others;
-        return Math.Max(held + cost, alone ? free : Math.Min(free, held + cost + Spare(least)));
+        var left = FreeSpend(terms, spent);
+        var free = left - others;
+        return Math.Max(held + cost, alone ? free : Math.Min(free, held + cost + (left < NearCalls * cost ? 0 : Spare(least))));
     }
 
-    private static ShareAmounts SpareOf(Terms terms) =>
-        new(Spare(terms.RequestsPerMinute), Spare(terms.TokensPerMinute), Spare(terms.Parallel), Spare(LeastSpend(terms)));
+    /// <summary>What the tightest spend limit leaves by the books.</summary>
+    private static long FreeSpend(Terms terms, Spent spent) => Math.Min(
+        Math.Min((terms.SpendDay ?? long.MaxValue) - spent.Day, (terms.SpendMonth ?? long.MaxValue) - spent.Month), (terms.SpendTotal ?? long.MaxValue) - spent.Total);
+
+    private static ShareAmounts SpareOf(Terms terms, bool isSpendNear) =>
+        new(Spare(terms.RequestsPerMinute), Spare(terms.TokensPerMinute), Spare(terms.Parallel), isSpendNear ? 0 : Spare(LeastSpend(terms)));
 
     private static long Spare(long? limit) => limit >= Counted ? limit.Value / 20 : 0;
 
@@ -233,4 +244,13 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
 }
 
 /// <summary>How a deal ended.</summary>
-internal enum Dealt { Granted, NothingLeft, NotAlone, OverLimit }
+internal enum Dealt
+{
+    Granted,
+    NothingLeft,
+    /// <summary>This node is new to the subject, and others have it.</summary>
+    NotAlone,
+    /// <summary>What lacks are seats or spend, and others have some.</summary>
+    Elsewhere,
+    OverLimit,
+}

@@ -117,13 +117,13 @@ public abstract class MoneyContract(bool postgres)
         await using var till = await OpenAsync();
         var account = await till.NewAccountAsync(1000);
         var hold = await till.HoldAsync(account, 100);
-        Assert.True(await hold.ExtendToAsync(600));
-        Assert.True(await hold.ExtendToAsync(500));
+        Assert.Equal(Extension.Covered, await hold.ExtendToAsync(600));
+        Assert.Equal(Extension.Covered, await hold.ExtendToAsync(500));
         Assert.Equal(600, hold.Amount);
-        Assert.False(await hold.ExtendToAsync(1001));
-        Assert.True(await hold.ExtendToAsync(1000));
+        Assert.Equal(Extension.NoMoney, await hold.ExtendToAsync(1001));
+        Assert.Equal(Extension.Covered, await hold.ExtendToAsync(1000));
         hold.Release();
-        Assert.False(await hold.ExtendToAsync(1000));
+        Assert.Equal(Extension.NoMoney, await hold.ExtendToAsync(1000));
         await till.HoldAsync(account, 1000);
     }
 
