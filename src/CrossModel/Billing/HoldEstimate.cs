@@ -11,8 +11,8 @@ namespace CrossModel.Billing;
 /// <param name="Speaks">The reply is asked to be spoken.</param>
 internal readonly record struct HoldSize(long PromptTokens, long OutputTokens, int Calls = 1, int Candidates = 1, int Images = 0, long AudioSeconds = 0, long AudioTokens = 0, bool Speaks = false)
 {
-    /// <summary>Tokens of the whole hold, for limits. A caller's cap may be as large as a number gets.</summary>
-    public long Tokens => (long)Int128.Min(long.MaxValue / 8, ((Int128)PromptTokens * Calls) + ((Int128)OutputTokens * Candidates));
+    /// <summary>Tokens of the whole hold, for limits.</summary>
+    public long Tokens => PromptTokens * Calls + OutputTokens * Candidates;
 }
 
 /// <summary>Tokens held for media, a unit each.</summary>
@@ -36,6 +36,7 @@ internal static class HoldEstimate
     /// <summary>A caller without a cap is served with a lowered one down to this many tokens; below it the call is refused.</summary>
     public const long SmallestCap = 256;
 
+    private const long MostOutput = 1_000_000_000_000;
     private const long BytesPerPage = 3000;
     // Compressed audio at 128 kbit/s. Uncompressed audio has more bytes a second, so its seconds are estimated too high: the hold errs on the safe side.
     private const long AudioBytesPerSecond = 16_000;
@@ -51,9 +52,9 @@ internal static class HoldEstimate
     /// <summary>Seconds of inline audio, estimated from its bytes; at least one an audio block.</summary>
     public static long AudioSeconds(in PromptSize size) => Math.Max(size.Audios, Ceil(size.AudioBytes, AudioBytesPerSecond));
 
-    /// <summary>The caller's cap, else the smaller of the model's maximum and 8,192.</summary>
+    /// <summary>The caller's cap, else the smaller of the model's maximum and 8,192. Beyond a trillion it is no more: products of it must stay numbers.</summary>
     public static long OutputTokens(long? callersCap, long? modelMaximum) =>
-        callersCap ?? Math.Min(modelMaximum ?? DefaultOutput, DefaultOutput);
+        Math.Min(callersCap ?? Math.Min(modelMaximum ?? DefaultOutput, DefaultOutput), MostOutput);
 
     /// <summary>Tokens of a text whose upstream gave no usage (basis "counted"): UTF-8 bytes ÷ 4, rounded up.</summary>
     public static long CountTokens(long textBytes) => Ceil(textBytes, 4);

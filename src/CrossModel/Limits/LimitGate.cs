@@ -120,15 +120,7 @@ internal sealed class LimitGate : IAsyncDisposable
         if (deal is not null) await deal.WaitAsync();
         try
         {
-            lock (account.Gate) tally.Spend!.BeginLoad();
-            var day = SpendStore.DayOf(_database.Now);
-            var books = await _database.ReadAsync(session => tally.Subject.ReadSpentAsync(session, day));
-            lock (account.Gate)
-            {
-                var seen = tally.Spend!.EndLoad(day, books, Now);
-                // The others see it on the books as well now: it must not be spent from the share again.
-                if (tally.Share?.Of(Now) is { } share) tally.Share.Shrink(share with { Spend = Math.Max(0, share.Spend - seen) });
-            }
+            await tally.LoadSpentAsync(_database, account);
         }
         finally
         {

@@ -35,6 +35,9 @@ internal sealed class Share
     /// <summary>What it may keep beyond its use while other nodes are about.</summary>
     public ShareAmounts Spare { get; set; }
 
+    /// <summary>Little of a spend limit is left: what was charged here is taken off the share soon after it is on the books, or the others would count it twice.</summary>
+    public bool IsSpendNear { get; set; }
+
     /// <summary>What may be used now: nothing once the lease has run out, since others may have it by then.</summary>
     public ShareAmounts Of(long now) => now < _validUntil ? _amounts : default;
 

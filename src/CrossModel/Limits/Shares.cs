@@ -100,7 +100,8 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
         {
             spend?.EndLoad(day, books, began);
             share.Set(amounts, began + UseTicks);
-            (share.IsLeased, share.Spare) = (true, SpareOf(terms, isSpendNear: left < NearCalls * cost));
+            share.IsSpendNear = cost > 0 && left < NearCalls * cost;
+            (share.IsLeased, share.Spare) = (true, SpareOf(terms, share.IsSpendNear));
         }
         _leased[subject] = (account, tally);
         return answer;
@@ -147,13 +148,15 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
         try
         {
             ShareAmounts kept;
+            var isCharged = share.IsSpendNear && tally.Spend is { Unseen: > 0 };
+            if (isCharged) await tally.LoadSpentAsync(database, account);
             lock (account.Gate)
             {
                 var (now, had) = (clock(), share.Of(clock()));
                 // Spend that lies idle is money that others are refused; requests and tokens come back with their minute.
                 var spare = tally.LastUsed < now - TimeSpan.TicksPerSecond ? share.Spare with { Spend = 0 } : share.Spare;
                 kept = ShareAmounts.Least(had, tally.Used(now) + spare);
-                if (kept == had) return;
+                if (kept == had && !isCharged) return;
                 // First here, then in the database: in between nobody has it.
                 share.Shrink(kept);
             }

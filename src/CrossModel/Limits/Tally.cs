@@ -1,4 +1,5 @@
 using CrossModel.Accounts;
+using CrossModel.Storage;
 
 namespace CrossModel.Limits;
 
@@ -93,6 +94,21 @@ internal sealed class Tally(Subject subject, Share? share)
     public void Leave() => Parallel--;
 
     /// <summary>What a share must cover: windows, seats, and charges that the last load of the books lacked.</summary>
+    /// <summary>Reads from the books what was spent. One at a time with its share's deals.</summary>
+    public async Task LoadSpentAsync(Database database, AccountTally account)
+    {
+        lock (account.Gate) Spend!.BeginLoad();
+        var day = SpendStore.DayOf(database.Now);
+        var books = await database.ReadAsync(session => Subject.ReadSpentAsync(session, day));
+        lock (account.Gate)
+        {
+            var now = account.Now;
+            var seen = Spend!.EndLoad(day, books, now);
+            // The others see it on the books as well now: it must not be spent from the share again.
+            if (Share?.Of(now) is { } amounts) Share.Shrink(amounts with { Spend = Math.Max(0, amounts.Spend - seen) });
+        }
+    }
+
     public ShareAmounts Used(long now) =>
         new(_requests?.Used(now) ?? 0, _tokens?.Used(now) ?? 0, Parallel, Spend is null ? 0 : Spend.Unseen + Spend.Held);
 

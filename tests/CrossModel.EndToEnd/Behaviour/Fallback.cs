@@ -210,4 +210,44 @@ public sealed class Fallback
         Assert.Equal("[DONE]", reply.Events[^1]);
         Assert.Equal("counted", (string?)(await ReceiptAsync(gateway, reply))["basis"]);
     }
+
+    /// <summary>A reply that was cut is a failure of its route whether or not its caller had some of it: the next call goes elsewhere, and the log says why.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Cut_InAStream_RestsTheRoute_AndIsLogged(bool afterContent)
+    {
+        const string models = """ "test/model": { "routes": [ { "upstream": "up", "model": "first", "priority": 0 }, { "upstream": "up", "model": "second", "priority": 1 } ], "price": { "input": 1, "output": 1 } } """;
+        await using var upstream = await FirstAsync(async http =>
+        {
+            await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role) + (afterContent ? UsualReply.Chunk(UsualReply.Text("Hel")) : ""));
+            await Task.Delay(50);
+            http.Abort();
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, models);
+
+        await gateway.PostAsync(Stream);
+        var second = await gateway.PostAsync(Stream);
+
+        Assert.Equal("[DONE]", second.Events[^1]);
+        Assert.Single(upstream.Received, r => (string?)r.Json["model"] == "first");
+        Assert.Contains(gateway.Log.All, line => line.Contains("attempt failed: upstream=up failure=CutShort", StringComparison.Ordinal));
+    }
+
+    /// <summary>Bytes that say nothing, such as comments, are no token yet.</summary>
+    [Fact]
+    public async Task FirstToken_OfAnAttempt_IsTheFirstContent()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await UsualReply.BeginAsync(http, ": thinking\n\n");
+            await Task.Delay(600);
+            await UsualReply.SendAsync(http, UsualReply.Stream());
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes);
+
+        var receipt = await ReceiptAsync(gateway, await gateway.PostAsync(Stream));
+
+        Assert.InRange((long)receipt["attempts"]![0]!["first_token_ms"]!, 500, 10_000);
+    }
 }

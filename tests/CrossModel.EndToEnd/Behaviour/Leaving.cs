@@ -37,6 +37,26 @@ public sealed class Leaving
         Assert.Equal(3, (int)receipt["usage"]!["completion_tokens"]!); // 10 bytes, four a token
     }
 
+    /// <summary>Between two tries nobody is asked, and who was admitted has a record all the same.</summary>
+    [Fact]
+    public async Task Caller_LeavesBetweenTwoTries_HasARecord()
+    {
+        var asked = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await UsualReply.JsonAsync(http, "{}", 500);
+            asked.TrySetResult();
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+        using var patience = new CancellationTokenSource();
+        var call = gateway.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", Encoding.UTF8.GetBytes(Plain), gateway.Key, cancellation: patience.Token);
+        await asked.Task;
+        await Task.Delay(50);
+        await patience.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call);
+        await Until.TrueAsync(async () => await gateway.Gateway.Database.ReadAsync(s => s.FirstAsync("SELECT COUNT(*) FROM request_record WHERE detail LIKE '%waived%'", row => row.GetInt64(0))) == 1);
+    }
+
     [Theory]
     [InlineData(Plain)]
     [InlineData(Stream)]

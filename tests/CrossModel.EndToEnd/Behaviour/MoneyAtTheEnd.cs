@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using CrossModel.EndToEnd.Support;
+using CrossModel.Tests.Support;
 
 namespace CrossModel.EndToEnd.Behaviour;
 
@@ -54,6 +55,94 @@ public sealed class MoneyAtTheEnd
         var account = (await gateway.Http.GetAsync("/v1/account", gateway.Key)).Json;
         Assert.Equal(0.5m - Amount(receipt["cost"]), Amount(account["balance"]));
         Assert.Equal(0, Amount(account["held"]));
+    }
+
+    /// <summary>With the whole cap the first model is the dearest, with what the account can pay the second: the hold is for the dearer one.</summary>
+    [Fact]
+    public async Task Cap_LoweredToTheMoney_HoldsForEveryRoute()
+    {
+        await using var broken = await ScriptedUpstream.JsonAsync("{}", 500);
+        await using var upstream = await ScriptedUpstream.JsonAsync(UsualReply.Plain(usage: """{"prompt_tokens":400,"completion_tokens":1000,"total_tokens":1400}"""));
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl,
+            """ "a/first": { "routes": [ { "upstream": "broken", "model": "m" } ], "price": { "input": 0, "output": 100 } }, "a/second": { "routes": [ { "upstream": "up", "model": "m" } ], "price": { "input": 50, "output": 50 } } """,
+            upstreams: $$""", "broken": { "baseUrl": "{{broken.BaseUrl}}" } """, balance: 0.1m);
+
+        var reply = await gateway.PostAsync($$"""{"model":"a/first","models":["a/second"],"messages":[{"role":"user","content":"{{new string('x', 1200)}}"}]}""");
+
+        Assert.Equal(200, (int)reply.Status);
+        var receipt = (await gateway.Http.GetAsync("/v1/requests/" + reply.Header("x-request-id"), gateway.Key)).Json;
+        Assert.Equal("0.00", (string?)receipt["uncovered"]);
+    }
+
+    /// <summary>Both candidates outgrow the one hold at the same moment; there is money for both.</summary>
+    [Fact]
+    public async Task Candidates_SideBySide_OutgrowOneHold_AndNoneIsCut()
+    {
+        var both = 0;
+        var together = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role));
+            if (Interlocked.Increment(ref both) % 2 == 0) Interlocked.Exchange(ref together, new TaskCompletionSource()).SetResult();
+            else await together.Task;
+            await UsualReply.SendAsync(http, UsualReply.Chunk(UsualReply.Text(new string('x', 4000))));
+            await UsualReply.SendAsync(http, UsualReply.Chunk("{}", "\"stop\"") + UsualReply.Done);
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl,
+            """ "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": { "input": 0, "output": 1000 }, "stopAtBalance": true } """, upstreamMore: """, "preset": "ollama" """);
+        for (var i = 0; i < 12; i++)
+        {
+            var reply = await gateway.PostAsync("""{"model":"test/model","messages":[{"role":"user","content":"Hi"}],"n":2,"stream":true,"max_tokens":1}""", await gateway.NewKeyAsync($"rich-{i}", 4));
+            var finishes = reply.Chunks.SelectMany(c => c["choices"]!.AsArray()).Select(c => (string?)c!["finish_reason"]).Where(f => f is not null);
+            Assert.Equal(["stop", "stop"], finishes);
+        }
+    }
+
+    /// <summary>A cap that no number holds once made the window's sum negative: the key's limit was none.</summary>
+    [Fact]
+    public async Task Tokens_OfAnEnormousCap_CountAgainstTheLimit()
+    {
+        await using var upstream = await ScriptedUpstream.JsonAsync(UsualReply.Plain(usage: """{"prompt_tokens":9,"completion_tokens":10000,"total_tokens":10009}"""));
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl);
+        var key = await gateway.NewKeyAsync("limited", 0, keyTerms: new Accounts.Terms { TokensPerMinute = 100 });
+        var statuses = new List<int>();
+        for (var i = 0; i < 3; i++) statuses.Add((int)(await gateway.PostAsync("""{"model":"test/model","messages":[{"role":"user","content":"Hi"}],"max_tokens":9223372036854775807}""", key)).Status);
+        Assert.Equal([200, 429, 429], statuses);
+    }
+
+    /// <summary>A database that is away says nothing of the money: a stream that may end for want of it goes on.</summary>
+    [Fact]
+    public async Task Stream_OutgrowsItsHoldWhileTheDatabaseIsAway_GoesOn()
+    {
+        PostgresServer.SkipIfMissing();
+        await using var postgres = await PostgresServer.StartNewAsync();
+        var away = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role) + UsualReply.Chunk(UsualReply.Text("x")));
+            await away.Task;
+            // Larger than what the account has idle here: only the database could give more.
+            for (var i = 0; i < 10; i++) await UsualReply.SendAsync(http, UsualReply.Chunk(UsualReply.Text(new string('x', 4000))));
+            await UsualReply.SendAsync(http, UsualReply.Chunk("{}", "\"stop\"") + UsualReply.Done);
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl,
+            """ "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": { "input": 0, "output": 1000 }, "stopAtBalance": true } """, database: await postgres.CreateDatabaseAsync());
+        using var response = await gateway.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", System.Text.Encoding.UTF8.GetBytes(Plain[..^1] + ",\"stream\":true,\"max_tokens\":1}"), gateway.Key);
+        await using var body = await response.Content.ReadAsStreamAsync();
+        await body.ReadExactlyAsync(new byte[100]);
+        await postgres.StopAsync();
+        away.SetResult();
+        var text = new System.Text.StringBuilder();
+        var buffer = new byte[64 * 1024];
+        while (!text.ToString().Contains("finish_reason\":\"", StringComparison.Ordinal) && text.Length < 40_000)
+        {
+            var count = await body.ReadAsync(buffer).AsTask().WaitAsync(TimeSpan.FromSeconds(30));
+            Assert.NotEqual(0, count);
+            text.Append(System.Text.Encoding.UTF8.GetString(buffer, 0, count));
+        }
+        Assert.DoesNotContain("length", text.ToString(), StringComparison.Ordinal);
+        await postgres.StartAsync();
+        Assert.EndsWith("[DONE]\n\n", await new StreamReader(body).ReadToEndAsync(), StringComparison.Ordinal);
     }
 
     [Fact]

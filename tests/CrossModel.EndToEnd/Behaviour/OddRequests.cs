@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
+using CrossModel.Accounts;
 using CrossModel.EndToEnd.Support;
 
 namespace CrossModel.EndToEnd.Behaviour;
@@ -75,17 +76,67 @@ public sealed class OddRequests
     {
         await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
         await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl);
+        var reply = await SendSlowlyAsync(gateway, () => Task.Delay(1500));
+        var overhead = reply.Split("x-crossmodel-overhead-ms: ")[1].Split('\r')[0];
+        Assert.StartsWith("HTTP/1.1 200", reply, StringComparison.Ordinal);
+        Assert.InRange(double.Parse(overhead, System.Globalization.CultureInfo.InvariantCulture), 0, 1000);
+    }
+
+    /// <summary>A body may take a day to arrive: what its key may do is asked when it is there.</summary>
+    [Fact]
+    public async Task Key_RevokedWhileTheBodyArrives_IsRefused()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl);
+        var reply = await SendSlowlyAsync(gateway, async () =>
+        {
+            var keys = new KeyStore(gateway.Gateway.Database);
+            await keys.ChangeAsync(Assert.Single(await keys.FindAsync(gateway.Key)).Entry.Id, k => k with { Revoked = true });
+            await Task.Delay(1500);
+        });
+        Assert.StartsWith("HTTP/1.1 401", reply, StringComparison.Ordinal);
+        Assert.Empty(upstream.Received);
+    }
+
+    [Fact]
+    public async Task Price_ChangedWhileTheBodyArrives_IsTheNewOne()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, """ "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": { "input": 0, "output": 1 } } """);
+        var reply = await SendSlowlyAsync(gateway, async () =>
+        {
+            await File.WriteAllTextAsync(gateway.ConfigFile, (await File.ReadAllTextAsync(gateway.ConfigFile)).Replace("\"output\": 1 ", "\"output\": 100 ", StringComparison.Ordinal));
+            await Until.TrueAsync(() => gateway.Log.All.Any(line => line.Contains("is in force", StringComparison.Ordinal)));
+        });
+        Assert.Contains("x-crossmodel-cost: 0.0003\r\n", reply, StringComparison.Ordinal);
+    }
+
+    /// <summary>Sends the head and a part of the body, then, after <paramref name="meanwhile"/>, the rest. Answers all that came back.</summary>
+    private static async Task<string> SendSlowlyAsync(TestGateway gateway, Func<Task> meanwhile)
+    {
         const string body = """{"model":"test/model","messages":[{"role":"user","content":"Hi"}]}""";
         using var socket = new TcpClient();
         await socket.ConnectAsync(gateway.Address.Host, gateway.Address.Port);
         var wire = socket.GetStream();
         await wire.WriteAsync(Encoding.ASCII.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {gateway.Key}\r\nConnection: close\r\nContent-Length: {body.Length}\r\n\r\n{body[..10]}"));
-        await Task.Delay(1500);
+        // So that the call has begun by then.
+        await Task.Delay(200);
+        await meanwhile();
         await wire.WriteAsync(Encoding.ASCII.GetBytes(body[10..]));
-        var reply = await new StreamReader(wire).ReadToEndAsync();
-        var overhead = reply.Split("x-crossmodel-overhead-ms: ")[1].Split('\r')[0];
-        Assert.StartsWith("HTTP/1.1 200", reply, StringComparison.Ordinal);
-        Assert.InRange(double.Parse(overhead, System.Globalization.CultureInfo.InvariantCulture), 0, 1000);
+        return await new StreamReader(wire).ReadToEndAsync();
+    }
+
+    /// <summary>A call that breaks inside is in the log as what its caller saw.</summary>
+    [Fact]
+    public async Task Call_ThatBreaksInside_IsLoggedAs500()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        var gateway = await TestGateway.StartAsync(upstream.BaseUrl);
+        await gateway.Gateway.Database.DisposeAsync();
+        var reply = await gateway.PostAsync("""{"model":"test/model","messages":[{"role":"user","content":"Hi"}]}""", ApiKey.New());
+        Assert.Equal((500, "internal_error"), ((int)reply.Status, reply.ErrorCode));
+        await Until.TrueAsync(() => gateway.Log.All.Any(line => line.Contains("status=500 error=internal_error", StringComparison.Ordinal)));
+        await Record.ExceptionAsync(async () => await gateway.DisposeAsync());
     }
 
     /// <summary>The caller's pause is not the upstream's: it used to be blamed for it, and the reply cut.</summary>

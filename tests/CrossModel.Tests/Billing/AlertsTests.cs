@@ -31,6 +31,37 @@ public sealed class AlertsTests
         Assert.False(listener.Pending());
     }
 
+    /// <summary>The line in the log is at once, whatever becomes of another account's post.</summary>
+    [Fact]
+    public async Task Webhook_ThatHangs_HoldsUpNoLineOfTheLog()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var log = new Lines();
+        await using var till = await Till.OpenNewAsync(postgres: false);
+        var rule = new AlertRule(900, new Uri($"http://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}/hook"), null);
+        await using var alerts = new Alerts(till.Database, () => rule, log);
+        till.Settlements.BalanceChanged = alerts.Note;
+        for (var i = 0; i < 10; i++) await till.ChargeAsync(await till.NewAccountAsync(1000), 200, 200);
+        await Till.UntilAsync(() => Task.FromResult(log.Count >= 10));
+    }
+
+    private sealed class Lines : Microsoft.Extensions.Logging.ILogger
+    {
+        private int _count;
+
+        public int Count => Volatile.Read(ref _count);
+
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(Microsoft.Extensions.Logging.LogLevel logLevel) => true;
+
+        public void Log<TState>(Microsoft.Extensions.Logging.LogLevel logLevel, Microsoft.Extensions.Logging.EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (eventId.Id == 7021) Interlocked.Increment(ref _count);
+        }
+    }
+
     // The value was made with another program: printf '5.{}' | openssl dgst -sha256 -hmac key
     [Fact]
     public void Signature_IsTheHmacOfTimeAndBody() =>

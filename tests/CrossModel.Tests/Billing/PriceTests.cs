@@ -332,4 +332,22 @@ public sealed class PriceTests
         var (utf8, hash) = RecordText.Write(record);
         return (System.Text.Encoding.UTF8.GetString(utf8), hash);
     }
+
+    /// <summary>A caller's cap may be as large as a number gets: nothing that is computed from it may turn negative.</summary>
+    [Fact]
+    public void Hold_OfAnEnormousCap_StaysANumber()
+    {
+        var size = new HoldSize(10, HoldEstimate.OutputTokens(long.MaxValue, null), Calls: 8, Candidates: 128);
+        Assert.InRange(size.Tokens, 1_000_000_000_000, long.MaxValue / 1024);
+        Assert.InRange(new PriceVersion { Input = 1, Output = long.MaxValue }.Hold(size), 1_000_000_000_000_000_000, long.MaxValue / 2);
+    }
+
+    /// <summary>A model that thinks dearer than it writes may do nothing else.</summary>
+    [Fact]
+    public void Hold_OfAModelThatThinksDearly_IsForThinking()
+    {
+        var price = new PriceVersion { Input = 0, Output = 0, Reasoning = 10_000_000 };
+        Assert.Equal(1000, price.Hold(new HoldSize(10, 100)));
+        Assert.Equal(50, price.AffordableOutput(500, new HoldSize(10, 100)));
+    }
 }

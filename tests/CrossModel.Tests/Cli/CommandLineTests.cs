@@ -19,6 +19,7 @@ public sealed class CommandLineTests
     [InlineData("accounts set a --spend-day 0")]
     [InlineData("accounts set a --spend-day 1e3")]
     [InlineData("accounts set a --postpaid 0.0000000001")]
+    [InlineData("accounts set a --postpaid 1000000000.01")]
     [InlineData("keys create --account a")]
     [InlineData("keys create --name b")]
     [InlineData("keys create --account a --name b --expires soon")]

@@ -40,6 +40,20 @@ public sealed class RerateCommandTests
     }
 
     [Fact]
+    public async Task Rerate_OwedByAnAccountWithNothingFree_IsNotCalledWritten()
+    {
+        var account = await ChargeTooMuchAsync();
+        var config = Path.Combine(_run.Folder, "crossmodel.json");
+        await File.WriteAllTextAsync(config, (await File.ReadAllTextAsync(config)).Replace("0.0005", "9", StringComparison.Ordinal));
+        await _run.GoodAsync("ledger", "rerate", "--model", "a/b", "--since", "1h", "--apply");
+        Assert.Equal("0.00", await _run.GoodAsync("accounts", "balance", account));
+        Assert.Empty((await _run.JsonAsync("ledger", "rerate", "--model", "a/b", "--since", "1h", "--apply")).EnumerateArray());
+        await _run.GoodAsync("ledger", "rerate", "--model", "a/b", "--since", "1h", "--apply");
+        Assert.Contains("0 corrections, 0.00 USD written", _run.Error, StringComparison.Ordinal);
+        Assert.Contains("1 more", _run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Rerate_OutsideThePeriod_FindsNothing()
     {
         await ChargeTooMuchAsync();

@@ -84,6 +84,42 @@ public abstract class SharedLimitContract(bool postgres)
         await CloseAsync(databases, gates);
     }
 
+    /// <summary>Who calls one node after the other never has two seats: the one just left on the other node is his.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(6)]
+    public async Task Parallel_CallsOneAfterTheOtherOnTwoNodes_AreAllAdmitted(int limit)
+    {
+        var (databases, gates) = await OpenAsync(2);
+        var caller = Gates.Caller(new Terms { Parallel = limit });
+        for (var i = 0; i < 8; i++)
+        {
+            var seats = new List<Seat>();
+            for (var seat = 0; seat < limit; seat++) seats.Add(await gates[i % 2].SeatAsync(caller));
+            foreach (var seat in seats) seat.Dispose();
+        }
+        await CloseAsync(databases, gates);
+    }
+
+    /// <summary>Near the end no node keeps any of the limit to itself: what was refused as reached must be spent.</summary>
+    [Fact]
+    public async Task Spend_CallsOneAfterTheOtherOnThreeNodes_AreTheWholeLimit()
+    {
+        var (databases, gates) = await OpenAsync(3);
+        var caller = Gates.Caller(new Terms { SpendDay = 1000 });
+        await databases[0].StoreAsync(caller);
+        for (var i = 0; i < 20; i++)
+        {
+            var answer = await gates[i % 3].AdmitAsync(caller, null, 1, 50, TestContext.Current.CancellationToken);
+            Assert.True(answer.Seat is not null, $"call {i}, {i * 50} of 1000 spent: {answer.Refusal?.Message}");
+            await databases[i % 3].ChargeAsync(caller, 50);
+            answer.Seat!.Correct(1, 50);
+            answer.Seat.Dispose();
+        }
+        Assert.Equal(402, (await gates[0].RefusalAsync(caller, cost: 50)).Status);
+        await CloseAsync(databases, gates);
+    }
+
     [Fact]
     public async Task Spend_FromTwoNodesAtOnce_IsTheLimitInAllAndNearlyAllOfIt()
     {
