@@ -1,3 +1,4 @@
+using CrossModel.Billing;
 using CrossModel.Chat;
 using CrossModel.Routing;
 using CrossModel.Storage;
@@ -5,12 +6,13 @@ using CrossModel.Storage;
 namespace CrossModel;
 
 /// <summary>/readyz: may this node be sent traffic? Configuration and database are good and it is not stopping. Never asks upstreams.</summary>
-internal sealed class Readiness(Capacity capacity, ChangeFeed changes, Snapshots snapshots)
+internal sealed class Readiness(Capacity capacity, ChangeFeed changes, Books books, Snapshots snapshots)
 {
     public async ValueTask<Protocol.ApiError?> AnswerAsync(HttpContext http)
     {
         var reason = capacity.IsDraining ? "stopping"
             : changes.IsStale(snapshots.Current.Config.Limits.StaleAfter) ? "the database does not answer"
+            : books.IsAway ? "the database takes no writes"
             : null;
         return reason is null
             ? await FrontDoor.WriteAsync(http, StatusCodes.Status200OK, """{"status":"ready"}"""u8.ToArray())

@@ -101,11 +101,16 @@ internal sealed class Books : IAsyncDisposable
             }
             catch (Exception e) when (_database.IsAway(e))
             {
-                if (!IsAway) _log.BooksAreAway(e.GetType().Name);
+                if (!IsAway) _log.BooksAreAway(_database.Reason(e));
                 IsAway = true;
                 mayBeThere = true;
                 FailImpatient(items);
-                if (items.Count > 0 && !await PauseAsync())
+                if (items.Count == 0)
+                {
+                    await WaitUntilBackAsync();
+                    return;
+                }
+                if (!await PauseAsync())
                 {
                     foreach (var item in items) item.Failed(away: true);
                     return;
@@ -130,7 +135,36 @@ internal sealed class Books : IAsyncDisposable
                 return;
             }
         }
-        IsAway = false; // nobody is left to ask for the database: the next one finds out
+    }
+
+    /// <summary>Nobody is left to ask for the database, and none is let in meanwhile: whether it is back only a write can tell, since a full disk can be read.</summary>
+    private async Task WaitUntilBackAsync()
+    {
+        while (await PauseAsync())
+        {
+            try
+            {
+                await _database.WriteInTurnAsync(Probe, _givingUp.Token);
+                _log.BooksAreBack();
+                IsAway = false;
+                return;
+            }
+            catch (OperationCanceledException) when (_givingUp.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e) when (_database.IsAway(e))
+            {
+                FailImpatient([]);
+                if (_waiting.Count > 0) return;
+            }
+        }
+    }
+
+    private static async Task<bool> Probe(Session session)
+    {
+        await session.ExecuteAsync("UPDATE account SET leased = leased WHERE id IN (SELECT id FROM account LIMIT 1)");
+        return true;
     }
 
     private async Task<bool> ApplyAsync(Session session, List<BookItem> items, bool mayBeThere)
@@ -232,7 +266,7 @@ internal static partial class Log
     [LoggerMessage(EventId = 7001, Level = LogLevel.Error, Message = "The database is away ({Fault}): charges wait for it, new calls that need money are refused")]
     public static partial void BooksAreAway(this ILogger log, string fault);
 
-    [LoggerMessage(EventId = 7002, Level = LogLevel.Information, Message = "The database is back: what waited is on the books")]
+    [LoggerMessage(EventId = 7002, Level = LogLevel.Information, Message = "The database is back: it takes what is written again")]
     public static partial void BooksAreBack(this ILogger log);
 
     [LoggerMessage(EventId = 7003, Level = LogLevel.Error, Message = "One {Item} could not be written ({Fault}); the others of its commit were")]

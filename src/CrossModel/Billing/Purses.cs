@@ -51,7 +51,7 @@ internal sealed class Purses : IAsyncDisposable
     {
         var purse = _purses.TryGetValue(account.Id, out var known) ? known : _purses.GetOrAdd(account.Id, static (id, books) => new Purse(id, books), _books);
         if (amount <= 0) return new(new HoldAnswer(new Hold(purse, 0), 0, 0, 0, DatabaseAway: false));
-        if (!_nodes.IsAlive) return new(new HoldAnswer(null, amount, 0, 0, DatabaseAway: true));
+        if (!_nodes.IsAlive || _books.IsAway) return new(new HoldAnswer(null, amount, 0, 0, DatabaseAway: true));
         if (purse.TryTake(amount)) return new(new HoldAnswer(new Hold(purse, amount), amount, 0, 0, DatabaseAway: false));
         return new(WaitAsync(purse, amount, ct));
     }

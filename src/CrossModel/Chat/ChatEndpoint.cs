@@ -142,6 +142,8 @@ internal sealed partial class ChatEndpoint(
                 route.Succeeded();
                 return null;
             }
+            // What fails twice is no accident of one connection or reply: the route rests.
+            if (tries > 1 && fault.Failure != UpstreamFailure.Rejected) fault = fault with { TryAgain = false };
             var rule = FailureRules.Of(fault);
             route.Failed(fault);
             Failed(log, call.RequestId, route.Upstream.Name, fault.Failure, fault.Status, fault.Detail, rule.Alarm);

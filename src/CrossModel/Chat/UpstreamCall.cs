@@ -14,6 +14,7 @@ internal sealed class UpstreamCall : IDisposable
 
     private readonly ChatCall _call;
     private readonly Route _route;
+    private readonly CancellationToken _cancellation;
     private readonly Attempt _attempt;
     private readonly PooledBuffer _unread = new();
     private readonly ReplyContext _context;
@@ -27,7 +28,7 @@ internal sealed class UpstreamCall : IDisposable
 
     public UpstreamCall(ChatCall call, Route route, int offset, TimeProvider time, CancellationToken cancellation)
     {
-        (_call, _route) = (call, route);
+        (_call, _route, _cancellation) = (call, route, cancellation);
         var request = call.Request;
         _context = new ReplyContext(call.ReplyId, call.Created.ToUnixTimeSeconds(), route.Owner.Id, request.Stream, request.IncludeUsage, offset, call.Caller.Account.Id)
         {
@@ -212,7 +213,11 @@ internal sealed class UpstreamCall : IDisposable
         if (_ended) return fault;
         _ended = true;
         var route = _route;
-        _call.Record(new AttemptRecord(route.Upstream.Name, route.Model.UpstreamModel, fault is null ? "ok" : Outcome(fault.Failure), _attempt.Status ?? fault?.Status,
+        var outcome = fault is null ? "ok"
+            // Of several side by side one has failed: this one's caller was there still.
+            : fault.Failure == UpstreamFailure.ClientGone && _cancellation.IsCancellationRequested && !_call.Aborted.IsCancellationRequested ? "cancelled"
+            : Outcome(fault.Failure);
+        _call.Record(new AttemptRecord(route.Upstream.Name, route.Model.UpstreamModel, outcome, _attempt.Status ?? fault?.Status,
             _attempt.StartedAt.ToUnixTimeMilliseconds(), (long?)(_call.Request.Stream ? _firstToken : _attempt.FirstByteAfter)?.TotalMilliseconds, (long)Elapsed.TotalMilliseconds));
         return fault;
     }

@@ -77,6 +77,9 @@ internal abstract class Database(TimeProvider time) : IAsyncDisposable
     /// <summary>Connection lost, server stopping, disk full, locked: not the statement's fault, trying again may help.</summary>
     public abstract bool IsAway(Exception e);
 
+    /// <summary>What kind of fault it is, for the log: no text of the database's, which may hold values.</summary>
+    public virtual string Reason(Exception e) => e.GetType().Name;
+
     /// <summary>Writes a consistent copy to a file that must not exist yet. Throws <see cref="DatabaseException"/> where the database has a tool of its own for that.</summary>
     public abstract Task BackupAsync(string file, CancellationToken ct);
 

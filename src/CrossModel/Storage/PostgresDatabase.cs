@@ -104,6 +104,8 @@ internal sealed class PostgresDatabase : Database
         _ => false,
     };
 
+    public override string Reason(Exception e) => e is PostgresException p ? $"PostgreSQL's state {p.SqlState}" : base.Reason(e);
+
     public override Task BackupAsync(string file, CancellationToken ct) =>
         throw new DatabaseException("A PostgreSQL database is copied with its own tool: pg_dump --format=custom --file=FILE DATABASE.");
 

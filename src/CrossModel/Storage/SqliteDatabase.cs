@@ -232,6 +232,8 @@ internal sealed class SqliteDatabase : Database
     // 5 busy, 6 locked, 7 no memory, 8 read-only, 10 I/O, 13 full, 14 cannot open
     public override bool IsAway(Exception e) => e is SqliteException { SqliteErrorCode: 5 or 6 or 7 or 8 or 10 or 13 or 14 };
 
+    public override string Reason(Exception e) => e is SqliteException s ? s.SqliteErrorCode == 13 ? "the disk is full" : $"SQLite's error {s.SqliteErrorCode}" : base.Reason(e);
+
     public override async Task BackupAsync(string file, CancellationToken ct)
     {
         if (File.Exists(file)) throw new DatabaseException($"{file} exists already. Name a new file, so that no older copy is lost.");

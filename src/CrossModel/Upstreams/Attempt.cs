@@ -100,14 +100,18 @@ internal sealed class Attempt : IDisposable
         OperationCanceledException when _deadline.IsCancellationRequested => new UpstreamFault(_onTimeout, Status),
         // SocketsHttpHandler reports its connect timeout as a cancellation that nobody asked for.
         OperationCanceledException => new UpstreamFault(UpstreamFailure.Connect, Detail: "no connection within timeouts.connect"),
-        HttpRequestException h when Status is null && h.HttpRequestError is not HttpRequestError.ResponseEnded =>
+        HttpRequestException h when Status is null && h.HttpRequestError is not HttpRequestError.ResponseEnded && !IsReset(h) =>
             new UpstreamFault(UpstreamFailure.Connect, Detail: h.HttpRequestError.ToString()),
         HttpRequestException or IOException when Status is null =>
-            new UpstreamFault(UpstreamFailure.ServerError, Detail: "the connection ended before a reply began"),
+            // As a kept connection does that its server has closed meanwhile: a fresh one tells.
+            new UpstreamFault(UpstreamFailure.ServerError, Detail: "the connection ended before a reply began", TryAgain: true),
         HttpRequestException or IOException => new UpstreamFault(UpstreamFailure.CutShort, Status, Detail: "the connection ended inside the reply"),
         CredentialException c => new UpstreamFault(UpstreamFailure.Operator, Detail: c.Message),
         _ => null,
     };
+
+    /// <summary>The connection was there and broke: what fails to connect has a name of its own.</summary>
+    private static bool IsReset(HttpRequestException fault) => fault is { HttpRequestError: HttpRequestError.Unknown, InnerException: IOException };
 
     private void Arm(TimeSpan limit, UpstreamFailure onTimeout)
     {

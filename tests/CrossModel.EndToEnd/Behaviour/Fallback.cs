@@ -234,6 +234,31 @@ public sealed class Fallback
         Assert.Contains(gateway.Log.All, line => line.Contains("attempt failed: upstream=up failure=CutShort", StringComparison.Ordinal));
     }
 
+    /// <summary>A kept connection that its server has closed says nothing of the server: it is asked again at once, and only what drops twice is left for another.</summary>
+    [Theory]
+    [InlineData(1, "first,first")]
+    [InlineData(2, "first,first,second")]
+    public async Task Connection_ThatEndsBeforeAReply_IsTriedOnceMore(int drops, string asked)
+    {
+        const string models = """ "test/model": { "routes": [ { "upstream": "up", "model": "first", "priority": 0 }, { "upstream": "up", "model": "second", "priority": 1 } ], "price": { "input": 1, "output": 1 } } """;
+        var dropped = 0;
+        await using var upstream = await ScriptedUpstream.StartAsync((http, received) =>
+        {
+            if (Interlocked.Increment(ref dropped) > drops) return UsualReply.AnswerAsync(http, received);
+            http.Abort();
+            return Task.CompletedTask;
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, models);
+
+        var reply = await gateway.PostAsync(Stream);
+
+        Assert.Equal("[DONE]", reply.Events[^1]);
+        Assert.Equal(asked, string.Join(',', upstream.Received.Select(r => (string?)r.Json["model"])));
+        var next = await gateway.PostAsync(Plain);
+        Assert.Equal(200, (int)next.Status);
+        Assert.Equal(drops == 1 ? "first" : "second", (string?)upstream.Received[^1].Json["model"]);
+    }
+
     /// <summary>Bytes that say nothing, such as comments, are no token yet.</summary>
     [Fact]
     public async Task FirstToken_OfAnAttempt_IsTheFirstContent()

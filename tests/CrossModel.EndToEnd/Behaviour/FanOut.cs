@@ -29,6 +29,25 @@ public sealed class FanOut
     private static async Task<JsonNode> ReceiptAsync(TestGateway gateway, HttpReply reply) =>
         (await gateway.Http.GetAsync("/v1/requests/" + reply.Header("x-request-id"), gateway.Key)).Json;
 
+    /// <summary>Who was cancelled because another failed was not left by his caller.</summary>
+    [Fact]
+    public async Task Candidate_CancelledForAnothersFailure_IsNamedSo()
+    {
+        var count = 0;
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            var isFailing = Interlocked.Increment(ref count) == 1;
+            await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role) + UsualReply.Chunk(UsualReply.Text("Hel")));
+            await Task.Delay(isFailing ? 200 : 20_000, http.RequestAborted);
+            http.Abort();
+        });
+        await using var gateway = await GatewayAsync(upstream);
+
+        var receipt = await ReceiptAsync(gateway, await gateway.PostAsync(Stream));
+
+        Assert.Equal(["cancelled", "cancelled", "cut_short"], receipt["attempts"]!.AsArray().Select(a => (string?)a!["outcome"]).Order(StringComparer.Ordinal));
+    }
+
     [Fact]
     public async Task Plain_ThreeCandidates_AreMergedAndSummed()
     {

@@ -59,6 +59,8 @@ public sealed class OutageProofs
             await crowd.WaitForAsync(100, Recovery);
             disk.Fill();
             await crowd.WaitForRefusalsAsync(20, Recovery);
+            // Nothing is written any more: no balancer should send callers here.
+            await Until.TrueAsync(async () => (await server.Http.GetAsync("/readyz")).Text.Contains("the database takes no writes", StringComparison.Ordinal), seconds: 30);
             disk.Empty();
         }
         await crowd.WaitForAsync(100, Recovery);

@@ -151,6 +151,46 @@ public sealed class DiscoveryTests
         await watch;
     }
 
+    /// <summary>A server at its limit is silent for once: its models stay, and callers are not told that there are none.</summary>
+    [Fact]
+    public async Task Watch_OfAServerThatIsSilentOnce_KeepsItsModels()
+    {
+        var asked = 0;
+        await using var server = await ServeAsync("""{"data":[{"id":"m"}]}""", () => Interlocked.Increment(ref asked) != 2);
+        var clock = new Support.FakeClock();
+        using var servers = new LoopbackServers([new LoopbackServer("a", "A", Port(server), "vllm")], None, clock);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        var told = new List<int>();
+        var watch = servers.WatchAsync(found =>
+        {
+            told.Add(found.Models.Count);
+            return ValueTask.CompletedTask;
+        }, stop.Token);
+        while (Volatile.Read(ref asked) < 2)
+        {
+            clock.Advance(TimeSpan.FromSeconds(30));
+            await Task.Delay(10, stop.Token);
+        }
+        while (Volatile.Read(ref asked) < 4)
+        {
+            // Asked again soon, not after half a minute.
+            clock.Advance(TimeSpan.FromSeconds(2));
+            await Task.Delay(10, stop.Token);
+        }
+        await stop.CancelAsync();
+        await watch;
+        Assert.Equal([1], told);
+    }
+
+    /// <summary>A value from the environment must not send a local server's prompts elsewhere.</summary>
+    [Fact]
+    public void Found_WithOneValueSet_StaysWhereItIs()
+    {
+        var found = new DiscoveredModels(new Dictionary<string, UpstreamConfig> { ["llamacpp"] = new() { BaseUrl = "http://127.0.0.1:8080/v1", Preset = "llama.cpp" } }, new Dictionary<string, ModelConfig>(), []);
+        var upstream = found.AddTo(new GatewayConfig { Upstreams = new Dictionary<string, UpstreamConfig> { ["llamacpp"] = new() { ApiKey = "sk-local" } } }).Upstreams["llamacpp"];
+        Assert.Equal(("http://127.0.0.1:8080/v1", "llama.cpp", "sk-local"), (upstream.BaseUrl, upstream.Preset, upstream.ApiKey));
+    }
+
     [Fact]
     public void Found_AddedToAConfiguration_LeavesItsOwnNamesAlone()
     {
@@ -163,13 +203,18 @@ public sealed class DiscoveryTests
 
     private static int Port(WebApplication server) => new Uri(server.Urls.First()).Port;
 
-    private static async Task<WebApplication> ServeAsync(string models)
+    /// <param name="answers">Asked at each request: false answers it with 503. Null: all are answered.</param>
+    private static async Task<WebApplication> ServeAsync(string models, Func<bool>? answers = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         var server = builder.Build();
-        server.MapGet("/v1/models", (HttpContext http) => http.Response.Body.WriteAsync(Encoding.UTF8.GetBytes(models)).AsTask());
+        server.MapGet("/v1/models", (HttpContext http) =>
+        {
+            if (answers?.Invoke() is false) http.Response.StatusCode = 503;
+            return http.Response.Body.WriteAsync(Encoding.UTF8.GetBytes(models)).AsTask();
+        });
         await server.StartAsync();
         return server;
     }

@@ -39,7 +39,7 @@ internal sealed class GeminiLessons
     /// </summary>
     public bool Learn(string model, string message, ReadOnlyMemory<byte> sent)
     {
-        bool Says(string words) => message.Contains(words, StringComparison.OrdinalIgnoreCase);
+        bool Says(string words) => message.Contains(words, StringComparison.OrdinalIgnoreCase) && !CallersWords.Hold(sent.Span, words, ours: words is "candidateCount" or "candidate_count" ? 1 : 0);
         var penalties = Says("penalty is not enabled") && Holds(sent, "Penalty\""u8);
         var system = Says("developer instruction is not enabled") && Holds(sent, "\"systemInstruction\""u8);
         // Who knows it writes the marker wherever a signature is missing.

@@ -83,25 +83,25 @@ internal sealed partial class OpenAIDialect : IDialect
 
     /// <summary>
     /// A refusal that names the token cap, stream_options or a matter of taste teaches how this model wants to be asked. True: asking anew makes sense,
-    /// also when a call beside this one has learned it meanwhile, since this one was written before.
+    /// also when a call beside this one has learned it meanwhile, since this one was written before. Not what the caller may have put into its mouth.
     /// </summary>
     internal bool Learn(ReadOnlySpan<byte> body, UpstreamRequest upstream)
     {
         var sent = upstream.Body.Span;
         if (sent.IsEmpty || TopLevel.String(sent, "model"u8) is not { } model) return false;
-        if (body.IndexOf("stream_options"u8) >= 0 && TopLevel.Has(sent, "stream_options"u8))
+        if (body.IndexOf("stream_options"u8) >= 0 && TopLevel.Has(sent, "stream_options"u8) && !CallersWords.Hold(sent, "stream_options"))
         {
             Note(model, known => known with { NoStreamOptions = true });
             return true;
         }
-        if (Unknown(body, sent) is { } unknown)
+        if (Unknown(body, sent) is { } unknown && !CallersWords.Hold(sent, unknown))
         {
             Note(model, known => known.Drops?.Contains(unknown) is true ? known : known with { Drops = [.. known.Drops ?? [], unknown] });
             return true;
         }
         var (refused, other) = TopLevel.Has(sent, "max_completion_tokens"u8) ? (CapSpelling.MaxCompletionTokens, CapSpelling.MaxTokens) : (CapSpelling.MaxTokens, CapSpelling.MaxCompletionTokens);
         var name = refused == CapSpelling.MaxTokens ? "max_tokens"u8 : "max_completion_tokens"u8;
-        if (!TopLevel.Has(sent, name) || !Names(body, name)) return false;
+        if (!TopLevel.Has(sent, name) || !Names(body, name) || CallersWords.Hold(sent, System.Text.Encoding.ASCII.GetString(name))) return false;
         // Turned once only: a server that refuses both spellings refuses the value.
         return Note(model, known => known with { Cap = known.Cap ?? other }).Cap == other;
     }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net.Http.Headers;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 
 namespace CrossModel.Dialects.OpenAI;
 
@@ -20,7 +21,7 @@ internal sealed record ErrorText(string? Message, string? Type, string? Code, st
 }
 
 /// <summary>Reads the error shapes of OpenAI-compatible servers into one failure each; the table is docs/dialects.md's.</summary>
-internal static class OpenAIErrors
+internal static partial class OpenAIErrors
 {
     /// <summary>A reply whose status is not 2xx.</summary>
     /// <param name="requestFaults"><see cref="Preset.RequestFaults"/>; null: none.</param>
@@ -72,8 +73,8 @@ internal static class OpenAIErrors
                     ? Fault(UpstreamFailure.ModelMissing)
                     : Rejected("upstream_rejected");
             case 400 or 409 or 413 or 415 or 422:
-                // xAI answers a bad key with 400 and no code of its own.
-                if (error.Mentions("API key") && (error.Mentions("incorrect") || error.Mentions("invalid") || error.Mentions("expired"))) return Fault(UpstreamFailure.Operator);
+                // xAI answers a bad key with 400 and no code of its own. In the middle of a sentence it may be the caller's words that are quoted.
+                if (BadKey().IsMatch(error.Message ?? "")) return Fault(UpstreamFailure.Operator);
                 if (error.IsCode("content_filter", "content_policy_violation", "data_inspection_failed", "ResponsibleAIPolicyViolation", "1301", "1026")) return Rejected("content_filter");
                 return Rejected(CodeOf(error));
             case 408 or >= 500 or (>= 300 and < 400):
@@ -82,6 +83,9 @@ internal static class OpenAIErrors
                 return Fault(UpstreamFailure.BadReply);
         }
     }
+
+    [GeneratedRegex("^(?:incorrect|invalid|expired) API key|^(?:the |your )?API key (?:provided )?(?:is |has )?(?:incorrect|invalid|not valid|expired)", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    private static partial Regex BadKey();
 
     private static bool IsTooLong(ErrorText error) =>
         error.Mentions("maximum context length") || error.Mentions("prompt too long") || error.Mentions("prompt is too long") || error.Mentions("max context length")

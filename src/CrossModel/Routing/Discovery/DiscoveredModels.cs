@@ -14,8 +14,17 @@ internal sealed record DiscoveredModels(
     /// <summary>The configuration with what was found added; what it names itself wins.</summary>
     public GatewayConfig AddTo(GatewayConfig config) => config with
     {
-        Upstreams = Union(Upstreams, config.Upstreams),
+        Upstreams = Union(Upstreams, config.Upstreams.ToDictionary(u => u.Key, u => Upstreams.TryGetValue(u.Key, out var found) ? Completed(u.Value, found) : u.Value)),
         Models = Union(Models, config.Models),
+    };
+
+    /// <summary>A variable of the environment may set one value of an upstream that was found: it stays where it is.</summary>
+    private static UpstreamConfig Completed(UpstreamConfig set, UpstreamConfig found) => set with
+    {
+        Dialect = set.BaseUrl is null ? found.Dialect : set.Dialect,
+        BaseUrl = set.BaseUrl ?? found.BaseUrl,
+        Preset = set.Preset ?? found.Preset,
+        ApiKey = set.ApiKey ?? found.ApiKey,
     };
 
     public DiscoveredModels With(DiscoveredModels more) =>

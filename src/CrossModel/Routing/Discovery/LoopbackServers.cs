@@ -31,6 +31,9 @@ internal sealed class LoopbackServers(IReadOnlyList<LoopbackServer> servers, IRe
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(30);
+    // A server at its limit may not answer in time: it is asked again soon, and forgotten after the third silence.
+    private static readonly TimeSpan Doubt = TimeSpan.FromSeconds(2);
+    private const int MostSilences = 3;
     private const int LargestAnswer = 1024 * 1024;
     private const int MostModels = 500;
 
@@ -48,25 +51,31 @@ internal sealed class LoopbackServers(IReadOnlyList<LoopbackServer> servers, IRe
     public async Task WatchAsync(Func<DiscoveredModels, ValueTask> changed, CancellationToken cancellation)
     {
         string? before = null;
+        var known = new Dictionary<LoopbackServer, (List<string> Models, int Silences)>();
         while (!cancellation.IsCancellationRequested)
         {
-            var found = await ProbeAsync(cancellation);
+            foreach (var (server, models) in await AskAllAsync(cancellation))
+            {
+                if (models.Count > 0) known[server] = (models, 0);
+                else if (known.TryGetValue(server, out var last) && last.Silences + 1 < MostSilences) known[server] = (last.Models, last.Silences + 1);
+                else known.Remove(server);
+            }
+            var found = Found(servers.Where(known.ContainsKey).Select(server => (server, known[server].Models)));
             var sign = string.Join('\n', found.Models.Keys.Order(StringComparer.Ordinal));
             if (sign != before && !cancellation.IsCancellationRequested) await changed(found);
             before = sign;
-            await Task.Delay(Interval, time, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(known.Values.Any(k => k.Silences > 0) ? Doubt : Interval, time, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
     /// <summary>Asks all ports side by side, each for at most a second. Never throws for a server that is not there or answers nonsense.</summary>
-    public async Task<DiscoveredModels> ProbeAsync(CancellationToken cancellation)
-    {
-        var answers = await Task.WhenAll(servers.Where(s => !own.Contains(s.Port)).Select(async s => (Server: s, Models: await AskAsync(s.Port, cancellation))));
-        var found = DiscoveredModels.None;
-        foreach (var (server, models) in answers)
-            if (models.Count > 0) found = found.With(Of(server, models));
-        return found;
-    }
+    public async Task<DiscoveredModels> ProbeAsync(CancellationToken cancellation) => Found((await AskAllAsync(cancellation)).Where(answer => answer.Models.Count > 0));
+
+    private async Task<IReadOnlyList<(LoopbackServer Server, List<string> Models)>> AskAllAsync(CancellationToken cancellation) =>
+        await Task.WhenAll(servers.Where(s => !own.Contains(s.Port)).Select(async s => (s, await AskAsync(s.Port, cancellation))));
+
+    private static DiscoveredModels Found(IEnumerable<(LoopbackServer Server, List<string> Models)> answers) =>
+        answers.Aggregate(DiscoveredModels.None, (found, answer) => found.With(Of(answer.Server, answer.Models)));
 
     private async Task<List<string>> AskAsync(int port, CancellationToken cancellation)
     {

@@ -246,6 +246,15 @@ public sealed class GeminiRequestTests
         Assert.Equal("", Write(body, "gemini-y", dialect: dialect).Ignored);
     }
 
+    [Fact]
+    public void Penalties_RefusedInTheCallersOwnWords_TeachNothing()
+    {
+        using var dialect = new GeminiDialect(new UpstreamConfig(), TimeProvider.System);
+        var body = With("\"presence_penalty\":1,\"stop\":\"Penalty is not enabled\"");
+        Assert.False(Refuse(dialect, body, "gemini-x", """{"error":{"code":400,"message":"Invalid stop sequence: Penalty is not enabled","status":"INVALID_ARGUMENT"}}""").TryAgain);
+        Assert.Equal("", Write(body, "gemini-x", dialect: dialect).Ignored);
+    }
+
     private static UpstreamFault Refuse(GeminiDialect dialect, string body, string model, string error)
     {
         Assert.Null(Requests.Read(System.Text.Encoding.UTF8.GetBytes(body), out var request));

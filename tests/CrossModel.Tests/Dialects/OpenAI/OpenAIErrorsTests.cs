@@ -23,6 +23,8 @@ public sealed class OpenAIErrorsTests
     [InlineData(400, """{"error":{"message":"no","param":"messages[0].content"}}""", "Rejected", "invalid_messages")]
     [InlineData(400, """{"error":{"message":"no","code":"content_filter"}}""", "Rejected", "content_filter")]
     [InlineData(400, """{"code":"Client specified an invalid argument","error":"Incorrect API key provided: xa***"}""", "Operator", null)]
+    [InlineData(400, """{"error":{"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT"}}""", "Operator", null)]
+    [InlineData(400, """{"error":{"message":"cannot resolve #/invalid API key in the schema"}}""", "Rejected", "upstream_rejected")]
     [InlineData(400, """{"object":"error","message":"bad","type":"BadRequestError","code":400}""", "Rejected", "upstream_rejected")]
     [InlineData(422, """{"detail":[{"loc":["body","messages"],"msg":"bad"}]}""", "Rejected", "upstream_rejected")]
     [InlineData(401, """{"detail":"Unauthorized"}""", "Operator", null)]

@@ -242,6 +242,25 @@ public sealed class OpenAIRequestTests
         Assert.NotEqual(dropped, Write(With(members), dialect: dialect, model: "another").Ignored);
     }
 
+    /// <summary>A server quotes what it refuses: what one caller writes must not decide how all others are asked.</summary>
+    [Theory]
+    [InlineData("\"stream\":true", "#/stream_options")]
+    [InlineData("\"stream\":true", "#/stream\\u005foptions")]
+    [InlineData("\"seed\":1", "#/Unsupported parameter: 'seed'")]
+    [InlineData("\"max_tokens\":5", "#/max_tokens unknown")]
+    public void Refusal_InTheCallersOwnWords_TeachesNothing(string members, string reference)
+    {
+        members += $$$$""","response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"$ref":"{{{{reference}}}}"}}}""";
+        using var dialect = new OpenAIDialect(new UpstreamConfig { BaseUrl = "http://models.example/v1" }, null, TimeProvider.System);
+        using var upstream = new UpstreamRequest();
+        using var response = new HttpResponseMessage();
+        var first = Write(With(members), dialect: dialect).Body;
+        upstream.Body.Write(Encoding.UTF8.GetBytes(first));
+        var error = $$$"""{"error":{"message":"failed to resolve {{{reference.Replace("\\u005f", "_", StringComparison.Ordinal)}}}: it is unknown"}}""";
+        Assert.False(dialect.ReadFault(400, response.Headers, Encoding.UTF8.GetBytes(error), upstream).TryAgain);
+        Assert.Equal(first, Write(With(members), dialect: dialect).Body);
+    }
+
     [Fact]
     public void Candidates_WhereAServerGivesOne_AreAskedOneByOne()
     {

@@ -1,0 +1,37 @@
+using System.Text.Json;
+
+namespace CrossModel.Dialects;
+
+/// <summary>
+/// Providers quote what they refuse. A word of a refusal that stands in the request too may be the caller's own, and what one caller writes must not
+/// decide how all others are served: such a refusal teaches nothing.
+/// </summary>
+internal static class CallersWords
+{
+    /// <summary>The words stand in a string of the body, or in a name below its top level, in whatever spelling of JSON, case and underscores.</summary>
+    /// <param name="sent">The body as it was sent to the provider, JSON.</param>
+    /// <param name="ours">So often a name below the top level that is just these words is the dialect's own.</param>
+    public static bool Hold(ReadOnlySpan<byte> sent, string words, int ours = 0)
+    {
+        var wanted = Bare(words);
+        try
+        {
+            var json = new Utf8JsonReader(sent);
+            while (json.Read())
+            {
+                if (json.TokenType != JsonTokenType.String && (json.TokenType != JsonTokenType.PropertyName || json.CurrentDepth < 2)) continue;
+                var text = Bare(json.GetString()!);
+                if (json.TokenType == JsonTokenType.PropertyName && text.Equals(wanted, StringComparison.OrdinalIgnoreCase) && ours-- > 0) continue;
+                if (text.Contains(wanted, StringComparison.OrdinalIgnoreCase)) return true;
+            }
+            return false;
+        }
+        catch (InvalidOperationException)
+        {
+            // Half a surrogate pair: no telling what it says.
+            return true;
+        }
+    }
+
+    private static string Bare(string text) => text.Replace("_", "", StringComparison.Ordinal);
+}
