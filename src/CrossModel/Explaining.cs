@@ -27,9 +27,10 @@ internal static class Explaining
             var now = time.GetUtcNow();
             RoutePlan plan = default;
             var snapshot = new Snapshot(config, catalog, new ModelsEndpoint(catalog, time));
+            Func<string, bool>? allows = order.Key is { Models: not null } key ? key.Allows : null;
             var refusal = ChatRequestReader.Read(body, out request)
-                ?? Resolution.Plan(request!, snapshot, order.Key is { Models: not null } key ? key.Allows : null, now, out plan)
-                ?? Explanation.Write(target, request!, snapshot, plan, order.Key?.AccountId ?? "", now, showsUpstreams: true);
+                ?? Resolution.Plan(request!, snapshot, allows, now, out plan)
+                ?? Explanation.Write(target, request!, snapshot, plan, allows, order.Key?.AccountId ?? "", now, showsUpstreams: true);
             if (refusal is not null) target.Clear();
             return refusal;
         }

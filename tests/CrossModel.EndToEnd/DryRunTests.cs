@@ -81,4 +81,14 @@ public sealed class DryRunTests
         Assert.Equal("chat.completion", (string?)(await gateway.PostAsync(Ask, null, ("x-crossmodel-dry-run", "0"))).Json["object"]);
         Assert.Single(upstream.Received);
     }
+
+    [Fact]
+    public async Task Model_LeftOutWhole_IsNamed()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl,
+            """ "a/cheap": { "routes": [ { "upstream": "up", "model": "m" } ], "price": { "input": 1, "output": 2 } }, "a/dear": { "routes": [ { "upstream": "up", "model": "m" } ], "price": { "input": 100, "output": 200 } } """);
+        var reply = await gateway.PostAsync("""{"model":"a/cheap","models":["a/dear"],"provider":{"max_price":{"prompt":5}},"messages":[{"role":"user","content":"Hi"}]}""", null, ("x-crossmodel-dry-run", "1"));
+        Assert.Equal("a/dear", (string?)Assert.Single(reply.Json["left_out"]!.AsArray())!["model"]);
+    }
 }

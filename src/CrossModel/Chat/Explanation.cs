@@ -15,8 +15,9 @@ namespace CrossModel.Chat;
 internal static class Explanation
 {
     /// <summary>Writes one JSON object; its shape is in docs/api.md. Answers the caller's refusal, and what was written is to be thrown away, when no route can take the request.</summary>
+    /// <param name="allows">May the caller's key call this model? Null: it may call all.</param>
     /// <param name="showsUpstreams">Upstreams by name: for operators, and for callers where exposeUpstream says so.</param>
-    public static ApiError? Write(IBufferWriter<byte> target, ChatRequest request, Snapshot snapshot, in RoutePlan plan, string account, DateTimeOffset now, bool showsUpstreams)
+    public static ApiError? Write(IBufferWriter<byte> target, ChatRequest request, Snapshot snapshot, in RoutePlan plan, Func<string, bool>? allows, string account, DateTimeOffset now, bool showsUpstreams)
     {
         using var json = new Utf8JsonWriter(target, new JsonWriterOptions { Encoder = JsonText.Encoder });
         var estimate = Estimate.Of(request, plan, now);
@@ -37,7 +38,8 @@ internal static class Explanation
             first ??= refusal;
         }
         json.WriteEndArray();
-        WriteLeftOut(json, plan, showsUpstreams);
+        snapshot.Catalog.Resolve(request.Model, request.FallbackModels, allows, now, out var models);
+        WriteLeftOut(json, models, plan, showsUpstreams);
         json.WriteStartObject("estimate");
         json.WriteNumber("prompt_tokens", estimate.Size.PromptTokens);
         json.WriteNumber("output_tokens", estimate.Size.OutputTokens);
@@ -109,12 +111,12 @@ internal static class Explanation
         if (route.Seats is { IsFull: true } || route.Upstream.Seats.IsFull) yield return "at its limit of parallel calls: skipped until one ends";
     }
 
-    private static void WriteLeftOut(Utf8JsonWriter json, in RoutePlan plan, bool showsUpstreams)
+    private static void WriteLeftOut(Utf8JsonWriter json, in ModelChoice models, in RoutePlan plan, bool showsUpstreams)
     {
         var planned = new HashSet<Route>();
         for (var i = 0; i < plan.Count; i++) planned.Add(plan[i]);
         json.WriteStartArray("left_out");
-        foreach (var route in planned.Select(r => r.Owner).Distinct().SelectMany(m => m.Routes).Where(r => !planned.Contains(r)))
+        foreach (var route in models.Further.Prepend(models.First).SelectMany(m => m.Routes).Where(r => !planned.Contains(r)))
         {
             json.WriteStartObject();
             json.WriteString("model", route.Owner.Id);

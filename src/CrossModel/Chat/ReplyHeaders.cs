@@ -36,7 +36,7 @@ internal static class ReplyHeaders
         // Every route's request is written.
         await SocketTurn.End();
         using var body = new PooledBuffer();
-        if (Explanation.Write(body, call.Request, call.Snapshot, call.Plan, call.Caller.Account.Id, call.Created, call.Snapshot.Config.ExposeUpstream) is { } refusal) return refusal;
+        if (Explanation.Write(body, call.Request, call.Snapshot, call.Plan, call.Caller.Key.Models is null ? null : call.Caller.Key.Allows, call.Caller.Account.Id, call.Created, call.Snapshot.Config.ExposeUpstream) is { } refusal) return refusal;
         var response = call.Http.Response;
         response.StatusCode = call.Status = StatusCodes.Status200OK;
         response.ContentType = "application/json";
