@@ -209,7 +209,7 @@ internal sealed class UpstreamCall : IDisposable
     /// <summary>Writes the attempt down, once, with what became of it. Answers the fault without what nobody may read.</summary>
     public UpstreamFault? End(UpstreamFault? fault)
     {
-        fault = fault is null ? null : Scrub.Fault(fault, _route.Upstream.Config, _call.Request.Body.Span);
+        fault = fault is null ? null : Scrub.Fault(fault, _route.Upstream.Config, _call.Snapshot.Config.Upstreams.Values, _call.Request.Body.Span);
         if (_ended) return fault;
         _ended = true;
         var route = _route;

@@ -23,24 +23,34 @@ internal static partial class Scrub
     }
 
     /// <summary>
-    /// The last word on a failure, whatever the upstream said: not its keys in whatever form they were configured, not where it is, and in what is
-    /// logged none of the caller's own words.
+    /// The last word on a failure, whatever the upstream said: no upstream's keys in whatever form they were configured, not where one is, and in what
+    /// is logged none of the caller's own words.
     /// </summary>
-    public static UpstreamFault Fault(UpstreamFault fault, UpstreamConfig upstream, ReadOnlySpan<byte> request) => fault with
+    /// <param name="upstream">The one that said it.</param>
+    /// <param name="all">All of the configuration: one server may speak of another behind it.</param>
+    public static UpstreamFault Fault(UpstreamFault fault, UpstreamConfig upstream, IEnumerable<UpstreamConfig> all, ReadOnlySpan<byte> request) => fault with
     {
-        Message = WithoutSecrets(fault.Message, upstream),
-        Param = WithoutSecrets(fault.Param, upstream),
-        Detail = fault.Detail is null ? null : WithoutQuotes(Message(WithoutSecrets(fault.Detail, upstream)), request),
+        Message = WithoutSecrets(fault.Message, upstream, all),
+        Param = WithoutSecrets(fault.Param, upstream, all),
+        Detail = fault.Detail is null ? null : WithoutQuotes(Message(WithoutSecrets(fault.Detail, upstream, all)), request),
     };
 
-    private static string? WithoutSecrets(string? text, UpstreamConfig upstream)
+    private static string? WithoutSecrets(string? text, UpstreamConfig speaker, IEnumerable<UpstreamConfig> all)
     {
         if (text is null) return null;
+        text = WithoutSecrets(text, speaker, isSpeaker: true);
+        foreach (var upstream in all) text = WithoutSecrets(text, upstream, isSpeaker: false);
+        return text;
+    }
+
+    private static string WithoutSecrets(string text, UpstreamConfig upstream, bool isSpeaker)
+    {
         foreach (var secret in (IEnumerable<string?>)[upstream.ApiKey, .. upstream.ApiKeys, upstream.SecretAccessKey, upstream.AccessKeyId, upstream.SessionToken, upstream.ClientSecret, .. upstream.Headers.Values])
         {
             if (secret is { Length: >= 4 }) text = text.Replace(secret, "[key]", StringComparison.OrdinalIgnoreCase);
         }
-        if (!Uri.TryCreate(upstream.BaseUrl, UriKind.Absolute, out var address)) return text;
+        // Another's host of one word, as in a network of containers, may be a word of this sentence.
+        if (!Uri.TryCreate(upstream.BaseUrl, UriKind.Absolute, out var address) || !(isSpeaker || address.Host.Contains('.', StringComparison.Ordinal))) return text;
         return text.Replace(address.Authority, "[address]", StringComparison.OrdinalIgnoreCase).Replace(address.Host, "[address]", StringComparison.OrdinalIgnoreCase);
     }
 

@@ -52,6 +52,19 @@ public sealed class UpstreamHygiene
         Assert.Equal("crossmodel", upstream.Received.Single().Headers["User-Agent"]);
     }
 
+    /// <summary>A server may speak of another behind the same gateway.</summary>
+    [Fact]
+    public async Task Secrets_OfAnotherUpstream_AreInNoReplyAndNoLog()
+    {
+        await using var upstream = await ScriptedUpstream.JsonAsync("""{"error":{"message":"asked gpu.rack-9.example with Tr0ub4dor-and-3-horses"}}""", 400);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, upstreams: """, "other": { "baseUrl": "http://gpu.rack-9.example/v1", "apiKey": "Tr0ub4dor-and-3-horses" } """);
+
+        var reply = await gateway.PostAsync(Plain);
+
+        Assert.Equal("asked [address] with [key]", (string?)reply.Json["error"]!["message"]);
+        Assert.DoesNotContain(gateway.Log.All, line => line.Contains("Tr0ub4dor", StringComparison.Ordinal) || line.Contains("rack-9", StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData(400)]
     [InlineData(401)]
