@@ -131,8 +131,8 @@ internal struct ChoiceView
     public JsonSpan Message;
     public JsonSpan Role, Content, ContentText, ReasoningText, Reasoning, ReasoningContent, ReasoningDetails, Refusal, RefusalText, ToolCalls, FunctionCall;
     /// <summary>What the choice says stands where another form of reply has it: in <c>message</c>, <c>delta</c> or <c>text</c> only.</summary>
-    public readonly bool IsElsewhere => _other.IsPresent && !Message.IsPresent;
-    private JsonSpan _other;
+    public readonly bool IsElsewhere => _saysOther && !Message.IsPresent;
+    private bool _saysOther;
     /// <summary>The choice object has no members.</summary>
     public bool IsEmpty;
     /// <summary>The message object has no members.</summary>
@@ -167,7 +167,7 @@ internal struct ChoiceView
     private void ReadOther(ref Utf8JsonReader json)
     {
         var other = default(JsonSpan);
-        if (Says(ref json, ref other)) _other = other;
+        _saysOther |= Says(ref json, ref other);
     }
 
     private void ReadIndex(ref Utf8JsonReader json)
