@@ -166,17 +166,18 @@ public sealed class DiscoveryTests
             told.Add(found.Models.Count);
             return ValueTask.CompletedTask;
         }, stop.Token);
-        while (Volatile.Read(ref asked) < 2)
+        // A step, then real time for the answer: a question under way has a second of the clock's.
+        async Task StepAsync(int seconds, int until)
         {
-            clock.Advance(TimeSpan.FromSeconds(30));
-            await Task.Delay(10, stop.Token);
+            while (Volatile.Read(ref asked) < until)
+            {
+                clock.Advance(TimeSpan.FromSeconds(seconds));
+                await Task.Delay(400, stop.Token);
+            }
         }
-        while (Volatile.Read(ref asked) < 4)
-        {
-            // Asked again soon, not after half a minute.
-            clock.Advance(TimeSpan.FromSeconds(2));
-            await Task.Delay(10, stop.Token);
-        }
+        await StepAsync(30, until: 2);
+        // Asked again soon, not after half a minute.
+        await StepAsync(2, until: 3);
         await stop.CancelAsync();
         await watch;
         Assert.Equal([1], told);
