@@ -58,6 +58,30 @@ public sealed class ModelsAndReload
         Assert.All(reply.Chunks, c => Assert.Equal("test/model", (string?)c["model"]));
     }
 
+    [Theory]
+    [InlineData("callsInFlight\": 1", "Too many calls")]
+    [InlineData("bufferedBytes\": 1", "as many bytes as it may")]
+    [InlineData("staleAfter\": \"1ms", "does not answer")]
+    public async Task Ceiling_Changes_HoldsFromThenOn(string limit, string words)
+    {
+        var open = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, received) =>
+        {
+            if ((bool?)received.Json["stream"] == true) await open.Task.WaitAsync(TimeSpan.FromSeconds(20));
+            await UsualReply.AnswerAsync(http, received);
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, One);
+        const string Plain = """{"model":"test/model","messages":[{"role":"user","content":"Hi"}]}""";
+        var running = gateway.PostAsync(Plain[..^1] + ",\"stream\":true}");
+        Assert.Equal(200, (int)(await gateway.PostAsync(Plain)).Status);
+
+        var file = await File.ReadAllTextAsync(gateway.ConfigFile, TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(gateway.ConfigFile, file.Replace("\"upstreams\"", $"\"limits\": {{ \"{limit}{(limit.EndsWith("ms", StringComparison.Ordinal) ? "\"" : "")} }}, \"upstreams\"", StringComparison.Ordinal), TestContext.Current.CancellationToken);
+        await Until.TrueAsync(async () => (await gateway.PostAsync(Plain)) is { Status: System.Net.HttpStatusCode.ServiceUnavailable } reply && reply.Text.Contains(words, StringComparison.Ordinal));
+        open.SetResult();
+        Assert.Equal(200, (int)(await running).Status);
+    }
+
     [Fact]
     public async Task File_BecomesFaulty_TheOldConfigurationStaysAndTheLogSaysWhy()
     {

@@ -46,8 +46,10 @@ public sealed partial class RunningProgram
 
     private static Task<HttpReply> AskAsync(ServerProcess server, string key) => server.Http.SendAsync(HttpMethod.Post, "/v1/chat/completions", Plain, key);
 
-    [Fact]
-    public async Task Terminated_WithAStreamRunning_LetsItFinishAndTakesNoNewCall()
+    [Theory]
+    [InlineData("TERM")]
+    [InlineData("HUP")]
+    public async Task Terminated_WithAStreamRunning_LetsItFinishAndTakesNoNewCall(string signal)
     {
         var goOn = new TaskCompletionSource();
         await using var upstream = await WaitingAsync(goOn);
@@ -55,7 +57,7 @@ public sealed partial class RunningProgram
         await using var server = await ServerProcess.StartAsync(config);
         using var running = await OpenAsync(server, key);
 
-        var ended = server.TerminateAsync();
+        var ended = server.TerminateAsync(signal);
         await Until.TrueAsync(async () => (int)(await server.Http.GetAsync("/readyz")).Status == 503);
         var refused = await AskAsync(server, key);
         goOn.SetResult();
@@ -121,6 +123,66 @@ public sealed partial class RunningProgram
         Assert.Contains("test.db", second.Errors, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", second.Errors, StringComparison.Ordinal);
         Assert.Equal(200, (int)(await AskAsync(server, key)).Status);
+    }
+
+    [Fact]
+    public async Task DatabaseOfAnotherUser_CannotBeServed_AndIsToldSo()
+    {
+        Assert.SkipUnless(Environment.UserName == "root", "only root can make files of another user");
+        // Not below the folders of other tests: nobody else may look into those.
+        var folder = Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), "crossmodel-" + Guid.NewGuid().ToString("N"))).FullName;
+        try
+        {
+            await File.WriteAllTextAsync(Path.Combine(folder, "crossmodel.json"), """{ "urls": "http://127.0.0.1:0", "database": "sqlite:test.db" }""", TestContext.Current.CancellationToken);
+            Assert.Equal(0, (await ServerProcess.ShellAsync("\"$@\" accounts create acme && chmod 777 .", folder)).ExitCode);
+
+            var served = await ServerProcess.ShellAsync("exec setpriv --reuid 65534 --regid 65534 --clear-groups -- \"$@\" serve", folder);
+
+            Assert.Equal(1, served.ExitCode);
+            Assert.Contains("test.db cannot be written by this user", served.Errors, StringComparison.Ordinal);
+            Assert.DoesNotContain("   at ", served.Errors, StringComparison.Ordinal);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Theory]
+    [InlineData("\"$@\" accounts list > /dev/full", "could not be written")]
+    [InlineData("\"$@\" check > /dev/full", "could not be written")]
+    [InlineData("\"$@\" serve --urls http://127.0.0.1:0 > /dev/full", "could not be written")]
+    [InlineData("mkdir gone; cd gone; rmdir ../gone; \"$@\" accounts list", "working folder")]
+    public async Task Command_WhoseSurroundingsAreBroken_EndsInWords(string line, string words)
+    {
+        var folder = TempFolder.New();
+        Assert.Equal(0, (await ServerProcess.ShellAsync("\"$@\" accounts create acme", folder)).ExitCode);
+
+        var ended = await ServerProcess.ShellAsync(line, folder);
+
+        Assert.Equal(1, ended.ExitCode);
+        Assert.Contains(words, ended.Errors, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", ended.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Restart_WithoutTheUsualFile_ServesWhatWasInForce()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        var (config, key) = await SiteAsync(upstream);
+        var folder = Path.GetDirectoryName(config)!;
+        await using (var first = await ServerProcess.StartInAsync(folder, "serve"))
+            Assert.Equal(0, await first.TerminateAsync());
+        File.Delete(config);
+
+        await using var server = await ServerProcess.StartInAsync(folder, "serve");
+
+        Assert.Equal(200, (int)(await AskAsync(server, key)).Status);
+        Assert.Equal(0, await server.TerminateAsync());
+        var log = await server.LogAsync();
+        Assert.Contains("the last good configuration is in force", log, StringComparison.Ordinal);
+        Assert.Contains("does not exist", log, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(Path.Combine(folder, "data")) && File.Exists(Path.Combine(folder, "data", "crossmodel.db")));
     }
 
     [Fact]

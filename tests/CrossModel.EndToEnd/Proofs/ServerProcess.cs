@@ -47,10 +47,16 @@ internal sealed class ServerProcess : IAsyncDisposable
         throw new InvalidOperationException($"The server ended with {process.ExitCode} before it listened: {await errors}");
     }
 
+    /// <summary>As <see cref="CommandAsync"/>, from a line of a shell in which <c>$@</c> is the program.</summary>
+    public static Task<(int ExitCode, string Output, string Errors)> ShellAsync(string line, string folder) =>
+        EndAsync(Process.Start(new ProcessStartInfo("/bin/sh", ["-c", line, "sh", "dotnet", Program]) { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true })!);
+
     /// <summary>Runs a command of the program to its end.</summary>
-    public static async Task<(int ExitCode, string Output, string Errors)> CommandAsync(params string[] words)
+    public static Task<(int ExitCode, string Output, string Errors)> CommandAsync(params string[] words) => EndAsync(Run(words));
+
+    private static async Task<(int ExitCode, string Output, string Errors)> EndAsync(Process started)
     {
-        using var process = Run(words);
+        using var process = started;
         var errors = process.StandardError.ReadToEndAsync();
         var output = await process.StandardOutput.ReadToEndAsync().WaitAsync(Patience);
         await process.WaitForExitAsync();
@@ -81,9 +87,9 @@ internal sealed class ServerProcess : IAsyncDisposable
     }
 
     /// <summary>As an operator stops it. Answers the exit code.</summary>
-    public async Task<int> TerminateAsync()
+    public async Task<int> TerminateAsync(string signal = "TERM")
     {
-        Signal("TERM");
+        Signal(signal);
         await _process.WaitForExitAsync().WaitAsync(Patience);
         return _process.ExitCode;
     }
