@@ -36,7 +36,7 @@ internal static class AccountCommands
                 json.WriteString("name", called);
                 json.Usd("balance", credit);
             });
-        });
+        }, makes: true);
         return create;
     }
 

@@ -21,16 +21,17 @@ internal static class CheckCommand
             // A rejected file says nothing about where its upstreams are; without one they are those whose keys are found.
             var config = file is null && loaded.Config is { } defaults ? KeyDiscovery.Find(environment.Variables).AddTo(defaults) : loaded.Config;
             ProbeResult[]? probes = parse.GetValue(online) && config is not null ? await new UpstreamProbe(environment.Time).RunAsync(config, ct) : null;
+            var ok = !ConfigReport.HasErrors(loaded) && (probes ?? []).All(probe => probe.Reach == Reach.Reached);
             if (parse.GetValue(Options.Json))
             {
-                await environment.Out.WriteLineAsync(ConfigReport.Json(loaded, json => Write(json, probes)));
+                await environment.Out.WriteLineAsync(ConfigReport.Json(loaded, ok, json => Write(json, probes)));
             }
             else
             {
                 await environment.Out.WriteAsync(ConfigReport.Text(loaded));
                 foreach (var probe in probes ?? []) await environment.Out.WriteLineAsync(Line(probe));
             }
-            return ConfigReport.HasErrors(loaded) || (probes?.Any(probe => probe.Reach != Reach.Reached) ?? false) ? 1 : 0;
+            return ok ? 0 : 1;
         });
         return check;
     }

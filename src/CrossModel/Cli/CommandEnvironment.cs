@@ -18,8 +18,8 @@ internal sealed record CommandEnvironment
 
     public required ConfigRules Rules { get; init; }
 
-    /// <summary>Where crossmodel.json is looked for. Default: the working folder.</summary>
-    public string Folder { get; init; } = Environment.CurrentDirectory;
+    /// <summary>The working folder, where crossmodel.json is looked for.</summary>
+    public required string Folder { get; init; }
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
@@ -29,12 +29,13 @@ internal sealed record CommandEnvironment
     /// <summary>Writes what would become of a request; a refusal when the gateway would refuse it.</summary>
     public required Func<ExplainOrder, PooledBuffer, ApiError?> Explain { get; init; }
 
-    /// <summary>The file that is meant; null: there is none.</summary>
+    /// <summary>The file that is meant, which may be lost; null: there is none and was none.</summary>
     public string? ConfigFile(string? named)
     {
         if (named is not null) return Path.GetFullPath(named, Folder);
         var usual = Path.Combine(Folder, "crossmodel.json");
-        return File.Exists(usual) ? usual : null;
+        // Where a file was lost, the defaults would serve other models at other prices, perhaps on an empty database.
+        return File.Exists(usual) || LastGood.CopyBeside(usual) is not null ? usual : null;
     }
 }
 
@@ -55,15 +56,22 @@ internal sealed class CommandContext(CommandEnvironment environment, LoadedConfi
     public Database Database => database;
     public Answers Answers => answers;
 
+    /// <summary>Commits begun before the command's own work.</summary>
+    private readonly long _before = database.Commits;
+
+    /// <summary>Nothing of the command's own work can be on the database: no commit of it was begun.</summary>
+    public bool HasChangedNothing => database.Commits == _before;
+
     /// <summary>Needs no provider key: only the database's address is asked of the configuration, so that a key can be revoked whatever else is wrong in it.</summary>
-    public static async Task<CommandContext> OpenAsync(CommandEnvironment environment, string? configFile, bool json, CancellationToken ct)
+    /// <param name="makes">A SQLite file that is not there is made.</param>
+    public static async Task<CommandContext> OpenAsync(CommandEnvironment environment, string? configFile, bool json, bool makes, CancellationToken ct)
     {
         var file = environment.ConfigFile(configFile);
         var loaded = file is null
             ? ConfigLoader.LoadText("{}"u8.ToArray(), Path.Combine(environment.Folder, "crossmodel.json"), environment.Variables, expandSecrets: false, environment.Rules)
             : ConfigLoader.Load(file, environment.Variables, expandSecrets: false, environment.Rules);
         if (loaded.Database is not { } address) throw new RefusedException(ConfigReport.Text(loaded).TrimEnd());
-        var options = new DatabaseOptions(loaded.Config?.Storage ?? new StorageConfig(), environment.Time, Server: false, new ErrorLog(environment.Error));
+        var options = new DatabaseOptions(loaded.Config?.Storage ?? new StorageConfig(), environment.Time, Server: false, new ErrorLog(environment.Error)) { MayMake = makes };
         return new CommandContext(environment, loaded, await Database.OpenAsync(address, options, ct), new Answers(environment.Out, json));
     }
 

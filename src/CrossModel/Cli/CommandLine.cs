@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
+using System.Data.Common;
 using CrossModel.Storage;
 
 namespace CrossModel.Cli;
@@ -29,8 +30,7 @@ internal static class CommandLine
         var parse = root.Parse(words, new ParserConfiguration { ResponseFileTokenReplacer = null, EnablePosixBundling = false });
         if (parse.Action is ParseErrorAction || (parse.Errors.Count > 0 && parse.Action is not SynchronousCommandLineAction { Terminating: true }))
         {
-            foreach (var error in parse.Errors) await environment.Error.WriteLineAsync(error.Message);
-            await environment.Error.WriteLineAsync($"See: {PathOf(parse.CommandResult)} --help");
+            Say(environment, string.Join('\n', parse.Errors.Select(error => error.Message).Append($"See: {PathOf(parse.CommandResult)} --help")));
             return WrongUsage;
         }
         try
@@ -46,24 +46,44 @@ internal static class CommandLine
         }
         catch (Exception e) when (e is RefusedException or DatabaseException)
         {
-            await environment.Error.WriteLineAsync(e.Message);
+            Say(environment, e.Message);
+            return Refused;
+        }
+        catch (IOException e)
+        {
+            // A full disk behind stdout: the work is done by then, the answer alone is missing.
+            Say(environment, $"The answer could not be written: {e.Message.TrimEnd('.')}. What the command does may be done: look before you repeat it.");
             return Refused;
         }
     }
 
+    private static void Say(CommandEnvironment environment, string text)
+    {
+        try
+        {
+            environment.Error.WriteLine(text);
+        }
+        catch (IOException)
+        {
+            // Nobody can be told; the exit code still says it.
+        }
+    }
+
     /// <summary>Gives the command a body that works on the database.</summary>
-    public static void OnDatabase(this Command command, CommandEnvironment environment, Func<CommandContext, ParseResult, Task> body) =>
+    /// <param name="makes">A SQLite file that is not there is made; otherwise it is refused.</param>
+    /// <param name="ifUnknown">What to do when nobody can say whether it was done; null: look first.</param>
+    public static void OnDatabase(this Command command, CommandEnvironment environment, Func<CommandContext, ParseResult, Task> body, bool makes = false, Func<ParseResult, string>? ifUnknown = null) =>
         command.OnDatabase(environment, async (context, parse) =>
         {
             await body(context, parse);
             return 0;
-        });
+        }, makes, ifUnknown);
 
     /// <summary>As above; the body answers the exit code.</summary>
-    public static void OnDatabase(this Command command, CommandEnvironment environment, Func<CommandContext, ParseResult, Task<int>> body) =>
+    public static void OnDatabase(this Command command, CommandEnvironment environment, Func<CommandContext, ParseResult, Task<int>> body, bool makes = false, Func<ParseResult, string>? ifUnknown = null) =>
         command.SetAction(async (parse, ct) =>
         {
-            await using var context = await CommandContext.OpenAsync(environment, parse.GetValue(Options.Config), parse.GetValue(Options.Json), ct);
+            await using var context = await CommandContext.OpenAsync(environment, parse.GetValue(Options.Config), parse.GetValue(Options.Json), makes, ct);
             try
             {
                 return await body(context, parse);
@@ -72,9 +92,13 @@ internal static class CommandLine
             {
                 throw new RefusedException("No account can hold more than about 9.2 billion USD: nothing was changed.");
             }
-            catch (Exception e) when (context.Database.IsAway(e))
+            // A bare IOException is the answer's: it went nowhere, and the database has nothing to do with it.
+            catch (Exception e) when (e is not IOException && (context.Database.IsAway(e) || e is DbException))
             {
-                throw new RefusedException($"The database does not answer or is busy: nothing was changed. Try again. ({e.GetType().Name})");
+                // A connection that is cut at the commit leaves open whether it happened: "try again" would do it twice.
+                var outcome = context.HasChangedNothing ? "Nothing was changed: try again."
+                    : $"It is not known whether it was done. {ifUnknown?.Invoke(parse) ?? "Look before you repeat it."}";
+                throw new RefusedException($"{context.Database.Name} {(context.Database.IsAway(e) ? "does not answer, is busy or cannot be written" : "cannot be used")} ({e.Message.TrimEnd('.')}). {outcome}");
             }
         });
 

@@ -9,7 +9,7 @@ internal static class CreditCommand
     public static Command Build(CommandEnvironment environment)
     {
         var name = Options.AccountName();
-        var amount = new Argument<long?>("AMOUNT") { Description = "USD to add", CustomParser = Options.ReadAmount };
+        var amount = new Argument<long?>("AMOUNT") { Description = "USD to add", Arity = ArgumentArity.ExactlyOne, CustomParser = Options.ReadAmount };
         var reference = new Option<string?>("--ref") { Description = "Credits once under this id, whoever retries", HelpName = "ID" };
         // An unset variable in a script would otherwise make one reference of all payments.
         reference.Validators.Add(result =>
@@ -31,7 +31,9 @@ internal static class CreditCommand
                 json.WriteBoolean("added", added);
                 json.Usd("balance", balance);
             });
-        });
+        }, ifUnknown: parse => parse.GetValue(reference) is { } id
+            ? $"Repeat it with the same --ref {Options.Word(id)}: it credits once."
+            : $"Look at crossmodel accounts show {Options.Word(parse.GetValue(name)!)} before you repeat it.");
         return credit;
     }
 }

@@ -27,7 +27,7 @@ internal static class ExplainCommand
             KeyEntry? entry = null;
             if (parse.GetValue(key) is { } which)
             {
-                await using var context = await CommandContext.OpenAsync(environment, config, json: true, ct);
+                await using var context = await CommandContext.OpenAsync(environment, config, json: true, makes: false, ct);
                 entry = (await KeyCommands.FindAsync(context, which)).Entry;
             }
             using var answer = new PooledBuffer();

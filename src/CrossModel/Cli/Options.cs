@@ -19,10 +19,19 @@ internal sealed record Moment(long? Back, long? At)
 /// <summary>Options and arguments that several commands share, and how their words are read. What cannot be read is wrong usage: exit code 2.</summary>
 internal static class Options
 {
-    public static Option<string?> Config { get; } =
-        new("--config") { Description = "The configuration file (default: crossmodel.json in the working folder)", HelpName = "FILE", Recursive = true };
+    public static Option<string?> Config { get; } = NewConfig();
 
     public static Option<bool> Json { get; } = new("--json") { Description = "Answer in JSON", Recursive = true };
+
+    private static Option<string?> NewConfig()
+    {
+        var config = new Option<string?>("--config") { Description = "The configuration file (default: crossmodel.json in the working folder)", HelpName = "FILE", Recursive = true };
+        config.Validators.Add(static result =>
+        {
+            if (result.Tokens is [{ Value: "" }]) result.AddError("--config is empty. Name a file, or leave --config out.");
+        });
+        return config;
+    }
 
     /// <summary>Where to listen.</summary>
     public static Option<string?> Urls(string description)
@@ -45,9 +54,9 @@ internal static class Options
 
     /// <summary>A positive amount in USD, as nano-dollars.</summary>
     public static long? ReadAmount(ArgumentResult result) => Read(result, text => Usd.Parse(text) is > 0 and var nano ? nano : null,
-        "a positive plain decimal in USD with at most 9 places, like 10.00");
+        "a positive plain decimal in USD with at most 9 places, like 10.00", TooMuch);
 
-    public static long? ReadAmountOrZero(ArgumentResult result) => Read(result, Usd.Parse, "a plain decimal in USD with at most 9 places, like 10.00");
+    public static long? ReadAmountOrZero(ArgumentResult result) => Read(result, Usd.Parse, "a plain decimal in USD with at most 9 places, like 10.00", TooMuch);
 
     // Terms are added to balances and to each other: what is the most of each must leave room.
     private const long MostUsd = 1_000_000_000 * Usd.Nano;
@@ -62,10 +71,10 @@ internal static class Options
     public static long? ReadCount(ArgumentResult result) => Read(result, text => ReadCount(text, long.MaxValue), "a whole number from 1");
 
     /// <summary>Milliseconds.</summary>
-    public static long? ReadDuration(ArgumentResult result) => Read(result, ReadDuration, "a duration like 300ms, 30s, 5m, 24h or 90d");
+    public static long? ReadDuration(ArgumentResult result) => Read(result, ReadDuration, "a duration like 300ms, 30s, 5m, 24h or 90d", TooLong);
 
     /// <summary>Milliseconds.</summary>
-    public static Given<long?>? ReadDurationOrNone(ArgumentResult result) => ReadOrNone(result, ReadDuration, "a duration like 24h or 30d, or none");
+    public static Given<long?>? ReadDurationOrNone(ArgumentResult result) => ReadOrNone(result, ReadDuration, "a duration like 24h or 30d, or none", TooLong);
 
     /// <summary>A moment, or a duration back from now.</summary>
     public static Moment? ReadMoment(ArgumentResult result)
@@ -74,7 +83,7 @@ internal static class Options
         if (ReadDuration(text) is { } back) return new Moment(back, null);
         if (DateTimeOffset.TryParseExact(text, ["yyyy-MM-dd", "yyyy-MM-dd'T'HH:mm:ssK", "yyyy-MM-dd'T'HH:mm:ss.FFFK"], CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at))
             return new Moment(null, at.ToUnixTimeMilliseconds());
-        result.AddError($"\"{text}\" is not a time. Write a day (2026-12-01), a moment (2026-12-01T08:00:00Z) or a duration back from now (36h).");
+        result.AddError(TooLong(text) is { } most ? TooLarge(text, most) : $"\"{text}\" is not a time. Write a day (2026-12-01), a moment (2026-12-01T08:00:00Z) or a duration back from now (36h).");
         return null;
     }
 
@@ -101,16 +110,24 @@ internal static class Options
     /// <summary>The option's value if it was given, else what was before.</summary>
     public static T? After<T>(this ParseResult parse, Option<Given<T>?> option, T? before) => parse.GetValue(option) is { } given ? given.Value : before;
 
-    private static Given<long?>? ReadOrNone(ArgumentResult result, Func<string, long?> read, string expected) =>
-        result.Tokens.Single().Value == "none" ? new(null) : new(Read(result, read, expected));
+    private static Given<long?>? ReadOrNone(ArgumentResult result, Func<string, long?> read, string expected, Func<string, string?>? tooLarge = null) =>
+        result.Tokens.Single().Value == "none" ? new(null) : new(Read(result, read, expected, tooLarge));
 
-    private static long? Read(ArgumentResult result, Func<string, long?> read, string expected)
+    /// <param name="tooLarge">Answers the most there can be, for what has the right form and is more.</param>
+    private static long? Read(ArgumentResult result, Func<string, long?> read, string expected, Func<string, string?>? tooLarge = null)
     {
         var text = result.Tokens.Single().Value;
         var value = read(text);
-        if (value is null) result.AddError($"\"{text}\" is not {expected}.");
+        if (value is null) result.AddError(tooLarge?.Invoke(text) is { } most ? TooLarge(text, most) : $"\"{text}\" is not {expected}.");
         return value;
     }
+
+    private static string TooLarge(string text, string most) => $"\"{text}\" is too large: {most} is the most.";
+
+    private static string? TooMuch(string text) =>
+        double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var usd) && usd > long.MaxValue / Usd.Nano ? $"{long.MaxValue / Usd.Nano} USD" : null;
+
+    private static string? TooLong(string text) => Durations.IsTooLong(text) ? "36525d (a hundred years)" : null;
 
     private static long? ReadCount(string text, long most) =>
         long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count >= 1 && count <= most ? count : null;

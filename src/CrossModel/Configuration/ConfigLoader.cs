@@ -17,7 +17,9 @@ internal static class ConfigLoader
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
-            return Unreadable(file, "the configuration file does not exist", "--config names it; without it crossmodel.json in the working folder is read");
+            return Unreadable(file, "the configuration file does not exist", LastGood.CopyBeside(file) is { } copy
+                ? $"put it back: {copy} says what was last in force (take that away too to start without a file)"
+                : "--config names it; without it crossmodel.json in the working folder is read");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -46,7 +48,7 @@ internal static class ConfigLoader
             faults.AddRange(new ConfigValidator(rules, binder.Source, complete: expandSecrets).Validate(config));
         config = config with { Database = ConfigValidator.ResolveDatabase(config.Database, folder) };
 
-        List<ConfigFault> placed = [.. faults.Select(fault => fault.Line is null ? fault with { Line = binder.Source.LineOf(fault.Path) } : fault)
+        List<ConfigFault> placed = [.. faults.Select(fault => fault.Line is null ? fault with { Line = binder.Source.LineOf(fault.Path), Variable = binder.Source.VariableOf(fault.Path) } : fault)
             .OrderBy(fault => fault.Kind).ThenBy(fault => fault.Line)];
         bool databaseIsKnown = ConfigValidator.DatabaseFault(config.Database) is null && !placed.Exists(fault => fault.Path == "database")
             && (syntax is null || root.Find("database") is not null);

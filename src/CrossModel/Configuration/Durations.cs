@@ -22,6 +22,13 @@ internal static class Durations
         return null;
     }
 
+    /// <summary>It has the form of a duration and is longer than a hundred years.</summary>
+    public static bool IsTooLong(string text)
+    {
+        string unit = text.TrimStart([.. "0123456789"]);
+        return unit.Length < text.Length && Units.Any(known => known.Unit == unit) && Parse(text) is null;
+    }
+
     /// <summary>The shortest spelling that is exact to the millisecond: 90 s is "90s", 10 min is "10m".</summary>
     public static string Format(TimeSpan duration)
     {

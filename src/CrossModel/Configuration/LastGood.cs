@@ -72,9 +72,18 @@ internal static partial class LastGood
         }
     }
 
+    /// <summary>The copy in <c>data</c> beside a configuration file that may be lost; null: there is none.</summary>
+    public static string? CopyBeside(string file)
+    {
+        string copy = Path.Combine(Path.GetDirectoryName(file)!, "data", NameOf(file));
+        return File.Exists(copy) ? copy : null;
+    }
+
+    private static string NameOf(string file) => Path.GetFileNameWithoutExtension(file) + ".last-good.json";
+
     private static List<string> Places(LoadedConfig loaded)
     {
-        string name = Path.GetFileNameWithoutExtension(loaded.File!) + ".last-good.json";
+        string name = NameOf(loaded.File!);
         var places = new List<string>();
         string? database = loaded.Database ?? Spelled(loaded);
         if (database?.StartsWith("sqlite:", StringComparison.Ordinal) == true)

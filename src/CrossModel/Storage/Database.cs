@@ -4,7 +4,11 @@ namespace CrossModel.Storage;
 
 /// <summary>How to open a database.</summary>
 /// <param name="Server">True for the server: on SQLite it takes the file for itself. Command-line processes say false and may write beside it.</param>
-internal sealed record DatabaseOptions(StorageConfig Storage, TimeProvider Time, bool Server, ILogger Log);
+internal sealed record DatabaseOptions(StorageConfig Storage, TimeProvider Time, bool Server, ILogger Log)
+{
+    /// <summary>A SQLite file that is not there is made. False: it is refused, so that nobody is told about an empty one what was meant for another.</summary>
+    public bool MayMake { get; init; } = true;
+}
 
 /// <summary>The database cannot be used; the message is for people and names what to do.</summary>
 internal sealed class DatabaseException(string message, Exception? inner = null) : Exception(message, inner);
@@ -15,10 +19,21 @@ internal sealed class DatabaseException(string message, Exception? inner = null)
 /// </summary>
 internal abstract class Database(TimeProvider time) : IAsyncDisposable
 {
+    private long _commits;
+
     public TimeProvider Time { get; } = time;
 
     /// <summary>Now in unix milliseconds.</summary>
     public long Now => Time.GetUtcNow().ToUnixTimeMilliseconds();
+
+    /// <summary>For messages: <c>The database file /x/crossmodel.db</c>; never with a password.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>Commits begun so far: what fails without a further one has changed nothing, else nobody can say.</summary>
+    public long Commits => Volatile.Read(ref _commits);
+
+    /// <summary>To be called before each commit is sent.</summary>
+    protected void CountCommit() => Interlocked.Increment(ref _commits);
 
     /// <summary>Opens, takes the server's lock if asked to, and migrates. Throws <see cref="DatabaseException"/>.</summary>
     /// <param name="address"><c>sqlite:ABSOLUTE-FILE</c> or <c>postgresql://user:password@host:port/db?sslmode=…</c></param>
@@ -40,7 +55,7 @@ internal abstract class Database(TimeProvider time) : IAsyncDisposable
         {
             await database.DisposeAsync();
             if (e is DatabaseException or OperationCanceledException) throw;
-            throw new DatabaseException($"The database could not be brought up to date: {e.Message}", e);
+            throw new DatabaseException($"{database.Name} could not be brought up to date: {e.Message}", e);
         }
     }
 

@@ -8,6 +8,20 @@ internal static class PostgresAddress
     public static bool IsOne(string address) =>
         address.StartsWith("postgresql://", StringComparison.OrdinalIgnoreCase) || address.StartsWith("postgres://", StringComparison.OrdinalIgnoreCase);
 
+    /// <summary>What is wrong with an address; null: nothing, or it is not PostgreSQL's.</summary>
+    public static string? Fault(string address)
+    {
+        try
+        {
+            if (IsOne(address)) ToConnectionString(address);
+            return null;
+        }
+        catch (DatabaseException e)
+        {
+            return e.Message.TrimEnd('.');
+        }
+    }
+
     /// <summary>Throws <see cref="DatabaseException"/> naming the part that is wrong, never the password.</summary>
     public static string ToConnectionString(string address)
     {

@@ -74,6 +74,7 @@ internal sealed class PostgresDatabase : Database
             try
             {
                 var result = await write(session);
+                CountCommit();
                 // Not cancelled with the caller: half-way through nobody could say whether it happened.
                 if (!await session.Rows.CommitAsync()) await transaction.CommitAsync(CancellationToken.None);
                 return result;
@@ -108,6 +109,8 @@ internal sealed class PostgresDatabase : Database
 
     public override Task BackupAsync(string file, CancellationToken ct) =>
         throw new DatabaseException("A PostgreSQL database is copied with its own tool: pg_dump --format=custom --file=FILE DATABASE.");
+
+    public override string Name => "The PostgreSQL database";
 
     public override bool IsShared => true;
 

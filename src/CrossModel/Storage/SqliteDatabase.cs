@@ -44,10 +44,18 @@ internal sealed class SqliteDatabase : Database
         try
         {
             var file = Path.GetFullPath(path);
+            if (!options.MayMake && !File.Exists(file))
+                throw new DatabaseException($"There is no database at {file}. Run the command in the server's folder, or name the server's configuration with --config.");
             Directory.CreateDirectory(Path.GetDirectoryName(file)!);
             if (options.Server) serverLock = TakeServerLock(file);
             var database = new SqliteDatabase(file, options, serverLock);
             database._writer = database.Connect(forWriting: true);
+            // Asked for writing, SQLite opens what it may only read all the same, and a transaction that writes begins as well.
+            if (options.Server && SQLitePCL.raw.sqlite3_db_readonly(((SqliteConnection)database._writer.Connection).Handle, "main") == 1)
+            {
+                database._writer.DisposeAsync().AsTask().GetAwaiter().GetResult();
+                throw new DatabaseException($"The database file {file} cannot be written by this user. Give it to this user (chown), and run commands as the service's user: what another user's command makes belongs to that user.");
+            }
             new Thread(database.WriteLoop) { IsBackground = true, Name = "sqlite writer" }.Start();
             return database;
         }
@@ -193,13 +201,18 @@ internal sealed class SqliteDatabase : Database
                 if (fault is not null && IsOutsideTransaction(session)) throw fault;
                 if (alone)
                 {
+                    if (fault is null) CountCommit();
                     Run(session, fault is null ? "COMMIT" : "ROLLBACK");
                     continue;
                 }
                 if (fault is not null) Run(session, "ROLLBACK TO one");
                 Run(session, "RELEASE one");
             }
-            if (!alone) Run(session, "COMMIT");
+            if (!alone)
+            {
+                CountCommit();
+                Run(session, "COMMIT");
+            }
         }
         catch (Exception e)
         {
@@ -247,10 +260,12 @@ internal sealed class SqliteDatabase : Database
         }
         catch (Exception e) when (e is SqliteException or IOException or UnauthorizedAccessException)
         {
-            File.Delete(unfinished);
+            if (File.Exists(unfinished)) File.Delete(unfinished);
             throw new DatabaseException($"The copy could not be written: {e.Message}", e);
         }
     }
+
+    public override string Name => $"The database file {_file}";
 
     public override bool IsShared => false;
 

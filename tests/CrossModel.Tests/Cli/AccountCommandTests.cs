@@ -84,7 +84,12 @@ public sealed class AccountCommandTests
     }
 
     [Fact]
-    public async Task List_NothingThere_IsAnEmptyArray() => Assert.Equal("[]", (await new CommandRun().JsonAsync("accounts", "list")).GetRawText());
+    public async Task List_NothingThere_IsAnEmptyArray()
+    {
+        var run = new CommandRun();
+        await using (await TestDatabase.OpenAsync("sqlite:" + run.DatabaseFile)) { }
+        Assert.Equal("[]", (await run.JsonAsync("accounts", "list")).GetRawText());
+    }
 
     [Fact]
     public async Task Create_WithABalance_PrintsItAloneAsAPlainDecimal()

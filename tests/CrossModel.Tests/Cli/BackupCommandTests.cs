@@ -26,6 +26,15 @@ public sealed class BackupCommandTests
     }
 
     [Fact]
+    public async Task Backup_IntoAFolderThatIsNotThere_IsRefusedInWords()
+    {
+        var run = new CommandRun();
+        await run.GoodAsync("accounts", "create", "acme");
+        Assert.Equal(1, await run.RunAsync("backup", "nowhere/copy.db"));
+        Assert.Contains("The copy could not be written", run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Backup_OnPostgres_IsRefusedNamingItsOwnTool()
     {
         var run = new CommandRun();

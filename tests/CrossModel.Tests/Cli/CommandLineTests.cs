@@ -1,3 +1,5 @@
+using Microsoft.Data.Sqlite;
+
 namespace CrossModel.Tests.Cli;
 
 public sealed class CommandLineTests
@@ -10,6 +12,8 @@ public sealed class CommandLineTests
     [InlineData("frobnicate")]
     [InlineData("--frobnicate")]
     [InlineData("accounts list --frobnicate")]
+    [InlineData("accounts credit a")]
+    [InlineData("accounts list --config ")]
     [InlineData("accounts set a --rpm")]
     [InlineData("accounts set a --rpm 0")]
     [InlineData("accounts set a --rpm -1")]
@@ -33,6 +37,90 @@ public sealed class CommandLineTests
         Assert.Equal(2, await run.RunAsync(line.Split(' ')));
         Assert.Equal("", run.Out);
         Assert.Contains("--help", run.Error, StringComparison.Ordinal);
+        Assert.False(File.Exists(run.DatabaseFile));
+    }
+
+    [Theory]
+    [InlineData("accounts credit a 99999999999999", "9223372036 USD is the most")]
+    [InlineData("accounts create a --balance 99999999999999", "9223372036 USD is the most")]
+    [InlineData("margin --since 99999d", "36525d (a hundred years) is the most")]
+    [InlineData("keys rotate x --grace 99999d", "36525d (a hundred years) is the most")]
+    [InlineData("ledger rerate --model a --since 99999d", "36525d (a hundred years) is the most")]
+    public async Task Value_TooLarge_IsCalledSo(string line, string most)
+    {
+        var run = new CommandRun();
+        Assert.Equal(2, await run.RunAsync(line.Split(' ')));
+        Assert.Contains("is too large: " + most, run.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("accounts list")]
+    [InlineData("accounts show a")]
+    [InlineData("keys list")]
+    [InlineData("requests list --account a")]
+    [InlineData("requests prune --before 1d")]
+    [InlineData("ledger verify")]
+    [InlineData("margin")]
+    [InlineData("backup copy.db")]
+    public async Task Database_Missing_IsRefusedAndNotMade(string line)
+    {
+        var run = new CommandRun();
+        Assert.Equal(1, await run.RunAsync(line.Split(' ')));
+        Assert.Contains($"There is no database at {run.DatabaseFile}", run.Error, StringComparison.Ordinal);
+        Assert.Equal("", run.Out);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(run.Folder));
+    }
+
+    [Fact]
+    public async Task Write_ThatBreaks_SaysThatNothingWasChanged()
+    {
+        var run = new CommandRun();
+        await run.GoodAsync("accounts", "create", "acme");
+        await using var other = new SqliteConnection($"Data Source={run.DatabaseFile};Pooling=false");
+        await other.OpenAsync(TestContext.Current.CancellationToken);
+        await using var hold = other.CreateCommand();
+        // Breaks the command's own write alone, after the database was opened.
+        hold.CommandText = "CREATE TRIGGER full BEFORE UPDATE ON account BEGIN SELECT RAISE(ABORT, 'no room'); END";
+        await hold.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(1, await run.RunAsync("accounts", "disable", "acme"));
+        Assert.Contains($"The database file {run.DatabaseFile} cannot be used", run.Error, StringComparison.Ordinal);
+        Assert.Contains("Nothing was changed", run.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("accounts list")]
+    [InlineData("accounts credit acme 1")]
+    [InlineData("check")]
+    [InlineData("--help")]
+    public async Task Answer_ThatCannotBeWritten_EndsInWords(string line)
+    {
+        var run = new CommandRun();
+        await run.GoodAsync("accounts", "create", "acme");
+        var full = new CommandRun(folder: run.Folder) { Stdout = new FullDisk() };
+        Assert.Equal(1, await full.RunAsync(line.Split(' ')));
+        Assert.Contains("The answer could not be written: No space left", full.Error, StringComparison.Ordinal);
+    }
+
+    private sealed class FullDisk : StringWriter
+    {
+        public override void Write(char value) => throw new IOException("No space left on device");
+        public override void Write(string? value) => throw new IOException("No space left on device");
+        public override void Write(char[] buffer, int index, int count) => throw new IOException("No space left on device");
+        public override void WriteLine(string? value) => throw new IOException("No space left on device");
+        public override Task WriteAsync(string? value) => throw new IOException("No space left on device");
+        public override Task WriteLineAsync(string? value) => throw new IOException("No space left on device");
+    }
+
+    [Fact]
+    public async Task File_Lost_IsStillTheOneThatIsMeant()
+    {
+        var run = new CommandRun();
+        var copy = Path.Combine(Directory.CreateDirectory(Path.Combine(run.Folder, "data")).FullName, "crossmodel.last-good.json");
+        await File.WriteAllTextAsync(copy, "{}", TestContext.Current.CancellationToken);
+        await run.GoodAsync("serve");
+        Assert.Equal(Path.Combine(run.Folder, "crossmodel.json"), Assert.Single(run.Served).ConfigFile);
+        Assert.Equal(1, await run.RunAsync("accounts", "create", "acme"));
+        Assert.Contains(copy, run.Error, StringComparison.Ordinal);
         Assert.False(File.Exists(run.DatabaseFile));
     }
 

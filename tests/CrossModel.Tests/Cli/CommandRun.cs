@@ -14,6 +14,9 @@ internal sealed class CommandRun(TimeProvider? time = null, string? folder = nul
     public Dictionary<string, string> Variables { get; } = [];
     public List<ServeOrder> Served { get; } = [];
 
+    /// <summary>Where stdout goes instead; null: it is kept.</summary>
+    public TextWriter? Stdout { get; init; }
+
     /// <summary>stdout of the last command, without its last line end.</summary>
     public string Out { get; private set; } = "";
     public string Error { get; private set; } = "";
@@ -27,7 +30,7 @@ internal sealed class CommandRun(TimeProvider? time = null, string? folder = nul
         using var error = new StringWriter();
         var code = await CommandLine.RunAsync(words, new CommandEnvironment
         {
-            Out = output,
+            Out = Stdout ?? output,
             Error = error,
             Variables = Variables,
             Folder = Folder,

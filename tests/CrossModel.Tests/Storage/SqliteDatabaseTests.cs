@@ -45,8 +45,23 @@ public sealed class SqliteDatabaseTests
         var file = Path.Combine(TempFolder.New(), "notes.txt");
         var text = string.Concat(Enumerable.Repeat("shopping list\n", 500));
         await File.WriteAllTextAsync(file, text, Cancel);
-        await Assert.ThrowsAsync<DatabaseException>(() => TestDatabase.OpenAsync("sqlite:" + file));
+        var refusal = await Assert.ThrowsAsync<DatabaseException>(() => TestDatabase.OpenAsync("sqlite:" + file));
+        Assert.Contains(file, refusal.Message, StringComparison.Ordinal);
         Assert.Equal(text, await File.ReadAllTextAsync(file, Cancel));
+    }
+
+    [Fact]
+    public async Task Open_FileThatIsDamaged_IsRefusedByItsName()
+    {
+        var file = Path.Combine(TempFolder.New(), "test.db");
+        await using (await TestDatabase.OpenAsync("sqlite:" + file)) { }
+        await using (var stream = File.OpenWrite(file))
+        {
+            stream.Position = 4096;
+            await stream.WriteAsync(Enumerable.Repeat((byte)0xAA, (int)(stream.Length - 4096)).ToArray(), Cancel);
+        }
+        var refusal = await Assert.ThrowsAsync<DatabaseException>(() => TestDatabase.OpenAsync("sqlite:" + file));
+        Assert.Contains(file, refusal.Message, StringComparison.Ordinal);
     }
 
     [Fact]
