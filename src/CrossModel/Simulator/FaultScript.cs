@@ -96,10 +96,26 @@ internal sealed record FaultScript
             var equals = part.IndexOf('=', StringComparison.Ordinal);
             var name = (equals < 0 ? part : part[..equals]).Trim().ToLowerInvariant();
             var value = equals < 0 ? null : part[(equals + 1)..].Trim();
-            if (!script.Set(name, value))
-                return $"x-simulate: \"{part}\" is not part of the fault grammar (docs/simulator.md)";
+            if (script.Set(name, value))
+                continue;
+            script = None; // what was read of it must not happen: a status of 99 is no HTTP
+            return $"x-simulate: \"{part}\" is not part of the fault grammar (docs/simulator.md)";
         }
-        return null;
+        if (script.Idle() is not { } idle)
+            return null;
+        script = None;
+        return $"x-simulate: {idle} (docs/simulator.md)";
+    }
+
+    /// <summary>What stands in the script and would change nothing; null: all of it counts.</summary>
+    private string? Idle()
+    {
+        bool saysAnError = Status is not null || Redirect is not null || Break?.Kind == BreakKind.Error || Refuse.Count > 0 || Blocked is not null;
+        if (!saysAnError && (Message ?? Code ?? Type ?? RetryAfter ?? (Body == "error" ? null : Body)) is not null)
+            return "message, code, type, retry-after and body change an error, and there is none: add status=503, error or the like";
+        if (End != "eof" && Break?.Kind != BreakKind.Cut)
+            return "end says how a cut ends, and there is none: add cut=3";
+        return Times is not null && this == WithoutFaults() with { Times = Times } ? "times counts what fails, and nothing does: add status=503 or the like" : null;
     }
 
     /// <summary>Parts stand between semicolons; those inside braces, as in <c>usage={…}</c>, belong to the part.</summary>

@@ -64,11 +64,30 @@ public sealed class FaultTests : IAsyncLifetime
     [InlineData("simulated:body=pdf")]
     [InlineData("simulated:delay=3")]
     [InlineData("simulated:end=soon")]
+    [InlineData("simulated:status=99")]
+    [InlineData("simulated:status=1000")]
+    [InlineData("simulated:delay=1ms;status=nine")]
     public async Task Script_Misspelt_IsRefusedAndNamed(string model)
     {
         var answer = await _simulator.AskAsync(model);
         Assert.Equal((400, "invalid_simulation"), (answer.Status, (string?)answer.Json["error"]!["code"]));
-        Assert.Contains(model["simulated:".Length..], (string?)answer.Json["error"]!["message"], StringComparison.Ordinal);
+        Assert.Contains(model[(model.LastIndexOfAny([':', ';']) + 1)..], (string?)answer.Json["error"]!["message"], StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("message=x", "message")]
+    [InlineData("code=x;times=2", "code")]
+    [InlineData("retry-after=2", "retry-after")]
+    [InlineData("body=html;cut=3", "body")]
+    [InlineData("end=clean", "end")]
+    [InlineData("end=clean;status=503", "end")]
+    [InlineData("times=2", "times")]
+    [InlineData("times=2;tokens=9;id=a", "times")]
+    public async Task Script_WithAPartThatChangesNothing_IsRefused(string script, string part)
+    {
+        var answer = await _simulator.AskAsync("simulated:" + script);
+        Assert.Equal((400, "invalid_simulation"), (answer.Status, (string?)answer.Json["error"]!["code"]));
+        Assert.Contains(part, (string?)answer.Json["error"]!["message"], StringComparison.Ordinal);
     }
 
     [Fact]

@@ -35,7 +35,8 @@ public sealed partial class SimulatorDocsTests
     {
         var ct = TestContext.Current.CancellationToken;
         var documented = Row().Matches(await System.IO.File.ReadAllTextAsync(File, ct)).SelectMany(row => Code().Matches(row.Groups[1].Value)).Select(code => code.Groups[1].Value).ToList();
-        Assert.All(documented, script => Assert.Null(FaultScript.TryParse(script, out _)));
+        // Some change what another part does.
+        Assert.All(documented, script => Assert.Null(FaultScript.TryParse(script.StartsWith("end", StringComparison.Ordinal) ? "cut=3;" + script : "status=503;" + script, out _)));
         var names = Case().Matches(await System.IO.File.ReadAllTextAsync(RepoRoot.File("src", "CrossModel", "Simulator", "FaultScript.cs"), ct)).Select(name => name.Groups[1].Value);
         Assert.All(names.Except(["fast", "events", "size", "interval"]), name => Assert.Contains(documented, script => script.Split('=')[0] == name));
     }
