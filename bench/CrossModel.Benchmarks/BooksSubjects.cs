@@ -33,7 +33,7 @@ internal static class BooksSubjects
         var log = NullLogger.Instance;
         await using var database = await Database.OpenAsync(address, new DatabaseOptions(new StorageConfig { Synchronous = "normal" }, TimeProvider.System, Server: true, log), default);
         await using var changes = new ChangeFeed(database, log);
-        using var keys = new KeyRing(database, changes, TimeSpan.FromMinutes(1));
+        using var keys = new KeyRing(database, changes, () => TimeSpan.FromMinutes(1));
         await using var books = new Books(database, log);
         await using var purses = await Purses.StartAsync(books);
         await using var limits = new LimitGate(database, database.IsShared, log);

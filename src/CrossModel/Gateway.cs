@@ -1,3 +1,4 @@
+using System.Data.Common;
 using System.Net;
 using System.Net.Sockets;
 using CrossModel.Accounts;
@@ -87,7 +88,7 @@ internal sealed class Gateway : IAsyncDisposable
         {
             // Configuration.
             var file = options.ConfigFile;
-            var watcher = ConfigWatcher.Open(file, options.Environment, DialectSet.Rules(time), logs.CreateLogger("CrossModel.Configuration"), out var loaded)
+            var watcher = ConfigWatcher.Open(file, options.Environment, Rules(time), logs.CreateLogger("CrossModel.Configuration"), out var loaded)
                 ?? throw new StartException(ConfigReport.Text(loaded));
             rooms.Push(watcher);
             var config = watcher.Current;
@@ -98,7 +99,7 @@ internal sealed class Gateway : IAsyncDisposable
             rooms.Push(database);
             var changes = new ChangeFeed(database, logs.CreateLogger("CrossModel.Storage"));
             rooms.Push(changes);
-            var keys = new KeyRing(database, changes, config.Limits.StaleAfter);
+            var keys = new KeyRing(database, changes, () => watcher.Current.Limits.StaleAfter);
             var books = new Books(database, logs.CreateLogger("CrossModel.Billing"));
             rooms.Push(books);
             var purses = await Purses.StartAsync(books, cancellation);
@@ -134,7 +135,7 @@ internal sealed class Gateway : IAsyncDisposable
             }
 
             // The way of a request.
-            var capacity = new Capacity(config.Limits);
+            var capacity = new Capacity(snapshots);
             var settlement = new Settlement(settlements);
             var stopping = new CancellationTokenSource();
             var store = new ReplyStore(database, books.Node);
@@ -148,14 +149,14 @@ internal sealed class Gateway : IAsyncDisposable
             var door = new FrontDoor(chat, new AccountEndpoints(database, purses, snapshots), keys, snapshots, new Readiness(capacity, changes, books, snapshots), metrics, time, logs.CreateLogger<FrontDoor>(), stopping.Token);
 
             // Listen.
-            var app = Listener(options.Urls ?? config.Urls, config.Limits, logs);
+            var app = Listener(options.Urls ?? config.Urls, config.Limits.RequestHeaders, logs);
             rooms.Push(app);
             app.Run(door.HandleAsync);
             await ListenAsync(app, cancellation);
             WebApplication? metricsApp = null;
             if (config.Metrics.Urls is { } metricsUrls)
             {
-                metricsApp = Listener(metricsUrls, config.Limits, logs);
+                metricsApp = Listener(metricsUrls, config.Limits.RequestHeaders, logs);
                 rooms.Push(metricsApp);
                 metricsApp.Run(metrics.AnswerThereAsync);
                 await ListenAsync(metricsApp, cancellation);
@@ -183,17 +184,22 @@ internal sealed class Gateway : IAsyncDisposable
         }
         catch (Exception e)
         {
+            var name = rooms.OfType<Database>().FirstOrDefault()?.Name;
             while (rooms.TryPop(out var room)) await room.DisposeAsync();
             if (e is DatabaseException or IOException) throw new StartException(e.Message, e);
+            if (e is DbException) throw new StartException($"{name} cannot be used: {e.Message}", e);
             throw;
         }
     }
 
-    private static AlertRule? AlertRuleOf(GatewayConfig config) =>
-        config.Alerts is { } a ? new AlertRule((long)(a.Below * 1_000_000_000), a.Webhook is null ? null : new Uri(a.Webhook), a.Secret) : null;
+    /// <summary>What a configuration is judged by.</summary>
+    public static ConfigRules Rules(TimeProvider time) => DialectSet.Rules(time) with { CheckDatabase = PostgresAddress.Fault };
+
+    private static AlertRule? AlertRuleOf(GatewayConfig current) =>
+        current.Alerts is { } a ? new AlertRule((long)(a.Below * 1_000_000_000), a.Webhook is null ? null : new Uri(a.Webhook), a.Secret) : null;
 
     /// <summary>Kestrel and nothing else: no configuration sources, no routing, no middleware on the way of a request.</summary>
-    private static WebApplication Listener(string urls, LimitsConfig limits, ILoggerFactory logs)
+    private static WebApplication Listener(string urls, TimeSpan requestHeaders, ILoggerFactory logs)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton(logs);
@@ -204,7 +210,7 @@ internal sealed class Gateway : IAsyncDisposable
             kestrel.AddServerHeader = false;
             // The body's limit is ours (413 in the shared shape), read per call from the configuration in force.
             kestrel.Limits.MaxRequestBodySize = null;
-            kestrel.Limits.RequestHeadersTimeout = limits.RequestHeaders;
+            kestrel.Limits.RequestHeadersTimeout = requestHeaders;
         });
         var app = builder.Build();
         foreach (var url in ListenAddresses.Split(urls)) app.Urls.Add(url);

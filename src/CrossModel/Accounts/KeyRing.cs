@@ -28,7 +28,7 @@ internal sealed class KeyRing : IDisposable
     private readonly KeyStore _keys;
     private readonly AccountStore _accounts;
     private readonly ChangeFeed _feed;
-    private readonly TimeSpan _staleAfter;
+    private readonly Func<TimeSpan> _staleAfter;
     private readonly ConcurrentDictionary<KeyHash, Caller> _known = new();
     private readonly MissMemory _misses = new();
     private readonly SemaphoreSlim _lookUps = new(LookUpsAtOnce);
@@ -38,7 +38,7 @@ internal sealed class KeyRing : IDisposable
 
     /// <param name="feed">Not started yet; after <see cref="ChangeFeed.StartAsync"/> the ring answers.</param>
     /// <param name="staleAfter">Without an answer to "what changed?" for this long, nobody is let in (503).</param>
-    public KeyRing(Database database, ChangeFeed feed, TimeSpan staleAfter)
+    public KeyRing(Database database, ChangeFeed feed, Func<TimeSpan> staleAfter)
     {
         (_database, _feed, _staleAfter) = (database, feed, staleAfter);
         _keys = new KeyStore(database);
@@ -65,7 +65,7 @@ internal sealed class KeyRing : IDisposable
             hash = KeyHash.Of(key);
             connection?[this] = new Presented(authorization!, hash);
         }
-        if (_feed.IsStale(_staleAfter)) return new(Away);
+        if (_feed.IsStale(_staleAfter())) return new(Away);
         return TryRemember(hash) is { } answer ? new(answer) : new(LookUpOnceAsync(hash));
     }
 

@@ -166,6 +166,6 @@ internal sealed partial class ChatEndpoint(
         return refusal ?? (call.Prepared!.WantsFiles ? await remote.FetchAsync(call) ?? Resolution.Prepare(call, route) : null);
     }
 
-    [LoggerMessage(EventId = 2, Level = LogLevel.Warning, Message = "request {RequestId} attempt failed: upstream={Upstream} failure={Failure} status={Status} detail={Detail} operator_must_act={Alarm}")]
+    [LoggerMessage(EventId = 2, Level = LogLevel.Warning, Message = "request {RequestId} attempt failed: upstream={Upstream} failure={Failure} status={Status} detail={Detail} alarm={Alarm}")]
     private static partial void Failed(ILogger log, string requestId, string upstream, UpstreamFailure failure, int? status, string? detail, bool alarm);
 }

@@ -80,7 +80,7 @@ internal sealed class ConfigBinder(Expansion expansion, string baseFolder, List<
         bool anyScalar = node.FromEnvironment;
         if (node.Kind == JsonValueKind.String && !node.FromEnvironment)
         {
-            if (expansion.Expand(text, path, node.Line, faults) is not { } expanded)
+            if (expansion.Expand(text, path, node.Line, setting.IsCredential, faults) is not { } expanded)
             {
                 Source.NoteMisfit(path);
                 return null;
@@ -89,6 +89,8 @@ internal sealed class ConfigBinder(Expansion expansion, string baseFolder, List<
             anyScalar = text.Contains("${", StringComparison.Ordinal);
             text = expanded;
         }
+        if (node.FromEnvironment && text.Length == 0 && setting.IsCredential && expansion.IsNeeded)
+            return Misfit(node, path, "the environment variable is empty", "set it, or take it away");
         if (text.Contains('\0', StringComparison.Ordinal))
             return Misfit(node, path, "no text can contain the character U+0000", null);
         bool isText = node.Kind == JsonValueKind.String;

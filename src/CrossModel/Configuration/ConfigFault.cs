@@ -26,8 +26,11 @@ internal sealed record ConfigFault(string Path, string Message, FaultKind Kind =
     /// <summary>1-based line of the file; null: not in the file (missing, or set by an environment variable).</summary>
     public int? Line { get; init; }
 
+    /// <summary>The environment variable that sets it; null: none does, or the path is its name.</summary>
+    public string? Variable { get; init; }
+
     public override string ToString() =>
-        $"{Path}: {(Kind == FaultKind.Warning ? "warning: " : "")}{Message}{(Hint is null ? "" : "; " + Hint)}{(Line is null ? "" : $" (line {Line})")}";
+        $"{Path}: {(Kind == FaultKind.Warning ? "warning: " : "")}{Message}{(Hint is null ? "" : "; " + Hint)}{(Variable is not null ? $" (set by {Variable})" : Line is null ? "" : $" (line {Line})")}";
 }
 
 /// <summary>What became of a configuration file.</summary>
@@ -56,6 +59,9 @@ internal sealed record ConfigRules(IReadOnlySet<string> KnownDialects, IReadOnly
 
     /// <summary>The same for a route of the model with this public id.</summary>
     public Func<UpstreamConfig, string, RouteConfig, IEnumerable<UpstreamRemark>> CheckRoute { get; init; } = (_, _, _) => [];
+
+    /// <summary>What the driver of that database has to say against its address, without a full stop and never with a password; null: nothing.</summary>
+    public Func<string, string?> CheckDatabase { get; init; } = _ => null;
 
     /// <summary>Decides whether a price has begun.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;

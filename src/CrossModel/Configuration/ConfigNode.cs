@@ -14,8 +14,11 @@ internal sealed class ConfigNode(JsonValueKind kind, int? line)
     /// <summary>A string's content or a number's spelling, as written.</summary>
     public string Text { get; init; } = "";
 
+    /// <summary>The environment variable that set it; null: the file did.</summary>
+    public string? Variable { get; init; }
+
     /// <summary>Set by an environment variable: taken literally, and text may stand for any scalar.</summary>
-    public bool FromEnvironment { get; init; }
+    public bool FromEnvironment => Variable is not null;
 
     /// <summary>In the file's order, duplicates included.</summary>
     public List<KeyValuePair<string, ConfigNode>> Members { get; } = [];

@@ -21,16 +21,17 @@ internal static class ConfigReport
         return text.Append(loaded.File ?? "no configuration file, built-in defaults").Append(": ").Append(loaded.Faults.Count == 0 ? "good" : counts).Append('\n').ToString();
     }
 
-    /// <summary><c>{"file", "ok", "faults": [{"path", "kind": "fault"|"missing_price"|"warning", "message", "hint", "line"}]}</c> on one line; hint and line may be null.</summary>
+    /// <summary><c>{"file", "ok", "faults": [{"path", "kind": "fault"|"missing_price"|"warning", "message", "hint", "line", "variable"}]}</c> on one line; hint, line and variable may be null.</summary>
+    /// <param name="ok">What the exit code says: it may rest on more than the faults.</param>
     /// <param name="more">Writes further members.</param>
-    public static string Json(LoadedConfig loaded, Action<Utf8JsonWriter>? more = null)
+    public static string Json(LoadedConfig loaded, bool ok, Action<Utf8JsonWriter>? more = null)
     {
         using var stream = new MemoryStream();
         using (var json = new Utf8JsonWriter(stream))
         {
             json.WriteStartObject();
             json.WriteString("file", loaded.File);
-            json.WriteBoolean("ok", !HasErrors(loaded));
+            json.WriteBoolean("ok", ok);
             json.WriteStartArray("faults");
             foreach (ConfigFault fault in loaded.Faults)
             {
@@ -43,6 +44,7 @@ internal static class ConfigReport
                     json.WriteNumber("line", line);
                 else
                     json.WriteNull("line");
+                json.WriteString("variable", fault.Variable);
                 json.WriteEndObject();
             }
             json.WriteEndArray();

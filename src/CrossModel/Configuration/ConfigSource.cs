@@ -20,7 +20,12 @@ internal sealed class ConfigSource
     public bool IsMisfit(string path) => Outwards(path).Any(_misfits.Contains);
 
     /// <summary>The line of the setting, or of the nearest thing around it that is written; null: it is not in the file.</summary>
-    public int? LineOf(string path) => Outwards(path).Select(at => _nodes.GetValueOrDefault(at)).FirstOrDefault(node => node is not null)?.Line;
+    public int? LineOf(string path) => Nearest(path)?.Line;
+
+    /// <summary>The environment variable that set it, or the nearest thing around it that is written; null: none did.</summary>
+    public string? VariableOf(string path) => Nearest(path)?.Variable;
+
+    private ConfigNode? Nearest(string path) => Outwards(path).Select(at => _nodes.GetValueOrDefault(at)).FirstOrDefault(node => node is not null);
 
     /// <summary>As written: <c>"${NAME}"</c> is quoted, what it stands for never is.</summary>
     public string Quote(string path, string value) => _nodes.TryGetValue(path, out ConfigNode? node) ? node.Quote() : ConfigNode.Quote(value);

@@ -13,7 +13,7 @@ internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bo
     public List<ConfigFault> Validate(GatewayConfig config)
     {
         CheckUrls(config.Urls, "urls");
-        if (DatabaseFault(config.Database) is { } database)
+        if ((DatabaseFault(config.Database) ?? AddressFault(config.Database)) is { } database)
             _faults.Add(database);
         if (config.Metrics.Urls is { } metrics)
             CheckUrls(metrics, "metrics.urls");
@@ -41,6 +41,8 @@ internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bo
         return uri.Host.Length > 0 && uri.AbsolutePath.Length > 1 ? null
             : new ConfigFault("database", "the server or the database is not named") { Hint = DatabaseForms };
     }
+
+    private ConfigFault? AddressFault(string address) => rules.CheckDatabase(address) is { } message ? new ConfigFault("database", message) : null;
 
     /// <summary>A SQLite file's path made absolute; other addresses stay.</summary>
     public static string ResolveDatabase(string address, string folder) =>
@@ -81,7 +83,11 @@ internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bo
             _faults.Add(new ConfigFault($"{path}.apiKeys", "apiKey and apiKeys are both given") { Hint = "put every key into apiKeys" });
         CheckKey(upstream.ApiKey, $"{path}.apiKey");
         for (int i = 0; i < upstream.ApiKeys.Count; i++)
+        {
+            if (upstream.ApiKeys[i].Length == 0)
+                _faults.Add(new ConfigFault($"{path}.apiKeys[{i}]", "a key in this list cannot be empty") { Hint = "take it out" });
             CheckKey(upstream.ApiKeys[i], $"{path}.apiKeys[{i}]");
+        }
         foreach ((string header, string value) in upstream.Headers)
             CheckHeader(header, value, ConfigPath.Member($"{path}.headers", header));
         if (complete && upstream.ServiceAccount is { } file && !File.Exists(file))

@@ -199,27 +199,27 @@ internal sealed class ConfigWatcher : IAsyncDisposable
 
 internal static partial class Log
 {
-    [LoggerMessage(Level = LogLevel.Error, Message = "{File} is at fault: the last good configuration is in force until it is mended")]
+    [LoggerMessage(EventId = 5001, Level = LogLevel.Error, Message = "{File} is at fault: the last good configuration is in force until it is mended")]
     public static partial void StartedWithLastGood(ILogger log, string file);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "{File} was changed and is at fault: the configuration before stays in force")]
+    [LoggerMessage(EventId = 5002, Level = LogLevel.Error, Message = "{File} was changed and is at fault: the configuration before stays in force")]
     public static partial void Rejected(ILogger log, string file);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "{File} was changed and could not be applied: the configuration before stays in force")]
+    [LoggerMessage(EventId = 5003, Level = LogLevel.Error, Message = "{File} was changed and could not be applied: the configuration before stays in force")]
     public static partial void NotApplied(ILogger log, string file, Exception exception);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "Configuration: {Fault}")]
+    [LoggerMessage(EventId = 5004, Level = LogLevel.Error, Message = "Configuration: {Fault}")]
     public static partial void Fault(ILogger log, string fault);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Configuration: {Fault}")]
+    [LoggerMessage(EventId = 5005, Level = LogLevel.Warning, Message = "Configuration: {Fault}")]
     public static partial void Remark(ILogger log, string fault);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "{File} was changed and is in force")]
+    [LoggerMessage(EventId = 5006, Level = LogLevel.Information, Message = "{File} was changed and is in force")]
     public static partial void Applied(ILogger log, string file);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Setting} was changed and needs a restart")]
+    [LoggerMessage(EventId = 5007, Level = LogLevel.Warning, Message = "{Setting} was changed and needs a restart")]
     public static partial void RestartNeeded(ILogger log, string setting);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "No copy of the last good configuration could be kept ({Reason}): a restart with a faulty file would fail")]
+    [LoggerMessage(EventId = 5008, Level = LogLevel.Warning, Message = "No copy of the last good configuration could be kept ({Reason}): a restart with a faulty file would fail")]
     public static partial void NotKept(ILogger log, string reason);
 }

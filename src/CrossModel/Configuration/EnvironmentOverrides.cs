@@ -17,12 +17,12 @@ internal static class EnvironmentOverrides
         {
             if (!variable.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase))
                 continue;
-            if (Set(root, Shape.Of(typeof(GatewayConfig)), variable[Prefix.Length..].Split("__"), value) is { } fault)
+            if (Set(root, Shape.Of(typeof(GatewayConfig)), variable[Prefix.Length..].Split("__"), new ConfigNode(JsonValueKind.String, null) { Text = value, Variable = variable }) is { } fault)
                 faults.Add(fault with { Path = variable });
         }
     }
 
-    private static ConfigFault? Set(ConfigNode node, Shape shape, ReadOnlySpan<string> parts, string value)
+    private static ConfigFault? Set(ConfigNode node, Shape shape, ReadOnlySpan<string> parts, ConfigNode value)
     {
         Shape? part = null;
         string name = parts[0];
@@ -47,7 +47,7 @@ internal static class EnvironmentOverrides
             return new ConfigFault("", $"there is nothing inside to set by the name \"{Quote(name)}\"");
         if (parts.Length == 1)
         {
-            node.Set(name, Value(value));
+            node.Set(name, value);
             return null;
         }
         if (part.Kind is not (ShapeKind.Record or ShapeKind.Map or ShapeKind.List or ShapeKind.Price))
@@ -61,19 +61,17 @@ internal static class EnvironmentOverrides
         return Set(inner, part, parts[1..], value);
     }
 
-    private static ConfigFault? SetItem(ConfigNode list, Shape item, ReadOnlySpan<string> parts, string value)
+    private static ConfigFault? SetItem(ConfigNode list, Shape item, ReadOnlySpan<string> parts, ConfigNode value)
     {
         if (!int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out int index) || index > list.Items.Count)
             return new ConfigFault("", $"a position from 0 to {list.Items.Count} is expected where \"{Quote(parts[0])}\" stands");
         bool whole = parts.Length == 1;
         if (index == list.Items.Count)
-            list.Items.Add(whole ? Value(value) : ConfigNode.NewObject());
+            list.Items.Add(whole ? value : ConfigNode.NewObject());
         else if (whole)
-            list.Items[index] = Value(value);
+            list.Items[index] = value;
         return whole ? null : Set(list.Items[index], item, parts[1..], value);
     }
-
-    private static ConfigNode Value(string text) => new(JsonValueKind.String, null) { Text = text, FromEnvironment = true };
 
     private static ConfigFault Unknown(string name, Shape shape) =>
         new("", $"there is no setting named \"{Quote(name)}\"") { Hint = Nearest.Hint(name, shape.Settings.Select(setting => setting.JsonName)) };

@@ -13,8 +13,12 @@ internal sealed class Expansion(IReadOnlyDictionary<string, string> environment,
     /// <summary>Absolute paths of the files named so far and the digest of what was read; empty: it could not be read.</summary>
     public Dictionary<string, string> Files { get; } = [];
 
+    /// <summary>False: commands that need no provider keys.</summary>
+    public bool IsNeeded => needed;
+
     /// <summary>Null: a fault was added, or the setting is to be left out.</summary>
-    public string? Expand(string text, string path, int? line, List<ConfigFault> faults)
+    /// <param name="credential">What is set but empty is as good as not set.</param>
+    public string? Expand(string text, string path, int? line, bool credential, List<ConfigFault> faults)
     {
         int at = text.IndexOf("${", StringComparison.Ordinal);
         if (at < 0)
@@ -36,7 +40,7 @@ internal sealed class Expansion(IReadOnlyDictionary<string, string> environment,
                 faults.Add(new ConfigFault(path, "a ${ is not closed") { Hint = "write ${NAME}, or $${ for the two characters themselves", Line = line });
                 return null;
             }
-            (string? value, string message, string? hint) = Resolve(text[(at + 2)..end]);
+            (string? value, string message, string? hint) = Resolve(text[(at + 2)..end], credential);
             if (value is null)
             {
                 // The database is what every command needs: a default in its place would be another database.
@@ -50,10 +54,13 @@ internal sealed class Expansion(IReadOnlyDictionary<string, string> environment,
         return result.Append(text, done, text.Length - done).ToString();
     }
 
-    private (string? Value, string Message, string? Hint) Resolve(string inside)
+    private (string? Value, string Message, string? Hint) Resolve(string inside, bool credential)
     {
         if (inside.StartsWith("file:", StringComparison.Ordinal))
-            return ReadFile(inside[5..]);
+        {
+            var read = ReadFile(inside[5..]);
+            return read.Value is "" && credential ? (null, $"the secret file {inside[5..]} is empty", "put the secret into it") : read;
+        }
         int fallback = inside.IndexOf(":-", StringComparison.Ordinal);
         string name = fallback < 0 ? inside : inside[..fallback];
         if (name.Length == 0 || char.IsAsciiDigit(name[0]) || !name.All(c => char.IsAsciiLetterOrDigit(c) || c == '_'))
@@ -61,7 +68,9 @@ internal sealed class Expansion(IReadOnlyDictionary<string, string> environment,
         environment.TryGetValue(name, out string? value);
         if (fallback >= 0)
             return (string.IsNullOrEmpty(value) ? inside[(fallback + 2)..] : value, "", null);
-        return (value, $"the environment variable {name} is not set", $"set it, or write ${{{name}:-default}}");
+        return value is "" && credential
+            ? (null, $"the environment variable {name} is empty", $"set it, or write ${{{name}:-}} where none is needed")
+            : (value, $"the environment variable {name} is not set", $"set it, or write ${{{name}:-default}}");
     }
 
     private (string? Value, string Message, string? Hint) ReadFile(string named)

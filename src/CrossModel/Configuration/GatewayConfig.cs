@@ -85,6 +85,7 @@ internal sealed record LimitsConfig
 internal sealed record MetricsConfig
 {
     /// <summary>Bearer token that /metrics asks for; null (default): loopback callers only.</summary>
+    [Credential]
     public string? Token { get; init; }
 
     /// <summary>An address of its own for /metrics; null (default): the main one.</summary>
@@ -99,6 +100,7 @@ internal sealed record AlertsConfig
     public string? Webhook { get; init; }
 
     /// <summary>Signs the webhook (HMAC-SHA256).</summary>
+    [Credential]
     public string? Secret { get; init; }
 
     /// <summary>USD; the alert goes out once when an account's balance falls below it.</summary>
@@ -124,9 +126,11 @@ internal sealed record UpstreamConfig
     public string? BaseUrl { get; init; }
 
     /// <summary>The credential, as <c>${ENV}</c> or <c>${file:…}</c>; null: none is sent.</summary>
+    [Credential]
     public string? ApiKey { get; init; }
 
     /// <summary>Several keys, used in turn.</summary>
+    [Credential]
     public IReadOnlyList<string> ApiKeys { get; init; } = [];
 
     /// <summary>A known server's quirks by name; null: chosen by base URL, else treated as OpenAI itself.</summary>
@@ -162,10 +166,13 @@ internal sealed record UpstreamConfig
     /// <summary>Bedrock: the AWS region, e.g. <c>eu-central-1</c>.</summary>
     public string? Region { get; init; }
     /// <summary>Bedrock: the access key's id; null: <c>apiKey</c> is a bearer key.</summary>
+    [Credential]
     public string? AccessKeyId { get; init; }
     /// <summary>Bedrock: the access key's secret.</summary>
+    [Credential]
     public string? SecretAccessKey { get; init; }
     /// <summary>Bedrock: the token of temporary credentials; null: they are lasting ones.</summary>
+    [Credential]
     public string? SessionToken { get; init; }
 
     /// <summary>Azure: the <c>api-version</c> of a classic endpoint; null: the base URL ends in <c>/openai/v1</c>.</summary>
@@ -175,6 +182,7 @@ internal sealed record UpstreamConfig
     /// <summary>Azure: the Entra ID application's id.</summary>
     public string? ClientId { get; init; }
     /// <summary>Azure: the Entra ID application's secret.</summary>
+    [Credential]
     public string? ClientSecret { get; init; }
 }
 

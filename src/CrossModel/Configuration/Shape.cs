@@ -74,6 +74,7 @@ internal sealed class Setting
         Shape = Shape.Of(property.PropertyType);
         CanBeNull = new NullabilityInfoContext().Create(property).WriteState == NullabilityState.Nullable;
         NeedsRestart = property.GetCustomAttribute<NeedsRestartAttribute>() is not null;
+        IsCredential = property.GetCustomAttribute<CredentialAttribute>() is not null;
         IsFilePath = property.GetCustomAttribute<FilePathAttribute>() is not null;
         OneOf = property.GetCustomAttribute<OneOfAttribute>()?.Values ?? [];
         // Every duration here drives a timer: zero would fire at once, and more than 24.8 days is refused by the runtime.
@@ -89,6 +90,7 @@ internal sealed class Setting
     public bool CanBeNull { get; }
     public bool NeedsRestart { get; }
     public bool IsFilePath { get; }
+    public bool IsCredential { get; }
 
     /// <summary>Of a text or a list of texts: what may be written; empty: anything.</summary>
     public IReadOnlyList<string> OneOf { get; }
@@ -119,6 +121,10 @@ internal sealed class OneOfAttribute(params string[] values) : Attribute
 /// <summary>Read once at the start; a change is reported and waits for the next one.</summary>
 [AttributeUsage(AttributeTargets.Property)]
 internal sealed class NeedsRestartAttribute : Attribute;
+
+/// <summary>A secret: what stands for it must not be empty, or a door would stand open that looks shut.</summary>
+[AttributeUsage(AttributeTargets.Property)]
+internal sealed class CredentialAttribute : Attribute;
 
 /// <summary>A path: relative ones are made absolute from the configuration file's folder.</summary>
 [AttributeUsage(AttributeTargets.Property)]

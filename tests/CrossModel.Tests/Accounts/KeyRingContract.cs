@@ -30,7 +30,7 @@ public abstract class KeyRingContract(bool postgres)
         public static async Task<Node> StartAsync(string address, TimeProvider? time = null, bool polls = false)
         {
             var node = new Node(await TestDatabase.OpenAsync(address, time));
-            node.Ring = new KeyRing(node.Database, node.Feed, TimeSpan.FromSeconds(5));
+            node.Ring = new KeyRing(node.Database, node.Feed, () => TimeSpan.FromSeconds(5));
             if (polls) await node.Feed.StartAsync();
             else await node.Feed.PollAsync();
             return node;

@@ -175,6 +175,47 @@ public sealed class ConfigFaultTests
         Assert.DoesNotContain("hunter2", fault.ToString(), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("{ \"metrics\": { \"token\": \"${TOKEN}\" } }", "metrics.token")]
+    [InlineData("{ \"alerts\": { \"secret\": \"${TOKEN}\" } }", "alerts.secret")]
+    [InlineData("{ \"upstreams\": { \"x\": { \"apiKey\": \"${TOKEN}\" } } }", "upstreams.x.apiKey")]
+    [InlineData("{ \"upstreams\": { \"x\": { \"apiKeys\": [\"a\", \"${TOKEN}\"] } } }", "upstreams.x.apiKeys[1]")]
+    [InlineData("{ \"upstreams\": { \"x\": { \"apiKeys\": [\"${TOKEN:-}\"] } } }", "upstreams.x.apiKeys[0]")]
+    [InlineData("{ \"upstreams\": { \"x\": { \"secretAccessKey\": \"${TOKEN}\" } } }", "upstreams.x.secretAccessKey")]
+    public void Credential_SetButEmpty_IsAFault(string json, string path) => Assert.Equal(path, Given.Fault(json, ("TOKEN", "")).Path);
+
+    [Fact]
+    public void Credential_ThatMayBeEmpty_IsLeftOut()
+    {
+        Assert.Null(Given.Good("{ \"metrics\": { \"token\": \"${TOKEN:-}\" } }", ("TOKEN", "")).Metrics.Token);
+        Assert.Null(Given.Good(Given.Upstream("\"baseUrl\": \"${URL}\""), ("URL", "")).Upstreams["local"].BaseUrl);
+    }
+
+    [Fact]
+    public void SecretFile_ThatIsEmpty_IsAFaultWhereSecretsAreNeeded()
+    {
+        using var given = new Given(Given.Upstream("\"apiKey\": \"${file:key}\""));
+        File.WriteAllText(Path.Combine(given.Folder, "key"), "\n");
+        Assert.Equal("upstreams.local.apiKey: the secret file key is empty; put the secret into it (line 1)", Assert.Single(given.Load().Faults).ToString());
+        Assert.Empty(given.Load(expandSecrets: false).Faults);
+    }
+
+    [Theory]
+    [InlineData("postgresql://u:hunter2@h/d?sslmod=require", "sslmod")]
+    [InlineData("postgresql://u:hunter2@h/d?sslmode=sometimes", "sslmode")]
+    [InlineData("postgresql://u:hunter2@h/d?connect_timeout=soon", "connect_timeout")]
+    public void Database_WithAParameterThatIsNone_IsAFault(string address, string named)
+    {
+        using var given = new Given($$"""{ "database": "{{address}}" }""");
+        LoadedConfig loaded = given.Load(rules: Gateway.Rules(TimeProvider.System));
+        ConfigFault fault = Assert.Single(loaded.Faults);
+        Assert.Equal(("database", 1), (fault.Path, fault.Line));
+        Assert.Contains($"\"{named}\"", fault.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("hunter2", fault.ToString(), StringComparison.Ordinal);
+        given.Write("""{ "database": "postgresql://u:p@h/d?sslmode=verify-full&sslrootcert=/x.pem&connect_timeout=3&Maximum Pool Size=9" }""");
+        Assert.Empty(given.Load(rules: Gateway.Rules(TimeProvider.System)).Faults);
+    }
+
     [Fact]
     public void Secret_InARouteAtFault_IsQuotedAsWritten()
     {
@@ -198,6 +239,6 @@ public sealed class ConfigFaultTests
 
     [Fact]
     public void Report_AsJson_HasEveryFault() => Assert.Equal(
-        """{"file":"/etc/crossmodel/crossmodel.json","ok":false,"faults":[{"path":"urlz","kind":"fault","message":"there is no such setting","hint":"did you mean \u0022urls\u0022?","line":1}]}""",
-        ConfigReport.Json(Given.LoadText("{ \"urlz\": 1 }")));
+        """{"file":"/etc/crossmodel/crossmodel.json","ok":false,"faults":[{"path":"urlz","kind":"fault","message":"there is no such setting","hint":"did you mean \u0022urls\u0022?","line":1,"variable":null}]}""",
+        ConfigReport.Json(Given.LoadText("{ \"urlz\": 1 }"), ok: false));
 }

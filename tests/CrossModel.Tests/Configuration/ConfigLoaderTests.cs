@@ -129,7 +129,7 @@ public sealed class ConfigLoaderTests
 
     [Fact]
     public void EmptyText_OfAnOptionalSetting_CountsAsNotGiven() =>
-        Assert.Null(Given.Good(Given.Upstream("\"apiKey\": \"${KEY}\""), ("KEY", "")).Upstreams["local"].ApiKey);
+        Assert.Null(Given.Good(Given.Upstream("\"preset\": \"${NAME}\""), ("NAME", "")).Upstreams["local"].Preset);
 
     [Fact]
     public void Database_IsKnown_ThoughOtherThingsAreAtFault()

@@ -52,6 +52,18 @@ public sealed class EnvironmentOverrideTests
     }
 
     [Theory]
+    [InlineData("CROSSMODEL__URLS", "nonsense", "urls")]
+    [InlineData("CROSSMODEL__LIMITS__FANOUT", "many", "limits.fanOut")]
+    [InlineData("CROSSMODEL__UPSTREAMS__LOCAL__APIKEY", "", "upstreams.local.apiKey")]
+    [InlineData("CROSSMODEL__TRUSTEDPROXIES__0", "nearby", "trustedProxies[0]")]
+    public void Override_AtFault_IsBlamedOnItsVariable(string variable, string value, string path)
+    {
+        ConfigFault fault = Given.Fault(Given.Upstream("\"baseUrl\": \"http://127.0.0.1/v1\""), (variable, value));
+        Assert.Equal((path, variable, null), (fault.Path, fault.Variable, fault.Line));
+        Assert.EndsWith($" (set by {variable})", fault.ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("CROSSMODEL__DATABASE", "mysql://root:hunter2@db/x")]
     [InlineData("CROSSMODEL__SHUTDOWNTIMEOUT", "hunter2")]
     [InlineData("CROSSMODEL__UPSTREAMS__x__DIALECT", "hunter2")]

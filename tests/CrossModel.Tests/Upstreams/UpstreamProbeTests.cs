@@ -62,6 +62,8 @@ public sealed class UpstreamProbeTests : IAsyncLifetime
         Assert.Equal(1, await _run.RunAsync("check", "--online"));
         Assert.Contains(words, _run.Out, StringComparison.Ordinal);
         Assert.DoesNotContain("sk-wrong", _run.Out + _run.Error, StringComparison.Ordinal);
+        Assert.Equal(1, await _run.RunAsync("check", "--online", "--json"));
+        Assert.False(System.Text.Json.JsonDocument.Parse(_run.Out).RootElement.GetProperty("ok").GetBoolean());
     }
 
     [Fact]
