@@ -96,9 +96,10 @@ internal static class CommandLine
             catch (Exception e) when (e is not IOException && (context.Database.IsAway(e) || e is DbException))
             {
                 // A connection that is cut at the commit leaves open whether it happened: "try again" would do it twice.
-                var outcome = context.HasChangedNothing ? "Nothing was changed: try again."
-                    : $"It is not known whether it was done. {ifUnknown?.Invoke(parse) ?? "Look before you repeat it."}";
-                throw new RefusedException($"{context.Database.Name} {(context.Database.IsAway(e) ? "does not answer, is busy or cannot be written" : "cannot be used")} ({e.Message.TrimEnd('.')}). {outcome}");
+                var isAway = context.Database.IsAway(e);
+                var outcome = !context.HasChangedNothing ? $"It is not known whether it was done. {ifUnknown?.Invoke(parse) ?? "Look before you repeat it."}"
+                    : isAway ? "Nothing was changed: try again." : "Nothing was changed.";
+                throw new RefusedException($"{context.Database.Name} {(isAway ? "does not answer, is busy or cannot be written" : "cannot be used")} ({e.Message.TrimEnd('.')}). {outcome}");
             }
         });
 
