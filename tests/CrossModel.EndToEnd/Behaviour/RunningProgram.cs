@@ -148,6 +148,20 @@ public sealed partial class RunningProgram
         }
     }
 
+    [Fact]
+    public async Task DatabaseThatIsDamaged_CannotBeServed_AndIsNamed()
+    {
+        var folder = TempFolder.New();
+        await using (var database = await TestDatabase.OpenAsync("sqlite:" + Path.Combine(folder, "data", "crossmodel.db")))
+            await database.WriteAsync(session => session.ExecuteAsync("DROP TABLE lease"), TestContext.Current.CancellationToken);
+
+        var served = await ServerProcess.ShellAsync("exec \"$@\" serve --urls http://127.0.0.1:0", folder);
+
+        Assert.Equal(1, served.ExitCode);
+        Assert.Contains(Path.Combine(folder, "data", "crossmodel.db") + " cannot be used", served.Errors, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", served.Errors, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("\"$@\" accounts list > /dev/full", "could not be written")]
     [InlineData("\"$@\" check > /dev/full", "could not be written")]
