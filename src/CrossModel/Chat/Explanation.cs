@@ -121,7 +121,7 @@ internal static class Explanation
             json.WriteStartObject();
             json.WriteString("model", route.Owner.Id);
             if (showsUpstreams) json.WriteString("upstream", route.Upstream.Name);
-            json.WriteString("reason", route.Upstream.Dialect is null ? "its dialect is not built" : "the request's provider object leaves it out");
+            json.WriteString("reason", "the request's provider object leaves it out");
             json.WriteEndObject();
         }
         json.WriteEndArray();

@@ -49,7 +49,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
 
     /// <summary>The most that it may come to on this route: what is held must pay for it.</summary>
     public static int MostCalls(ChatRequest request, Route route) =>
-        request.Candidates == 1 || route.Upstream.Dialect!.TakesCandidates(request, route.Model) ? 1 : request.Candidates;
+        request.Candidates == 1 || route.Upstream.Dialect.TakesCandidates(request, route.Model) ? 1 : request.Candidates;
 
     private async ValueTask<UpstreamFault?> PlainAsync(ChatCall call, Route route, UpstreamCall[] calls, CancellationTokenSource? others)
     {

@@ -48,7 +48,7 @@ internal static class Resolution
     public static ApiError? Prepare(ChatRequest request, Snapshot snapshot, in RoutePlan plan, Route route, WriteOptions options, UpstreamRequest upstream)
     {
         if (route.Upstream.Config.FetchRemote) upstream.Remote.MayFetch = true;
-        if (route.Upstream.Dialect!.Write(request, route.Model, options, upstream) is { } refusal) return refusal;
+        if (route.Upstream.Dialect.Write(request, route.Model, options, upstream) is { } refusal) return refusal;
         var most = snapshot.Config.Limits.FanOut;
         if (Relay.CallsFor(request, upstream) > most)
             return ApiErrors.UnsupportedParameter("n", $"The server behind this model gives one reply at a time; it is asked side by side up to n = {most}. Ask for fewer, or choose another model.");

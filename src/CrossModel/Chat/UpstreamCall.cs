@@ -37,7 +37,7 @@ internal sealed class UpstreamCall : IDisposable
             ToolNames = call.Prepared.ToolNames,
         };
         _attempt = new Attempt(route.Upstream.Config.Timeouts, time, cancellation, call.Stopping);
-        Reader = route.Upstream.Dialect!.OpenReply(_context, route.Model);
+        Reader = route.Upstream.Dialect.OpenReply(_context, route.Model);
         call.CountAttempt();
         if (!request.Stream) return;
         // At once: calls side by side look at each other's.
@@ -60,7 +60,7 @@ internal sealed class UpstreamCall : IDisposable
     {
         var patient = !_call.Request.Stream || _route.Model.Facts.Reasoning == true;
         var upstream = _route.Upstream;
-        return _attempt.SendAsync(upstream.Client, upstream.Dialect!, _call.Prepared!, patient);
+        return _attempt.SendAsync(upstream.Client, upstream.Dialect, _call.Prepared!, patient);
     }
 
     /// <summary>Sends the request and reads a whole reply; else answers why there is none.</summary>

@@ -52,7 +52,7 @@ internal sealed record LoadedConfig(GatewayConfig? Config, IReadOnlyList<ConfigF
 }
 
 /// <summary>What the configuration cannot know by itself, given by the composition: this room knows no other.</summary>
-internal sealed record ConfigRules(IReadOnlySet<string> KnownDialects, IReadOnlySet<string> BuiltDialects, IReadOnlySet<string> KnownPresets)
+internal sealed record ConfigRules(IReadOnlySet<string> KnownDialects, IReadOnlySet<string> KnownPresets)
 {
     /// <summary>A dialect's own demands on its upstream (form of the base URL, credentials that belong together).</summary>
     public Func<UpstreamConfig, IEnumerable<UpstreamRemark>> CheckUpstream { get; init; } = _ => [];

@@ -72,8 +72,6 @@ internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bo
         if (!rules.KnownDialects.Contains(upstream.Dialect))
             _faults.Add(new ConfigFault($"{path}.dialect", "there is no such dialect")
             { Hint = Nearest.Hint(upstream.Dialect, rules.KnownDialects) ?? "known: " + string.Join(", ", rules.KnownDialects.Order(StringComparer.Ordinal)) });
-        else if (!rules.BuiltDialects.Contains(upstream.Dialect))
-            _faults.Add(new ConfigFault($"{path}.dialect", $"this version does not speak {upstream.Dialect} yet: its models answer 503", FaultKind.Warning));
         if (upstream.Preset is { } preset && !rules.KnownPresets.Contains(preset))
             _faults.Add(new ConfigFault($"{path}.preset", "there is no such preset")
             { Hint = Nearest.Hint(preset, rules.KnownPresets) ?? "known: " + string.Join(", ", rules.KnownPresets.Order(StringComparer.Ordinal)) });

@@ -11,29 +11,22 @@ namespace CrossModel.Dialects;
 /// <summary>Every dialect by its name in the configuration: one line each.</summary>
 internal static class DialectSet
 {
-    public static IReadOnlySet<string> Known { get; } = new HashSet<string> { "openai", "azure", "anthropic", "gemini", "vertex", "bedrock", "simulated" };
+    private static readonly Dictionary<string, Func<UpstreamConfig, TimeProvider, IDialect>> Makers = new()
+    {
+        ["openai"] = static (config, time) => new OpenAIDialect(config, preset: null, time),
+        ["azure"] = static (config, time) => new AzureDialect(config, time),
+        ["anthropic"] = static (config, time) => new AnthropicDialect(config, time),
+        ["gemini"] = static (config, time) => new GeminiDialect(config, time),
+        ["vertex"] = static (config, time) => new VertexDialect(config, time),
+        ["bedrock"] = static (config, time) => new BedrockDialect(config, time),
+        ["simulated"] = static (config, time) => new OpenAIDialect(config, OpenAI.Presets.Unknown, time),
+    };
 
-    public static IReadOnlySet<string> Built { get; } = new HashSet<string> { "openai", "azure", "anthropic", "gemini", "vertex", "bedrock", "simulated" };
-
-    public static IReadOnlySet<string> Presets => OpenAI.Presets.Names;
-
-    public static bool IsKnown(string dialect) => Known.Contains(dialect);
-
-    public static bool IsBuilt(string dialect) => Built.Contains(dialect);
+    public static IReadOnlySet<string> Known { get; } = Makers.Keys.ToHashSet();
 
     /// <summary>What the configuration is judged by.</summary>
-    public static ConfigRules Rules(TimeProvider time) => new(Known, Built, Presets) { Time = time, CheckUpstream = UpstreamForms.Check, CheckRoute = UpstreamForms.CheckRoute };
+    public static ConfigRules Rules(TimeProvider time) => new(Known, OpenAI.Presets.Names) { Time = time, CheckUpstream = UpstreamForms.Check, CheckRoute = UpstreamForms.CheckRoute };
 
-    /// <summary>Null: the dialect is not built yet; its models answer 503.</summary>
-    public static IDialect? Create(UpstreamConfig config, TimeProvider time) => config.Dialect switch
-    {
-        "openai" => new OpenAIDialect(config, preset: null, time),
-        "anthropic" => new AnthropicDialect(config, time),
-        "azure" => new AzureDialect(config, time),
-        "gemini" => new GeminiDialect(config, time),
-        "vertex" => new VertexDialect(config, time),
-        "bedrock" => new BedrockDialect(config, time),
-        "simulated" => new OpenAIDialect(config, OpenAI.Presets.Unknown, time),
-        _ => null,
-    };
+    /// <param name="config">Of a configuration without faults: its dialect is one of <see cref="Known"/>.</param>
+    public static IDialect Create(UpstreamConfig config, TimeProvider time) => Makers[config.Dialect](config, time);
 }

@@ -100,7 +100,7 @@ internal sealed class ModelCatalog
                 array[i] = new Route(made, upstream, route,
                     new RouteModel(id, name, Overlay(model, FactsOf(id, route, upstream)))
                     {
-                        UnknownParameters = model.UnknownParameters ?? upstream.Config.UnknownParameters ?? upstream.Dialect?.UnknownParameters ?? config.UnknownParameters,
+                        UnknownParameters = model.UnknownParameters ?? upstream.Config.UnknownParameters ?? upstream.Dialect.UnknownParameters ?? config.UnknownParameters,
                         Passthrough = model.Passthrough.Concat(config.Passthrough).ToHashSet(StringComparer.Ordinal),
                     },
                     route.Priority ?? position, SeatsOf(route, before, upstream, name), route.Cost is { } cost ? Prices.From(cost) : null);

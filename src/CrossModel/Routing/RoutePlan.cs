@@ -29,11 +29,11 @@ internal readonly struct RoutePlan
     public static ApiError NoneTakesAll() =>
         ApiErrors.UnsupportedParameter("provider.require_parameters", "No route of this model takes every parameter of the request. Drop provider.require_parameters, or the parameter that the model ignores.");
 
-    /// <summary>Plans the chosen models one after the other. Refuses (400) what the caller's preferences ask and cannot be obeyed; 503 when no dialect of the routes is built.</summary>
+    /// <summary>Plans the chosen models one after the other. Refuses (400) what the caller's preferences ask and cannot be obeyed.</summary>
     /// <param name="random">Null: chance; tests give a seeded one.</param>
     public static ApiError? Make(ModelCatalog catalog, in ModelChoice models, RoutePreferences? wishes, DateTimeOffset now, out RoutePlan plan, Random? random = null)
     {
-        if (wishes is null && models.Further.Count == 0 && models.First.RouteArray is [{ Upstream.Dialect: not null } lone])
+        if (wishes is null && models.Further.Count == 0 && models.First.RouteArray is [var lone])
         {
             plan = new RoutePlan(lone);
             return null;
@@ -57,12 +57,9 @@ internal readonly struct RoutePlan
         if (wishes is not null && RouteWishes.TooDear(model, wishes, now) is { } dear) return dear;
         Span<Entry> entries = model.RouteArray.Length <= 16 ? stackalloc Entry[16] : new Entry[model.RouteArray.Length];
         var count = 0;
-        var built = false;
         for (var i = 0; i < model.RouteArray.Length; i++)
         {
             var route = model.RouteArray[i];
-            if (route.Upstream.Dialect is null) continue;
-            built = true;
             if (wishes is not null && !RouteWishes.Wants(wishes, route)) continue;
             entries[count++] = new Entry
             {
@@ -74,7 +71,6 @@ internal readonly struct RoutePlan
                 Draw = -Math.Log(1 - random.NextDouble()) / route.Weight,
             };
         }
-        if (!built) return ApiErrors.ModelUnavailable("This gateway cannot speak to the provider of this model yet. Use another model.");
         if (count == 0) return RouteWishes.NoneLeft(wishes!);
         entries = entries[..count];
         entries.Sort();

@@ -9,14 +9,13 @@ namespace CrossModel.Routing;
 /// One configured provider endpoint with all that is remembered of it: connections, credentials, what the dialect learned, health and
 /// calls in flight. Lives on over a reload that did not change its configuration.
 /// </summary>
-/// <param name="dialect">Null: the dialect is not built; its routes are never planned.</param>
-internal sealed class Upstream(string name, UpstreamConfig config, IDialect? dialect, UpstreamClient client, TimeProvider time) : IDisposable
+internal sealed class Upstream(string name, UpstreamConfig config, IDialect dialect, UpstreamClient client, TimeProvider time) : IDisposable
 {
     private readonly ConcurrentDictionary<string, UpstreamHealth> _models = new(StringComparer.Ordinal);
 
     public string Name => name;
     public UpstreamConfig Config => config;
-    public IDialect? Dialect => dialect;
+    public IDialect Dialect => dialect;
     public UpstreamClient Client => client;
 
     /// <summary>Of the endpoint as a whole: not reachable, or the operator's account is refused.</summary>
@@ -29,7 +28,7 @@ internal sealed class Upstream(string name, UpstreamConfig config, IDialect? dia
 
     public void Dispose()
     {
-        dialect?.Dispose();
+        dialect.Dispose();
         client.Dispose();
     }
 }

@@ -45,7 +45,7 @@ internal sealed class UpstreamProbe(TimeProvider time)
         {
             using var dialect = DialectSet.Create(config, time);
             using var request = new UpstreamRequest();
-            var hasList = dialect?.WriteModelList(request) ?? false;
+            var hasList = dialect.WriteModelList(request);
             if (!hasList && config.BaseUrl is { } root) request.Uri = new Uri(root);
             if (request.Uri is null) return Result(Reach.Reached, null, "not tried: this dialect chooses its address by the request");
             using var response = await client.GetAsync(request, hasList ? dialect : null, patience.Token);

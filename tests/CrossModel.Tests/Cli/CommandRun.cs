@@ -34,7 +34,7 @@ internal sealed class CommandRun(TimeProvider? time = null, string? folder = nul
             Error = error,
             Variables = Variables,
             Folder = Folder,
-            Rules = new ConfigRules(s_dialects, s_dialects, new HashSet<string>()),
+            Rules = new ConfigRules(s_dialects, new HashSet<string>()),
             Time = time ?? TimeProvider.System,
             Explain = (order, target) => Explaining.Run(order, Variables, time ?? TimeProvider.System, target),
             ServeAsync = order =>

@@ -44,7 +44,7 @@ public sealed class ConfigDocumentsTests
         File.WriteAllText(Path.Combine(given.Folder, "secrets/anthropic-key"), "key\n");
         foreach (string name in (string[])["OPENAI_API_KEY", "AZURE_API_KEY", "GEMINI_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "DEEPSEEK_API_KEY", "DEEPSEEK_API_KEY_2"])
             given.Environment[name] = "key";
-        LoadedConfig loaded = given.Load(rules: new ConfigRules(DialectSet.Known, DialectSet.Known, DialectSet.Presets) { CheckUpstream = UpstreamForms.Check });
+        LoadedConfig loaded = given.Load(rules: DialectSet.Rules(TimeProvider.System));
         Assert.Empty(loaded.Faults);
         Assert.Equal(DialectSet.Known.Order(StringComparer.Ordinal), loaded.Config!.Upstreams.Values.Select(upstream => upstream.Dialect).Distinct().Order(StringComparer.Ordinal));
     }

@@ -135,9 +135,9 @@ public sealed class ConfigFaultTests
     public void Model_WithoutRoute_IsAFault() => Assert.Equal("models[\"a/b\"].routes", Given.Fault(Given.Model("", routes: "[]")).Path);
 
     [Fact]
-    public void Dialect_NotBuiltYet_IsAWarning()
+    public void Webhook_WithoutASecret_IsAWarning()
     {
-        LoadedConfig loaded = Given.LoadText(Given.Upstream("\"dialect\": \"bedrock\", \"region\": \"eu-central-1\""));
+        LoadedConfig loaded = Given.LoadText("""{ "alerts": { "webhook": "https://a.example/" } }""");
         Assert.Equal(FaultKind.Warning, Assert.Single(loaded.Faults).Kind);
         Assert.NotNull(loaded.Config);
         Assert.False(ConfigReport.HasErrors(loaded));
@@ -230,9 +230,9 @@ public sealed class ConfigFaultTests
     [Fact]
     public void Report_AsText_EndsWithASummary()
     {
-        LoadedConfig loaded = Given.LoadText("{ \"urlz\": 1, \"upstreams\": { \"x\": { \"dialect\": \"vertex\" } } }");
+        LoadedConfig loaded = Given.LoadText("""{ "urlz": 1, "alerts": { "webhook": "https://a.example/" } }""");
         Assert.Equal("urlz: there is no such setting; did you mean \"urls\"? (line 1)\n"
-            + "upstreams.x.dialect: warning: this version does not speak vertex yet: its models answer 503 (line 1)\n"
+            + "alerts.secret: warning: without a secret the webhook's receiver cannot tell our calls from others (line 1)\n"
             + "/etc/crossmodel/crossmodel.json: 1 error, 1 warning\n", ConfigReport.Text(loaded));
         Assert.Equal("/etc/crossmodel/crossmodel.json: good\n", ConfigReport.Text(Given.LoadText("{}")));
     }

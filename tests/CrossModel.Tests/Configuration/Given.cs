@@ -8,7 +8,6 @@ internal sealed class Given : IDisposable
 {
     public static readonly ConfigRules Rules = new(
         new HashSet<string> { "openai", "azure", "anthropic", "gemini", "vertex", "bedrock", "simulated" },
-        new HashSet<string> { "openai", "simulated" },
         new HashSet<string> { "deepseek", "ollama", "openrouter", "vllm" });
 
     public Given(string json = "") => Write(json);

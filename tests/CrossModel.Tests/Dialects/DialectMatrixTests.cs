@@ -148,7 +148,7 @@ public sealed partial class DialectMatrixTests
     public void Server_WithoutAPreset_DiffersFromOpenAIInThreeRows()
     {
         using var openAI = GoldenCase.Dialect("openai", new FakeClock());
-        using var unknown = DialectSet.Create(new UpstreamConfig { Dialect = "openai", BaseUrl = "https://models.example/v1" }, new FakeClock())!;
+        using var unknown = DialectSet.Create(new UpstreamConfig { Dialect = "openai", BaseUrl = "https://models.example/v1" }, new FakeClock());
         string Body(IDialect speaker, Row row)
         {
             using var request = Protocol.Requests.Accepted(row.Request.Insert(1, "\"model\":\"a/b\","));
@@ -166,7 +166,6 @@ public sealed partial class DialectMatrixTests
         var lines = Lines();
         for (var column = 0; column < Columns.Length; column++)
         {
-            if (!DialectSet.IsBuilt(Columns[column])) continue;
             foreach (var line in lines) yield return (line[0], Columns[column], line[column + 1]);
         }
     }

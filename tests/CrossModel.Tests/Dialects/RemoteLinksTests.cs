@@ -24,7 +24,7 @@ public sealed class RemoteLinksTests
 
     private static (string? Code, IReadOnlyList<RemoteLink> Wanted) Write(string dialect, string model, string blocks, bool mayFetch = true)
     {
-        using var speaker = DialectSet.Create(Config(dialect), new FakeClock())!;
+        using var speaker = DialectSet.Create(Config(dialect), new FakeClock());
         using var request = Requests.Accepted(Requests.Messages("{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"u\"}," + blocks + "]}"));
         using var upstream = new UpstreamRequest { Remote = { MayFetch = mayFetch } };
         var refusal = speaker.Write(request, new RouteModel("a/b", model, new ModelFacts()), new WriteOptions(null, "account"), upstream);

@@ -6,7 +6,7 @@ namespace CrossModel.Tests.Dialects;
 
 public sealed class UpstreamFormsTests
 {
-    private static readonly ConfigRules Rules = Given.Rules with { CheckUpstream = UpstreamForms.Check, CheckRoute = UpstreamForms.CheckRoute, BuiltDialects = Given.Rules.KnownDialects };
+    private static readonly ConfigRules Rules = Given.Rules with { CheckUpstream = UpstreamForms.Check, CheckRoute = UpstreamForms.CheckRoute };
 
     private static IEnumerable<string> Members(string upstream)
     {

@@ -43,7 +43,7 @@ internal sealed partial class GoldenCase(string name, string dialect)
 
     public bool Has(string file) => File.Exists(Path.Combine(Folder, file));
 
-    public static IDialect Dialect(string dialect, TimeProvider time) => DialectSet.Create(Routes[dialect].Config, time)!;
+    public static IDialect Dialect(string dialect, TimeProvider time) => DialectSet.Create(Routes[dialect].Config, time);
 
     public static RouteModel DefaultRoute(string dialect) => new("a/b", Routes[dialect].Model, new ModelFacts());
 

@@ -74,15 +74,6 @@ public sealed class RoutePlanTests
     }
 
     [Fact]
-    public void Plan_WhoseDialectIsNotBuilt_Is503()
-    {
-        var config = Config("x/m", To("a")) with { Upstreams = new Dictionary<string, UpstreamConfig> { ["a"] = new() { Dialect = "vertex" } } };
-        var catalog = _bench.Build(config);
-        var refusal = RoutePlan.Make(catalog, new ModelChoice(catalog.Find("x/m")!), null, _bench.Now, out _);
-        Assert.Equal((503, "model_unavailable"), (refusal!.Status, refusal.Code));
-    }
-
-    [Fact]
     public void Plan_OfSeveralModels_TriesThemInTheCallersOrder()
     {
         var catalog = _bench.Build(Config(new() { ["x/1"] = Priced(To("a"), To("b")), ["x/2"] = Priced(To("c")) }));

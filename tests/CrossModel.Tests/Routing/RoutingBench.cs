@@ -21,7 +21,7 @@ internal sealed class RoutingBench
     public RoutingBench() => Upstreams = new UpstreamSet((name, config) =>
     {
         Created.Add(name);
-        return new Upstream(name, config, config.Dialect == "vertex" ? null : new WordlessDialect(() => Closed.TrySetResult(name)), new UpstreamClient(config), Clock);
+        return new Upstream(name, config, new WordlessDialect(() => Closed.TrySetResult(name)), new UpstreamClient(config), Clock);
     }, Clock);
 
     public DateTimeOffset Now => Clock.GetUtcNow();
@@ -56,7 +56,7 @@ internal sealed class RoutingBench
     /// <summary>Upstream names in the planned order.</summary>
     public static List<string> Names(RoutePlan plan) => [.. Enumerable.Range(0, plan.Count).Select(i => plan[i].Upstream.Name)];
 
-    /// <summary>Planning asks only whether a dialect is there; nothing here ever speaks.</summary>
+    /// <summary>Planning never asks a dialect; nothing here ever speaks.</summary>
     private sealed class WordlessDialect(Action closed) : IDialect
     {
         public bool TakesCandidates(ChatRequest request, RouteModel model) => throw new InvalidOperationException();

@@ -86,7 +86,7 @@ public sealed class UpstreamProbeTests : IAsyncLifetime
     public async Task Check_Online_OfAnotherDialect_AsksItsListWithItsCredential(string dialect, string header, string path)
     {
         using var list = new CrossModel.Dialects.UpstreamRequest();
-        using var made = CrossModel.Dialects.DialectSet.Create(new CrossModel.Configuration.UpstreamConfig { Dialect = dialect, BaseUrl = At(200), ApiKey = "sk-right" }, TimeProvider.System)!;
+        using var made = CrossModel.Dialects.DialectSet.Create(new CrossModel.Configuration.UpstreamConfig { Dialect = dialect, BaseUrl = At(200), ApiKey = "sk-right" }, TimeProvider.System);
         Assert.True(made.WriteModelList(list));
         using var message = new HttpRequestMessage(HttpMethod.Get, list.Uri);
         await made.AuthorizeAsync(message, list, TestContext.Current.CancellationToken);
