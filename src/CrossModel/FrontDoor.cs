@@ -74,7 +74,7 @@ internal sealed partial class FrontDoor(
         using var body = new PooledBuffer();
         var models = snapshots.Current.Models;
         if (path == "/v1/models") models.WriteList(body, caller.Key.Allows);
-        else if (path.StartsWith(ModelPrefix, StringComparison.Ordinal) && models.Write(ModelId(http, path), body, caller.Key.Allows) is { } refusal) return refusal;
+        else if (models.Write(ModelId(http, path), body, caller.Key.Allows) is { } refusal) return refusal;
         return await WriteAsync(http, StatusCodes.Status200OK, body.Memory);
     }
 

@@ -161,7 +161,7 @@ internal sealed class Gateway : IAsyncDisposable
                 metricsApp.Run(metrics.AnswerThereAsync);
                 await ListenAsync(metricsApp, cancellation);
             }
-            watcher.Start((next, _) => ApplyAsync(next));
+            watcher.Start(ApplyAsync);
             var gateway = new Gateway(app, rooms, stopping, capacity, snapshots) { MetricsAddresses = [.. metricsApp?.Urls ?? []], Database = database, Sources = discovered.Sources, HasFile = file is not null };
             if (file is null && options.LoopbackServers.Count > 0)
             {

@@ -26,8 +26,6 @@ internal sealed class Hold(Purse purse, long amount)
     private long _amount = amount;
     private object? _end;
 
-    public string AccountId => purse.AccountId;
-
     /// <summary>Nano-dollars.</summary>
     public long Amount => Volatile.Read(ref _amount);
 

@@ -15,7 +15,7 @@ internal enum CreditOutcome
 /// <param name="Balance">Nano-dollars, after.</param>
 internal readonly record struct CreditAnswer(CreditOutcome Outcome, long Balance);
 
-/// <summary>Movements of money that no call makes: credits, corrections, refunds. Any process may make them beside a running server.</summary>
+/// <summary>Movements of money that no call makes: credits, corrections. Any process may make them beside a running server.</summary>
 internal sealed class Ledger(Database database)
 {
     /// <summary>Adds credit.</summary>
@@ -54,23 +54,12 @@ internal sealed class Ledger(Database database)
     /// </summary>
     /// <param name="unless">Asked while the account is locked: true, and nothing is written.</param>
     public Task<long?> CorrectAsync(string accountId, long amount, string reference, string note, Func<Session, Task<bool>>? unless = null, CancellationToken ct = default) =>
-        MoveAsync(EntryKind.Correction, accountId, amount, reference, note, unless, ct);
-
-    /// <summary>Gives a charge back, in whole or in part. Answers the amount; null: there is no such account.</summary>
-    /// <param name="amount">Nano-dollars, above 0.</param>
-    public Task<long?> RefundAsync(string accountId, long amount, string requestId, string note, CancellationToken ct = default)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(amount);
-        return MoveAsync(EntryKind.Refund, accountId, amount, requestId, note, null, ct);
-    }
-
-    private Task<long?> MoveAsync(string kind, string accountId, long amount, string reference, string note, Func<Session, Task<bool>>? unless, CancellationToken ct) =>
         database.WriteAsync(async session =>
         {
             var posting = await Posting.OpenAsync(database, session, "", [accountId]);
             if (posting.Find(accountId) is not { } row || (unless is not null && await unless(session))) return (long?)null;
             var moved = Math.Max(amount, -Math.Max(0, Math.Min(row.Free, row.Balance + row.CreditLimit)));
-            if (moved != 0) posting.Post(row, kind, moved, reference, note);
+            if (moved != 0) posting.Post(row, EntryKind.Correction, moved, reference, note);
             await posting.SaveAsync();
             return moved;
         }, ct);

@@ -34,8 +34,6 @@ internal sealed record LedgerEntry(
     long Place, string AccountId, long Seq, long Previous, string Kind, long Amount, long Balance, long At, string Reference, string Note, string RecordHash, string Hash)
 {
     /// <summary>The id that receipts show.</summary>
-    public string Id => IdOf(AccountId, Seq);
-
     public static string IdOf(string accountId, long seq) => string.Create(CultureInfo.InvariantCulture, $"{accountId}:{seq}");
 
     /// <summary>Hex SHA-256 of everything but the hash itself and where the entry lies, chained to <paramref name="previous"/> (empty for the first entry).</summary>

@@ -27,7 +27,6 @@ internal sealed class Posting
     private static readonly ManyRows InsertEntries = new(
         "INSERT INTO ledger_entry (place, account_id, seq, previous, kind, amount, balance, at, reference, note, record_hash, hash) {rows}", "ntnntnnntttt");
 
-    private readonly Database _database;
     private readonly Session _session;
     private readonly string _node;
     private readonly Dictionary<string, AccountRow> _rows;
@@ -36,10 +35,10 @@ internal sealed class Posting
     private readonly Dictionary<(string Account, string Key), long> _spentByKey = [];
     private List<(ReplyToKeep Reply, long? Cost)>? _replies;
 
-    private Posting(Database database, Session session, string node, Dictionary<string, AccountRow> rows)
+    private Posting(long now, Session session, string node, Dictionary<string, AccountRow> rows)
     {
-        (_database, _session, _node, _rows) = (database, session, node, rows);
-        Now = database.Now;
+        (_session, _node, _rows) = (session, node, rows);
+        Now = now;
     }
 
     /// <summary>Unix milliseconds; the time of every entry of this transaction.</summary>
@@ -78,7 +77,7 @@ internal sealed class Posting
             values.Add(id);
         }, static row => (Account: row.Text(0), Amount: row.Number(1)));
         await session.Rows.SendAsync();
-        var posting = new Posting(database, session, node, rows.ToDictionary(r => r.Id, StringComparer.Ordinal));
+        var posting = new Posting(database.Now, session, node, rows.ToDictionary(r => r.Id, StringComparer.Ordinal));
         foreach (var (account, amount) in leases) posting._rows[account].SetLease(amount);
         return posting;
     }

@@ -11,9 +11,6 @@ internal sealed class PriceList
     /// <summary>Written "free": every reply costs 0.</summary>
     public static PriceList Free { get; } = new([PriceVersion.Free]);
 
-    /// <summary>Newest first.</summary>
-    public IReadOnlyList<PriceVersion> Versions => _newestFirst;
-
     /// <summary>The version in force; null when none has begun: then the model has no price.</summary>
     public PriceVersion? At(DateTimeOffset now)
     {

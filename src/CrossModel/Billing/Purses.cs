@@ -81,9 +81,6 @@ internal sealed class Purses : IAsyncDisposable
         return await _books.Database.ReadAsync(session => AccountMoney.ReadAsync(session, _books.Database.Now, accountId, _books.Node, held), ct);
     }
 
-    /// <summary>What calls hold on this node, all accounts: for a metric.</summary>
-    public long Held => _purses.Values.Sum(p => p.Held);
-
     private async Task SweepLoopAsync()
     {
         using var timer = new PeriodicTimer(SweepInterval, _books.Database.Time);

@@ -16,13 +16,12 @@ internal sealed class ConfigWatcher : IAsyncDisposable
     private readonly ILogger _log;
     private readonly GatewayConfig _started;
     private readonly CancellationTokenSource _stopping = new();
-    private Func<GatewayConfig, CancellationToken, Task>? _apply;
+    private Func<GatewayConfig, Task>? _apply;
     private Task _watching = Task.CompletedTask;
     private LoadedConfig _inForce;
-    private volatile LoadedConfig _last;
+    private LoadedConfig _last;
     private LoadedConfig? _suspect;
     private volatile GatewayConfig _current;
-    private volatile IReadOnlyList<string> _restartNeeded = [];
 
     private ConfigWatcher(LoadedConfig inForce, LoadedConfig last, IReadOnlyDictionary<string, string> environment, ConfigRules rules, ILogger log)
     {
@@ -32,12 +31,6 @@ internal sealed class ConfigWatcher : IAsyncDisposable
 
     /// <summary>In force now. A call reads it once and keeps what it read to its end.</summary>
     public GatewayConfig Current => _current;
-
-    /// <summary>The file as last read, with its faults. Its Config is null when the file is rejected: an older configuration is in force then.</summary>
-    public LoadedConfig Last => _last;
-
-    /// <summary>Settings that changed since the start and wait for the next one.</summary>
-    public IReadOnlyList<string> RestartNeeded => _restartNeeded;
 
     /// <summary>Null: neither the file nor a last good copy of it can be used; <paramref name="loaded"/> says why.</summary>
     /// <param name="file">Null: no file, nothing to follow.</param>
@@ -58,7 +51,7 @@ internal sealed class ConfigWatcher : IAsyncDisposable
     }
 
     /// <summary>To be called once, when what was opened is running: from now on changes are given to <paramref name="apply"/>, one at a time. If it throws, the configuration before stays.</summary>
-    public void Start(Func<GatewayConfig, CancellationToken, Task> apply)
+    public void Start(Func<GatewayConfig, Task> apply)
     {
         _apply = apply;
         Keep(_inForce);
@@ -125,13 +118,13 @@ internal sealed class ConfigWatcher : IAsyncDisposable
     {
         try
         {
-            await _apply!(config, cancellation);
+            await _apply!(config);
         }
         catch (Exception e) when (!cancellation.IsCancellationRequested)
         {
             // What the rooms made of it may be half swapped only if they break their own rule; here the old one stays the truth.
             Log.NotApplied(_log, loaded.File!, e);
-            _last = loaded with { Config = null, Faults = [.. loaded.Faults, new ConfigFault("$", "the configuration could not be applied") { Hint = "the log says why" }] };
+            _last = loaded;
             return;
         }
         _current = config;
@@ -141,7 +134,6 @@ internal sealed class ConfigWatcher : IAsyncDisposable
         LogFaults(_log, loaded);
         var waiting = new List<string>();
         Compare(_started, config, Shape.Of(typeof(GatewayConfig)), "", waiting);
-        _restartNeeded = waiting;
         foreach (string setting in waiting)
             Log.RestartNeeded(_log, setting);
     }

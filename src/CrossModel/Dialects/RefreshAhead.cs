@@ -7,10 +7,12 @@ namespace CrossModel.Dialects;
 /// unless the old one is gone. A renewal that fails is tried again by the next call while the old one still holds.
 /// </summary>
 /// <param name="fetch">Throws <see cref="CredentialException"/> when there is none to be had.</param>
-/// <param name="ahead">How long before its end it is renewed.</param>
-internal sealed class RefreshAhead<T>(Func<CancellationToken, Task<(T Value, DateTimeOffset Until)>> fetch, TimeSpan ahead, TimeProvider time) : IDisposable
+internal sealed class RefreshAhead<T>(Func<CancellationToken, Task<(T Value, DateTimeOffset Until)>> fetch, TimeProvider time) : IDisposable
     where T : class
 {
+    /// <summary>How long before its end it is renewed.</summary>
+    private static readonly TimeSpan Ahead = TimeSpan.FromMinutes(5);
+
     /// <summary>After a failed renewal the provider is left alone this long while the old credential holds.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(10);
 
@@ -31,7 +33,7 @@ internal sealed class RefreshAhead<T>(Func<CancellationToken, Task<(T Value, Dat
         {
             var now = time.GetUtcNow();
             var holds = _value is not null && now < _until;
-            if (holds && now < _until - ahead) return new ValueTask<T>(_value!);
+            if (holds && now < _until - Ahead) return new ValueTask<T>(_value!);
             if (_fetching is null && (!holds || now >= _notBefore))
             {
                 _notBefore = now + Pause;

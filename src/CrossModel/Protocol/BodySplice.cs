@@ -28,8 +28,6 @@ internal sealed class BodySplice
     private readonly List<JsonSpan> _cuts = [];
     private ArrayBufferWriter<byte> _text = new(64);
 
-    public bool IsEmpty => _edits.Count == 0;
-
     public void Clear()
     {
         _edits.Clear();

@@ -35,26 +35,24 @@ internal enum ChatFeatures
     /// <summary>modalities names something besides text.</summary>
     OtherModalities = 1 << 11,
     DeveloperRole = 1 << 12,
-    /// <summary>Some message content is an array of blocks.</summary>
-    BlockContent = 1 << 13,
     /// <summary>Some assistant message carries tool_calls.</summary>
-    ToolHistory = 1 << 14,
+    ToolHistory = 1 << 13,
     /// <summary>Some assistant message carries reasoning_content, reasoning or reasoning_details.</summary>
-    ReasoningHistory = 1 << 15,
+    ReasoningHistory = 1 << 14,
     /// <summary>Some block, message or tool carries cache_control.</summary>
-    CacheMarks = 1 << 16,
+    CacheMarks = 1 << 15,
     /// <summary>Some tool call carries extra_content (opaque reasoning state that a provider wants back).</summary>
-    ExtraContent = 1 << 17,
+    ExtraContent = 1 << 16,
     /// <summary>A file block that names a file_id.</summary>
-    FileIds = 1 << 18,
+    FileIds = 1 << 17,
     /// <summary>tool_choice is of type allowed_tools. Its mode required sets <see cref="ForcedTool"/> too.</summary>
-    AllowedTools = 1 << 19,
+    AllowedTools = 1 << 18,
     /// <summary>A tool of a type that nobody lists (a server's own); see <see cref="ChatRequest.UnlistedTool"/>.</summary>
-    UnlistedTool = 1 << 20,
+    UnlistedTool = 1 << 19,
     /// <summary>modalities names audio.</summary>
-    AudioOutput = 1 << 21,
+    AudioOutput = 1 << 20,
     /// <summary>Some block or message carries prompt_cache_breakpoint.</summary>
-    CacheBreakpoints = 1 << 22,
+    CacheBreakpoints = 1 << 21,
 }
 
 /// <summary>What the prompt is made of, for the hold. Base64 is never counted as text.</summary>

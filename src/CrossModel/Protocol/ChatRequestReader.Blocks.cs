@@ -31,7 +31,6 @@ internal static partial class ChatRequestReader
                 RefuseMessages($"messages[{message.Index}].content", "a string, an array of content blocks, or null beside tool calls");
                 return;
             }
-            _request.Features |= ChatFeatures.BlockContent;
             var count = 0;
             while (NextElement()) ReadBlock(ref message, count++);
             message.HasContent = count > 0;

@@ -5,7 +5,7 @@ namespace CrossModel.Protocol;
 /// <summary>
 /// Writes the caller's stream: <c>data: {chat.completion.chunk}\n\n</c>. Finish chunks are withheld (<see cref="ReleaseFinish"/>) because the
 /// last one must wait for the charge; a withheld one goes out as soon as another choice's content follows it.
-/// Text given as bytes is the inside of a JSON string, escapes kept, so that string bytes survive; text given as characters is escaped here.
+/// Text is the inside of a JSON string, escapes kept, so that string bytes survive.
 /// Choices are 0 to <see cref="MaxChoices"/> − 1; the caller of this class checks.
 /// </summary>
 internal sealed class ChunkWriter : IDisposable
@@ -77,15 +77,9 @@ internal sealed class ChunkWriter : IDisposable
 
     public void Content(int choice, ReadOnlySpan<byte> escaped) => Text(choice, "\"content\":\""u8, escaped);
 
-    public void Content(int choice, ReadOnlySpan<char> text) => Content(choice, JsonText.Escape(text));
-
     public void Reasoning(int choice, ReadOnlySpan<byte> escaped) => Text(choice, "\"reasoning_content\":\""u8, escaped);
 
-    public void Reasoning(int choice, ReadOnlySpan<char> text) => Reasoning(choice, JsonText.Escape(text));
-
     public void Refusal(int choice, ReadOnlySpan<byte> escaped) => Text(choice, "\"refusal\":\""u8, escaped);
-
-    public void Refusal(int choice, ReadOnlySpan<char> text) => Refusal(choice, JsonText.Escape(text));
 
     /// <summary>A tool call begins.</summary>
     /// <param name="call">0 for the choice's first call, then ascending without gaps.</param>
@@ -112,9 +106,6 @@ internal sealed class ChunkWriter : IDisposable
         Count(JsonText.UnescapedLength(name) + JsonText.UnescapedLength(arguments));
     }
 
-    public void ToolCall(int choice, int call, string id, string name, string arguments = "", ReadOnlySpan<byte> members = default) =>
-        ToolCall(choice, call, JsonText.Escape(id), JsonText.Escape(name), JsonText.Escape(arguments), members);
-
     /// <summary>More of a call's arguments, escaped as the inside of a JSON string.</summary>
     public void ToolArguments(int choice, int call, ReadOnlySpan<byte> escaped)
     {
@@ -125,9 +116,6 @@ internal sealed class ChunkWriter : IDisposable
         Close(target, "\"}}]}"u8);
         Count(JsonText.UnescapedLength(escaped));
     }
-
-    /// <summary>The unescaped JSON text of arguments, or a piece of it.</summary>
-    public void ToolArguments(int choice, int call, ReadOnlySpan<char> text) => ToolArguments(choice, call, JsonText.Escape(text));
 
     /// <summary>A delta of other members, e.g. <c>"annotations":[…]</c>, without braces. Does not count as content.</summary>
     public void Delta(int choice, ReadOnlySpan<byte> members)
@@ -241,24 +229,6 @@ internal sealed class ChunkWriter : IDisposable
     }
 
     public void Done() => Target.Write("data: [DONE]\n\n"u8);
-
-    /// <summary>The error event; what was withheld is dropped, and no <see cref="Done"/> may follow.</summary>
-    public void Error(ApiError error)
-    {
-        _withheld = -1;
-        _finish.Clear();
-        Target.Write("data: "u8);
-        error.WriteJson(Target);
-        Target.Write("\n\n"u8);
-    }
-
-    /// <summary>A comment line, e.g. keep-alive: any reader of streams passes it over.</summary>
-    public void Comment(ReadOnlySpan<byte> text)
-    {
-        Target.Write(": "u8);
-        Target.Write(text);
-        Target.Write("\n\n"u8);
-    }
 
     public void Dispose()
     {

@@ -1,4 +1,3 @@
-using System.Text;
 using CrossModel.Billing;
 using CrossModel.Configuration;
 using CrossModel.Dialects;
@@ -9,12 +8,7 @@ namespace CrossModel.Routing;
 /// <summary>The models in force: an immutable snapshot of one configuration. A model without a price or without an enabled route is not in it.</summary>
 internal sealed class ModelCatalog
 {
-    /// <summary>Ids longer than this are nobody's: the look-up by bytes stays on the stack.</summary>
-    public const int LongestId = 256;
-
     private readonly Dictionary<string, Model> _byId;
-    private readonly Dictionary<string, Model>.AlternateLookup<ReadOnlySpan<char>> _byChars;
-
     private readonly IReadOnlyDictionary<string, Upstream> _upstreams;
 
     private ModelCatalog(List<Model> models, IReadOnlyDictionary<string, Upstream> upstreams, bool exposesUpstreams)
@@ -23,7 +17,6 @@ internal sealed class ModelCatalog
         _upstreams = upstreams;
         ExposesUpstreams = exposesUpstreams;
         _byId = models.ToDictionary(m => m.Id, StringComparer.Ordinal);
-        _byChars = _byId.GetAlternateLookup<ReadOnlySpan<char>>();
     }
 
     /// <summary>In the configuration's order.</summary>
@@ -59,15 +52,6 @@ internal sealed class ModelCatalog
 
     public Model? Find(string id) => _byId.GetValueOrDefault(id);
 
-    /// <param name="id">UTF-8, unescaped.</param>
-    public Model? Find(ReadOnlySpan<byte> id)
-    {
-        if (id.Length > LongestId) return null;
-        Span<char> chars = stackalloc char[LongestId];
-        var length = Encoding.UTF8.GetChars(id, chars);
-        return _byChars.TryGetValue(chars[..length], out var model) ? model : null;
-    }
-
     /// <param name="upstreams">By name: <see cref="UpstreamSet.Update"/>'s answer. A route to a name that is not there is left out (the loader has said so).</param>
     /// <param name="previous">The snapshot before: what it knows of calls in flight and first sight goes on.</param>
     public static ModelCatalog Build(GatewayConfig config, IReadOnlyDictionary<string, Upstream> upstreams, ModelCatalog? previous, TimeProvider time)
@@ -76,7 +60,7 @@ internal sealed class ModelCatalog
         var models = new List<Model>(config.Models.Count);
         foreach (var (id, model) in config.Models)
         {
-            if (id.Length <= LongestId && model.Price is { } price && Make(id, model, price) is { } made) models.Add(made);
+            if (model.Price is { } price && Make(id, model, price) is { } made) models.Add(made);
         }
         return new ModelCatalog(models, upstreams, config.ExposeUpstream);
 

@@ -63,7 +63,6 @@ internal sealed record FaultScript
     public bool Lenient { get; private set; }
     public IReadOnlyList<string> Refuse { get; private set; } = [];
 
-    public bool IsFast { get; private set; }
     public int Events { get; private set; } = 20;
     public int Size { get; private set; } = 8;
     public TimeSpan Interval { get; private set; }
@@ -192,7 +191,7 @@ internal sealed record FaultScript
             case "spoken": return (Spoken = Int(value) ?? -1) >= 0;
             case "lenient": Lenient = true; return Flag(value);
             case "refuse": Refuse = List(value); return Refuse.Count > 0;
-            case "fast": IsFast = true; return Flag(value);
+            case "fast": return Flag(value);
             case "events": return (Events = Int(value) ?? -1) is >= 0 and <= 100_000;
             case "size": return (Size = Int(value) ?? 0) is >= 1 and <= 16 << 20;
             case "interval": return Time(value, null, out var interval) && (Interval = interval) >= TimeSpan.Zero;

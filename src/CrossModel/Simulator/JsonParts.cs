@@ -25,11 +25,11 @@ internal static class JsonParts
         }
     }
 
-    /// <summary>The text where it is one JSON object; where a cap cut it, the other.</summary>
-    public static string ObjectOr(string text, string otherwise)
+    /// <summary>The text where it is one JSON object; where a cap cut it, an empty one.</summary>
+    public static string ObjectOf(string text)
     {
         using var document = Parse(Encoding.UTF8.GetBytes(text));
-        return document is null ? otherwise : text;
+        return document is null ? "{}" : text;
     }
 
     /// <summary>The member, or an undefined element when there is none, it is null, or this is no object.</summary>

@@ -18,7 +18,7 @@ public sealed class LedgerVerifierTests
             for (var i = 1; i <= 5; i++) await till.ChargeAsync(account, 100, 10 * i);
             await till.Settlements.SettleAsync(Till.Record(account.Id, 0, Basis.Waived), await till.HoldAsync(account, 50));
             await till.Ledger.CorrectAsync(account.Id, -7, "", "typing error");
-            await till.Ledger.RefundAsync(account.Id, 3, "req_x", "goodwill");
+            await till.RefundAsync(account, 3, "req_x");
             await till.ChargeAsync(account, 100, 1_000_000);
         }
         return till;
@@ -159,7 +159,7 @@ public sealed class LedgerVerifierTests
         var account = await till.NewAccountAsync(100_000);
         var record = Till.Record(account.Id, 1000);
         await till.Settlements.SettleAsync(record, await till.HoldAsync(account, 1000));
-        await till.Ledger.RefundAsync(account.Id, 1000, record.Id, "the database was away: the reply was not delivered");
+        await till.RefundAsync(account, 1000, record.Id);
         foreach (var input in new[] { 500_000, 1_000_000, 2_000_000 })
             Assert.Empty(await new Rerating(till.Database).PreviewAsync(new RerateOrder("a/b", 0, long.MaxValue, new PriceList([new PriceVersion { Input = input, Output = 0 }]))));
     }
@@ -249,7 +249,7 @@ public sealed class LedgerVerifierTests
         // Given back: no income.
         var refunded = Till.Record(account.Id, 90) with { OperatorCost = 0, Attempts = [new AttemptRecord("three", "m", "ok", 200, 1, 2, 3)] };
         await till.Settlements.SettleAsync(refunded, await till.HoldAsync(account, 90));
-        await till.Ledger.RefundAsync(account.Id, 90, refunded.Id, "not delivered");
+        await till.RefundAsync(account, 90, refunded.Id);
         // What one that was tried before cost is known, what the one that served costs is not.
         await till.Settlements.SettleAsync(Till.Record(account.Id, 5) with { OperatorCost = 3, OperatorCostIsPartial = true, Attempts = [new AttemptRecord("two", "m", "ok", 200, 1, 2, 3)] },
             await till.HoldAsync(account, 5));

@@ -376,8 +376,7 @@ public abstract class MoneyContract(bool postgres)
         var account = await till.NewAccountAsync(1000);
         await till.HoldAsync(account, 700);
         Assert.Equal(-300, await till.Ledger.CorrectAsync(account.Id, -500, "", "mistake"));
-        Assert.Equal(40, await till.Ledger.RefundAsync(account.Id, 40, "req_x", "goodwill"));
-        Assert.Equal(740, await till.BalanceAsync(account));
+        Assert.Equal(700, await till.BalanceAsync(account));
         await till.AssertSoundAsync();
     }
 

@@ -51,6 +51,14 @@ internal sealed class Till : IAsyncDisposable
     public async Task<Settled> ChargeAsync(Account account, long hold, long price) =>
         await Settlements.SettleAsync(Record(account.Id, price), await HoldAsync(account, hold));
 
+    /// <summary>Gives back, as the books do for a reply that was not delivered.</summary>
+    public Task RefundAsync(Account account, long amount, string requestId) => Database.WriteAsync(async session =>
+    {
+        var posting = await Posting.OpenAsync(Database, session, "", [account.Id]);
+        posting.Post(posting.Find(account.Id)!, EntryKind.Refund, amount, requestId, "the database was away: the reply was not delivered");
+        await posting.SaveAsync();
+    });
+
     public static RequestRecord Record(string accountId, long price, Basis basis = Basis.Reported) => new()
     {
         Id = RequestIds.NewRequest(TimeProvider.System),

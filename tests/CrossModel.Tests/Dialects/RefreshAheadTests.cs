@@ -15,7 +15,7 @@ public sealed class RefreshAheadTests
         var fetch = new TaskCompletionSource<(string, DateTimeOffset)>(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (_fetches) _fetches.Add(fetch);
         return fetch.Task;
-    }, TimeSpan.FromMinutes(5), _clock);
+    }, _clock);
 
     private async Task<TaskCompletionSource<(string, DateTimeOffset)>> FetchAsync(int number)
     {

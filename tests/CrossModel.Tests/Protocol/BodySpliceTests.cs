@@ -70,7 +70,6 @@ public sealed class BodySpliceTests
         splice.Replace(new JsonSpan(5, 1), "22"u8);
         Assert.Equal("""{"a":22}""", Written(splice, """{"a":1}"""));
         splice.Clear();
-        Assert.True(splice.IsEmpty);
         Assert.Equal("""{"a":1}""", Written(splice, """{"a":1}"""));
     }
 

@@ -1,4 +1,3 @@
-using System.Text;
 using CrossModel.Configuration;
 using CrossModel.Dialects;
 using CrossModel.Routing;
@@ -10,25 +9,6 @@ namespace CrossModel.Tests.Routing;
 public sealed class ModelCatalogTests
 {
     private readonly RoutingBench _bench = new();
-
-    [Fact]
-    public void Find_ByStringAndByBytes_IsTheSameModel_WithoutAllocating()
-    {
-        var catalog = _bench.Build(Config("x/modèle", To("a")));
-        var id = Encoding.UTF8.GetBytes("x/modèle");
-        Assert.Same(catalog.Find("x/modèle"), catalog.Find(id));
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var i = 0; i < 100; i++) Assert.NotNull(catalog.Find(id));
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
-    }
-
-    [Fact]
-    public void Find_OfAHugeOrBrokenId_IsNull()
-    {
-        var catalog = _bench.Build(Config("x/m", To("a")));
-        Assert.Null(catalog.Find(new byte[100_000]));
-        Assert.Null(catalog.Find([0xFF, 0xFE]));
-    }
 
     [Fact]
     public void Model_WithoutPriceOrRoute_IsAbsent()

@@ -67,11 +67,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
             if (form.NamesStream && upstream.Stream) json.WriteBoolean("stream"u8, true);
             var writer = new AnthropicMessages(json, form, messages.RootElement, keepsThinking ? history : null, upstream.Remote, hints);
             var isBareJson = request.Features.HasFlag(ChatFeatures.JsonObject) || (request.Features.HasFlag(ChatFeatures.JsonSchema) && schema.ValueKind != JsonValueKind.Object);
-            if ((writer.WriteSystem(isBareJson ? ChatParts.OnlyJson : null) ?? writer.Write()) is { } refusal)
-            {
-                upstream.Body.Reset();
-                return refusal;
-            }
+            if ((writer.WriteSystem(isBareJson ? ChatParts.OnlyJson : null) ?? writer.Write()) is { } refusal) return refusal;
             new AnthropicTools(model, tools.RootElement, choice.RootElement, upstream.ContentTool, schema)
                 .Write(json, ChatParts.Is(request, ChatParameter.ParallelToolCalls, "false"u8), hints);
             if (!ownThinking) WriteThinking(json, plan, model);

@@ -44,7 +44,7 @@ internal sealed class AnthropicStream(ReplyContext context, ReasoningMemory memo
         else if (evt.Type.SequenceEqual("content_block_start"u8)) Start(evt.Index, evt.Block, client);
         else if (evt.Type.SequenceEqual("content_block_stop"u8)) Stop(evt.Index, client);
         else if (evt.Type.SequenceEqual("message_start"u8)) Begin(evt.Message, client);
-        else if (evt.Type.SequenceEqual("message_delta"u8)) ReadEnd(evt, client);
+        else if (evt.Type.SequenceEqual("message_delta"u8)) ReadEnd(evt);
         else if (evt.Type.SequenceEqual("message_stop"u8)) Finish(client);
         else if (evt.Type.SequenceEqual("error"u8) || !evt.Error.IsEmpty) Fault = AnthropicErrors.ReadInReply(json);
     }
@@ -165,7 +165,7 @@ internal sealed class AnthropicStream(ReplyContext context, ReasoningMemory memo
         if (_blocks.End(index, client) is { Kind: ReplyBlocks.Kind.Text } && _citations.Annotations() is { Length: > 0 } annotations) client.Delta(_choice, annotations);
     }
 
-    private void ReadEnd(in AnthropicEvent evt, ChunkWriter client)
+    private void ReadEnd(in AnthropicEvent evt)
     {
         var delta = AnthropicEvent.Read(evt.Delta);
         if (!delta.StopReason.IsEmpty) _stop = delta.StopReason.ToArray();

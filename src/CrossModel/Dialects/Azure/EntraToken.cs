@@ -8,7 +8,6 @@ namespace CrossModel.Dialects.Azure;
 /// <summary>An Entra ID token for Azure's models, cached and renewed five minutes before it ends.</summary>
 internal sealed class EntraToken : IDisposable
 {
-    private static readonly TimeSpan Ahead = TimeSpan.FromMinutes(5);
     private readonly RefreshAhead<string> _token;
 
     public EntraToken(TokenCredential credential, string scope, TimeProvider time)
@@ -26,7 +25,7 @@ internal sealed class EntraToken : IDisposable
                 // Its words name tenant and client: the kind is enough for the log's reader to know where to look.
                 throw new CredentialException($"Entra ID gave no token ({credential.GetType().Name}); check the tenant, the client and its secret, or the machine's identity", fault);
             }
-        }, Ahead, time);
+        }, time);
     }
 
     /// <summary>By client secret where one is configured, else whatever identity the machine has: managed, workload, environment.</summary>

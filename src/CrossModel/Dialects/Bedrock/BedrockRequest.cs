@@ -68,19 +68,11 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         {
             json.WriteStartObject();
             var writer = new BedrockMessages(json, family, messages.RootElement, keepsThinking ? history : null, upstream.Remote, _hints);
-            if (writer.Write() is { } refusal)
-            {
-                upstream.Body.Reset();
-                return refusal;
-            }
+            if (writer.Write() is { } refusal) return refusal;
             var parallel = !ChatParts.Is(request, ChatParameter.ParallelToolCalls, "false"u8);
             var mustNotCall = bedrockTools.Write(json, writer.CalledTools, parallel, _fields, _hints);
             var isBareJson = request.Features.HasFlag(ChatFeatures.JsonObject) || (request.Features.HasFlag(ChatFeatures.JsonSchema) && !hasSchema);
-            if (writer.WriteSystem(isBareJson && mustNotCall ? ChatParts.OnlyJson + " Do not call a tool." : isBareJson ? ChatParts.OnlyJson : mustNotCall ? NoCalls : null) is { } misplaced)
-            {
-                upstream.Body.Reset();
-                return misplaced;
-            }
+            if (writer.WriteSystem(isBareJson && mustNotCall ? ChatParts.OnlyJson + " Do not call a tool." : isBareJson ? ChatParts.OnlyJson : mustNotCall ? NoCalls : null) is { } misplaced) return misplaced;
             WriteInference(json, request, route, claude, plan, options, upstream.Ignored);
             if (hasSchema && follows && upstream.ContentTool is null) WriteFormat(json, format.RootElement.GetProperty("json_schema"u8), schema);
             WriteTier(json, request);

@@ -73,7 +73,8 @@ internal sealed class ConverseState(ReplyContext context, ReasoningMemory? memor
         ReadEnd(body);
     }
 
-    private static int IndexOf(ReadOnlySpan<byte> json) => JsonMember.Number(json, "contentBlockIndex"u8);
+    private static int IndexOf(ReadOnlySpan<byte> json) =>
+        System.Buffers.Text.Utf8Parser.TryParse(JsonMember.Of(json, "contentBlockIndex"u8), out int index, out _) ? index : 0;
 
     private void ReadBlock(int index, ReadOnlySpan<byte> block, ChunkWriter client)
     {

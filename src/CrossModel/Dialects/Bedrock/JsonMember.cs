@@ -28,7 +28,4 @@ internal static class JsonMember
     /// <summary>The inside of a string member, escaped; empty: none, or no string.</summary>
     public static ReadOnlySpan<byte> Text(ReadOnlySpan<byte> json, ReadOnlySpan<byte> name) =>
         Of(json, name) is [(byte)'"', .. var inside, (byte)'"'] ? inside : default;
-
-    public static int Number(ReadOnlySpan<byte> json, ReadOnlySpan<byte> name) =>
-        System.Buffers.Text.Utf8Parser.TryParse(Of(json, name), out int number, out _) ? number : 0;
 }

@@ -47,7 +47,9 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         {
             // Nothing but empty texts: a content there must be.
             Open("user");
-            WriteText(" "u8);
+            json.WriteStartObject();
+            json.WriteString("text"u8, " "u8);
+            json.WriteEndObject();
         }
         Close();
         json.WriteEndArray();
@@ -252,13 +254,6 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         json.WriteStartObject();
         json.WritePropertyName("text"u8);
         Raw(json, text);
-        json.WriteEndObject();
-    }
-
-    private void WriteText(ReadOnlySpan<byte> text)
-    {
-        json.WriteStartObject();
-        json.WriteString("text"u8, text);
         json.WriteEndObject();
     }
 

@@ -5,12 +5,14 @@ namespace CrossModel.Dialects.Gemini;
 /// <param name="CallIds">Calls and results carry ids.</param>
 /// <param name="ServiceTier">The body has <c>serviceTier</c>; else headers say it.</param>
 /// <param name="FilesApi">Files uploaded to the provider can be named.</param>
-/// <param name="CloudStorage"><c>gs://</c> addresses can be named. They are read with the operator's own rights: only where the operator has allowed it.</param>
 /// <param name="FetchesAddresses">Public https addresses may be left to the provider, where the model does that.</param>
-internal sealed record GeminiHost(string StateKind, bool CallIds, bool ServiceTier, bool FilesApi, bool CloudStorage, bool FetchesAddresses)
+internal sealed record GeminiHost(string StateKind, bool CallIds, bool ServiceTier, bool FilesApi, bool FetchesAddresses)
 {
-    public static GeminiHost GeminiApi { get; } = new("gemini", CallIds: true, ServiceTier: true, FilesApi: true, CloudStorage: false, FetchesAddresses: true);
+    /// <summary><c>gs://</c> addresses can be named. They are read with the operator's own rights: only where the operator has allowed it.</summary>
+    public bool CloudStorage { get; init; }
+
+    public static GeminiHost GeminiApi { get; } = new("gemini", CallIds: true, ServiceTier: true, FilesApi: true, FetchesAddresses: true);
 
     // Vertex AI fetches too, but obeys robots.txt and fails where a gateway would not.
-    public static GeminiHost VertexAI { get; } = new("vertex", CallIds: false, ServiceTier: false, FilesApi: false, CloudStorage: false, FetchesAddresses: false);
+    public static GeminiHost VertexAI { get; } = new("vertex", CallIds: false, ServiceTier: false, FilesApi: false, FetchesAddresses: false);
 }

@@ -5,7 +5,7 @@ using CrossModel.Protocol;
 
 namespace CrossModel.Dialects.OpenAI;
 
-/// <summary>What some servers need changed inside messages: roles, contents that are strings only, call ids, reasoning of earlier turns. Most need nothing.</summary>
+/// <summary>What some servers need changed inside messages: roles, call ids, reasoning of earlier turns. Most need nothing.</summary>
 internal sealed class MessageEdits(Preset preset, RouteModel model, BodySplice splice)
 {
     private const string Alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -14,7 +14,7 @@ internal sealed class MessageEdits(Preset preset, RouteModel model, BodySplice s
     private sealed class View
     {
         public int Start;
-        public JsonSpan Role, Content, ReasoningContent, ReasoningContentMember, Reasoning, ToolCalls, ToolCallId;
+        public JsonSpan Role, ReasoningContent, ReasoningContentMember, Reasoning, ToolCalls, ToolCallId;
     }
 
     public void Edit(ChatRequest request)
@@ -66,7 +66,7 @@ internal sealed class MessageEdits(Preset preset, RouteModel model, BodySplice s
         }
     }
 
-    /// <summary>An array of nothing but text blocks becomes one string, its texts parted by line ends.</summary>
+    /// <summary>Gives the ids of calls and results the nine characters that the server asks for.</summary>
     private void Rename(ReadOnlySpan<byte> body, View message)
     {
         if (message.ToolCallId.IsPresent) RenameId(body, message.ToolCallId);
@@ -122,7 +122,6 @@ internal sealed class MessageEdits(Preset preset, RouteModel model, BodySplice s
             {
                 var start = messages.Start + (int)json.TokenStartIndex;
                 var isRole = json.ValueTextEquals("role"u8);
-                var isContent = json.ValueTextEquals("content"u8);
                 var isReasoningContent = json.ValueTextEquals("reasoning_content"u8);
                 var isReasoning = json.ValueTextEquals("reasoning"u8);
                 var isToolCalls = json.ValueTextEquals("tool_calls"u8);
@@ -136,7 +135,6 @@ internal sealed class MessageEdits(Preset preset, RouteModel model, BodySplice s
                 if (isReasoningContent) view.ReasoningContentMember = new JsonSpan(start, end - start);
                 if (kind == JsonTokenType.Null) continue;
                 if (isRole) view.Role = span;
-                else if (isContent) view.Content = span;
                 else if (isReasoningContent) view.ReasoningContent = span;
                 else if (isReasoning) view.Reasoning = span;
                 else if (isToolCalls) view.ToolCalls = span;

@@ -65,7 +65,7 @@ internal readonly struct OpenAIPlain(ReplyTools tools, Preset preset)
         var first = choice.Message.Start + 1;
         if (!choice.Role.IsPresent) tools.Edits.Insert(first, "\"role\":\"assistant\","u8);
         else if (!choice.Role.In(text).SequenceEqual("\"assistant\""u8)) tools.Edits.Replace(choice.Role, "\"assistant\""u8);
-        var counted = ReplyText.Edit(text, choice, tools.Edits, tools.Text, preset.ReasoningInDetails, ",\"reasoning_content\":"u8);
+        var counted = ReplyText.Edit(text, choice, tools.Edits, tools.Text, preset.ReasoningInDetails);
         if (choice.ToolCalls.IsPresent && choice.ToolCalls.Length > 2)
         {
             var outcome = tools.Calls.ReadMessage(choice.ToolCalls.In(text));

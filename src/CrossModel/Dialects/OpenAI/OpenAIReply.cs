@@ -371,7 +371,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
             if (!view.Role.IsPresent) _edits.Insert(first, "\"role\":\"assistant\","u8);
             else if (!view.Role.In(text).SequenceEqual("\"assistant\""u8)) _edits.Replace(view.Role, "\"assistant\""u8);
         }
-        var counted = ReplyText.Edit(text, view, _edits, _text, preset.ReasoningInDetails, ",\"reasoning_content\":"u8);
+        var counted = ReplyText.Edit(text, view, _edits, _text, preset.ReasoningInDetails);
         if (view.IsFunctionCallReal)
         {
             choice.HasFunctionCall = true;

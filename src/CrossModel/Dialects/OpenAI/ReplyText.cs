@@ -9,8 +9,7 @@ internal static class ReplyText
     /// <summary>Adds the edits and answers the UTF-8 bytes of text, reasoning and refusal. The message object must not be empty.</summary>
     /// <param name="scratch">Overwritten.</param>
     /// <param name="inDetails">The server gives reasoning in <c>reasoning_details</c> only.</param>
-    /// <param name="member">How the added member begins, comma included.</param>
-    public static int Edit(ReadOnlySpan<byte> text, in ChoiceView view, JsonEdits edits, PooledBuffer scratch, bool inDetails, ReadOnlySpan<byte> member)
+    public static int Edit(ReadOnlySpan<byte> text, in ChoiceView view, JsonEdits edits, PooledBuffer scratch, bool inDetails)
     {
         var bytes = JsonText.UnescapedLength(view.ContentText.In(text)) + JsonText.UnescapedLength(view.RefusalText.In(text)) + JsonText.UnescapedLength(view.ReasoningText.In(text));
         scratch.Reset();
@@ -34,7 +33,7 @@ internal static class ReplyText
         if (view.ReasoningContent.IsPresent) edits.Replace(view.ReasoningContent, scratch.Span);
         else
         {
-            edits.Insert(view.Message.End - 1, member);
+            edits.Insert(view.Message.End - 1, ",\"reasoning_content\":"u8);
             edits.Insert(view.Message.End - 1, scratch.Span);
         }
         return bytes + JsonText.UnescapedLength(scratch.Span[1..^1]);

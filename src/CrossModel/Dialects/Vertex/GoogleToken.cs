@@ -14,7 +14,6 @@ internal sealed class GoogleToken : IDisposable
     public const string MetadataAddress = "http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default/token";
 
     private const int LongestReply = 64 * 1024;
-    private static readonly TimeSpan Ahead = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     private readonly HttpMessageInvoker _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(5), ActivityHeadersPropagator = null, SslOptions = ClientTls.Options });
@@ -27,7 +26,7 @@ internal sealed class GoogleToken : IDisposable
     public GoogleToken(string? file, TimeProvider time, string metadata = MetadataAddress)
     {
         (_file, _metadata, _time) = (file, metadata, time);
-        _token = new RefreshAhead<string>(FetchAsync, Ahead, time);
+        _token = new RefreshAhead<string>(FetchAsync, time);
     }
 
     /// <summary>The file that Google's own tools would take on this machine; null: none.</summary>

@@ -165,7 +165,7 @@ internal class AnthropicWire(ClaudeHost? host = null, bool streams = false) : Si
         json.WriteString("id", $"toolu_{host?.IdPart}01" + call.Id[..22]);
         json.WriteString("name", call.Name);
         json.WritePropertyName("input");
-        json.WriteRawValue(JsonParts.ObjectOr(arguments, "{}"));
+        json.WriteRawValue(JsonParts.ObjectOf(arguments));
     }
 
     private void WriteStop(Utf8JsonWriter json, SimulatedReply reply)

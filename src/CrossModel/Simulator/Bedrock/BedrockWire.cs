@@ -50,7 +50,7 @@ internal sealed class BedrockWire(string model, bool streams) : SimulatedWire
             json.WriteStartObject();
             json.WriteStartObject("toolUse");
             json.WritePropertyName("input");
-            json.WriteRawValue(JsonParts.ObjectOr(call.Arguments, "{}"));
+            json.WriteRawValue(JsonParts.ObjectOf(call.Arguments));
             json.WriteString("name", call.Name);
             json.WriteString("toolUseId", "tooluse_" + call.Id[..22]);
             json.WriteEndObject();

@@ -33,14 +33,14 @@ internal sealed class GeminiWire(string model, bool vertex, bool streams) : Simu
     }
 
     /// <summary>One candidate's step: its parts and, at its end, why it ended.</summary>
-    private readonly record struct Step(int Candidate, Action<Utf8JsonWriter> Parts, string? Finish, int Tokens);
+    private readonly record struct Step(int Candidate, Action<Utf8JsonWriter> Parts, string? Finish);
 
     public override byte[] Plain(IReadOnlyList<SimulatedReply> replies) => Chunk(
         [.. replies.Select((reply, index) => new Step(index, json =>
         {
             foreach (var part in Parts(reply, whole: true))
                 part(json);
-        }, FinishOf(reply), 0))], replies, last: true);
+        }, FinishOf(reply)))], replies, last: true);
 
     public override IEnumerable<WireEvent> Stream(IReadOnlyList<SimulatedReply> replies)
     {
@@ -52,10 +52,10 @@ internal sealed class GeminiWire(string model, bool vertex, bool streams) : Simu
         {
             var last = i == parts.Count - 1;
             // The reason rides on the last parts; there is no chunk of its own to leave out.
-            yield return Framed(Chunk([new Step(0, parts[i], last ? FinishOf(reply) : null, 1)], replies, last), i == 0, last && Script.Finish != "twice");
+            yield return Framed(Chunk([new Step(0, parts[i], last ? FinishOf(reply) : null)], replies, last), i == 0, last && Script.Finish != "twice");
         }
         if (Script.Finish == "twice")
-            yield return Framed(Chunk([new Step(0, json => WriteText(json, "", false), FinishOf(reply), 0)], replies, true), false, true);
+            yield return Framed(Chunk([new Step(0, json => WriteText(json, "", false), FinishOf(reply))], replies, true), false, true);
     }
 
     /// <summary>Without alt=sse a stream is one JSON array that grows.</summary>
@@ -141,7 +141,7 @@ internal sealed class GeminiWire(string model, bool vertex, bool streams) : Simu
         json.WriteStartObject("functionCall");
         json.WriteString("name", call.Name);
         json.WritePropertyName("args");
-        json.WriteRawValue(JsonParts.ObjectOr(call.Arguments, "{}"));
+        json.WriteRawValue(JsonParts.ObjectOf(call.Arguments));
         if (_request.Signs && !vertex)
             json.WriteString("id", call.Id[..8]);
         json.WriteEndObject();
