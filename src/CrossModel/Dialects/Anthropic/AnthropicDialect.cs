@@ -10,10 +10,9 @@ internal sealed class AnthropicDialect : IDialect
     private readonly ReasoningMemory _memory;
     private readonly IReadOnlyDictionary<string, string> _headers;
     private readonly TimeProvider _time;
-    private readonly string[] _keys;
+    private readonly KeyTurns _keys;
     private readonly Uri _address;
     private readonly Uri _modelList;
-    private int _turn = -1;
 
     public AnthropicDialect(UpstreamConfig config, TimeProvider time)
     {
@@ -24,7 +23,7 @@ internal sealed class AnthropicDialect : IDialect
         _modelList = root.Uri;
         root.Path = path + "/messages";
         _address = root.Uri;
-        _keys = config.ApiKeys.Count > 0 ? [.. config.ApiKeys] : config.ApiKey is { Length: > 0 } key ? [key] : [];
+        _keys = KeyTurns.Of(config);
         (_headers, _time, _memory) = (config.Headers, time, ReasoningMemory.Of(time));
     }
 
@@ -52,8 +51,8 @@ internal sealed class AnthropicDialect : IDialect
 
     public ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)
     {
-        if (_keys.Length == 0) return default;
-        var key = _keys[(uint)Interlocked.Increment(ref _turn) % (uint)_keys.Length];
+        if (_keys.IsEmpty) return default;
+        var key = _keys.Next();
         // The tokens of a sign-in are for the Authorization header only.
         if (key.StartsWith("sk-ant-oat", StringComparison.Ordinal)) message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
         else message.Headers.TryAddWithoutValidation("x-api-key", key);

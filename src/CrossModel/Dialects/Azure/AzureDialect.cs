@@ -14,17 +14,16 @@ internal sealed class AzureDialect : IDialect
     private readonly AzureAddress _address;
     private readonly OpenAIDialect _openAI;
     private readonly EntraToken? _token;
-    private readonly string[] _keys;
+    private readonly KeyTurns _keys;
     private readonly TimeProvider _time;
-    private int _turn = -1;
 
     /// <param name="token">Stands in for the one that the configuration asks for; null: that one.</param>
     public AzureDialect(UpstreamConfig config, TimeProvider time, EntraToken? token = null)
     {
         _address = new AzureAddress(config);
         _openAI = new OpenAIDialect(config, PresetOf(_address), time);
-        _keys = config.ApiKeys.Count > 0 ? [.. config.ApiKeys] : config.ApiKey is { Length: > 0 } key ? [key] : [];
-        _token = token ?? (_keys.Length == 0 ? EntraToken.Of(config, _address, time) : null);
+        _keys = KeyTurns.Of(config);
+        _token = token ?? (_keys.IsEmpty ? EntraToken.Of(config, _address, time) : null);
         _time = time;
     }
 
@@ -42,7 +41,7 @@ internal sealed class AzureDialect : IDialect
     public async ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)
     {
         if (_token is not null) message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", await _token.GetAsync(cancellation));
-        else message.Headers.TryAddWithoutValidation("api-key", _keys[(uint)Interlocked.Increment(ref _turn) % (uint)_keys.Length]);
+        else message.Headers.TryAddWithoutValidation("api-key", _keys.Next());
     }
 
     public ReplyReader OpenReply(ReplyContext context, RouteModel model) => _openAI.OpenReply(context, model);

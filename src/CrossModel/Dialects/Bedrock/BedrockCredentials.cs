@@ -11,28 +11,27 @@ namespace CrossModel.Dialects.Bedrock;
 /// </summary>
 internal sealed class BedrockCredentials
 {
-    private readonly string[] _keys;
+    private readonly KeyTurns _keys;
     private readonly AwsKey? _static;
     private readonly Lazy<AWSCredentials> _machine;
     private readonly string _region;
     private readonly TimeProvider _time;
-    private int _turn = -1;
 
     /// <param name="machine">Stands in for the machine's own credentials; null: those.</param>
     public BedrockCredentials(UpstreamConfig config, string region, TimeProvider time, Func<AWSCredentials>? machine = null)
     {
-        _keys = config.ApiKeys.Count > 0 ? [.. config.ApiKeys] : config.ApiKey is { Length: > 0 } key ? [key] : [];
+        _keys = KeyTurns.Of(config);
         _static = config is { AccessKeyId: { } id, SecretAccessKey: { } secret } ? new AwsKey(id, secret, config.SessionToken) : null;
         _machine = new Lazy<AWSCredentials>(machine ?? (() => DefaultAWSCredentialsIdentityResolver.GetCredentials()), LazyThreadSafetyMode.PublicationOnly);
         (_region, _time) = (region, time);
-        if (_keys.Length == 0 && _static is null && machine is null && Environment.GetEnvironmentVariable("AWS_BEARER_TOKEN_BEDROCK") is { Length: > 0 } bearer) _keys = [bearer];
+        if (_keys.IsEmpty && _static is null && machine is null && Environment.GetEnvironmentVariable("AWS_BEARER_TOKEN_BEDROCK") is { Length: > 0 } bearer) _keys = new KeyTurns(bearer);
     }
 
     public async ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)
     {
-        if (_keys.Length > 0)
+        if (!_keys.IsEmpty)
         {
-            message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _keys[(uint)Interlocked.Increment(ref _turn) % (uint)_keys.Length]);
+            message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _keys.Next());
             return;
         }
         var key = _static ?? await MachineKeyAsync(cancellation);

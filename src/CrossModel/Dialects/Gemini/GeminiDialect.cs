@@ -7,11 +7,10 @@ namespace CrossModel.Dialects.Gemini;
 /// <summary>The Gemini API: generateContent and its stream, with API keys.</summary>
 internal sealed class GeminiDialect(UpstreamConfig config, TimeProvider time) : IDialect
 {
-    private readonly string[] _keys = config.ApiKeys.Count > 0 ? [.. config.ApiKeys] : config.ApiKey is { Length: > 0 } key ? [key] : [];
+    private readonly KeyTurns _keys = KeyTurns.Of(config);
     private readonly string _root = (config.BaseUrl ?? "https://generativelanguage.googleapis.com").TrimEnd('/') + "/v1beta/";
     private readonly GeminiLessons _lessons = new();
     private readonly ReasoningMemory _memory = ReasoningMemory.Of(time);
-    private int _turn = -1;
 
     public bool TakesCandidates(ChatRequest request, RouteModel model) => AddressOf(model, request.Stream) is { } address && _lessons.IsSure(request, address);
 
@@ -35,7 +34,7 @@ internal sealed class GeminiDialect(UpstreamConfig config, TimeProvider time) : 
     public ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)
     {
         // In a header: addresses are logged along the way.
-        if (_keys.Length > 0) message.Headers.TryAddWithoutValidation("x-goog-api-key", _keys[(uint)Interlocked.Increment(ref _turn) % (uint)_keys.Length]);
+        if (!_keys.IsEmpty) message.Headers.TryAddWithoutValidation("x-goog-api-key", _keys.Next());
         return default;
     }
 

@@ -10,13 +10,12 @@ namespace CrossModel.Dialects.OpenAI;
 internal sealed partial class OpenAIDialect : IDialect
 {
     private readonly ConcurrentDictionary<string, Learned> _learned = new();
-    private readonly string[] _keys;
+    private readonly KeyTurns _keys;
     private readonly IReadOnlyDictionary<string, string> _headers;
     private readonly Preset _preset;
     private readonly TimeProvider _time;
     private readonly Uri _address;
     private readonly Uri _modelList;
-    private int _turn = -1;
 
     /// <summary>What a server's refusals and replies have taught of one of its models.</summary>
     /// <param name="Cap">The spelling to use; null: the preset's.</param>
@@ -33,7 +32,7 @@ internal sealed partial class OpenAIDialect : IDialect
         root.Path = folder + "/models";
         _modelList = root.Uri;
         _preset = preset ?? Presets.Choose(config.Preset, _address);
-        _keys = config.ApiKeys.Count > 0 ? [.. config.ApiKeys] : config.ApiKey is { Length: > 0 } key ? [key] : [];
+        _keys = KeyTurns.Of(config);
         _headers = config.Headers;
         _time = time;
     }
@@ -59,11 +58,7 @@ internal sealed partial class OpenAIDialect : IDialect
 
     public ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)
     {
-        if (_keys.Length > 0)
-        {
-            var key = _keys[(uint)Interlocked.Increment(ref _turn) % (uint)_keys.Length];
-            message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
-        }
+        if (!_keys.IsEmpty) message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _keys.Next());
         return default;
     }
 

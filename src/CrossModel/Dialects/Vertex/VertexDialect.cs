@@ -15,19 +15,18 @@ internal sealed class VertexDialect : IDialect
     private readonly TimeProvider _time;
     private readonly VertexAddress _address;
     private readonly GeminiHost _host;
-    private readonly string[] _keys;
+    private readonly KeyTurns _keys;
     private readonly GoogleToken? _token;
     private readonly GeminiLessons _lessons = new();
     private readonly ReasoningMemory _memory;
-    private int _turn = -1;
 
     /// <param name="token">Owned; null: by the configuration.</param>
     public VertexDialect(UpstreamConfig config, TimeProvider time, GoogleToken? token = null)
     {
         (_config, _time, _address, _memory) = (config, time, new VertexAddress(config), ReasoningMemory.Of(time));
         _host = GeminiHost.VertexAI with { CloudStorage = config.FetchRemote };
-        _keys = config.ApiKeys.Count > 0 ? [.. config.ApiKeys] : config.ApiKey is { Length: > 0 } key ? [key] : [];
-        if (_keys.Length == 0) _token = token ?? new GoogleToken(config.ServiceAccount ?? GoogleToken.UsualFile(), time);
+        _keys = KeyTurns.Of(config);
+        if (_keys.IsEmpty) _token = token ?? new GoogleToken(config.ServiceAccount ?? GoogleToken.UsualFile(), time);
     }
 
     public bool TakesCandidates(ChatRequest request, RouteModel model) =>
@@ -52,7 +51,7 @@ internal sealed class VertexDialect : IDialect
 
     public async ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)
     {
-        if (_token is null) message.Headers.TryAddWithoutValidation("x-goog-api-key", _keys[(uint)Interlocked.Increment(ref _turn) % (uint)_keys.Length]);
+        if (_token is null) message.Headers.TryAddWithoutValidation("x-goog-api-key", _keys.Next());
         else message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", await _token.GetAsync(cancellation));
     }
 
