@@ -74,8 +74,8 @@ internal static class AnthropicErrors
             var root = json.RootElement;
             if (root.ValueKind != JsonValueKind.Object) return default;
             var error = root.TryGetProperty("error"u8, out var inner) && inner.ValueKind == JsonValueKind.Object ? inner : root;
-            var code = error.TryGetProperty("details"u8, out var details) && details.ValueKind == JsonValueKind.Object ? Text(details, "error_code"u8) : null;
-            return (Text(error, "type"u8), Text(error, "message"u8), code ?? Text(error, "error_code"u8));
+            var code = error.TryGetProperty("details"u8, out var details) && details.ValueKind == JsonValueKind.Object ? details.TextOf("error_code"u8) : null;
+            return (error.TextOf("type"u8), error.TextOf("message"u8), code ?? error.TextOf("error_code"u8));
         }
         catch (Exception fault) when (fault is JsonException or InvalidOperationException)
         {
@@ -83,7 +83,4 @@ internal static class AnthropicErrors
             return default;
         }
     }
-
-    private static string? Text(JsonElement json, ReadOnlySpan<byte> name) =>
-        json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 }

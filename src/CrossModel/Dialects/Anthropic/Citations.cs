@@ -66,10 +66,7 @@ internal sealed class Citations
 
     private void Add(JsonElement citation)
     {
-        if (citation.ValueKind != JsonValueKind.Object || Text(citation, "type"u8) != "web_search_result_location" || Text(citation, "url"u8) is not { } url) return;
-        _pages.Add((url, Text(citation, "title"u8) ?? url));
+        if (citation.ValueKind != JsonValueKind.Object || citation.TextOf("type"u8) != "web_search_result_location" || citation.TextOf("url"u8) is not { } url) return;
+        _pages.Add((url, citation.TextOf("title"u8) ?? url));
     }
-
-    private static string? Text(JsonElement json, ReadOnlySpan<byte> name) =>
-        json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 }

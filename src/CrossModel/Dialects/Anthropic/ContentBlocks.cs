@@ -49,7 +49,7 @@ internal sealed class ContentBlocks(Utf8JsonWriter json, AnthropicForm form, Rem
     private ApiError? WriteImage(JsonElement image, string place, JsonElement mark, Action begin)
     {
         if (image.TryGetProperty("detail"u8, out var detail) && detail.ValueKind == JsonValueKind.String && !detail.ValueEquals("auto"u8)) hints.Add("image_url.detail");
-        var url = Inside(image.GetProperty("url"u8));
+        var url = image.GetProperty("url"u8).Utf8Text();
         if (!url.StartsWith("data:"u8)) return WriteLink(RemoteKind.Image, url, null, place + ".url", mark, begin);
         if (!DataUrl.TryRead(url, out var data)) return Refused(place + ".url", "Claude reads images from data URLs in base64: data:image/png;base64,…");
         var type = data.Sniffed ?? data.MediaType;
@@ -67,7 +67,7 @@ internal sealed class ContentBlocks(Utf8JsonWriter json, AnthropicForm form, Rem
             return Refused(place, "Claude reads files from file_data only. Send the file itself there.");
         var title = file.TryGetProperty("filename"u8, out var name) && name.ValueKind == JsonValueKind.String ? name.GetString() : null;
         place += ".file_data";
-        var text = Inside(content);
+        var text = content.Utf8Text();
         if (RemoteLinks.IsWeb(text)) return WriteLink(RemoteKind.Document, text, title, place, mark, begin);
         if (!DataUrl.TryRead(text, out var data)) return Refused(place, "Send the file as a data URL in base64: data:application/pdf;base64,…");
         var type = data.Sniffed ?? data.MediaType;
@@ -142,12 +142,5 @@ internal sealed class ContentBlocks(Utf8JsonWriter json, AnthropicForm form, Rem
             json.WriteRawValue(JsonMarshal.GetRawUtf8Value(mark), skipInputValidation: true);
         }
         json.WriteEndObject();
-    }
-
-    /// <summary>A string's UTF-8 text, without a copy where it has no escapes: images are megabytes.</summary>
-    private static ReadOnlySpan<byte> Inside(JsonElement text)
-    {
-        var raw = JsonMarshal.GetRawUtf8Value(text)[1..^1];
-        return raw.Contains((byte)'\\') ? Encoding.UTF8.GetBytes(text.GetString()!) : raw;
     }
 }

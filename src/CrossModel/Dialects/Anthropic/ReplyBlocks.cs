@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using CrossModel.Protocol;
@@ -13,11 +12,6 @@ namespace CrossModel.Dialects.Anthropic;
 /// <param name="memory">Where signed thinking is kept for callers who drop it; null: the model signs none.</param>
 internal sealed class ReplyBlocks(ReplyContext context, ReasoningMemory? memory) : IDisposable
 {
-    /// <summary>An endless list of calls must not cost endless memory.</summary>
-    private const int MostCalls = 1024;
-
-    private const string Letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-
     private readonly Dictionary<int, Block> _open = [];
     private readonly PooledBuffer _arguments = new();
     private readonly PooledBuffer _held = new();
@@ -77,8 +71,8 @@ internal sealed class ReplyBlocks(ReplyContext context, ReasoningMemory? memory)
             _hasContentCall = true;
             return null;
         }
-        if (Calls == MostCalls) return "more calls than any reply has";
-        var call = new Block(Kind.Call) { Index = Calls, Id = id.IsEmpty ? NewId() : id.ToArray(), Name = name.ToArray(), Input = Compact(input) };
+        if (Calls == CallIds.Most) return CallIds.TooMany;
+        var call = new Block(Kind.Call) { Index = Calls, Id = id.IsEmpty ? Encoding.ASCII.GetBytes(CallIds.New()) : id.ToArray(), Name = name.ToArray(), Input = Compact(input) };
         _open[index] = call;
         client.ToolCall(_choice, Calls, call.Id, call.Name, members: Calls == 0 ? Thinking.ExtraContent() : default);
         _firstCall ??= call;
@@ -133,8 +127,6 @@ internal sealed class ReplyBlocks(ReplyContext context, ReasoningMemory? memory)
         if (_held.Length > 0 && !_hasContentCall) client.Content(_choice, _held.Span);
         client.Finish(_choice, reason);
     }
-
-    private static byte[] NewId() => Encoding.ASCII.GetBytes("call_" + RandomNumberGenerator.GetString(Letters, 24));
 
     /// <summary>An input on one line: an event holds no line end.</summary>
     private static byte[] Compact(ReadOnlySpan<byte> input)

@@ -77,14 +77,11 @@ internal sealed class ThinkingHistory
     [
         .. from block in blocks.EnumerateArray()
            where block.ValueKind == JsonValueKind.Object
-           let type = Text(block, "type"u8)
-           where (type == "thinking" && Text(block, "thinking"u8) is not null && Text(block, "signature"u8) is { Length: > 0 })
-               || (type == "redacted_thinking" && Text(block, "data"u8) is { Length: > 0 })
+           let type = block.TextOf("type"u8)
+           where (type == "thinking" && block.TextOf("thinking"u8) is not null && block.TextOf("signature"u8) is { Length: > 0 })
+               || (type == "redacted_thinking" && block.TextOf("data"u8) is { Length: > 0 })
            select Encoding.UTF8.GetBytes(block.GetRawText()),
     ];
-
-    private static string? Text(JsonElement json, ReadOnlySpan<byte> name) =>
-        json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
     private static JsonElement? Member(JsonElement json, ReadOnlySpan<byte> name) =>
         json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Object ? value : null;

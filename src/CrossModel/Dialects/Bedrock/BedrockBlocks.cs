@@ -125,7 +125,7 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, Has
 
     private ApiError? WriteLinked(JsonElement url, string kind, HashSet<string> formats, string place, Action begin)
     {
-        var text = Inside(url);
+        var text = url.Utf8Text();
         if (text.StartsWith("s3://"u8)) return WriteStored(Encoding.UTF8.GetString(text), kind, formats, place, begin);
         if (RemoteLinks.IsWeb(text))
         {
@@ -162,7 +162,7 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, Has
         json.WriteStartObject("audio"u8);
         json.WriteString("format"u8, audio.GetProperty("format"u8).GetString());
         json.WriteStartObject("source"u8);
-        json.WriteString("bytes"u8, Inside(audio.GetProperty("data"u8)));
+        json.WriteString("bytes"u8, audio.GetProperty("data"u8).Utf8Text());
         End();
         return null;
     }
@@ -172,7 +172,7 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, Has
         if (file.TryGetProperty("file_id"u8, out var id) && id.ValueKind == JsonValueKind.String) return Refused(place + ".file_id", "File ids belong to one provider. Send the file itself in file_data.");
         if (!file.TryGetProperty("file_data"u8, out var content) || content.ValueKind != JsonValueKind.String) return Refused(place, "Bedrock reads files from file_data only. Send the file itself there.");
         place += ".file_data";
-        var text = Inside(content);
+        var text = content.Utf8Text();
         var title = file.TryGetProperty("filename"u8, out var name) && name.ValueKind == JsonValueKind.String ? name.GetString()! : "";
         if (RemoteLinks.IsWeb(text))
         {
@@ -256,12 +256,5 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, Has
         var unique = name;
         for (var number = 2; !_names.Add(unique); number++) unique = $"{name} {number}";
         return unique;
-    }
-
-    /// <summary>A string's UTF-8 text, without a copy where it has no escapes: images are megabytes.</summary>
-    private static ReadOnlySpan<byte> Inside(JsonElement text)
-    {
-        var raw = JsonMarshal.GetRawUtf8Value(text)[1..^1];
-        return raw.Contains((byte)'\\') ? Encoding.UTF8.GetBytes(text.GetString()!) : raw;
     }
 }

@@ -85,15 +85,13 @@ internal static partial class BedrockErrors
             var root = json.RootElement;
             if (root.ValueKind != JsonValueKind.Object) return default;
             if (root.TryGetProperty("Output"u8, out var output) && output.ValueKind == JsonValueKind.Object) root = output;
-            return (Text(root, "__type"), Text(root, "message") ?? Text(root, "Message") ?? Text(root, "originalMessage"));
+            return (root.TextOf("__type"u8), root.TextOf("message"u8) ?? root.TextOf("Message"u8) ?? root.TextOf("originalMessage"u8));
         }
         catch (Exception fault) when (fault is JsonException or InvalidOperationException)
         {
             return default;
         }
     }
-
-    private static string? Text(JsonElement json, string name) => json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
     [GeneratedRegex(@"\barn:aws[^\s""'<>\)\],]*", RegexOptions.CultureInvariant)]
     private static partial Regex Arn();

@@ -9,9 +9,6 @@ namespace CrossModel.Dialects.Gemini;
 /// <summary>One candidate of a reply: what of it must be remembered between chunks.</summary>
 internal sealed class GeminiCandidate(int choice, ReplyContext context, GeminiHost host, ReasoningMemory memory)
 {
-    private const int MostCalls = 1024;
-    private const string Letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-
     private readonly HashSet<string> _ids = [];
     private PartialCall? _partial;
     private string? _reason;
@@ -27,7 +24,7 @@ internal sealed class GeminiCandidate(int choice, ReplyContext context, GeminiHo
         }
         if (candidate.TryGetProperty("logprobsResult"u8, out var logprobs) && logprobs.ValueKind == JsonValueKind.Object && GeminiLogprobs.Convert(logprobs) is { } json)
             client.Logprobs(choice, json);
-        if (Text(candidate, "finishReason"u8) is { Length: > 0 } reason) _reason = reason;
+        if (candidate.TextOf("finishReason"u8) is { Length: > 0 } reason) _reason = reason;
     }
 
     /// <summary>Writes the finish chunk; a fault when the reply is none.</summary>
@@ -62,12 +59,10 @@ internal sealed class GeminiCandidate(int choice, ReplyContext context, GeminiHo
         };
     }
 
-    private static string? Text(JsonElement json, ReadOnlySpan<byte> name) => json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
-
     private void ReadPart(JsonElement part, ChunkWriter client)
     {
         if (part.ValueKind != JsonValueKind.Object) throw new JsonException("no part");
-        if (part.TryGetProperty("functionCall"u8, out var call) && call.ValueKind == JsonValueKind.Object) ReadCall(call, Text(part, "thoughtSignature"u8), client);
+        if (part.TryGetProperty("functionCall"u8, out var call) && call.ValueKind == JsonValueKind.Object) ReadCall(call, part.TextOf("thoughtSignature"u8), client);
         else if (part.TryGetProperty("text"u8, out var text) && text.ValueKind == JsonValueKind.String) ReadText(text, part, client);
         else if (part.TryGetProperty("inlineData"u8, out var data) && data.ValueKind == JsonValueKind.Object) ReadImage(data, client);
     }
@@ -90,8 +85,8 @@ internal sealed class GeminiCandidate(int choice, ReplyContext context, GeminiHo
     /// <summary>A picture that was asked for, as a data URL in an extension of the message.</summary>
     private void ReadImage(JsonElement data, ChunkWriter client)
     {
-        if (Text(data, "data"u8) is not { Length: > 0 } base64) return;
-        var url = JsonText.Escape($"data:{Text(data, "mimeType"u8) ?? "image/png"};base64,{base64}");
+        if (data.TextOf("data"u8) is not { Length: > 0 } base64) return;
+        var url = JsonText.Escape($"data:{data.TextOf("mimeType"u8) ?? "image/png"};base64,{base64}");
         client.Role(choice);
         client.Delta(choice, [.. "\"images\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\""u8, .. url, .. "\"}}]"u8]);
         client.HasContent = true;
@@ -100,16 +95,16 @@ internal sealed class GeminiCandidate(int choice, ReplyContext context, GeminiHo
 
     private void ReadCall(JsonElement call, string? signature, ChunkWriter client)
     {
-        var name = Text(call, "name"u8);
+        var name = call.TextOf("name"u8);
         var continues = call.TryGetProperty("willContinue"u8, out var more) && more.ValueKind == JsonValueKind.True;
         if (name is { Length: > 0 })
         {
             Close(client);
-            if (continues || call.TryGetProperty("partialArgs"u8, out _)) _partial = new PartialCall(name, Text(call, "id"u8), signature);
+            if (continues || call.TryGetProperty("partialArgs"u8, out _)) _partial = new PartialCall(name, call.TextOf("id"u8), signature);
             else
             {
                 var arguments = call.TryGetProperty("args"u8, out var args) && args.ValueKind == JsonValueKind.Object ? JsonMarshal.GetRawUtf8Value(args) : "{}"u8;
-                Write(name, Text(call, "id"u8), arguments, signature, client);
+                Write(name, call.TextOf("id"u8), arguments, signature, client);
                 return;
             }
         }
@@ -128,10 +123,10 @@ internal sealed class GeminiCandidate(int choice, ReplyContext context, GeminiHo
 
     private void Write(string name, string? id, ReadOnlySpan<byte> arguments, string? signature, ChunkWriter client)
     {
-        if (_ids.Count == MostCalls) throw new JsonException("more calls than any reply has");
+        if (_ids.Count == CallIds.Most) throw new JsonException(CallIds.TooMany);
         if (!Utf8.IsValid(arguments)) throw new JsonException("no UTF-8");
         // Results are matched by id: two calls must not share one.
-        if (id is not { Length: > 0 } || !_ids.Add(id)) _ids.Add(id = "call_" + System.Security.Cryptography.RandomNumberGenerator.GetString(Letters, 24));
+        if (id is not { Length: > 0 } || !_ids.Add(id)) _ids.Add(id = CallIds.New());
         _hasUnknownCall |= context.ToolNames?.Contains(name) is not true;
         byte[] members = [];
         if (signature is { Length: > 0 })

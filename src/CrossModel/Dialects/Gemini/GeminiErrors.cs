@@ -121,12 +121,12 @@ internal static partial class GeminiErrors
         {
             foreach (var detail in details.EnumerateArray().Where(d => d.ValueKind == JsonValueKind.Object))
             {
-                reason ??= Text(detail, "reason");
-                retry ??= Delay(Text(detail, "retryDelay"));
+                reason ??= detail.TextOf("reason"u8);
+                retry ??= Delay(detail.TextOf("retryDelay"u8));
             }
         }
         int? code = error.TryGetProperty("code"u8, out var number) && number.ValueKind == JsonValueKind.Number && number.TryGetInt32(out var value) && value is >= 300 and < 600 ? value : null;
-        return new(code, Text(error, "message"), Text(error, "status"), reason, retry);
+        return new(code, error.TextOf("message"u8), error.TextOf("status"u8), reason, retry);
     }
 
     /// <summary><c>"34.4s"</c></summary>
@@ -134,8 +134,6 @@ internal static partial class GeminiErrors
         text is [.. var seconds, 's'] && double.TryParse(seconds, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number)
             ? TimeSpan.FromSeconds(Math.Min(number, 86_400))
             : null;
-
-    private static string? Text(JsonElement json, string name) => json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
     [GeneratedRegex(@" at '(?:contents|tools|tool_config|system_instruction|generation_config)", RegexOptions.CultureInvariant)]
     private static partial Regex OwnPlace();

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 using CrossModel.Protocol;
@@ -47,7 +46,7 @@ internal sealed class GeminiMedia(Utf8JsonWriter json, GeminiHost host, GeminiMo
     private ApiError? WriteAudio(JsonElement audio, string place)
     {
         var format = audio.GetProperty("format"u8).GetString()!;
-        var data = Text(audio.GetProperty("data"u8));
+        var data = audio.GetProperty("data"u8).Utf8Text();
         if (data.StartsWith("data:"u8)) return WriteData(data, place + ".data", null);
         WriteInline("audio/" + format, data, null);
         return null;
@@ -70,7 +69,7 @@ internal sealed class GeminiMedia(Utf8JsonWriter json, GeminiHost host, GeminiMo
         if (!file.TryGetProperty("file_data"u8, out var data) || data.ValueKind != JsonValueKind.String)
             return ApiErrors.UnsupportedParameter(place + ".file_id", "This model cannot look up uploaded files. " + Inline);
         var name = file.TryGetProperty("filename"u8, out var given) && given.ValueKind == JsonValueKind.String ? given.GetString()! : "";
-        var text = Text(data);
+        var text = data.Utf8Text();
         if (text.StartsWith("data:"u8) || text.IndexOf("://"u8) >= 0) return Address(data, place + ".file_data", RemoteKind.Document, MimeTypes.Of(name) ?? "application/pdf", null);
         WriteInline(MimeTypes.Of(name) ?? "application/pdf", text, null);
         return null;
@@ -78,7 +77,7 @@ internal sealed class GeminiMedia(Utf8JsonWriter json, GeminiHost host, GeminiMo
 
     private ApiError? Address(JsonElement url, string place, RemoteKind kind, string usualType, string? resolution)
     {
-        var text = Text(url);
+        var text = url.Utf8Text();
         if (text.StartsWith("data:"u8)) return WriteData(text, place, resolution);
         var address = Encoding.UTF8.GetString(text);
         if (!Uri.TryCreate(address, UriKind.Absolute, out var uri)) return ApiErrors.InvalidMessages(place, $"{ApiErrors.Echo(place)} is no URL. {Inline}");
@@ -138,12 +137,5 @@ internal sealed class GeminiMedia(Utf8JsonWriter json, GeminiHost host, GeminiMo
             json.WriteEndObject();
         }
         json.WriteEndObject();
-    }
-
-    /// <summary>The bytes of a string, without a copy where nothing in it is escaped: base64 of megabytes is usual here.</summary>
-    private static ReadOnlySpan<byte> Text(JsonElement text)
-    {
-        var raw = JsonMarshal.GetRawUtf8Value(text)[1..^1];
-        return raw.Contains((byte)'\\') ? Encoding.UTF8.GetBytes(text.GetString()!) : raw;
     }
 }

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text.Json;
 using CrossModel.Protocol;
 
@@ -36,9 +35,6 @@ internal sealed class ChoiceState(int index)
 /// </summary>
 internal sealed class ToolCallEdits : IDisposable
 {
-    private const string Letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    /// <summary>Each is looked up among those before it: an endless list of calls must not cost endless time.</summary>
-    private const int MostCalls = 1024;
     private readonly PooledBuffer _text = new();
     private readonly PooledBuffer _arguments = new();
 
@@ -50,7 +46,7 @@ internal sealed class ToolCallEdits : IDisposable
 
     internal enum Outcome { None, Same, Changed }
 
-    public static byte[] NewId() => System.Text.Encoding.ASCII.GetBytes("call_" + RandomNumberGenerator.GetString(Letters, 24));
+    private static byte[] NewId() => System.Text.Encoding.ASCII.GetBytes(CallIds.New());
 
     /// <summary>Gives the memory for texts back until it is needed again.</summary>
     public void Dispose()
@@ -151,7 +147,7 @@ internal sealed class ToolCallEdits : IDisposable
         {
             found = calls[^1];
         }
-        if (found is null && calls.Count == MostCalls) throw new JsonException("more calls than any reply has");
+        if (found is null && calls.Count == CallIds.Most) throw new JsonException(CallIds.TooMany);
         if (found is null) calls.Add(found = new CallState { Key = entry.Index });
         if (found.Id.Length == 0 && !entry.Id.IsEmpty) found.Id = entry.Id.ToArray();
         return found;

@@ -1,0 +1,20 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json;
+
+namespace CrossModel.Dialects;
+
+/// <summary>Strings of parsed JSON.</summary>
+internal static class JsonStrings
+{
+    /// <summary>Of an object: the member's text; null: there is none, or it is no string.</summary>
+    public static string? TextOf(this JsonElement json, ReadOnlySpan<byte> name) =>
+        json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+    /// <summary>A string's UTF-8 text, without a copy where it has no escapes: images are megabytes.</summary>
+    public static ReadOnlySpan<byte> Utf8Text(this JsonElement text)
+    {
+        var raw = JsonMarshal.GetRawUtf8Value(text)[1..^1];
+        return raw.Contains((byte)'\\') ? Encoding.UTF8.GetBytes(text.GetString()!) : raw;
+    }
+}
