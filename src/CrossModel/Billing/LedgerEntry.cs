@@ -17,7 +17,7 @@ internal static class EntryKind
     public const string Refund = "refund";
     /// <summary>A mistake mended, either way; the reference is the request's id or empty.</summary>
     public const string Correction = "correction";
-    /// <summary>Request records of entries up to the seq in the note were taken out; amount 0.</summary>
+    /// <summary>Request records of entries up to the seq in the reference were taken out; amount 0.</summary>
     public const string Checkpoint = "checkpoint";
 }
 

@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace CrossModel.Configuration;
 
-/// <summary>What <c>check</c>, the log and the console say about a configuration.</summary>
+/// <summary>What the commands, and a start that fails, say about a configuration.</summary>
 internal static class ConfigReport
 {
     /// <summary>True for anything that <c>check</c> ends with exit code 1 for: a missing price too, warnings not.</summary>

@@ -163,7 +163,7 @@ internal sealed record RoutePreferences
     public IReadOnlyList<string> Order { get; init; } = [];
     public IReadOnlyList<string>? Only { get; init; }
     public IReadOnlyList<string> Ignore { get; init; } = [];
-    /// <summary>"price", "throughput" or "latency"; null: the gateway's own order.</summary>
+    /// <summary>"price"; null: the gateway's own order.</summary>
     public string? Sort { get; init; }
     /// <summary>USD per million tokens; null: any.</summary>
     public decimal? MaxInputPrice { get; init; }

@@ -34,7 +34,7 @@ internal sealed class ChunkWriter : IDisposable
         IncludeUsage = includeUsage;
     }
 
-    /// <summary>Where events go; the relay swaps it once content has begun.</summary>
+    /// <summary>Where events go; the relay swaps it for a moment, to keep what the caller will get.</summary>
     public IBufferWriter<byte> Target { get; set; }
     public string Id { get; }
     public long Created { get; }

@@ -110,11 +110,13 @@ public sealed class ErrorRowTests(RowBench bench) : IClassFixture<RowBench>, IAs
     [Theory]
     [Row("error:context_length_exceeded")]
     [Row("error:upstream_rejected")]
+    [Row("error:content_filter")]
     [Row("error:provider_rate_limited")]
     [Row("error:provider_error")]
     [Row("error:model_unavailable")]
     [InlineData(400, """{"error":{"message":"This model's maximum context length is 10 tokens.","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}""", 400, "invalid_request_error", "context_length_exceeded")]
     [InlineData(422, """{"error":{"message":"I do not like it.","type":"invalid_request_error","param":null,"code":null}}""", 400, "invalid_request_error", "upstream_rejected")]
+    [InlineData(400, """{"error":{"message":"The prompt was filtered.","type":null,"param":"prompt","code":"content_filter"}}""", 400, "invalid_request_error", "content_filter")]
     [InlineData(413, """{"error":{"message":"Too much for me."}}""", 400, "invalid_request_error", "upstream_rejected")]
     [InlineData(429, """{"error":{"message":"Slow down."}}""", 429, "rate_limit_error", "provider_rate_limited")]
     [InlineData(401, """{"error":{"message":"Bad key sk-upstream-secret."}}""", 502, "provider_error", "provider_error")]
@@ -139,7 +141,7 @@ public sealed class ErrorRowTests(RowBench bench) : IClassFixture<RowBench>, IAs
             Assert.Equal((type, code), ((string?)reply.Json["error"]!["type"], reply.ErrorCode));
             Assert.Equal(seen is 429 or 503, reply.Header("retry-after") is not null);
             Assert.DoesNotContain("sk-upstream-secret", reply.Text, StringComparison.Ordinal);
-            if (code is "upstream_rejected" or "context_length_exceeded")
+            if (code is "upstream_rejected" or "context_length_exceeded" or "content_filter")
                 Assert.Equal((string?)System.Text.Json.Nodes.JsonNode.Parse(body)!["error"]!["message"], (string?)reply.Json["error"]!["message"]);
         }
     }

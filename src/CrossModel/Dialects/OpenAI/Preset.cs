@@ -61,7 +61,7 @@ internal sealed record Preset
     public UserSpelling User { get; init; } = UserSpelling.Dropped;
     public ReasoningStyle Reasoning { get; init; } = ReasoningStyle.Effort;
 
-    /// <summary>For NearestEffort: the words the server knows, in rising order.</summary>
+    /// <summary>For NearestEffort and ThinkingTypeAndEffort: the words the server knows, in rising order.</summary>
     public IReadOnlyList<string> Efforts { get; init; } = [];
 
     public ReasoningHistory History { get; init; } = ReasoningHistory.Kept;
