@@ -196,7 +196,7 @@ internal sealed class Gateway : IAsyncDisposable
     public static ConfigRules Rules(TimeProvider time) => DialectSet.Rules(time) with { CheckDatabase = PostgresAddress.Fault };
 
     private static AlertRule? AlertRuleOf(GatewayConfig current) =>
-        current.Alerts is { } a ? new AlertRule((long)(a.Below * 1_000_000_000), a.Webhook is null ? null : new Uri(a.Webhook), a.Secret) : null;
+        current.Alerts is { } a ? new AlertRule((long)(a.Below * Usd.Nano), a.Webhook is null ? null : new Uri(a.Webhook), a.Secret) : null;
 
     /// <summary>Kestrel and nothing else: no configuration sources, no routing, no middleware on the way of a request.</summary>
     private static WebApplication Listener(string urls, TimeSpan requestHeaders, ILoggerFactory logs)
