@@ -50,6 +50,8 @@ public sealed class MetricsTests
         var answer = await gateway.PostAsync(Ask);
         await gateway.PostAsync(Ask.Replace("test/model", "made/up-by-a-caller", StringComparison.Ordinal));
         var metrics = (await gateway.Http.GetAsync("/metrics")).Text;
+        Assert.Contains("""gen_ai_request_model="test/model",crossmodel_upstream="up" """.TrimEnd(), metrics, StringComparison.Ordinal);
+        Assert.Equal(1, Value(metrics, """crossmodel_calls_total{gen_ai_request_model="",crossmodel_upstream="",http_response_status_code="404"}"""));
         foreach (var secret in new[] { "made/up", "default-", gateway.Key, gateway.Key[..7], answer.Header("x-request-id")!, "sk-upstream", "127.0.0.1" })
             Assert.DoesNotContain(secret, metrics, StringComparison.Ordinal);
     }

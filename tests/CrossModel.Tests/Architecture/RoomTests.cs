@@ -11,7 +11,7 @@ public sealed partial class RoomTests
     {
         var allowed = Table();
         var strangers = new List<string>();
-        foreach (var (file, room, text) in Sources())
+        foreach (var (file, room, text) in InRooms())
         {
             foreach (Match use in UseOfRoom().Matches(text))
             {
@@ -26,13 +26,13 @@ public sealed partial class RoomTests
     public void EveryRoom_StandsInTheTable()
     {
         var allowed = Table();
-        Assert.Equal(Sources().Select(s => s.Room).Distinct().Order(), allowed.Keys.Order());
+        Assert.Equal(InRooms().Select(s => s.Room).Distinct().Order(), allowed.Keys.Order());
     }
 
     [Fact]
     public void TheTable_AllowsNoEdge_ThatNobodyUses()
     {
-        var used = Sources().SelectMany(s => UseOfRoom().Matches(s.Text).Select(m => (s.Room, Other: m.Groups[1].Value))).ToHashSet();
+        var used = InRooms().SelectMany(s => UseOfRoom().Matches(s.Text).Select(m => (s.Room, Other: m.Groups[1].Value))).ToHashSet();
         Assert.All(Table().SelectMany(row => row.Value.Select(other => (Room: row.Key, Other: other))), edge => Assert.Contains(edge, used));
     }
 
@@ -54,12 +54,12 @@ public sealed partial class RoomTests
     public void ChatEndpoint_StaysReadable()
     {
         var lines = File.ReadAllLines(Path.Combine(RepoRoot.Folder, "src", "CrossModel", "Chat", "ChatEndpoint.cs")).Length;
-        Assert.True(lines <= 200, $"ChatEndpoint.cs is the one file to read and has {lines} lines");
+        Assert.True(lines <= 175, $"ChatEndpoint.cs is the one file to read and has {lines} lines");
     }
 
     [Fact]
     public void NoFile_HoldsASecondSubject() =>
-        Assert.Empty(Sources().Where(s => s.Text.Count(c => c == '\n') > 600).Select(s => s.File));
+        Assert.Empty(Sources().Where(s => s.Text.Count(c => c == '\n') > 525).Select(s => s.File));
 
     private static Dictionary<string, HashSet<string>> Table() =>
         File.ReadLines(Path.Combine(RepoRoot.Folder, "docs", "architecture.md"))
@@ -68,13 +68,16 @@ public sealed partial class RoomTests
             .Select(line => line.Split('|', StringSplitOptions.TrimEntries))
             .ToDictionary(cells => cells[1], cells => cells[2].Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).ToHashSet());
 
+    private static IEnumerable<(string File, string Room, string Text)> InRooms() => Sources().Where(s => s.Room.Length > 0);
+
+    /// <summary>The files that put the program together stand in no room.</summary>
     private static IEnumerable<(string File, string Room, string Text)> Sources()
     {
         var root = Path.Combine(RepoRoot.Folder, "src", "CrossModel");
         return from file in Directory.EnumerateFiles(root, "*.cs", SearchOption.AllDirectories)
                let parts = Path.GetRelativePath(root, file).Split(Path.DirectorySeparatorChar)
-               where parts.Length > 1 && parts[0] is not ("bin" or "obj")
-               select (Path.GetRelativePath(root, file), parts[0], File.ReadAllText(file));
+               where parts[0] is not ("bin" or "obj")
+               select (Path.GetRelativePath(root, file), parts.Length > 1 ? parts[0] : "", File.ReadAllText(file));
     }
 
     // Both "using CrossModel.Room" and a qualified name in the text count.

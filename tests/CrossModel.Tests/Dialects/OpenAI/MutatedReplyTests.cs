@@ -7,8 +7,6 @@ namespace CrossModel.Tests.Dialects.OpenAI;
 /// <summary>Recorded replies with bytes changed: whatever a server sends, it is read without an exception, and what goes out is in order.</summary>
 public sealed class MutatedReplyTests
 {
-    private static readonly byte[][] Pieces = [.. new[] { "null", "\"", "{", "}", "[", "]", ",", ":", "\n\n", "data: ", "[DONE]", "-1", "1e99", "\\", "\\ud800", "\"\"", "{}", "[]", "true", "\u0000", "é" }.Select(System.Text.Encoding.UTF8.GetBytes)];
-
     [Fact]
     public void Reply_Mutated_IsReadOrRefusedInOrder()
     {
@@ -19,17 +17,21 @@ public sealed class MutatedReplyTests
         {
             for (var i = 0; i < 60; i++)
             {
-                var body = Mutate(exchange.Body, random);
+                var body = Replay.Mutate(exchange.Body, random);
                 var (stream, plain) = (Replayed.Stream(body), Replayed.Plain(body));
-                // Half a surrogate pair in a name nobody looks at is relayed as it came; this test's own parser cannot name it.
-                if (!stream.Output.Contains("\\ud", StringComparison.OrdinalIgnoreCase)) CheckStream(stream);
-                if (!plain.Output.Contains("\\ud", StringComparison.OrdinalIgnoreCase)) CheckPlain(plain);
+                CheckStream(stream);
+                CheckPlain(plain);
             }
         }
     }
 
-    private static void CheckStream(Replayed reply)
+    // Half a surrogate pair in a name nobody looks at is relayed as it came; this test's own parser cannot name it.
+    private static bool HasHalfAPair(Replayed reply) => reply.Output.Contains("\\ud", StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>What goes out is JSON in order, whatever came in.</summary>
+    internal static void CheckStream(Replayed reply)
     {
+        if (HasHalfAPair(reply)) return;
         var finished = new HashSet<int>();
         var open = new HashSet<int>();
         foreach (var text in reply.Events().Where(e => e != "[DONE]"))
@@ -49,8 +51,9 @@ public sealed class MutatedReplyTests
         if (reply.Fault is null) Assert.NotEmpty(finished);
     }
 
-    private static void CheckPlain(Replayed reply)
+    internal static void CheckPlain(Replayed reply)
     {
+        if (HasHalfAPair(reply)) return;
         if (reply.Fault is not null)
         {
             Assert.Equal("", reply.Output);
@@ -59,23 +62,5 @@ public sealed class MutatedReplyTests
         var root = JsonDocument.Parse(reply.Output).RootElement;
         Assert.All(root.GetProperty("choices").EnumerateArray(), c => Assert.Contains(c.GetProperty("finish_reason").GetString(), (string[])["stop", "length", "tool_calls", "content_filter"]));
         Assert.True(root.GetProperty("usage").GetProperty("total_tokens").GetInt64() >= 0);
-    }
-
-    private static byte[] Mutate(byte[] body, Random random)
-    {
-        var bytes = body.ToList();
-        for (var n = random.Next(1, 4); n > 0; n--)
-        {
-            var at = random.Next(bytes.Count);
-            switch (random.Next(4))
-            {
-                case 0: bytes[at] = (byte)random.Next(256); break;
-                case 1: bytes.RemoveRange(at, Math.Min(random.Next(1, 40), bytes.Count - at)); break;
-                case 2: bytes.InsertRange(at, Pieces[random.Next(Pieces.Length)]); break;
-                default: bytes.InsertRange(at, bytes.GetRange(at, Math.Min(random.Next(1, 200), bytes.Count - at))); break;
-            }
-            if (bytes.Count == 0) bytes.Add((byte)' ');
-        }
-        return [.. bytes];
     }
 }
