@@ -160,10 +160,10 @@ public sealed class DiscoveryTests
         var clock = new Support.FakeClock();
         using var servers = new LoopbackServers([new LoopbackServer("a", "A", Port(server), "vllm")], None, clock);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        var told = new List<int>();
+        var told = new System.Collections.Concurrent.ConcurrentQueue<int>();
         var watch = servers.WatchAsync(found =>
         {
-            told.Add(found.Models.Count);
+            told.Enqueue(found.Models.Count);
             return ValueTask.CompletedTask;
         }, stop.Token);
         // A step, then real time for the answer: a question under way has a second of the clock's.
@@ -175,6 +175,7 @@ public sealed class DiscoveryTests
                 await Task.Delay(400, stop.Token);
             }
         }
+        while (told.IsEmpty) await Task.Delay(20, stop.Token);
         await StepAsync(30, until: 2);
         // Asked again soon, not after half a minute.
         await StepAsync(2, until: 3);
