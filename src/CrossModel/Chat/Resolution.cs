@@ -47,8 +47,10 @@ internal static class Resolution
     /// <summary>Writes what one route would be sent; a refusal when it cannot take the request.</summary>
     public static ApiError? Prepare(ChatRequest request, Snapshot snapshot, in RoutePlan plan, Route route, WriteOptions options, UpstreamRequest upstream)
     {
+        var model = route.Model;
+        if (UnknownParameterRule.CheckForwarded(request, model.UnknownParameters == UnknownParameters.Forward, model.Passthrough) is { } spelling) return spelling;
         if (route.Upstream.Config.FetchRemote) upstream.Remote.MayFetch = true;
-        if (route.Upstream.Dialect.Write(request, route.Model, options, upstream) is { } refusal) return refusal;
+        if (route.Upstream.Dialect.Write(request, model, options, upstream) is { } refusal) return refusal;
         var most = snapshot.Config.Limits.FanOut;
         if (Relay.CallsFor(request, upstream) > most)
             return ApiErrors.UnsupportedParameter("n", $"The server behind this model gives one reply at a time; it is asked side by side up to n = {most}. Ask for fewer, or choose another model.");

@@ -13,9 +13,23 @@ internal static class UnknownParameterRule
         {
             if (passthrough.Contains(parameter.Name)) continue;
             var name = ApiErrors.Echo(parameter.Name);
-            return ApiErrors.UnsupportedParameter(parameter.Name, $"Unknown parameter \"{name}\"{NearestName.Hint(parameter.Name, ChatParameters.Table.Names)}");
+            var hint = OtherSpelling.Of(parameter.Name) is { } listed ? NearestName.Meant(listed) : NearestName.Hint(parameter.Name, ChatParameters.Table.Names);
+            return ApiErrors.UnsupportedParameter(parameter.Name, $"Unknown parameter \"{name}\"{hint}");
         }
         return request.UnlistedTool;
+    }
+
+    /// <summary>Of what one route would forward.</summary>
+    /// <param name="forward">The route's setting is forward. Else only what <paramref name="passthrough"/> names goes out.</param>
+    /// <returns>400 <c>unsupported_parameter</c> for another spelling of a listed parameter, naming that one, or null.</returns>
+    public static ApiError? CheckForwarded(ChatRequest request, bool forward, IReadOnlySet<string> passthrough)
+    {
+        foreach (var parameter in request.Unknown)
+        {
+            if ((forward || passthrough.Contains(parameter.Name)) && OtherSpelling.Of(parameter.Name) is { } listed)
+                return ApiErrors.UnsupportedParameter(parameter.Name, $"\"{ApiErrors.Echo(parameter.Name)}\" is another name for {listed}. Send {listed} instead.");
+        }
+        return null;
     }
 }
 
@@ -28,8 +42,10 @@ internal static class NearestName
     public static string Hint(string name, IReadOnlyList<string> known)
     {
         var nearest = Find(name, known);
-        return nearest is null ? ". Leave it out." : $": did you mean {nearest}?";
+        return nearest is null ? ". Leave it out." : Meant(nearest);
     }
+
+    public static string Meant(string name) => $": did you mean {name}?";
 
     /// <summary>The known name that the fewest slips of the keyboard part from this one, if they are few for its length: one in three letters.</summary>
     public static string? Find(string name, IReadOnlyList<string> known)
