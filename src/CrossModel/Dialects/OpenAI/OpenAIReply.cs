@@ -241,7 +241,11 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
         var index = Math.Max(view.IndexNumber, 0) + context.ChoiceOffset;
         // What it says would be lost. Beside deltas some servers repeat the whole message at the end.
         if (view.IsElsewhere && !client.HasBegun(index)) throw new JsonException("a choice without a delta");
-        var choice = Choice(index);
+        if (ChoiceState.Of(_choices, index, context.Candidates) is not { } choice)
+        {
+            FailSurplus();
+            return;
+        }
         var goesOn = client.HasBegun(index);
         EditRoot(text, client);
         if (_view.ChoiceCount > 1)
@@ -287,17 +291,6 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
         && IsNull(text, _view.Usage) && IsNull(text, _view.Error) && IsNull(text, _view.BaseResp);
 
     private static bool IsNull(ReadOnlySpan<byte> text, JsonSpan span) => !span.IsPresent || span.In(text).SequenceEqual("null"u8);
-
-    private ChoiceState Choice(int index)
-    {
-        foreach (var known in _choices)
-        {
-            if (known.Index == index) return known;
-        }
-        var choice = new ChoiceState(index);
-        _choices.Add(choice);
-        return choice;
-    }
 
     private void EditRoot(ReadOnlySpan<byte> text, ChunkWriter client)
     {
@@ -453,11 +446,18 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
     /// <summary>Many a server takes n and gives one reply all the same. That is not what the caller asked for: each by itself is sure to come.</summary>
     private void End(int candidates)
     {
-        Ended = candidates >= context.Candidates;
-        if (Ended) return;
+        if (candidates > context.Candidates) FailSurplus();
+        Ended = candidates == context.Candidates;
+        if (Ended || Fault is not null) return;
         gaveFewer?.Invoke();
         Fault = new UpstreamFault(UpstreamFailure.BadReply, Detail: "the reply has fewer candidates than were asked for", TryAgain: true);
     }
+
+    /// <summary>
+    /// Nobody knows what a surplus costs: some servers count one candidate in their usage, some all. So it is neither handed out, since that would be
+    /// for nothing, nor left out, since what was left out would be charged.
+    /// </summary>
+    private void FailSurplus() => Fail(UpstreamFailure.BadReply, "the reply has more candidates than were asked for");
 
     private void WriteEvent(ReadOnlySpan<byte> text, IBufferWriter<byte> target)
     {

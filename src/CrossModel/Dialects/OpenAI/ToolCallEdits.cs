@@ -27,6 +27,19 @@ internal sealed class ChoiceState(int index)
     /// <summary>Null until the upstream said why the choice ended.</summary>
     public FinishReason? Finish { get; set; }
     public bool HasCall => NamedCalls > 0 || HasFunctionCall;
+
+    /// <summary>The choice of an index, added where it is new; null: it would be one more than <paramref name="most"/>.</summary>
+    public static ChoiceState? Of(List<ChoiceState> choices, int index, int most)
+    {
+        foreach (var known in choices)
+        {
+            if (known.Index == index) return known;
+        }
+        if (choices.Count == most) return null;
+        var choice = new ChoiceState(index);
+        choices.Add(choice);
+        return choice;
+    }
 }
 
 /// <summary>

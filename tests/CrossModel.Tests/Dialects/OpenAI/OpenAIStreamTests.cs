@@ -142,7 +142,7 @@ public sealed class OpenAIStreamTests
     public void Content_OfChoicesInTurns_KeepsEachItsOwn()
     {
         var sent = string.Concat(Enumerable.Range(0, 20).Select(i => Chunk($$"""{"content":"{{i}} "}""", index: i % 2)));
-        var reply = Replayed.Stream(sent + Chunk("{}", "\"stop\"") + Chunk("{}", "\"stop\"", index: 1) + Done);
+        var reply = Replayed.Stream(sent + Chunk("{}", "\"stop\"") + Chunk("{}", "\"stop\"", index: 1) + Done, candidates: 2);
         var contents = reply.Events().Take(20).Select(e => JsonDocument.Parse(e).RootElement.GetProperty("choices")[0]).ToList();
         Assert.Equal(Enumerable.Range(0, 20).Select(i => (i % 2, $"{i} ")), contents.Select(c => (c.GetProperty("index").GetInt32(), c.GetProperty("delta").GetProperty("content").GetString()!)));
     }
@@ -367,7 +367,7 @@ public sealed class OpenAIStreamTests
     {
         var reading = Reading.OfStream(Replayed.Stream(
             Chunk("""{"role":"assistant","content":""}""", index: 0) + Chunk("""{"role":"assistant","content":""}""", index: 1) + Chunk("""{"content":"a"}""", index: 1)
-            + Chunk("""{"content":"b"}""", index: 0) + Chunk("{}", "\"stop\"", 0) + Chunk("""{"content":"c"}""", index: 1) + Chunk("{}", "\"length\"", 1) + Done));
+            + Chunk("""{"content":"b"}""", index: 0) + Chunk("{}", "\"stop\"", 0) + Chunk("""{"content":"c"}""", index: 1) + Chunk("{}", "\"length\"", 1) + Done, candidates: 2));
         Assert.Equal("b", reading.Content[0].ToString());
         Assert.Equal("ac", reading.Content[1].ToString());
         Assert.Equal(("stop", "length"), (reading.Finish[0], reading.Finish[1]));
@@ -377,7 +377,7 @@ public sealed class OpenAIStreamTests
     public void Choices_SeveralInOneChunk_GoOutOneByOne()
     {
         var reading = Reading.OfStream(Replayed.Stream(
-            """data: {"choices":[{"index":0,"delta":{"content":"a"}},{"index":1,"delta":{"content":"b"},"finish_reason":"stop"}, {"index":2,"delta":{},"finish_reason":"length"}],"z":1}""" + "\n\n" + Done, usage: false));
+            """data: {"choices":[{"index":0,"delta":{"content":"a"}},{"index":1,"delta":{"content":"b"},"finish_reason":"stop"}, {"index":2,"delta":{},"finish_reason":"length"}],"z":1}""" + "\n\n" + Done, usage: false, candidates: 3));
         Assert.Equal("ab", reading.AllContent);
         Assert.Equal(3, reading.Finish.Count);
         Assert.Equal("length", reading.Finish[2]);
@@ -385,7 +385,16 @@ public sealed class OpenAIStreamTests
 
     [Fact]
     public void Choices_OneUnfinishedAtTheEnd_IsCutShort() => Assert.Equal(UpstreamFailure.CutShort,
-        Replayed.Stream(Chunk("""{"content":"a"}""", index: 0) + Chunk("""{"content":"a"}""", index: 1) + Chunk("{}", "\"stop\"", 1)).Fault!.Failure);
+        Replayed.Stream(Chunk("""{"content":"a"}""", index: 0) + Chunk("""{"content":"a"}""", index: 1) + Chunk("{}", "\"stop\"", 1), candidates: 2).Fault!.Failure);
+
+    [Fact]
+    public void Choices_MoreThanAskedFor_AreABadReplyAndNoneOfThemGoesOut()
+    {
+        var reply = Replayed.Stream("""data: {"choices":[{"index":0,"delta":{"content":"a"}},{"index":1,"delta":{"content":"b"}},{"index":2,"delta":{"content":"c"}}]}""" + "\n\n" + Done, candidates: 2);
+        Assert.Equal(UpstreamFailure.BadReply, reply.Fault!.Failure);
+        Assert.DoesNotContain("\"c\"", reply.Output, StringComparison.Ordinal);
+        Assert.Equal(UpstreamFailure.BadReply, Replayed.Plain("{\"choices\":[{},{\"foo\":1}]}").Fault!.Failure);
+    }
 
     [Fact]
     public void Offset_OfASideCall_MovesItsChoices()
@@ -400,7 +409,7 @@ public sealed class OpenAIStreamTests
     {
         var reading = Reading.OfStream(Replayed.Stream("data: {\"choices\":[{}]}\n\ndata: {\"choices\":[{\"foo\":1,\"delta\":null}]}\n\n" + Chunk("""{"content":"a"}""") + Done));
         Assert.Equal("a", reading.AllContent);
-        var plain = Reading.OfPlain(Replayed.Plain("{\"choices\":[{},{\"foo\":1}]}"));
+        var plain = Reading.OfPlain(Replayed.Plain("{\"choices\":[{},{\"foo\":1}]}", candidates: 2));
         Assert.Equal(2, plain.Finish.Count);
     }
 

@@ -28,6 +28,7 @@ internal sealed class Recorded
     public byte[] Body { get; }
     public bool IsStream { get; }
     public byte[]? Request { get; }
+    public int Candidates => Request is not null && JsonDocument.Parse(Request).RootElement.TryGetProperty("n", out var n) ? n.GetInt32() : 1;
     public int Status => _meta.GetProperty("status").GetInt32();
     public string? Model => _meta.GetProperty("model").GetString();
     public JsonElement Expect => _meta.GetProperty("expect");
@@ -56,13 +57,14 @@ internal sealed class Recorded
 /// <summary>A reply read as the relay reads it, bytes in pieces.</summary>
 internal sealed record Replayed(string Output, TokenUsage? Usage, UpstreamFault? Fault, bool HasContent, long TextBytes)
 {
-    public static ReplyContext Context(bool stream = true, bool usage = true, int offset = 0) => new("chatcmpl_ours", 1234567890, "vendor/model", stream, usage, offset, "account");
+    public static ReplyContext Context(bool stream = true, bool usage = true, int offset = 0, int candidates = 1) =>
+        new("chatcmpl_ours", 1234567890, "vendor/model", stream, usage, offset, "account") { Candidates = candidates };
 
-    public static Replayed Stream(ReadOnlySpan<byte> body, Preset? preset = null, bool usage = true, int offset = 0, params ReadOnlySpan<int> cuts)
+    public static Replayed Stream(ReadOnlySpan<byte> body, Preset? preset = null, bool usage = true, int offset = 0, int candidates = 1, params ReadOnlySpan<int> cuts)
     {
         using var output = new PooledBuffer();
         using var client = new ChunkWriter(output, "chatcmpl_ours", 1234567890, "vendor/model", usage);
-        using var reader = new OpenAIReply(Context(true, usage, offset), preset ?? Presets.Unknown);
+        using var reader = new OpenAIReply(Context(true, usage, offset, candidates), preset ?? Presets.Unknown);
         using var unread = new PooledBuffer();
         var from = 0;
         for (var i = 0; i <= cuts.Length && reader.Fault is null && !reader.Ended; i++)
@@ -82,18 +84,18 @@ internal sealed record Replayed(string Output, TokenUsage? Usage, UpstreamFault?
         return new Replayed(Encoding.UTF8.GetString(output.Span), reader.Usage, reader.Fault, client.HasContent, client.TextBytes);
     }
 
-    public static Replayed Stream(string body, Preset? preset = null, bool usage = true, int offset = 0) => Stream(Encoding.UTF8.GetBytes(body), preset, usage, offset);
+    public static Replayed Stream(string body, Preset? preset = null, bool usage = true, int offset = 0, int candidates = 1) => Stream(Encoding.UTF8.GetBytes(body), preset, usage, offset, candidates);
 
-    public static Replayed Plain(ReadOnlyMemory<byte> body, Preset? preset = null, int offset = 0)
+    public static Replayed Plain(ReadOnlyMemory<byte> body, Preset? preset = null, int offset = 0, int candidates = 1)
     {
-        using var reader = new OpenAIReply(Context(false, false, offset), preset ?? Presets.Unknown);
+        using var reader = new OpenAIReply(Context(false, false, offset, candidates), preset ?? Presets.Unknown);
         using var output = new PooledBuffer();
         using var reply = reader.ReadPlain(body);
         reply?.Write(output, new ReplyIdentity("chatcmpl_ours", 1234567890, "vendor/model"), reply.Usage ?? default, 1_500);
         return new Replayed(Encoding.UTF8.GetString(output.Span), reader.Usage, reader.Fault, reply?.HasContent ?? false, reply?.TextBytes ?? 0);
     }
 
-    public static Replayed Plain(string body, Preset? preset = null, int offset = 0) => Plain(Encoding.UTF8.GetBytes(body), preset, offset);
+    public static Replayed Plain(string body, Preset? preset = null, int offset = 0, int candidates = 1) => Plain(Encoding.UTF8.GetBytes(body), preset, offset, candidates);
 
     /// <summary>The JSON of each event; asserts that each is framed as one data line and a blank one.</summary>
     public List<string> Events()

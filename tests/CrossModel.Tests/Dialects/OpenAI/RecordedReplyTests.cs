@@ -34,7 +34,7 @@ public sealed partial class RecordedReplyTests
             // The expectations were written by a reader that passes details over; OpenAIStreamTests has the rule.
             if (preset.ReasoningInDetails && Encoding.UTF8.GetString(Get(name).Body).Contains("reasoning_details", StringComparison.Ordinal)) continue;
             var exchange = Get(name);
-            var reply = exchange.IsStream ? Replayed.Stream(exchange.Body, preset) : Replayed.Plain(exchange.Body, preset);
+            var reply = exchange.IsStream ? Replayed.Stream(exchange.Body, preset, candidates: exchange.Candidates) : Replayed.Plain(exchange.Body, preset, candidates: exchange.Candidates);
             var expect = exchange.Expect;
             var isFailed = expect.TryGetProperty("stream_error", out _);
             Assert.Equal(isFailed, reply.Fault is not null);
@@ -94,7 +94,7 @@ public sealed partial class RecordedReplyTests
     {
         var exchange = Get(name);
         var sent = new Queue<JsonElement>(Chunks(exchange.Body));
-        foreach (var text in Replayed.Stream(exchange.Body).Events().Where(e => e != "[DONE]"))
+        foreach (var text in Replayed.Stream(exchange.Body, candidates: exchange.Candidates).Events().Where(e => e != "[DONE]"))
         {
             var ours = JsonDocument.Parse(text).RootElement;
             if (ours.GetProperty("choices").GetArrayLength() == 0) continue;
@@ -110,7 +110,7 @@ public sealed partial class RecordedReplyTests
     public void Plain_Spliced_KeepsWhatItDoesNotName(string name)
     {
         var exchange = Get(name);
-        var ours = JsonDocument.Parse(Replayed.Plain(exchange.Body).Output).RootElement;
+        var ours = JsonDocument.Parse(Replayed.Plain(exchange.Body, candidates: exchange.Candidates).Output).RootElement;
         var theirs = JsonDocument.Parse(exchange.Body).RootElement;
         Assert.True(SameRoot(ours, theirs));
         var pairs = ours.GetProperty("choices").EnumerateArray().Zip(theirs.GetProperty("choices").EnumerateArray());
@@ -126,8 +126,8 @@ public sealed partial class RecordedReplyTests
     public void Plain_AskedAsStream_ComesAsChunks(string name)
     {
         var exchange = Get(name);
-        var plain = Reading.OfPlain(Replayed.Plain(exchange.Body));
-        var stream = Reading.OfStream(Replayed.Stream(exchange.Body));
+        var plain = Reading.OfPlain(Replayed.Plain(exchange.Body, candidates: exchange.Candidates));
+        var stream = Reading.OfStream(Replayed.Stream(exchange.Body, candidates: exchange.Candidates));
         Assert.Equal(plain.AllContent, stream.AllContent);
         Assert.Equal(plain.Reasoning.ToString(), stream.Reasoning.ToString());
         Assert.Equal(plain.Refusal.ToString(), stream.Refusal.ToString());
@@ -140,8 +140,8 @@ public sealed partial class RecordedReplyTests
     public void Stream_AskedAsPlain_IsCollected(string name)
     {
         var exchange = Get(name);
-        var stream = Replayed.Stream(exchange.Body);
-        var plain = Replayed.Plain(exchange.Body);
+        var stream = Replayed.Stream(exchange.Body, candidates: exchange.Candidates);
+        var plain = Replayed.Plain(exchange.Body, candidates: exchange.Candidates);
         Assert.Equal(stream.Fault is null, plain.Fault is null);
         if (stream.Fault is not null) return;
         var (a, b) = (Reading.OfStream(stream), Reading.OfPlain(plain));
