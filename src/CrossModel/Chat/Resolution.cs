@@ -30,17 +30,35 @@ internal static class Resolution
     /// <summary>Prepares what a route of the call is sent, with what was fetched for the call where the route needs it.</summary>
     public static ApiError? Prepare(ChatCall call, Route route)
     {
-        var refusal = Prepare(call, route, call.Request);
-        return refusal is null && call.Inlined is { } inlined && call.Prepared!.WantsFiles ? Prepare(call, route, inlined) : refusal;
+        call.Unprepare();
+        var refusal = Prepare(call, route, candidate: 0, out var upstream);
+        call.Prepared = upstream;
+        return refusal;
     }
 
-    private static ApiError? Prepare(ChatCall call, Route route, ChatRequest request)
+    /// <summary>What is sent for another candidate than the first of several side by side: the same but for the seed. Null: it has none, the prepared request goes out as it is.</summary>
+    public static UpstreamRequest? PrepareSeeded(ChatCall call, Route route, int candidate)
     {
-        call.Unprepare();
-        var upstream = new UpstreamRequest();
-        var refusal = Prepare(request, call.Snapshot, call.Plan, route, new WriteOptions(call.Estimate.Cap, call.Caller.Account.Id), upstream);
-        if (refusal is null) call.Prepared = upstream;
-        else upstream.Dispose();
+        if (candidate == 0 || !call.Request.Has(ChatParameter.Seed)) return null;
+        Prepare(call, route, candidate, out var upstream);
+        return upstream;
+    }
+
+    private static ApiError? Prepare(ChatCall call, Route route, int candidate, out UpstreamRequest? upstream)
+    {
+        var refusal = Prepare(call, route, call.Request, candidate, out upstream);
+        if (call.Inlined is not { } inlined || upstream is not { WantsFiles: true }) return refusal;
+        upstream.Dispose();
+        return Prepare(call, route, inlined, candidate, out upstream);
+    }
+
+    private static ApiError? Prepare(ChatCall call, Route route, ChatRequest request, int candidate, out UpstreamRequest? upstream)
+    {
+        upstream = new UpstreamRequest();
+        var refusal = Prepare(request, call.Snapshot, call.Plan, route, new WriteOptions(call.Estimate.Cap, call.Caller.Account.Id, candidate), upstream);
+        if (refusal is null) return null;
+        upstream.Dispose();
+        upstream = null;
         return refusal;
     }
 

@@ -20,6 +20,7 @@ internal sealed class UpstreamCall : IDisposable
     private readonly ReplyContext _context;
     private readonly ChunkWriter? _client;
     private readonly PooledBuffer? _events;
+    private UpstreamRequest? _seeded;
     private bool _ended;
     private bool _begun;
     private long _taken;
@@ -60,7 +61,8 @@ internal sealed class UpstreamCall : IDisposable
     {
         var patient = !_call.Request.Stream || _route.Model.Facts.Reasoning == true;
         var upstream = _route.Upstream;
-        return _attempt.SendAsync(upstream.Client, upstream.Dialect, _call.Prepared!, patient);
+        _seeded = Resolution.PrepareSeeded(_call, _route, _context.ChoiceOffset);
+        return _attempt.SendAsync(upstream.Client, upstream.Dialect, _seeded ?? _call.Prepared!, patient);
     }
 
     /// <summary>Sends the request and reads a whole reply; else answers why there is none.</summary>
@@ -227,6 +229,7 @@ internal sealed class UpstreamCall : IDisposable
     public void Dispose()
     {
         _attempt.Dispose();
+        _seeded?.Dispose();
         Reader.Dispose();
         _client?.Dispose();
         _unread.Dispose();

@@ -56,7 +56,8 @@ internal sealed record RouteModel(string Id, string UpstreamModel, ModelFacts Fa
 
 /// <param name="CapOutputTokens">A cap the caller did not give but can only afford; null: none to add.</param>
 /// <param name="Account">The caller's account: memories of opaque reasoning state never mix between accounts.</param>
-internal readonly record struct WriteOptions(long? CapOutputTokens, string Account);
+/// <param name="Candidate">The number of this request among n that are sent side by side: added to a seed, since one seed n times would give one reply n times.</param>
+internal readonly record struct WriteOptions(long? CapOutputTokens, string Account, int Candidate = 0);
 
 /// <summary>One request to an upstream, ready to be sent. Owns pooled bytes.</summary>
 internal sealed class UpstreamRequest : IDisposable

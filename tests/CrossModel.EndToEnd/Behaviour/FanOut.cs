@@ -221,6 +221,46 @@ public sealed class FanOut
         Assert.Equal("waived", (string?)(await ReceiptAsync(gateway, reply))["basis"]);
     }
 
+    [Theory]
+    [InlineData(Plain)]
+    [InlineData(Stream)]
+    public async Task Seed_OfSeveralCalls_IsAnotherInEach(string body)
+    {
+        await using var upstream = await UpstreamAsync(i => i == 2);
+        await using var gateway = await GatewayAsync(upstream);
+
+        var reply = await gateway.PostAsync(body.Replace("\"n\":3", "\"n\":3,\"seed\":41", StringComparison.Ordinal));
+
+        Assert.Equal(200, (int)reply.Status);
+        // Asked again a candidate is the same one.
+        Assert.Equal(4, upstream.Received.Count);
+        Assert.Equal([41, 42, 43], upstream.Received.Select(r => (int)r.Json["seed"]!).Distinct().Order());
+    }
+
+    [Theory]
+    [InlineData(false, 1)]
+    [InlineData(true, 1)]
+    [InlineData(false, 3)]
+    [InlineData(true, 3)]
+    public async Task Candidates_MoreThanAskedFor_AreABadReply(bool stream, int asked)
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync((http, _) => stream ? UsualReply.StreamAsync(http, asked + 1) : UsualReply.JsonAsync(http, UsualReply.Plain(asked + 1)));
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+
+        var reply = await gateway.PostAsync((stream ? Stream : Plain).Replace("\"n\":3", $"\"n\":{asked}", StringComparison.Ordinal));
+
+        if (!stream)
+        {
+            Assert.Equal((502, "provider_error"), ((int)reply.Status, reply.ErrorCode));
+            await AssertWaivedAsync(gateway, reply);
+            return;
+        }
+        Assert.Equal("provider_error", (string?)JsonNode.Parse(reply.Events[^1])!["error"]!["code"]);
+        Assert.DoesNotContain(reply.Chunks, c => c["choices"] is JsonArray { Count: > 0 } choices && (int)choices[0]!["index"]! == asked);
+        // The candidates that were delivered, and the prompt.
+        Assert.NotEqual("0.00", (string?)(await ReceiptAsync(gateway, reply))["cost"]);
+    }
+
     /// <summary>A server of which nothing is known, so that it is asked for three at once; it gives one whatever n says.</summary>
     private static Task<ScriptedUpstream> IgnoringAsync() => ScriptedUpstream.StartAsync((http, received) =>
         received.Text.Contains("\"stream\":true", StringComparison.Ordinal) ? UsualReply.StreamAsync(http) : UsualReply.JsonAsync(http, UsualReply.Plain()));

@@ -25,7 +25,8 @@ internal sealed class MessageEdits(Preset preset, RouteModel model, BodySplice s
         var ids = preset.NineCharacterIds && has.HasFlag(ChatFeatures.ToolHistory);
         var reasoning = history == ReasoningHistory.Required || (history != ReasoningHistory.Kept && has.HasFlag(ChatFeatures.ReasoningHistory));
         var extras = !preset.ExtraContent && has.HasFlag(ChatFeatures.ExtraContent);
-        if (!roles && !ids && !reasoning && !extras) return;
+        var calls = preset.FillsCalls && has.HasFlag(ChatFeatures.ToolHistory);
+        if (!roles && !ids && !reasoning && !extras && !calls) return;
 
         var body = request.Body.Span;
         var messages = Read(body, request.Value(ChatParameter.Messages));
@@ -36,6 +37,7 @@ internal sealed class MessageEdits(Preset preset, RouteModel model, BodySplice s
             var message = messages[i];
             if (roles && Is(message.Role, body, "\"developer\""u8)) splice.Replace(message.Role, "\"system\""u8);
             if (ids) Rename(body, message);
+            if (calls && message.ToolCalls.IsPresent) CallEdits.Fill(body, message.ToolCalls, splice);
             if (extras && message.ToolCalls.IsPresent) RemoveNested(body, message.ToolCalls, "extra_content", splice);
             if (reasoning && Is(message.Role, body, "\"assistant\""u8)) EditReasoning(message, history, isBeforeLastUser: i < lastUser);
         }

@@ -30,7 +30,9 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
         Reasoning(request, model, upstream);
         Temperature(request, model.Facts, upstream);
         Tools(request, body);
-        Seed(request, upstream);
+        Format(request, body);
+        TopLogprobs(request, upstream);
+        Seed(request, options.Candidate, upstream);
         Drops(request, upstream);
         Unknown(request, model, upstream);
         if (preset.Adds is { } added && !Forwards(request, model, added.Name)) InsertTop(Encoding.UTF8.GetBytes($"\"{added.Name}\":{added.Json}"));
@@ -59,14 +61,18 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
         foreach (var name in preset.Refuses)
         {
             if (ParameterOf(name) is { } parameter && request.Has(parameter) && !IsDefault(request, parameter))
-                return ApiErrors.UnsupportedParameter(name, $"The server behind this model does not know {name}. Leave it out, or choose another model.");
+                return ApiErrors.UnsupportedParameter(name, $"The server behind this model does not know {name}. {Instead(parameter)}, or choose another model.");
         }
-        if (preset.RequiredTool is null && request.Features.HasFlag(ChatFeatures.ForcedTool) && request.Value(ChatParameter.ToolChoice).In(request.Body) is [(byte)'"', ..])
+        // Without the word a name may still do.
+        if (preset.RequiredTool is null && request.Features.HasFlag(ChatFeatures.ForcedTool) && (!preset.NamedTools || request.Value(ChatParameter.ToolChoice).In(request.Body) is [(byte)'"', ..]))
             return ApiErrors.UnsupportedParameter("tool_choice", "The server behind this model cannot be made to call a tool. Use tool_choice \"auto\", or choose another model.");
         if (preset.MaxStops < 4 && request.Has(ChatParameter.Stop) && CountStops(request) > preset.MaxStops)
             return ApiErrors.UnsupportedParameter("stop", $"The server behind this model takes {preset.MaxStops} stop sequence only.");
         return null;
     }
+
+    private static string Instead(ChatParameter parameter) =>
+        parameter is ChatParameter.Functions or ChatParameter.FunctionCall ? "Send tools and tool_choice instead" : "Leave it out";
 
     private static ChatParameter? ParameterOf(string name)
     {
@@ -81,6 +87,8 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
         ChatParameter.Modalities => !request.Features.HasFlag(ChatFeatures.OtherModalities),
         ChatParameter.Tools => !request.Features.HasFlag(ChatFeatures.Tools),
         ChatParameter.ToolChoice => !request.Features.HasFlag(ChatFeatures.ForcedTool),
+        ChatParameter.Functions => request.Value(parameter).In(request.Body)[1..^1].IndexOfAnyExcept(" \t\r\n"u8) < 0,
+        ChatParameter.FunctionCall => request.Value(parameter).In(request.Body) is [(byte)'"', ..],
         ChatParameter.Store => request.Value(parameter).In(request.Body) is [(byte)'f', ..],
         ChatParameter.ParallelToolCalls => request.Value(parameter).In(request.Body) is [(byte)'t', ..],
         _ => false,
@@ -267,17 +275,40 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
             Remove(request, ChatParameter.ToolChoice);
             return;
         }
+        if (!preset.NamedTools && choice.IsPresent && choice.In(body)[0] == (byte)'{') NamedTools.Write(body, request.Value(ChatParameter.Tools), choice, _splice);
         if (preset.RequiredTool is { } word && word != "required" && IsWord(choice, body, "required"u8)) _splice.Replace(choice, Quoted(word));
         if (!preset.Strict && request.Features.HasFlag(ChatFeatures.StrictTool)) MessageEdits.RemoveStrict(body, request.Value(ChatParameter.Tools), _splice);
     }
 
     private static bool IsWord(JsonSpan value, ReadOnlySpan<byte> body, ReadOnlySpan<byte> word) => value.IsPresent && value.In(body) is [(byte)'"', .. var inside, (byte)'"'] && inside.SequenceEqual(word);
 
-    private void Seed(ChatRequest request, UpstreamRequest upstream)
+    private void Format(ChatRequest request, ReadOnlySpan<byte> body)
     {
-        if (!request.Has(ChatParameter.Seed) || preset.Seed == "seed") return;
-        if (preset.Seed is null) Drop(request, ChatParameter.Seed, upstream);
-        else _splice.Replace(request.Member(ChatParameter.Seed), [.. Encoding.ASCII.GetBytes($"\"{preset.Seed}\":"), .. request.Value(ChatParameter.Seed).In(request.Body)]);
+        if (!preset.ObjectSchema || !request.Features.HasFlag(ChatFeatures.JsonObject)) return;
+        var format = request.Value(ChatParameter.ResponseFormat);
+        if (!TopLevel.Has(format.In(body), "schema"u8)) _splice.InsertFirst(format.Start, "\"schema\":{\"type\":\"object\"}"u8);
+    }
+
+    private void TopLogprobs(ChatRequest request, UpstreamRequest upstream)
+    {
+        var value = request.Value(ChatParameter.TopLogprobs);
+        if (!value.IsPresent || !System.Buffers.Text.Utf8Parser.TryParse(value.In(request.Body), out int asked, out _) || asked >= preset.MinTopLogprobs) return;
+        _splice.Replace(value, Encoding.ASCII.GetBytes(preset.MinTopLogprobs.ToString(CultureInfo.InvariantCulture)));
+        upstream.Ignored.Add($"top_logprobs={preset.MinTopLogprobs}");
+    }
+
+    private void Seed(ChatRequest request, int candidate, UpstreamRequest upstream)
+    {
+        if (!request.Has(ChatParameter.Seed) || (preset.Seed == "seed" && candidate == 0) || preset.Drops.Contains("seed") || learned.Drops?.Contains("seed") is true) return;
+        if (preset.Seed is null)
+        {
+            Drop(request, ChatParameter.Seed, upstream);
+            return;
+        }
+        var value = request.Value(ChatParameter.Seed).In(request.Body);
+        if (candidate > 0 && System.Buffers.Text.Utf8Parser.TryParse(value, out long seed, out _))
+            value = Encoding.ASCII.GetBytes(unchecked(seed + candidate).ToString(CultureInfo.InvariantCulture));
+        _splice.Replace(request.Member(ChatParameter.Seed), [.. Encoding.ASCII.GetBytes($"\"{preset.Seed}\":"), .. value]);
     }
 
     private void Drops(ChatRequest request, UpstreamRequest upstream)

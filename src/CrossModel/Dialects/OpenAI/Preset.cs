@@ -90,6 +90,18 @@ internal sealed record Preset
     /// <summary>What <c>tool_choice</c> "required" is called; null: the server knows neither it nor "none".</summary>
     public string? RequiredTool { get; init; } = "required";
 
+    /// <summary>Takes a <c>tool_choice</c> that names tools; else those tools alone are sent, with the word for whether one must be called.</summary>
+    public bool NamedTools { get; init; } = true;
+
+    /// <summary>Refuses calls of the history that have no type, or arguments that are empty: both are filled in.</summary>
+    public bool FillsCalls { get; init; }
+
+    /// <summary>Holds to <c>response_format</c> json_object only with a schema in it: one of any object is put there.</summary>
+    public bool ObjectSchema { get; init; }
+
+    /// <summary>Lowest <c>top_logprobs</c> with which it gives log probabilities; a lower one is raised and named.</summary>
+    public int MinTopLogprobs { get; init; }
+
     /// <summary>Tool call ids must be exactly nine letters or digits.</summary>
     public bool NineCharacterIds { get; init; }
 

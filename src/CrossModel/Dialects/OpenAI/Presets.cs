@@ -12,9 +12,12 @@ internal static class Presets
 
     /// <summary>llama.cpp answers most faults of a request with 400 by now, but not these: what a model is asked to read and cannot, and what older builds cannot make sense of.</summary>
     private static readonly string[] LlamaFaults =
-        ["image input is not supported", "audio input is not supported", "Failed to parse tools:", "Failed to parse messages:", "JSON schema conversion failed:"];
+        ["image input is not supported", "audio input is not supported", "Failed to parse tools:", "Failed to parse messages:", "Failed to parse tool call arguments as JSON", "JSON schema conversion failed:"];
 
     private static readonly HashSet<string> AudioOut = ["modalities", "audio"];
+
+    /// <summary>And the older form of tools, which these pass over without a word.</summary>
+    private static readonly HashSet<string> AudioOutAndFunctions = [.. AudioOut, "functions", "function_call"];
 
     /// <summary>A server nobody has named: OpenAI itself, but for the token cap, which nearly every server knows under its old name.</summary>
     public static Preset Unknown { get; } = new()
@@ -37,7 +40,7 @@ internal static class Presets
         {
             Name = "deepseek", Hosts = ["api.deepseek.com"], Reasoning = ReasoningStyle.ThinkingTypeAndEffort, Efforts = [.. FromLowToHigh, "max"],
             History = ReasoningHistory.NotBeforeLastUser, ReasoningRequiredBy = "deepseek-v4",
-            Drops = [.. OpenAIOnly, "seed", "logit_bias", "parallel_tool_calls"], Refuses = AudioOut,
+            Drops = [.. OpenAIOnly, "seed", "logit_bias", "parallel_tool_calls"], Refuses = AudioOutAndFunctions,
         },
         new()
         {
@@ -109,7 +112,7 @@ internal static class Presets
             Name = "perplexity", Hosts = ["api.perplexity.ai"], Reasoning = ReasoningStyle.NearestEffort, Efforts = ["minimal", .. FromLowToHigh],
             StreamOptions = false, History = ReasoningHistory.Dropped,
             Drops = ["store", "metadata", "prediction", "service_tier", "verbosity", "seed", "logit_bias", "parallel_tool_calls", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation"],
-            Refuses = [.. AudioOut, "logprobs", "top_logprobs", "tools", "tool_choice"],
+            Refuses = [.. AudioOutAndFunctions, "logprobs", "top_logprobs", "tools", "tool_choice"],
         },
         new()
         {
@@ -126,32 +129,35 @@ internal static class Presets
         new()
         {
             Name = "vllm", Candidates = true, Unknown = UnknownParameters.Forward, User = UserSpelling.User,
-            Drops = ["store", "metadata", "prediction", "verbosity", "web_search_options", "moderation"], Refuses = AudioOut,
+            Drops = ["store", "metadata", "prediction", "verbosity", "web_search_options", "moderation"], Refuses = AudioOutAndFunctions,
         },
         new()
         {
             Name = "sglang", Candidates = true, Unknown = UnknownParameters.Forward, Reasoning = ReasoningStyle.TemplateArguments,
-            Drops = ["store", "metadata", "prediction", "verbosity", "web_search_options", "moderation", "service_tier"], Refuses = AudioOut,
+            Drops = ["store", "metadata", "prediction", "verbosity", "web_search_options", "moderation", "service_tier"], Refuses = AudioOutAndFunctions,
         },
         new()
         {
             // It counts one candidate's tokens when asked for several: asked n times the count is right.
-            Name = "llama.cpp", Unknown = UnknownParameters.Forward, Reasoning = ReasoningStyle.TemplateArguments, Drops = OpenAIOnly, Refuses = AudioOut,
-            RequestFaults = LlamaFaults,
+            Name = "llama.cpp", Unknown = UnknownParameters.Forward, Reasoning = ReasoningStyle.TemplateArguments, Drops = OpenAIOnly, Refuses = AudioOutAndFunctions,
+            RequestFaults = LlamaFaults, NamedTools = false, FillsCalls = true, ObjectSchema = true, MinTopLogprobs = 1,
         },
         new()
         {
-            Name = "gpustack", Unknown = UnknownParameters.Forward, Reasoning = ReasoningStyle.TemplateArguments, Drops = OpenAIOnly, Refuses = AudioOut,
-            RequestFaults = LlamaFaults,
+            Name = "gpustack", Unknown = UnknownParameters.Forward, Reasoning = ReasoningStyle.TemplateArguments, Drops = OpenAIOnly, Refuses = AudioOutAndFunctions,
+            RequestFaults = LlamaFaults, NamedTools = false, FillsCalls = true, ObjectSchema = true, MinTopLogprobs = 1,
         },
         new()
         {
             Name = "ollama", Hosts = [":11434", "ollama.com"], Unknown = UnknownParameters.Forward, History = ReasoningHistory.AsReasoning,
-            Drops = [.. OpenAIOnly, "logit_bias", "parallel_tool_calls"], Refuses = [.. AudioOut, "logprobs", "top_logprobs"],
+            // It passes over tool_choice, whatever it says.
+            RequiredTool = null, NamedTools = false, FillsCalls = true,
+            Drops = [.. OpenAIOnly, "logit_bias", "parallel_tool_calls"], Refuses = [.. AudioOutAndFunctions, "logprobs", "top_logprobs"],
         },
         new()
         {
-            Name = "lmstudio", Hosts = [":1234"], Unknown = UnknownParameters.Forward, Drops = OpenAIOnly, Refuses = [.. AudioOut, "logprobs", "top_logprobs"],
+            Name = "lmstudio", Hosts = [":1234"], Unknown = UnknownParameters.Forward, NamedTools = false, Drops = OpenAIOnly,
+            Refuses = [.. AudioOutAndFunctions, "logprobs", "top_logprobs"],
         },
     ];
 

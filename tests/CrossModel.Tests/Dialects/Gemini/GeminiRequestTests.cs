@@ -91,6 +91,15 @@ public sealed class GeminiRequestTests
     [InlineData("auto", "standard")]
     public void ServiceTier_Known_IsAtTheTop(string tier, string sent) => Assert.Equal(sent, Write(With($"\"service_tier\":\"{tier}\"")).Json.GetProperty("serviceTier").GetString());
 
+    [Theory]
+    [InlineData("41", 2, 43)]
+    [InlineData("2147483647", 1, int.MinValue)]
+    public void Seed_OfALaterCandidate_IsItsOwn(string seed, int candidate, int sends)
+    {
+        using var dialect = new GeminiDialect(new UpstreamConfig(), TimeProvider.System);
+        Assert.Equal(sends, Sent.Write(dialect, With($"\"seed\":{seed}"), "gemini-2.5-flash", candidate: candidate).Config.GetProperty("seed").GetInt32());
+    }
+
     [Fact]
     public void Cap_Affordable_IsSent() => Assert.Equal(812, Write(With("\"n\":1"), cap: 812).Config.GetProperty("maxOutputTokens").GetInt32());
 

@@ -40,13 +40,13 @@ internal sealed record Sent(string Body, string Address, string Ignored, IReadOn
     public JsonElement Contents => Json.GetProperty("contents");
 
     /// <summary>Writes with a dialect and asserts that the caller's body is as it was.</summary>
-    public static Sent Write(IDialect dialect, string body, string model, ModelFacts? facts = null, UnknownParameters unknown = UnknownParameters.Reject, long? cap = null, string account = "account")
+    public static Sent Write(IDialect dialect, string body, string model, ModelFacts? facts = null, UnknownParameters unknown = UnknownParameters.Reject, long? cap = null, string account = "account", int candidate = 0)
     {
         Assert.Null(Protocol.Requests.Read(Encoding.UTF8.GetBytes(body), out var request));
         using var owned = request;
         using var upstream = new UpstreamRequest();
         var route = new RouteModel("vendor/model", model, facts ?? new ModelFacts()) { UnknownParameters = unknown };
-        var refusal = dialect.Write(request!, route, new WriteOptions(cap, account), upstream);
+        var refusal = dialect.Write(request!, route, new WriteOptions(cap, account, candidate), upstream);
         Assert.Equal(body, Encoding.UTF8.GetString(request!.Body.Span));
         if (refusal is null) JsonDocument.Parse(upstream.Body.Memory).Dispose();
         return new Sent(Encoding.UTF8.GetString(upstream.Body.Span), upstream.Uri?.ToString() ?? "", string.Join(", ", upstream.Ignored), [.. upstream.Headers], refusal);

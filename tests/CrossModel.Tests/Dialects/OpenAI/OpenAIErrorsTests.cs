@@ -54,6 +54,7 @@ public sealed class OpenAIErrorsTests
     [Theory]
     [InlineData("llama.cpp", "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj", "Rejected")]
     [InlineData("gpustack", "Failed to parse tools: Unsupported tool type", "Rejected")]
+    [InlineData("llama.cpp", "Failed to parse tool call arguments as JSON: [json.exception.parse_error.101] parse error at line 1, column 1", "Rejected")]
     [InlineData("llama.cpp", "JSON schema conversion failed:\\nUnrecognized schema: {}", "Rejected")]
     [InlineData("llama.cpp", "context shift is disabled", "ServerError")]
     [InlineData("vllm", "image input is not supported", "ServerError")]

@@ -11,18 +11,18 @@ namespace CrossModel.Tests.Dialects.OpenAI;
 
 public sealed class OpenAIRequestTests
 {
-    private sealed record Sent(string Body, string Ignored, ApiError? Refusal)
+    internal sealed record Sent(string Body, string Ignored, ApiError? Refusal)
     {
         public JsonElement Json => JsonDocument.Parse(Body).RootElement;
     }
 
-    private static Sent Write(string body, string? preset = null, ModelFacts? facts = null, string model = "real-model", long? cap = null, UnknownParameters unknown = UnknownParameters.Forward, OpenAIDialect? dialect = null)
+    internal static Sent Write(string body, string? preset = null, ModelFacts? facts = null, string model = "real-model", long? cap = null, UnknownParameters unknown = UnknownParameters.Forward, OpenAIDialect? dialect = null, int candidate = 0)
     {
         using var owned = new OpenAIDialect(new UpstreamConfig { BaseUrl = "http://models.example/v1", Preset = preset }, null, TimeProvider.System);
         Assert.Null(CrossModel.Tests.Protocol.Requests.Read(Encoding.UTF8.GetBytes(body), out var request));
         using var upstream = new UpstreamRequest();
         var route = new RouteModel("vendor/model", model, facts ?? new ModelFacts()) { UnknownParameters = unknown };
-        var refusal = (dialect ?? owned).Write(request!, route, new WriteOptions(cap, "account"), upstream);
+        var refusal = (dialect ?? owned).Write(request!, route, new WriteOptions(cap, "account", candidate), upstream);
         var text = Encoding.UTF8.GetString(upstream.Body.Span);
         Assert.Equal(body, Encoding.UTF8.GetString(request!.Body.Span));
         request.Dispose();
