@@ -275,4 +275,20 @@ public sealed class Fallback
 
         Assert.InRange((long)receipt["attempts"]![0]!["first_token_ms"]!, 500, 10_000);
     }
+
+    /// <summary>llama.cpp promises to keep the connection of a stream, and closes it: the next call must not be sent into its end.</summary>
+    [Fact]
+    public async Task Stream_OfAServerThatClosesThem_LeavesNoConnectionToTheNext()
+    {
+        var connections = new System.Collections.Concurrent.ConcurrentBag<string>();
+        await using var upstream = await ScriptedUpstream.StartAsync((http, received) =>
+        {
+            connections.Add(http.Connection.Id);
+            return UsualReply.AnswerAsync(http, received);
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, upstreamMore: """, "preset": "llama.cpp" """);
+        foreach (var body in (string[])[Stream, Stream, Plain, Plain, Stream]) Assert.Equal(200, (int)(await gateway.PostAsync(body)).Status);
+        // Two plain calls share one, which the last stream takes and closes.
+        Assert.Equal(3, connections.Distinct().Count());
+    }
 }

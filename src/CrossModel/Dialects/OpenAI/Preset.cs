@@ -102,6 +102,9 @@ internal sealed record Preset
     /// <summary>Lowest <c>top_logprobs</c> with which it gives log probabilities; a lower one is raised and named.</summary>
     public int MinTopLogprobs { get; init; }
 
+    /// <summary>Closes the connection after each stream, though it promises to keep it: who reuses it meets its end.</summary>
+    public bool ClosesStreams { get; init; }
+
     /// <summary>Tool call ids must be exactly nine letters or digits.</summary>
     public bool NineCharacterIds { get; init; }
 

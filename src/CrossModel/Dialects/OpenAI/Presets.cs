@@ -140,12 +140,12 @@ internal static class Presets
         {
             // It counts one candidate's tokens when asked for several: asked n times the count is right.
             Name = "llama.cpp", Unknown = UnknownParameters.Forward, Reasoning = ReasoningStyle.TemplateArguments, Drops = OpenAIOnly, Refuses = AudioOutAndFunctions,
-            RequestFaults = LlamaFaults, NamedTools = false, FillsCalls = true, ObjectSchema = true, MinTopLogprobs = 1,
+            RequestFaults = LlamaFaults, NamedTools = false, FillsCalls = true, ObjectSchema = true, MinTopLogprobs = 1, ClosesStreams = true,
         },
         new()
         {
             Name = "gpustack", Unknown = UnknownParameters.Forward, Reasoning = ReasoningStyle.TemplateArguments, Drops = OpenAIOnly, Refuses = AudioOutAndFunctions,
-            RequestFaults = LlamaFaults, NamedTools = false, FillsCalls = true, ObjectSchema = true, MinTopLogprobs = 1,
+            RequestFaults = LlamaFaults, NamedTools = false, FillsCalls = true, ObjectSchema = true, MinTopLogprobs = 1, ClosesStreams = true,
         },
         new()
         {
