@@ -17,7 +17,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
     [
         ChatParameter.PresencePenalty, ChatParameter.FrequencyPenalty, ChatParameter.LogitBias, ChatParameter.Seed, ChatParameter.Prediction,
         ChatParameter.Verbosity, ChatParameter.Store, ChatParameter.Metadata, ChatParameter.WebSearchOptions,
-        ChatParameter.PromptCacheKey, ChatParameter.PromptCacheRetention, ChatParameter.PromptCacheOptions,
+        ChatParameter.PromptCacheKey, ChatParameter.PromptCacheRetention, ChatParameter.PromptCacheOptions, ChatParameter.Moderation,
     ];
 
     private readonly JsonWriterOptions _options = new() { Encoder = JsonText.Encoder, SkipValidation = true };
@@ -72,7 +72,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
                 .Write(json, ChatParts.Is(request, ChatParameter.ParallelToolCalls, "false"u8), hints);
             if (!ownThinking) WriteThinking(json, plan, model);
             if (!ownOutput) WriteOutput(json, plan, followsSchema ? schema : default);
-            Sampling.Write(json, request, isFree: model.Samples && !plan.IsOn, model.SamplesByBoth, "top_p"u8, upstream.Ignored);
+            Sampling.Write(json, request, isFree: model.Samples && !plan.IsOn && !(ownThinking && Thinks(request, extras)), model.SamplesByBoth, "top_p"u8, upstream.Ignored);
             Sampling.WriteStop(json, request, "stop_sequences"u8, takesBlank: false, hints);
             WriteCaller(json, request, hints);
             foreach (var extra in extras.Where(u => !IsOurs(u.Name)))
@@ -98,6 +98,13 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         json.WriteStartArray("anthropic_beta"u8);
         foreach (var beta in form.Betas) json.WriteStringValue(beta);
         json.WriteEndArray();
+    }
+
+    /// <summary>The caller's own thinking is on: the API then takes no sampling beside it, however it was asked for.</summary>
+    private static bool Thinks(ChatRequest request, List<UnknownParameter> extras)
+    {
+        using var thinking = JsonDocument.Parse(extras.Find(u => u.Name == "thinking")!.Value.In(request.Body).ToArray());
+        return thinking.RootElement.ValueKind == JsonValueKind.Object && thinking.RootElement.TryGetProperty("type"u8, out var type) && !AnthropicTools.Is(type, "disabled"u8);
     }
 
     private static bool Forwards(RouteModel route, string name) => route.UnknownParameters == UnknownParameters.Forward || route.Passthrough.Contains(name);

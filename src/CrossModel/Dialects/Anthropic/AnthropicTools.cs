@@ -46,6 +46,7 @@ internal sealed class AnthropicTools(ClaudeModel model, JsonElement tools, JsonE
         {
             var function = tool.GetProperty("function"u8);
             if (allowed is null || allowed.Contains(function.GetProperty("name"u8).GetString()!)) WriteTool(json, tool, function, hints);
+            else if (ChatMessage.HasToolMark(tool, out _)) hints.Add("cache_control");
         }
         if (contentTool is not null)
         {
@@ -70,7 +71,7 @@ internal sealed class AnthropicTools(ClaudeModel model, JsonElement tools, JsonE
         json.WritePropertyName("input_schema"u8);
         WriteSchema(json, parameters, isStrict);
         if (isStrict) json.WriteBoolean("strict"u8, true);
-        if (ChatMessage.HasMark(tool, out var mark)) Copy(json, "cache_control"u8, mark);
+        if (ChatMessage.HasToolMark(tool, out var mark)) Copy(json, "cache_control"u8, mark);
         json.WriteEndObject();
     }
 

@@ -48,7 +48,6 @@ internal static class ChatParts
         if (request.Features.HasFlag(ChatFeatures.Logprobs)) return Lacks("logprobs", $"{who} gives no log probabilities.");
         if (request.Features.HasFlag(ChatFeatures.OtherModalities)) return Lacks("modalities", $"{who} answers with text only.");
         if (request.Has(ChatParameter.Audio)) return Lacks("audio", $"{who} answers with text only.");
-        if (request.Has(ChatParameter.Moderation)) return Lacks("moderation", $"{who} reports no moderation.");
         if (request.Has(ChatParameter.Functions)) return Lacks("functions", "functions is the older form. Send tools.");
         return request.Has(ChatParameter.FunctionCall) ? Lacks("function_call", "function_call is the older form. Send tool_choice.") : null;
     }

@@ -51,7 +51,30 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, Has
     /// <summary>A message with a document must have a text beside it.</summary>
     public bool NeedsText => _hasDocument && !_hasText;
 
-    public void BeginMessage() => _hasText = _hasDocument = false;
+    /// <summary>
+    /// What a cache point may follow: a block of the same message, and not a document that is no PDF, behind which the API refuses one. Behind another
+    /// point it says nothing.
+    /// </summary>
+    public Ending EndsIn { get; private set; }
+
+    public enum Ending { Nothing, Block, OtherDocument, CachePoint }
+
+    public void BeginMessage() => (_hasText, _hasDocument, EndsIn) = (false, false, Ending.Nothing);
+
+    /// <summary>Something was written that is no block of these here: a call, a result, reasoning.</summary>
+    public void NoteBlock() => EndsIn = Ending.Block;
+
+    /// <summary>Behind what the caller marked; where no point can stand the mark is named.</summary>
+    public void WriteMark(BedrockFamily family, JsonElement mark)
+    {
+        if (EndsIn == Ending.CachePoint) return;
+        if (EndsIn != Ending.Block) hints.Add("cache_control");
+        else
+        {
+            WriteCachePoint(json, family, mark, hints);
+            if (family.CachePoints) EndsIn = Ending.CachePoint;
+        }
+    }
 
     /// <summary>A place up to which the prompt may be cached.</summary>
     public static void WriteCachePoint(Utf8JsonWriter json, BedrockFamily family, JsonElement mark, HashSet<string> hints)
@@ -75,6 +98,7 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, Has
 
     public void WriteText(string text)
     {
+        NoteBlock();
         _hasText = true;
         json.WriteStartObject();
         json.WriteString("text"u8, text);
@@ -83,6 +107,7 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, Has
 
     public void WriteText(JsonElement text)
     {
+        NoteBlock();
         _hasText = true;
         json.WriteStartObject();
         json.WritePropertyName("text"u8);
@@ -158,6 +183,7 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, Has
     private ApiError? WriteAudio(JsonElement audio, Action begin)
     {
         begin();
+        NoteBlock();
         json.WriteStartObject();
         json.WriteStartObject("audio"u8);
         json.WriteString("format"u8, audio.GetProperty("format"u8).GetString());
@@ -197,6 +223,7 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, Has
     {
         begin();
         _hasDocument = true;
+        EndsIn = format == "pdf" ? Ending.Block : Ending.OtherDocument;
         json.WriteStartObject();
         json.WriteStartObject("document"u8);
         json.WriteString("format"u8, format);
@@ -216,6 +243,7 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, Has
 
     private void Begin(string kind, string format)
     {
+        NoteBlock();
         json.WriteStartObject();
         json.WriteStartObject(kind);
         json.WriteString("format"u8, format);

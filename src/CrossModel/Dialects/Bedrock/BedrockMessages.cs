@@ -64,6 +64,7 @@ internal sealed class BedrockMessages
     public ApiError? WriteSystem(string? last)
     {
         if (!_hasSystem && last is null) return null;
+        _blocks.BeginMessage();
         var isOpen = false;
         void Begin()
         {
@@ -110,7 +111,7 @@ internal sealed class BedrockMessages
     private ApiError? WriteMarked(JsonElement message, string place, Action begin, bool textOnly)
     {
         if (WriteContent(message, place, begin, textOnly) is { } refusal) return refusal;
-        Mark(message, begin);
+        Mark(message);
         return null;
     }
 
@@ -129,7 +130,7 @@ internal sealed class BedrockMessages
                 if (type.ValueEquals("text"u8) || type.ValueEquals("refusal"u8)) WriteText(block.GetProperty(type.GetString()!), begin);
                 else if (textOnly) return ApiErrors.UnsupportedParameter(at, Misplaced);
                 else if (_blocks.Write(block, at, begin) is { } refusal) return refusal;
-                Mark(block, begin);
+                Mark(block);
             }
         }
         return null;
@@ -141,11 +142,9 @@ internal sealed class BedrockMessages
     }
 
     /// <summary>Behind a message, block or call that the caller marked.</summary>
-    private void Mark(JsonElement owner, Action begin)
+    private void Mark(JsonElement owner)
     {
-        if (!ChatMessage.HasMark(owner, out var mark)) return;
-        if (_family.CachePoints) begin();
-        BedrockBlocks.WriteCachePoint(_json, _family, mark, _hints);
+        if (ChatMessage.HasMark(owner, out var mark)) _blocks.WriteMark(_family, mark);
     }
 
     private void WriteText(JsonElement text, Action begin)
@@ -185,8 +184,9 @@ internal sealed class BedrockMessages
         _json.WriteEndObject();
         _json.WriteEndObject();
         // Nothing can be marked inside a result: a block's mark moves to its end.
-        if (ChatMessage.FirstMarked(message) is { } marked) Mark(marked, () => { });
         _blocks.BeginMessage();
+        _blocks.NoteBlock();
+        if (ChatMessage.FirstMarked(message) is { } marked) Mark(marked);
         return null;
     }
 
@@ -200,7 +200,7 @@ internal sealed class BedrockMessages
         if (WriteContent(message, place, () => Open("assistant"), textOnly: true) is { } refusal) return refusal;
         if (ChatMessage.Has(message, "refusal"u8, out var refused)) WriteText(refused, () => Open("assistant"));
         if (hasCalls && WriteCalls(calls, place) is { } unfit) return unfit;
-        Mark(message, () => Open("assistant"));
+        Mark(message);
         return null;
     }
 
@@ -221,6 +221,7 @@ internal sealed class BedrockMessages
         else Raw("redactedContent"u8, known.RootElement.GetProperty("data"u8));
         _json.WriteEndObject();
         _json.WriteEndObject();
+        _blocks.NoteBlock();
     }
 
     /// <summary>The beginning of the answer: it must not end in a space.</summary>
@@ -255,7 +256,8 @@ internal sealed class BedrockMessages
             _json.WriteRawValue(arguments, skipInputValidation: true);
             _json.WriteEndObject();
             _json.WriteEndObject();
-            Mark(call, () => { });
+            _blocks.NoteBlock();
+            Mark(call);
         }
         return null;
     }

@@ -24,7 +24,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
     [
         ChatParameter.PresencePenalty, ChatParameter.FrequencyPenalty, ChatParameter.LogitBias, ChatParameter.Seed, ChatParameter.Prediction,
         ChatParameter.Verbosity, ChatParameter.Store, ChatParameter.Metadata, ChatParameter.SafetyIdentifier, ChatParameter.User, ChatParameter.WebSearchOptions,
-        ChatParameter.PromptCacheKey, ChatParameter.PromptCacheRetention, ChatParameter.PromptCacheOptions,
+        ChatParameter.PromptCacheKey, ChatParameter.PromptCacheRetention, ChatParameter.PromptCacheOptions, ChatParameter.Moderation,
     ];
 
     private readonly JsonWriterOptions _options = new() { Encoder = JsonText.Encoder, SkipValidation = true };

@@ -30,6 +30,7 @@ internal sealed class BedrockTools(BedrockFamily family, ClaudeModel claude, Jso
     public bool Write(Utf8JsonWriter json, IReadOnlyCollection<string> called, bool parallel, List<(string Name, byte[] Json)> fields, HashSet<string> hints)
     {
         var offers = HasTools && !(IsNone && called.Count == 0);
+        if (!offers && HasTools && tools.EnumerateArray().Any(tool => ChatMessage.HasToolMark(tool, out _))) hints.Add("cache_control");
         if (!offers && contentTool is null && called.Count == 0) return false;
         var only = Allowed ?? (Named is { } one && !family.Force.HasFlag(ToolForce.Named) ? [one] : null);
         json.WriteStartObject("toolConfig"u8);
@@ -38,6 +39,7 @@ internal sealed class BedrockTools(BedrockFamily family, ClaudeModel claude, Jso
         {
             var function = tool.GetProperty("function"u8);
             if (only is null || only.Contains(function.GetProperty("name"u8).GetString()!)) WriteTool(json, tool, function, hints);
+            else if (ChatMessage.HasToolMark(tool, out _)) hints.Add("cache_control");
         }
         if (contentTool is not null) WriteSpec(json, contentTool, "Gives the answer. Call it with the whole answer as input.", schema, isStrict: false);
         // Converse refuses calls in the history when there are no tools at all.
@@ -54,7 +56,7 @@ internal sealed class BedrockTools(BedrockFamily family, ClaudeModel claude, Jso
         var isStrict = AnthropicTools.IsStrict(function, parameters, family.IsClaude && claude.StructuredOutput, hints);
         var description = function.TryGetProperty("description"u8, out var words) && words.ValueKind == JsonValueKind.String ? words.GetString() : null;
         WriteSpec(json, function.GetProperty("name"u8).GetString()!, description, parameters, isStrict);
-        if (ChatMessage.HasMark(tool, out var mark)) BedrockBlocks.WriteCachePoint(json, family, mark, hints);
+        if (ChatMessage.HasToolMark(tool, out var mark)) BedrockBlocks.WriteCachePoint(json, family, mark, hints);
     }
 
     private static void WriteSpec(Utf8JsonWriter json, string name, string? description, JsonElement parameters, bool isStrict)

@@ -68,7 +68,9 @@ internal sealed class GeminiReply(ReplyContext context, GeminiHost host, Reasoni
             }
             catch (Exception fault) when (IsUnreadable(fault))
             {
-                Fail(atEnd && used == unread.Length ? UpstreamFailure.CutShort : UpstreamFailure.BadReply, "an event is not JSON of a reply");
+                // Half an event before the end of the body was cut, and may have been one too many.
+                if (atEnd && used == unread.Length) break;
+                Fail(UpstreamFailure.BadReply, "an event is not JSON of a reply");
             }
         }
         return used;

@@ -58,7 +58,7 @@ internal static partial class OpenAIErrors
     private static UpstreamFault Judge(int status, ErrorText error)
     {
         UpstreamFault Fault(UpstreamFailure failure) => new(failure, status, Detail: Detail(status, error));
-        UpstreamFault Rejected(string code) => new(UpstreamFailure.Rejected, status, Scrub.Message(error.Message), code, Scrub.Param(error.Param), Detail(status, error));
+        UpstreamFault Rejected(string code) => new(UpstreamFailure.Rejected, status, Scrub.Message(error.Message), code, Scrub.Param(error.Param ?? Unrecognized(error.Message)), Detail(status, error));
 
         if (error.IsCode("insufficient_quota", "billing_hard_limit_reached", "insufficient_balance", "1113", "1008")) return Fault(UpstreamFailure.Operator);
         if (error.IsCode("invalid_api_key", "invalid_authentication_error", "authentication_error", "1004") || status is 401 or 402 or 403) return Fault(UpstreamFailure.Operator);
@@ -84,6 +84,12 @@ internal static partial class OpenAIErrors
         }
     }
 
+    /// <summary>The parameter that a server does not know, in the words of OpenAI's older versions; null: it says nothing such.</summary>
+    private static string? Unrecognized(string? message) => UnrecognizedArgument().Match(message ?? "") is { Success: true } said ? said.Groups[1].Value : null;
+
+    [GeneratedRegex("^Unrecognized request arguments? supplied: ([a-z_]+)", RegexOptions.CultureInvariant)]
+    private static partial Regex UnrecognizedArgument();
+
     [GeneratedRegex("^(?:incorrect|invalid|expired) API key|^(?:the |your )?API key (?:provided )?(?:is |has )?(?:incorrect|invalid|not valid|expired)", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex BadKey();
 
@@ -94,7 +100,7 @@ internal static partial class OpenAIErrors
 
     private static string CodeOf(ErrorText error)
     {
-        if (error.IsCode("unsupported_parameter") || error.Mentions("unsupported parameter")) return "unsupported_parameter";
+        if (error.IsCode("unsupported_parameter") || error.Mentions("unsupported parameter") || Unrecognized(error.Message) is not null) return "unsupported_parameter";
         return error.Param?.StartsWith("messages", StringComparison.Ordinal) is true || error.Mentions("messages[") || error.IsCode("invalid_image_url", "unsupported_file")
             ? "invalid_messages"
             : "upstream_rejected";

@@ -125,8 +125,9 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
             }
             catch (Exception fault) when (IsUnreadable(fault))
             {
-                // Half an event before the end of the body was cut; a whole one that is no JSON is garbage.
-                Fail(atEnd && used == unread.Length ? UpstreamFailure.CutShort : UpstreamFailure.BadReply, "an event is not JSON of a chunk");
+                // Half an event before the end of the body was cut, and may have been one too many; a whole one that is no JSON is garbage.
+                if (atEnd && used == unread.Length) break;
+                Fail(UpstreamFailure.BadReply, "an event is not JSON of a chunk");
             }
         }
         return used;

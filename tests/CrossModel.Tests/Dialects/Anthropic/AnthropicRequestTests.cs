@@ -98,6 +98,28 @@ public sealed class AnthropicRequestTests
         Assert.Equal((holder is not null, holder is null ? 0 : 1, ignored), (at.TryGetProperty("cache_control", out _), sent.Json.GetRawText().Split(Mark).Length - 1, sent.Ignored));
     }
 
+    [Theory]
+    [InlineData("""{"type":"function","function":{"name":"f","parameters":{"type":"object"},MARK}}""", "", 1, "")]
+    [InlineData("""{"type":"function","function":{"name":"f","parameters":{"type":"object"}},MARK},{"type":"function","function":{"name":"g"}}""", ""","tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"g"}}]}}""", 0, "cache_control")]
+    public void CacheMark_OfATool_StandsOnIt_OrIsNamed(string tools, string choice, int marks, string ignored)
+    {
+        var sent = Write(With($"\"tools\":[{tools.Replace("MARK", Mark, StringComparison.Ordinal)}]{choice}"));
+        Assert.Equal((marks, ignored), (sent.Json.GetProperty("tools").GetRawText().Split(Mark).Length - 1, sent.Ignored));
+    }
+
+    /// <summary>Taste: nothing of the answer hangs on it.</summary>
+    [Fact]
+    public void Moderation_IsDroppedAndNamed() => Assert.Equal("moderation", Write(With("\"moderation\":{}")).Ignored);
+
+    [Theory]
+    [InlineData("""{"type":"enabled","budget_tokens":2000}""", "temperature")]
+    [InlineData("""{"type":"disabled"}""", "")]
+    public void Sampling_BesideThinkingInClaudesOwnWords_IsDropped(string thinking, string ignored)
+    {
+        var sent = Write(With($"\"thinking\":{thinking},\"temperature\":0.5,\"max_tokens\":3000"), unknown: UnknownParameters.Forward);
+        Assert.Equal((ignored, ignored.Length == 0), (sent.Ignored, sent.Json.TryGetProperty("temperature", out _)));
+    }
+
     [Fact]
     public void Breakpoint_InAToolMessage_IsNamed() => Assert.Equal("prompt_cache_breakpoint", Write(Requests.Messages(
         """{"role":"assistant","content":"a","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"1","content":[{"type":"text","text":"r","prompt_cache_breakpoint":{}}]}""")).Ignored);

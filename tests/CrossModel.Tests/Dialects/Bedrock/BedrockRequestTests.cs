@@ -237,6 +237,12 @@ public sealed class BedrockRequestTests
     [InlineData("""{"role":"assistant","content":"a","tool_calls":[CALL]},{"role":"tool","tool_call_id":"1","content":[{"type":"text","text":"r",MARK}]}""", Haiku, "messages.1.content.1", "")]
     [InlineData("""{"role":"assistant","content":"a","tool_calls":[CALL]},{"role":"tool","tool_call_id":"1","content":"r",MARK}""", Llama, null, "cache_control")]
     [InlineData("""{"role":"user","content":"a"},{"role":"assistant","content":"b",MARK}""", Haiku, null, "cache_control")]
+    [InlineData("""{"role":"user","content":[{"type":"text","text":"",MARK},{"type":"text","text":"q"}]}""", Haiku, null, "cache_control")]
+    [InlineData("""{"role":"user","content":[{"type":"text","text":" "}],MARK},{"role":"user","content":"q"}""", Haiku, null, "cache_control")]
+    [InlineData("""{"role":"system","content":[{"type":"text","text":"",MARK}]},{"role":"user","content":"q"}""", Haiku, null, "cache_control")]
+    [InlineData("""{"role":"user","content":[{"type":"text","text":"q"},{"type":"file","file":{"filename":"a.csv","file_data":"data:text/csv;base64,YSxi"},MARK}]}""", Haiku, null, "cache_control")]
+    [InlineData("""{"role":"user","content":[{"type":"file","file":{"filename":"a.csv","file_data":"data:text/csv;base64,YSxi"}},{"type":"text","text":"q",MARK}]}""", Haiku, "messages.0.content.2", "")]
+    [InlineData("""{"role":"user","content":[{"type":"text","text":"q",MARK}],MARK}""", Haiku, "messages.0.content.1", "")]
     public void CacheMark_StandsBehindWhatItMarks_OrIsNamed(string messages, string model, string? place, string ignored)
     {
         var sent = Messages(messages.Replace("CALL", """{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}""", StringComparison.Ordinal)

@@ -19,6 +19,7 @@ public sealed class OpenAIErrorsTests
 
     [Theory]
     [InlineData(400, """{"error":{"message":"Unsupported parameter: 'x'","code":null,"param":"x"}}""", "Rejected", "unsupported_parameter")]
+    [InlineData(400, """{"error":{"message":"Unrecognized request argument supplied: tools"}}""", "Rejected", "unsupported_parameter")]
     [InlineData(400, """{"error":{"message":"no","code":"context_length_exceeded"}}""", "Rejected", "context_length_exceeded")]
     [InlineData(400, """{"error":{"message":"no","param":"messages[0].content"}}""", "Rejected", "invalid_messages")]
     [InlineData(400, """{"error":{"message":"no","code":"content_filter"}}""", "Rejected", "content_filter")]

@@ -193,6 +193,17 @@ public sealed class OpenAIStreamTests
         if (content is not null) Assert.Equal((content, "stop"), (Reading.OfStream(reply).AllContent, Reading.OfStream(reply).Finish[0]));
     }
 
+    /// <summary>A reply with its finish is whole, whatever of its last line was lost.</summary>
+    [Theory]
+    [InlineData("data: [DO", true)]
+    [InlineData("data: {\"choices\":[],\"usa", true)]
+    [InlineData("data: {\"choices\":[{\"index\":0,\"del", false)]
+    public void Tail_ThatIsTorn_TakesNothingFromAFinishedReply(string tail, bool isFinished)
+    {
+        var reply = Replayed.Stream(Chunk("""{"content":"a"}""") + (isFinished ? Chunk("{}", "\"stop\"") : "") + tail);
+        Assert.Equal(isFinished ? null : UpstreamFailure.CutShort, reply.Fault?.Failure);
+    }
+
     [Fact]
     public void Message_RepeatedBesideTheFinish_ChangesNothing()
     {
