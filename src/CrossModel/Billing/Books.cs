@@ -75,6 +75,8 @@ internal sealed class Books : IAsyncDisposable
             batch.Clear();
             while (batch.Count < MostInOneCommit && (_waiting.TryDequeue(out var item) || _arrivals.Reader.TryRead(out item))) batch.Add(item);
             await CommitAsync(batch, mayBeThere: false);
+            // Whatever ended it: as long as it says so nobody is let in who could find out that the database is back.
+            if (IsAway && _waiting.Count == 0) await WaitUntilBackAsync();
         }
         // Who waits for the end must not go on as the database's writer.
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
@@ -105,12 +107,7 @@ internal sealed class Books : IAsyncDisposable
                 IsAway = true;
                 mayBeThere = true;
                 FailImpatient(items);
-                if (items.Count == 0)
-                {
-                    await WaitUntilBackAsync();
-                    return;
-                }
-                if (!await PauseAsync())
+                if (items.Count > 0 && !await PauseAsync())
                 {
                     foreach (var item in items) item.Failed(away: true);
                     return;
@@ -137,10 +134,10 @@ internal sealed class Books : IAsyncDisposable
         }
     }
 
-    /// <summary>Nobody is left to ask for the database, and none is let in meanwhile: whether it is back only a write can tell, since a full disk can be read.</summary>
+    /// <summary>Nobody is left to ask for the database: whether it is back only a write can tell, since a full disk can be read. Any fault of it means no.</summary>
     private async Task WaitUntilBackAsync()
     {
-        while (await PauseAsync())
+        while (!_arrivals.Reader.Completion.IsCompleted && await PauseAsync())
         {
             try
             {
@@ -153,7 +150,7 @@ internal sealed class Books : IAsyncDisposable
             {
                 return;
             }
-            catch (Exception e) when (_database.IsAway(e))
+            catch (Exception)
             {
                 FailImpatient([]);
                 if (_waiting.Count > 0) return;

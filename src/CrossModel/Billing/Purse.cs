@@ -189,8 +189,8 @@ internal sealed class Purse(string accountId, Books books)
                 waiter.Complete(new HoldAnswer(null, waiter.Amount, held, row.Balance + row.CreditLimit - held, DatabaseAway: false));
     }
 
-    /// <summary>The lease could not be changed: whoever waits for it is refused.</summary>
-    public void Failed(LeaseChange change, bool away)
+    /// <summary>The lease could not be changed, so nobody can say whether the money is there: whoever waits for it is refused.</summary>
+    public void Failed(LeaseChange change)
     {
         List<Waiter> waiters;
         lock (_lock)
@@ -200,7 +200,7 @@ internal sealed class Purse(string accountId, Books books)
             waiters = [.. _waiters];
             _waiters.Clear();
         }
-        foreach (var waiter in waiters) waiter.Complete(new HoldAnswer(null, waiter.Amount, 0, 0, DatabaseAway: away));
+        foreach (var waiter in waiters) waiter.Complete(new HoldAnswer(null, waiter.Amount, 0, 0, DatabaseAway: true));
     }
 
     /// <summary>This node's leases were taken back: nothing is here to hold from until more is leased.</summary>
@@ -303,5 +303,5 @@ internal sealed class LeaseChange(Purse purse, bool returnsAll) : BookItem
 
     public override void Committed() => _row!.TellPurse();
 
-    public override void Failed(bool away) => purse.Failed(this, away);
+    public override void Failed(bool away) => purse.Failed(this);
 }

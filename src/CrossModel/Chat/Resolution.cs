@@ -39,7 +39,7 @@ internal static class Resolution
     /// <summary>What is sent for another candidate than the first of several side by side: the same but for the seed. Null: it has none, the prepared request goes out as it is.</summary>
     public static UpstreamRequest? PrepareSeeded(ChatCall call, Route route, int candidate)
     {
-        if (candidate == 0 || !call.Request.Has(ChatParameter.Seed)) return null;
+        if (candidate == 0 || !call.Prepared!.HasSeed) return null;
         Prepare(call, route, candidate, out var upstream);
         return upstream;
     }

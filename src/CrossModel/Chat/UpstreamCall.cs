@@ -62,6 +62,8 @@ internal sealed class UpstreamCall : IDisposable
         var patient = !_call.Request.Stream || _route.Model.Facts.Reasoning == true;
         var upstream = _route.Upstream;
         _seeded = Resolution.PrepareSeeded(_call, _route, _context.ChoiceOffset);
+        if (_seeded is not null && _call.Take(_seeded.Body.Length) is not null)
+            return new(new UpstreamFault(UpstreamFailure.BadReply, Detail: "no room for a request of each candidate (limits.bufferedBytes)"));
         return _attempt.SendAsync(upstream.Client, upstream.Dialect, _seeded ?? _call.Prepared!, patient);
     }
 
@@ -139,6 +141,7 @@ internal sealed class UpstreamCall : IDisposable
 
     private ValueTask<bool> SendAsync(StreamOutput output)
     {
+        if (_firstToken is null) _seeded?.ReleaseBody();
         _firstToken ??= Elapsed;
         if (_call.FirstToken is null)
         {

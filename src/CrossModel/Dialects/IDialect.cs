@@ -89,6 +89,9 @@ internal sealed class UpstreamRequest : IDisposable
     /// <summary>How many candidates this one request asks for: all that the caller wants, or 1, and it is sent once for each, side by side.</summary>
     public int Candidates { get; set; } = 1;
 
+    /// <summary>It holds a seed: each of several side by side is written anew, with its own.</summary>
+    public bool HasSeed { get; set; }
+
     /// <summary>Null: application/json, or text/event-stream when streaming.</summary>
     public string? Accept { get; set; }
 

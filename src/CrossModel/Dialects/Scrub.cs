@@ -12,6 +12,8 @@ internal static partial class Scrub
     /// <summary>Fit for the caller and for logs; null becomes a sentence that says there was none.</summary>
     public static string Message(string? message)
     {
+        // Before anything is searched: a provider may quote megabytes.
+        if (message?.Length > 4 * LongestMessage) message = message[..(4 * LongestMessage)];
         if (message is not null && Trace().Match(message) is { Success: true } trace) message = message[..trace.Index].TrimEnd(' ', '\n', '\r', '\t', ':');
         if (string.IsNullOrWhiteSpace(message)) return "The model's provider refused the request and gave no reason.";
         if (message.Length > LongestMessage) message = message[..(char.IsHighSurrogate(message[LongestMessage - 1]) ? LongestMessage - 1 : LongestMessage)] + "…";
@@ -45,9 +47,11 @@ internal static partial class Scrub
 
     private static string WithoutSecrets(string text, UpstreamConfig upstream, bool isSpeaker)
     {
-        foreach (var secret in (IEnumerable<string?>)[upstream.ApiKey, .. upstream.ApiKeys, upstream.SecretAccessKey, upstream.AccessKeyId, upstream.SessionToken, upstream.ClientSecret, .. upstream.Headers.Values])
+        // Of another upstream only what can be no word of this sentence: "EMPTY" and the like stand for no key.
+        var (shortest, comparison) = isSpeaker ? (4, StringComparison.OrdinalIgnoreCase) : (12, StringComparison.Ordinal);
+        foreach (var secret in (IEnumerable<string?>)[upstream.ApiKey, .. upstream.ApiKeys, upstream.SecretAccessKey, upstream.AccessKeyId, upstream.SessionToken, upstream.ClientSecret, .. isSpeaker ? upstream.Headers.Values : []])
         {
-            if (secret is { Length: >= 4 }) text = text.Replace(secret, "[key]", StringComparison.OrdinalIgnoreCase);
+            if (secret?.Length >= shortest) text = text.Replace(secret, "[key]", comparison);
         }
         // Another's host of one word, as in a network of containers, may be a word of this sentence.
         if (!Uri.TryCreate(upstream.BaseUrl, UriKind.Absolute, out var address) || !(isSpeaker || address.Host.Contains('.', StringComparison.Ordinal))) return text;
@@ -81,15 +85,15 @@ internal static partial class Scrub
     [GeneratedRegex(@"\b[a-z][a-z0-9+.-]*://[^\s""'<>\)\]]+", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex Url();
 
-    [GeneratedRegex(@"\b(?:\d{1,3}(?:\.\d{1,3}){3}|localhost|(?:[a-z0-9-]+\.)+(?:com|net|org|io|ai|dev|app|cloud|local|internal|lan|cn|mistral|azure|corp|intra|home|svc)(?:\.[a-z0-9-]+)*|(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*(?=:\d{2,5}\b))(?::\d+)?(?:/[^\s""'<>\)\]]*)?", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"\b(?:\d{1,3}(?:\.\d{1,3}){3}|localhost|(?:[a-z0-9-]+\.)+(?:com|net|org|io|ai|dev|app|cloud|local|internal|lan|cn|mistral|azure|corp|intra|home|svc)(?:\.[a-z0-9-]+)*(?![\w-])|(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*(?=:\d{2,5}\b))(?::\d+)?(?:/[^\s""'<>\)\]]*)?", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex Host();
 
     // Full, or with one gap of zeros; a time of day and C++'s :: are none.
-    [GeneratedRegex(@"(?<![\w:])\[?(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){7}|[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6}::(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?|::[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})(?![\w:])(?:\](?::\d+)?)?", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"(?<![\w:])\[?(?=[0-9a-f:]*\d)(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){7}|[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6}::(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?|::[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})(?![\w:])(?:\](?::\d+)?)?", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex Ip6();
 
     /// <summary>Where a program's account of its own calls begins: of Python, .NET, Java, JavaScript, Go, Rust.</summary>
-    [GeneratedRegex(@"Traceback \(most recent call last\)|goroutine \d+ \[|stack backtrace:|\n\s*(?:at [\w.$<>`\[\]]+\(|at [^\n]*:\d+\)?(?:\n|$)|File ""[^""\n]*"", line \d)", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"Traceback \(most recent call last\)|goroutine \d+ \[|stack backtrace:|\n[ \t]*(?:at [\w.$<>`\[\]]+\(|at [^\n]*:\d+\)?(?:\n|$)|File ""[^""\n]*"", line \d)", RegexOptions.CultureInvariant)]
     private static partial Regex Trace();
 
     // A word with asterisks in it is a key that the provider itself has shortened.

@@ -18,6 +18,7 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
     private const long UseTicks = 8 * TimeSpan.TicksPerSecond;
     private const long RenewTicks = 3 * TimeSpan.TicksPerSecond;
     private const long NearCalls = 20; // with so few calls' worth left of a spend limit no node keeps any of it ahead
+    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(250); // how often nodes give back what lies idle
     private const long DeniedTicks = TimeSpan.TicksPerSecond / 10;
     private const long IdleTicks = SlidingWindow.Length + 15 * TimeSpan.TicksPerSecond; // nothing of a window is given up with it
 
@@ -25,29 +26,55 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
     private long _renewed;
 
     /// <summary>
-    /// Leases what one more call needs; false when the other nodes leave too little. A node that comes new to a subject waits once for the others to
-    /// notice, and who only lacks a seat or spend that others have waits for their next ticks: they may have it without a call to use it.
+    /// Leases what one more call needs; false when the other nodes leave too little. Who only lacks a seat or spend that others have waits for their next
+    /// ticks: they may have it without a call to use it. One at a time does: who else needs more is refused meanwhile.
     /// </summary>
     public async Task<bool> GrowAsync(AccountTally account, Tally tally, Terms terms, long tokens, long cost, CancellationToken ct)
+    {
+        var deal = await DealInTurnAsync(account, tally, terms, tokens, cost, waits: false, ct);
+        for (var turns = 2; deal == Dealt.Elsewhere && turns > 0; turns--)
+        {
+            await Task.Delay(Tick, database.Time, ct);
+            deal = await DealInTurnAsync(account, tally, terms, tokens, cost, waits: true, ct);
+        }
+        return deal == Dealt.Granted;
+    }
+
+    /// <summary>A node that comes new to a subject waits once for the others to notice and to give back what they do not use.</summary>
+    /// <param name="waits">Has asked before, and been told that others have it.</param>
+    private async Task<Dealt> DealInTurnAsync(AccountTally account, Tally tally, Terms terms, long tokens, long cost, bool waits, CancellationToken ct)
     {
         var share = tally.Share!;
         await share.Deal.WaitAsync(ct);
         try
         {
-            for (int? turns = null; ; turns--)
+            for (var turns = 0; ; turns--)
             {
+                if (!waits && turns == 0 && IsDenied(account, tally, terms, tokens, cost)) return Dealt.NothingLeft;
                 var deal = await DealAsync(account, tally, terms, tokens, cost);
-                if (deal is Dealt.Granted or Dealt.OverLimit) return deal == Dealt.Granted;
-                turns ??= deal switch { Dealt.NotAlone => 3, Dealt.Elsewhere => 2, _ => 0 };
-                if (turns <= 0) break;
-                await Task.Delay(TimeSpan.FromMilliseconds(250), database.Time, ct);
+                if (deal is Dealt.Granted or Dealt.OverLimit) return deal;
+                if (deal == Dealt.NotAlone) turns = 3;
+                if (turns <= 0)
+                {
+                    lock (account.Gate) share.DeniedUntil = clock() + (deal == Dealt.Elsewhere ? Tick.Ticks : DeniedTicks);
+                    return deal;
+                }
+                await Task.Delay(Tick, database.Time, ct);
             }
-            lock (account.Gate) share.DeniedUntil = clock() + DeniedTicks;
-            return false;
         }
         finally
         {
             share.Deal.Release();
+        }
+    }
+
+    /// <summary>Somebody before in the queue has asked just now, in vain, and it would be in vain again.</summary>
+    private bool IsDenied(AccountTally account, Tally tally, Terms terms, long tokens, long cost)
+    {
+        lock (account.Gate)
+        {
+            var now = clock();
+            return now < tally.Share!.DeniedUntil && (tally.JudgeRate(terms, tokens, now) is not null || tally.JudgeSpend(terms, cost, now) is not null);
         }
     }
 

@@ -93,7 +93,6 @@ internal sealed class Tally(Subject subject, Share? share)
 
     public void Leave() => Parallel--;
 
-    /// <summary>What a share must cover: windows, seats, and charges that the last load of the books lacked.</summary>
     /// <summary>Reads from the books what was spent. One at a time with its share's deals.</summary>
     public async Task LoadSpentAsync(Database database, AccountTally account)
     {
@@ -109,6 +108,7 @@ internal sealed class Tally(Subject subject, Share? share)
         }
     }
 
+    /// <summary>What a share must cover: windows, seats, and charges that the last load of the books lacked.</summary>
     public ShareAmounts Used(long now) =>
         new(_requests?.Used(now) ?? 0, _tokens?.Used(now) ?? 0, Parallel, Spend is null ? 0 : Spend.Unseen + Spend.Held);
 

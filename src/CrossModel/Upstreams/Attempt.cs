@@ -103,8 +103,7 @@ internal sealed class Attempt : IDisposable
         HttpRequestException h when Status is null && h.HttpRequestError is not HttpRequestError.ResponseEnded && !IsReset(h) =>
             new UpstreamFault(UpstreamFailure.Connect, Detail: h.HttpRequestError.ToString()),
         HttpRequestException or IOException when Status is null =>
-            // As a kept connection does that its server has closed meanwhile: a fresh one tells.
-            new UpstreamFault(UpstreamFailure.ServerError, Detail: "the connection ended before a reply began", TryAgain: true),
+            new UpstreamFault(UpstreamFailure.ServerError, Detail: "the connection ended before a reply began"),
         HttpRequestException or IOException => new UpstreamFault(UpstreamFailure.CutShort, Status, Detail: "the connection ended inside the reply"),
         CredentialException c => new UpstreamFault(UpstreamFailure.Operator, Detail: c.Message),
         _ => null,

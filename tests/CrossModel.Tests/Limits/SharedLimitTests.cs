@@ -101,6 +101,22 @@ public abstract class SharedLimitContract(bool postgres)
         await CloseAsync(databases, gates);
     }
 
+    /// <summary>One waits for a seat that may come back; who asks beside him is told at once, and nobody stands in a queue for a refusal.</summary>
+    [Fact]
+    public async Task Parallel_ManyBeyondTheLimitOfBothNodes_AreRefusedWithoutAQueue()
+    {
+        var (databases, gates) = await OpenAsync(2);
+        var caller = Gates.Caller(new Terms { Parallel = 2 });
+        var seats = new[] { await gates[0].SeatAsync(caller), await gates[0].SeatAsync(caller) };
+        Assert.Equal(429, (await gates[1].RefusalAsync(caller)).Status); // the node is new to the key by now
+        var started = TimeProvider.System.GetTimestamp();
+        var answers = await Task.WhenAll(Enumerable.Range(0, 40).Select(_ => gates[1].AdmitAsync(caller, null, 1, 0, TestContext.Current.CancellationToken).AsTask()));
+        Assert.All(answers, answer => Assert.Equal(429, answer.Refusal?.Status));
+        Assert.InRange(TimeProvider.System.GetElapsedTime(started), TimeSpan.Zero, TimeSpan.FromSeconds(5));
+        foreach (var seat in seats) seat.Dispose();
+        await CloseAsync(databases, gates);
+    }
+
     /// <summary>Near the end no node keeps any of the limit to itself: what was refused as reached must be spent.</summary>
     [Fact]
     public async Task Spend_CallsOneAfterTheOtherOnThreeNodes_AreTheWholeLimit()

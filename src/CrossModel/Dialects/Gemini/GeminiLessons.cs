@@ -62,7 +62,7 @@ internal sealed class GeminiLessons
     {
         if (_foreign.Count > MostForeign) _foreign.Clear();
         var any = false;
-        using var json = JsonDocument.Parse(sent);
+        using var json = JsonDocument.Parse(sent, new JsonDocumentOptions { MaxDepth = 1000 });
         foreach (var part in json.RootElement.GetProperty("contents"u8).EnumerateArray().SelectMany(content => content.GetProperty("parts"u8).EnumerateArray()))
         {
             if (!part.TryGetProperty("thoughtSignature"u8, out var signature) || signature.ValueEquals(Signatures.SkipMarker)) continue;

@@ -38,7 +38,7 @@ internal sealed class GeminiRequest(GeminiHost host, GeminiLessons.Lesson learne
         if ((request.MaxOutputTokens ?? options.CapOutputTokens) is { } cap) json.WriteNumber("maxOutputTokens"u8, cap);
         Candidates(request, json, upstream);
         Sampling(request, root, json, upstream);
-        if (Seed(request, root, options.Candidate, json) is { } outside) return outside;
+        if (Seed(request, root, options.Candidate, json, upstream) is { } outside) return outside;
         Stop(request, root, json);
         Logprobs(request, root, json);
         Format(request, root, json, upstream.Ignored);
@@ -95,12 +95,13 @@ internal sealed class GeminiRequest(GeminiHost host, GeminiLessons.Lesson learne
         }
     }
 
-    private static ApiError? Seed(ChatRequest request, JsonElement root, int candidate, Utf8JsonWriter json)
+    private static ApiError? Seed(ChatRequest request, JsonElement root, int candidate, Utf8JsonWriter json, UpstreamRequest upstream)
     {
         if (!request.Has(ChatParameter.Seed)) return null;
         var seed = root.GetProperty("seed"u8);
         if (!seed.TryGetInt32(out var number)) return ApiErrors.InvalidValue("seed", "This model takes a seed between -2147483648 and 2147483647.");
         json.WriteNumber("seed"u8, unchecked(number + candidate));
+        upstream.HasSeed = true;
         return null;
     }
 

@@ -299,12 +299,14 @@ internal sealed class OpenAIRequest(Preset preset, OpenAIDialect.Learned learned
 
     private void Seed(ChatRequest request, int candidate, UpstreamRequest upstream)
     {
-        if (!request.Has(ChatParameter.Seed) || (preset.Seed == "seed" && candidate == 0) || preset.Drops.Contains("seed") || learned.Drops?.Contains("seed") is true) return;
+        if (!request.Has(ChatParameter.Seed) || preset.Drops.Contains("seed") || learned.Drops?.Contains("seed") is true) return;
         if (preset.Seed is null)
         {
             Drop(request, ChatParameter.Seed, upstream);
             return;
         }
+        upstream.HasSeed = true;
+        if (preset.Seed == "seed" && candidate == 0) return;
         var value = request.Value(ChatParameter.Seed).In(request.Body);
         if (candidate > 0 && System.Buffers.Text.Utf8Parser.TryParse(value, out long seed, out _))
             value = Encoding.ASCII.GetBytes(unchecked(seed + candidate).ToString(CultureInfo.InvariantCulture));

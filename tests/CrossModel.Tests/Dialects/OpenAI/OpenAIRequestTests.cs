@@ -242,6 +242,15 @@ public sealed class OpenAIRequestTests
         Assert.NotEqual(dropped, Write(With(members), dialect: dialect, model: "another").Ignored);
     }
 
+    /// <summary>A role is no caller's word, and no depth of a body is a fault of ours.</summary>
+    [Fact]
+    public void Refusal_OfAWordOfTheProtocol_IsLearned()
+    {
+        Assert.False(CallersWords.Hold("""{"model":"my-user","messages":[{"role":"user","content":[{"type":"text","text":"Hi"}]}],"user":"u"}"""u8, "user"));
+        Assert.True(CallersWords.Hold("""{"messages":[{"role":"user","content":"the user_"}]}"""u8, "user"));
+        Assert.False(CallersWords.Hold(Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat("{\"a\":", 200)) + "1" + new string('}', 200)), "user"));
+    }
+
     /// <summary>A server quotes what it refuses: what one caller writes must not decide how all others are asked.</summary>
     [Theory]
     [InlineData("\"stream\":true", "#/stream_options")]
