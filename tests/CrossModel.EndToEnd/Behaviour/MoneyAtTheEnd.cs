@@ -145,6 +145,40 @@ public sealed class MoneyAtTheEnd
         Assert.EndsWith("[DONE]\n\n", await new StreamReader(body).ReadToEndAsync(), StringComparison.Ordinal);
     }
 
+    /// <summary>
+    /// A database that is away may answer in many ways before it is back (starting, restoring, a role without rights): none ends the books, and none is
+    /// taken for an empty balance. To stop meanwhile takes no longer than otherwise, since nothing waits.
+    /// </summary>
+    [Fact]
+    public async Task Database_ThatTurnsEverybodyAway_IsWaitedFor_AndServiceComesBack()
+    {
+        PostgresServer.SkipIfMissing();
+        await using var postgres = await PostgresServer.StartNewAsync();
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        var database = await postgres.CreateDatabaseAsync();
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced, database: database);
+        Assert.Equal(200, (int)(await gateway.PostAsync(Plain)).Status);
+        for (var round = 0; round < 2; round++)
+        {
+            // Until the account's idle money has gone back: the next call asks for some.
+            await Task.Delay(2000);
+            await postgres.SetOpenAsync(database, isOpen: false);
+            for (var i = 0; i < 10; i++)
+            {
+                Assert.Contains((int)(await gateway.PostAsync(Plain)).Status, new[] { 200, 503 });
+                await Task.Delay(200);
+            }
+            Assert.Equal("model_unavailable", (await gateway.PostAsync(Plain)).ErrorCode);
+            if (round == 1) break;
+            await postgres.SetOpenAsync(database, isOpen: true);
+            await Until.TrueAsync(async () => (int)(await gateway.PostAsync(Plain)).Status == 200, seconds: 20);
+            await Until.TrueAsync(async () => (int)(await gateway.Http.GetAsync("/readyz")).Status == 200, seconds: 20);
+        }
+        var started = TimeProvider.System.GetTimestamp();
+        await gateway.Gateway.StopAsync();
+        Assert.InRange(TimeProvider.System.GetElapsedTime(started), TimeSpan.Zero, TimeSpan.FromSeconds(8));
+    }
+
     [Fact]
     public async Task StreamOfGemini_CutAfterAUsageObjectOfThePromptAlone_IsCounted()
     {

@@ -62,14 +62,27 @@ internal sealed class PostgresServer : IAsyncDisposable
     public async Task<string> CreateDatabaseAsync()
     {
         var name = $"test_{Interlocked.Increment(ref _databases)}_{Environment.ProcessId}";
+        await ExecuteAsync($"CREATE DATABASE {name}");
+        return $"postgresql://postgres:unused@127.0.0.1:{_port}/{name}";
+    }
+
+    /// <summary>Opens a database to everybody, or closes it to everybody and ends the connections that there are. What connects then is told so.</summary>
+    public async Task SetOpenAsync(string address, bool isOpen)
+    {
+        var name = address[(address.LastIndexOf('/') + 1)..];
+        await ExecuteAsync($"ALTER DATABASE {name} ALLOW_CONNECTIONS {isOpen}");
+        if (!isOpen) await ExecuteAsync($"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+    }
+
+    private async Task ExecuteAsync(string sql)
+    {
         await using var connection = new NpgsqlConnection($"Host=127.0.0.1;Port={_port};Username=postgres;Database=postgres;Pooling=false");
         await connection.OpenAsync();
         await using var command = connection.CreateCommand();
-#pragma warning disable CA2100 // A name of this class's own making: CREATE DATABASE takes no parameters.
-        command.CommandText = $"CREATE DATABASE {name}";
+#pragma warning disable CA2100 // Names of this class's own making: these statements take no parameters.
+        command.CommandText = sql;
 #pragma warning restore CA2100
         await command.ExecuteNonQueryAsync();
-        return $"postgresql://postgres:unused@127.0.0.1:{_port}/{name}";
     }
 
     public async ValueTask DisposeAsync()
