@@ -32,7 +32,7 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
     public async Task<bool> GrowAsync(AccountTally account, Tally tally, Terms terms, long tokens, long cost, CancellationToken ct)
     {
         var deal = await DealInTurnAsync(account, tally, terms, tokens, cost, waits: false, ct);
-        for (var turns = 2; deal == Dealt.Elsewhere && turns > 0; turns--)
+        for (var turns = 4; deal == Dealt.Elsewhere && turns > 0; turns--)
         {
             await Task.Delay(Tick, database.Time, ct);
             deal = await DealInTurnAsync(account, tally, terms, tokens, cost, waits: true, ct);
