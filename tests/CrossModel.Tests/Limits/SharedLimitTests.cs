@@ -99,13 +99,18 @@ public abstract class SharedLimitContract(bool postgres)
             while (seats.Count < limit)
             {
                 var answer = await gates[i % 2].AdmitAsync(caller, null, 1, 0, TestContext.Current.CancellationToken);
-                if (answer.Seat is { } seat) seats.Add(seat);
-                else refused++;
+                if (answer.Seat is { } seat)
+                {
+                    seats.Add(seat);
+                    continue;
+                }
+                refused++;
+                await Task.Delay(500, TestContext.Current.CancellationToken);
             }
             foreach (var seat in seats) seat.Dispose();
         }
-        // None, but on a machine so busy that a node's ticks come late. Without the wait it is every second call.
-        Assert.InRange(refused, 0, 2);
+        // None, but on a machine so busy that a node's ticks come late. Without the wait it is one in each of the seven rounds that change the node.
+        Assert.InRange(refused, 0, 3);
         await CloseAsync(databases, gates);
     }
 
