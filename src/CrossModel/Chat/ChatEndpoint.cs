@@ -142,7 +142,7 @@ internal sealed partial class ChatEndpoint(
                 route.Succeeded();
                 return null;
             }
-            // What fails twice is no accident of one connection or reply: the route rests.
+            // What fails twice is no accident of one reply: the route rests.
             if (tries > 1 && fault.Failure != UpstreamFailure.Rejected) fault = fault with { TryAgain = false };
             var rule = FailureRules.Of(fault);
             route.Failed(fault);
