@@ -103,7 +103,7 @@ internal sealed record AlertsConfig
     [Credential]
     public string? Secret { get; init; }
 
-    /// <summary>USD; the alert goes out once when an account's balance falls below it.</summary>
+    /// <summary>USD; the alert goes out once when an account's balance falls below it. Default 0: only a postpaid account's does.</summary>
     public decimal Below { get; init; }
 }
 
