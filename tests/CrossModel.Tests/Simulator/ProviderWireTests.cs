@@ -216,6 +216,16 @@ public sealed class ProviderWireTests : IAsyncLifetime
         Assert.Contains("toolConfig field must be defined", (await PostAsync(Bedrock, loop.ToJsonString())).Body, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("", 2)]
+    [InlineData(""" "additionalModelRequestFields":{"tool_choice":{"type":"auto","disable_parallel_tool_use":true}}, """, 1)]
+    public async Task Bedrock_ParallelCalls_CanBeTurnedOffForClaude(string fields, int calls)
+    {
+        var tools = string.Join(",", ((string[])["get_weather", "get_time"]).Select(name => $$$"""{"toolSpec":{"name":"{{{name}}}","inputSchema":{"json":{{{Schema}}} } } }"""));
+        var reply = (await PostAsync(Bedrock, Converse($$$""" "toolConfig":{"tools":[{{{tools}}}]},{{{fields}}} """, "The weather and the time?"))).Json;
+        Assert.Equal(calls, reply["output"]!["message"]!["content"]!.AsArray().Count(block => block!["toolUse"] is not null));
+    }
+
     [Fact]
     public async Task Bedrock_Stream_IsFramesWithRightChecksums()
     {

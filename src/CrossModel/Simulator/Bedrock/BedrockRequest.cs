@@ -50,6 +50,7 @@ internal sealed partial class BedrockRequest(Prompt prompt) : StrictReader(promp
         foreach (var member in body.Get("requestMetadata").Members())
             Require(member.Value.ValueKind == JsonValueKind.String, "requestMetadata: values must be strings");
         var fields = body.Get("additionalModelRequestFields");
+        Prompt.ParallelCalls = !fields.Get("tool_choice").Get("disable_parallel_tool_use").IsTrue();
         var thinking = fields.Get("thinking");
         _thinks = thinking.Get("type").Text() is "enabled" or "adaptive";
         Prompt.Reasons = _thinks || (fields.Get("reasoning_effort").Text() ?? "none") != "none" || fields.Get("reasoningConfig").Get("type").Text() == "enabled"
