@@ -26,20 +26,28 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
     /// <summary>Writes <c>contents</c> and <c>systemInstruction</c>.</summary>
     public ApiError? Write(JsonElement messages)
     {
-        var lastUser = -1;
+        // What the user says behind results stands in one content with them, and such a one begins no turn at Google.
+        var (hasUser, turn, isBehindResults) = (false, -1, false);
         var index = 0;
         foreach (var message in messages.EnumerateArray())
         {
-            if (message.GetProperty("role"u8).ValueEquals("user"u8)) lastUser = index;
+            var role = message.GetProperty("role"u8);
+            if (role.ValueEquals("tool"u8)) isBehindResults = true;
+            if (role.ValueEquals("assistant"u8)) isBehindResults = false;
+            if (role.ValueEquals("user"u8))
+            {
+                hasUser = true;
+                if (!isBehindResults) turn = index;
+            }
             index++;
         }
         json.WriteStartArray("contents"u8);
         if (CollectSystem(messages) is { } unfit) return unfit;
-        if (model.IsGemma || learned.NoSystem || lastUser < 0) SystemAsUser();
+        if (model.IsGemma || learned.NoSystem || !hasUser) SystemAsUser();
         index = 0;
         foreach (var message in messages.EnumerateArray())
         {
-            if (WriteMessage(message, index, isAfterUser: index > lastUser) is { } refusal) return refusal;
+            if (WriteMessage(message, index, isInTurn: index > turn) is { } refusal) return refusal;
             index++;
         }
         if (Results() is { } unreadable) return unreadable;
@@ -57,7 +65,7 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         return null;
     }
 
-    private ApiError? WriteMessage(JsonElement message, int index, bool isAfterUser)
+    private ApiError? WriteMessage(JsonElement message, int index, bool isInTurn)
     {
         var role = message.GetProperty("role"u8);
         if (message.TryGetProperty("name"u8, out var name) && name.ValueKind == JsonValueKind.String && !ignored.Contains("name")) ignored.Add("name");
@@ -68,7 +76,7 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         }
         if (role.ValueEquals("system"u8) || role.ValueEquals("developer"u8)) return null;
         if (Results() is { } refusal) return refusal;
-        return role.ValueEquals("assistant"u8) ? Assistant(message, index, isAfterUser) : Blocks(message, index, "user");
+        return role.ValueEquals("assistant"u8) ? Assistant(message, index, isInTurn) : Blocks(message, index, "user");
     }
 
     private ApiError? Blocks(JsonElement message, int index, string role)
@@ -90,7 +98,7 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         return null;
     }
 
-    private ApiError? Assistant(JsonElement message, int index, bool isAfterUser)
+    private ApiError? Assistant(JsonElement message, int index, bool isInTurn)
     {
         if (message.TryGetProperty("function_call"u8, out var old) && old.ValueKind == JsonValueKind.Object)
             return ApiErrors.UnsupportedParameter($"messages[{index}].function_call", "This model takes tool_calls only. Send the call as tool_calls and its result as a tool message.");
@@ -102,12 +110,12 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         _calls.Clear();
         foreach (var call in calls.EnumerateArray())
         {
-            if (Call(call, $"messages[{index}].tool_calls[{_calls.Count}]", isAfterUser) is { } unfit) return unfit;
+            if (Call(call, $"messages[{index}].tool_calls[{_calls.Count}]", isInTurn) is { } unfit) return unfit;
         }
         return null;
     }
 
-    private ApiError? Call(JsonElement call, string place, bool isAfterUser)
+    private ApiError? Call(JsonElement call, string place, bool isInTurn)
     {
         if (!call.TryGetProperty("function"u8, out var function) || function.ValueKind != JsonValueKind.Object)
             return ApiErrors.UnsupportedParameter(place, "This model takes calls of type function only.");
@@ -123,8 +131,8 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         json.WritePropertyName("args"u8);
         json.WriteRawValue(arguments, skipInputValidation: true);
         json.WriteEndObject();
-        // Of a turn's calls the first carries the state; before the caller's last words nothing is checked any more.
-        var isRequired = _calls.Count == 0 && isAfterUser && (model.WantsSignatures || learned.WantsSignatures);
+        // Of a step's calls the first carries the state; before the turn that is still open nothing is checked any more.
+        var isRequired = _calls.Count == 0 && isInTurn && (model.WantsSignatures || learned.WantsSignatures);
         var signature = signatures.Find(call, id, name, arguments, isRequired);
         if (!signature.IsEmpty) json.WriteString("thoughtSignature"u8, signature);
         json.WriteEndObject();

@@ -227,10 +227,21 @@ public sealed class GeminiRequestTests
     }
 
     [Fact]
-    public void Signature_BeforeTheLastUserMessage_NeedsNoMarker()
+    public void Signature_OfAnAnsweredTurn_NeedsNoMarker()
     {
-        var sent = Write(Messages("""{"role":"user","content":"u"}""", $$"""{"role":"assistant","tool_calls":[{{Call}}]}""", """{"role":"tool","tool_call_id":"c1","content":"r"}""", """{"role":"user","content":"more"}"""), "gemini-3-pro-preview");
+        var sent = Write(Messages("""{"role":"user","content":"u"}""", $$"""{"role":"assistant","tool_calls":[{{Call}}]}""", """{"role":"tool","tool_call_id":"c1","content":"r"}""", """{"role":"assistant","content":"a"}""", """{"role":"user","content":"more"}"""), "gemini-3-pro-preview");
         Assert.DoesNotContain("thoughtSignature", sent.Body);
+    }
+
+    // Google looks for the user's last content that is no result, and merged with a result the user's words may not count as one.
+    [Theory]
+    [InlineData("""{"role":"user","content":"more"}""")]
+    [InlineData("""{"role":"system","content":"s"},{"role":"user","content":"more"},{"role":"user","content":"and more"}""")]
+    public void Signature_WhereTheUserSpeaksRightBehindTheResult_IsSkipped(string more)
+    {
+        var sent = Write(Messages("""{"role":"user","content":"u"}""", $$"""{"role":"assistant","tool_calls":[{{Call}}]}""", """{"role":"tool","tool_call_id":"c1","content":"r"}""", more), "gemini-3-pro-preview");
+        Assert.Equal(3, sent.Contents.GetArrayLength());
+        Assert.Equal("skip_thought_signature_validator", sent.Contents[1].GetProperty("parts")[0].GetProperty("thoughtSignature").GetString());
     }
 
     [Fact]
