@@ -156,6 +156,9 @@ public sealed class GoogleToolLoops
         var second = await stage.Gateway.PostAsync(Body(user, said, result).ToJsonString());
         Assert.Equal(200, (int)second.Status);
         Assert.Contains("snow", (string)second.Json["choices"]![0]!["message"]!["content"]!, StringComparison.Ordinal);
+        // Words right behind the result stand in one content with it and do not close the turn.
+        var third = await stage.Gateway.PostAsync(Body(user, said, result, JsonNode.Parse("""{"role":"user","content":"And now?"}""")!).ToJsonString());
+        Assert.Equal(200, (int)third.Status);
     }
 
     [Fact]
