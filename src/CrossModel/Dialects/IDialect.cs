@@ -52,6 +52,9 @@ internal sealed record RouteModel(string Id, string UpstreamModel, ModelFacts Fa
 
     /// <summary>Unknown parameters that are forwarded whatever the setting above.</summary>
     public IReadOnlySet<string> Passthrough { get; init; } = new HashSet<string>();
+
+    /// <summary>An unknown parameter of that name goes on to the server.</summary>
+    public bool Forwards(string name) => UnknownParameters == UnknownParameters.Forward || Passthrough.Contains(name);
 }
 
 /// <param name="CapOutputTokens">A cap the caller did not give but can only afford; null: none to add.</param>

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using CrossModel.Protocol;
 
 namespace CrossModel.Dialects;
@@ -30,4 +31,21 @@ internal abstract class ReplyReader : IDisposable
     public abstract PlainReply? ReadPlain(ReadOnlyMemory<byte> body);
 
     public virtual void Dispose() { }
+
+    /// <summary>The first failure is the one that tells.</summary>
+    protected void Fail(UpstreamFailure failure, string detail) => Fault ??= new UpstreamFault(failure, Detail: detail);
+
+    /// <summary>Not JSON, or JSON with half a surrogate pair in a name or word that is looked at.</summary>
+    protected static bool IsUnreadable(Exception fault) => fault is JsonException or InvalidOperationException;
+
+    /// <summary>
+    /// A server may answer a stream with a plain body and the reverse, under any content type: the first byte that says something tells. Null: none
+    /// has come yet.
+    /// </summary>
+    protected static bool? LooksLikeEvents(ReadOnlySpan<byte> unread)
+    {
+        if (unread.StartsWith("\uFEFF"u8)) unread = unread[3..];
+        var first = unread.IndexOfAnyExcept(" \r\n\t"u8);
+        return first < 0 ? null : unread[first] is not ((byte)'{' or (byte)'<' or (byte)'[');
+    }
 }

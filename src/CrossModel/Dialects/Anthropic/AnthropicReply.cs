@@ -1,4 +1,3 @@
-using System.Text.Json;
 using CrossModel.Protocol;
 
 namespace CrossModel.Dialects.Anthropic;
@@ -43,9 +42,6 @@ internal sealed class AnthropicReply(ReplyContext context, ReasoningMemory memor
         _stream.Dispose();
         base.Dispose();
     }
-
-    /// <summary>Not JSON, or JSON with half a surrogate pair in it.</summary>
-    private static bool IsUnreadable(Exception fault) => fault is JsonException or InvalidOperationException;
 
     private int ReadEvents(ReadOnlySpan<byte> unread, bool atEnd, ChunkWriter client)
     {

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using CrossModel.Protocol;
 
 namespace CrossModel.Dialects.Bedrock;
@@ -34,11 +33,6 @@ internal abstract class FramedReply : ReplyReader
 
     /// <summary>The body has ended between two frames, and nothing has said yet that the reply is whole.</summary>
     protected abstract void Close(ChunkWriter client);
-
-    protected void Fail(UpstreamFailure failure, string detail) => Fault ??= new UpstreamFault(failure, Detail: detail);
-
-    /// <summary>Not JSON, or JSON with half a surrogate pair in it.</summary>
-    protected static bool IsUnreadable(Exception fault) => fault is JsonException or InvalidOperationException;
 
     private void ReadFrame(in EventFrame frame, ChunkWriter client)
     {

@@ -40,17 +40,7 @@ internal sealed class GeminiReply(ReplyContext context, GeminiHost host, Reasoni
         base.Dispose();
     }
 
-    private static bool IsUnreadable(Exception fault) => fault is JsonException or InvalidOperationException;
-
-    private bool IsStream(ReadOnlySpan<byte> unread)
-    {
-        if (_isStream is { } known) return known;
-        if (unread.StartsWith("\uFEFF"u8)) unread = unread[3..];
-        var first = unread.IndexOfAnyExcept(" \r\n\t"u8);
-        if (first < 0) return true;
-        _isStream = unread[first] is not ((byte)'{' or (byte)'[' or (byte)'<');
-        return _isStream.Value;
-    }
+    private bool IsStream(ReadOnlySpan<byte> unread) => (_isStream ??= LooksLikeEvents(unread)) ?? true;
 
     private int ReadEvents(ReadOnlySpan<byte> unread, bool atEnd, ChunkWriter client)
     {
@@ -162,6 +152,4 @@ internal sealed class GeminiReply(ReplyContext context, GeminiHost host, Reasoni
         }
         Ended = true;
     }
-
-    private void Fail(UpstreamFailure failure, string detail) => Fault = new UpstreamFault(failure, Detail: detail);
 }

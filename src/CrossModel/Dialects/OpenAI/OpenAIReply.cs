@@ -92,19 +92,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
         return tools;
     }
 
-    /// <summary>Not JSON, or JSON with half a surrogate pair in a name or word that is looked at.</summary>
-    private static bool IsUnreadable(Exception fault) => fault is JsonException or InvalidOperationException;
-
-    /// <summary>A server may answer a stream with a plain body and the reverse, under any content type: the first byte that says something tells.</summary>
-    private bool IsStream(ReadOnlySpan<byte> unread)
-    {
-        if (_isStream is { } known) return known;
-        if (unread.StartsWith("\uFEFF"u8)) unread = unread[3..];
-        var first = unread.IndexOfAnyExcept(" \r\n\t"u8);
-        if (first < 0) return true;
-        _isStream = unread[first] is not ((byte)'{' or (byte)'<' or (byte)'[');
-        return _isStream.Value;
-    }
+    private bool IsStream(ReadOnlySpan<byte> unread) => (_isStream ??= LooksLikeEvents(unread)) ?? true;
 
     private int ReadEvents(ReadOnlySpan<byte> unread, bool atEnd, ChunkWriter client)
     {
@@ -517,6 +505,4 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
         Complete(body, collector.Writer);
         return Fault is null ? collector.Collect(Usage) : null;
     }
-
-    private void Fail(UpstreamFailure failure, string detail) => Fault = new UpstreamFault(failure, Detail: detail);
 }
