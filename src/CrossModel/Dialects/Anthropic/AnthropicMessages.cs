@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using System.Text.Json;
 using CrossModel.Protocol;
 
@@ -160,7 +159,7 @@ internal sealed class AnthropicMessages
             }
             if (content.ValueKind == JsonValueKind.String)
             {
-                if (!content.ValueEquals(""u8)) WriteRaw("content"u8, content);
+                if (!content.ValueEquals(""u8)) _json.WriteRaw("content"u8, content);
             }
             else
             {
@@ -173,7 +172,7 @@ internal sealed class AnthropicMessages
             }
             if (isOpen) _json.WriteEndArray();
         }
-        if (ChatMessage.HasMark(message, out var mark)) WriteRaw("cache_control"u8, mark);
+        if (ChatMessage.HasMark(message, out var mark)) _json.WriteRaw("cache_control"u8, mark);
         _json.WriteEndObject();
         return null;
     }
@@ -185,7 +184,7 @@ internal sealed class AnthropicMessages
         foreach (var block in _thinking?.Of(index) ?? [])
         {
             Open("assistant");
-            _json.WriteRawValue(block, skipInputValidation: true);
+            _json.WriteRaw(block);
         }
         var hasCalls = ChatMessage.Has(message, "tool_calls"u8, out var calls) && calls.GetArrayLength() > 0;
         if (isLast && !hasCalls) return WritePrefill(message, place);
@@ -223,19 +222,12 @@ internal sealed class AnthropicMessages
             _json.WriteStartObject();
             _json.WriteString("type"u8, "tool_use"u8);
             _json.WriteString("id"u8, _ids.Issue(call.GetProperty("id"u8).GetString()!));
-            WriteRaw("name"u8, function.GetProperty("name"u8));
-            _json.WritePropertyName("input"u8);
-            _json.WriteRawValue(arguments, skipInputValidation: true);
-            if (ChatMessage.HasMark(call, out var own)) WriteRaw("cache_control"u8, own);
-            else if (index == count && mark.ValueKind == JsonValueKind.Object) WriteRaw("cache_control"u8, mark);
+            _json.WriteRaw("name"u8, function.GetProperty("name"u8));
+            _json.WriteRaw("input"u8, arguments);
+            if (ChatMessage.HasMark(call, out var own)) _json.WriteRaw("cache_control"u8, own);
+            else if (index == count && mark.ValueKind == JsonValueKind.Object) _json.WriteRaw("cache_control"u8, mark);
             _json.WriteEndObject();
         }
         return null;
-    }
-
-    private void WriteRaw(ReadOnlySpan<byte> name, JsonElement value)
-    {
-        _json.WritePropertyName(name);
-        _json.WriteRawValue(JsonMarshal.GetRawUtf8Value(value), skipInputValidation: true);
     }
 }

@@ -41,7 +41,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         var isForced = request.Features.HasFlag(ChatFeatures.ForcedTool);
         upstream.ContentTool = schema.ValueKind == JsonValueKind.Object && !followsSchema && !isForced ? AnthropicTools.ContentToolName(tools.RootElement) : null;
 
-        var extras = request.Unknown.Where(u => Forwards(route, u.Name)).ToList();
+        var extras = request.Unknown.Where(u => route.Forwards(u.Name)).ToList();
         var ownThinking = extras.Exists(u => u.Name == "thinking");
         var history = request.Features.HasFlag(ChatFeatures.ToolHistory) && (ownThinking || model.ThinksByDefault || request.ReasoningEffort is not (null or "none"))
             ? new ThinkingHistory(messages.RootElement, options.Account, memory)
@@ -75,11 +75,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
             Sampling.Write(json, request, isFree: model.Samples && !plan.IsOn && !(ownThinking && Thinks(request, extras)), model.SamplesByBoth, "top_p"u8, upstream.Ignored);
             Sampling.WriteStop(json, request, "stop_sequences"u8, takesBlank: false, hints);
             WriteCaller(json, request, hints);
-            foreach (var extra in extras.Where(u => !IsOurs(u.Name)))
-            {
-                json.WritePropertyName(extra.Name);
-                json.WriteRawValue(extra.Value.In(request.Body), skipInputValidation: true);
-            }
+            foreach (var extra in extras.Where(u => !IsOurs(u.Name))) json.WriteRaw(extra.Name, extra.Value.In(request.Body));
             json.WriteEndObject();
         }
         if (ChatParts.DescribesFormat(format.RootElement)) hints.Add(ChatParts.FormatDescription);
@@ -106,8 +102,6 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         using var thinking = JsonDocument.Parse(extras.Find(u => u.Name == "thinking")!.Value.In(request.Body).ToArray());
         return thinking.RootElement.ValueKind == JsonValueKind.Object && thinking.RootElement.TryGetProperty("type"u8, out var type) && !AnthropicTools.Is(type, "disabled"u8);
     }
-
-    private static bool Forwards(RouteModel route, string name) => route.UnknownParameters == UnknownParameters.Forward || route.Passthrough.Contains(name);
 
     private static void WriteThinking(Utf8JsonWriter json, in ThinkingPlan plan, ClaudeModel model)
     {
@@ -150,18 +144,12 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         if (request.Has(user))
         {
             json.WriteStartObject("metadata"u8);
-            Copy(json, "user_id"u8, request, user);
+            json.WriteRaw("user_id"u8, request.Value(user).In(request.Body));
             json.WriteEndObject();
         }
         if (!request.Has(ChatParameter.ServiceTier)) return;
         if (ChatParts.Is(request, ChatParameter.ServiceTier, "\"auto\""u8)) json.WriteString("service_tier"u8, "auto"u8);
         else if (ChatParts.Is(request, ChatParameter.ServiceTier, "\"default\""u8)) json.WriteString("service_tier"u8, "standard_only"u8);
         else hints.Add("service_tier");
-    }
-
-    private static void Copy(Utf8JsonWriter json, ReadOnlySpan<byte> name, ChatRequest request, ChatParameter parameter)
-    {
-        json.WritePropertyName(name);
-        json.WriteRawValue(request.Value(parameter).In(request.Body), skipInputValidation: true);
     }
 }

@@ -66,12 +66,12 @@ internal sealed class AnthropicTools(ClaudeModel model, JsonElement tools, JsonE
         function.TryGetProperty("parameters"u8, out var parameters);
         var isStrict = IsStrict(function, parameters, model.StructuredOutput, hints);
         json.WriteStartObject();
-        Copy(json, "name"u8, function.GetProperty("name"u8));
-        if (function.TryGetProperty("description"u8, out var description) && description.ValueKind == JsonValueKind.String) Copy(json, "description"u8, description);
+        json.WriteRaw("name"u8, function.GetProperty("name"u8));
+        if (function.TryGetProperty("description"u8, out var description) && description.ValueKind == JsonValueKind.String) json.WriteRaw("description"u8, description);
         json.WritePropertyName("input_schema"u8);
         WriteSchema(json, parameters, isStrict);
         if (isStrict) json.WriteBoolean("strict"u8, true);
-        if (ChatMessage.HasToolMark(tool, out var mark)) Copy(json, "cache_control"u8, mark);
+        if (ChatMessage.HasToolMark(tool, out var mark)) json.WriteRaw("cache_control"u8, mark);
         json.WriteEndObject();
     }
 
@@ -90,7 +90,7 @@ internal sealed class AnthropicTools(ClaudeModel model, JsonElement tools, JsonE
     {
         if (schema.ValueKind != JsonValueKind.Object || !schema.EnumerateObject().Any())
         {
-            json.WriteRawValue(isStrict ? """{"type":"object","properties":{},"additionalProperties":false}"""u8 : """{"type":"object","properties":{}}"""u8, skipInputValidation: true);
+            json.WriteRaw(isStrict ? """{"type":"object","properties":{},"additionalProperties":false}"""u8 : """{"type":"object","properties":{}}"""u8);
         }
         else if (isStrict)
         {
@@ -99,7 +99,7 @@ internal sealed class AnthropicTools(ClaudeModel model, JsonElement tools, JsonE
         }
         else if (schema.TryGetProperty("type"u8, out _))
         {
-            json.WriteRawValue(JsonMarshal.GetRawUtf8Value(schema), skipInputValidation: true);
+            json.WriteRaw(schema);
         }
         else
         {
@@ -134,11 +134,5 @@ internal sealed class AnthropicTools(ClaudeModel model, JsonElement tools, JsonE
         if (name is not null) json.WriteString("name"u8, name);
         if (type != "none" && (single || (contentTool is not null && type == "tool"))) json.WriteBoolean("disable_parallel_tool_use"u8, true);
         json.WriteEndObject();
-    }
-
-    private static void Copy(Utf8JsonWriter json, ReadOnlySpan<byte> name, JsonElement value)
-    {
-        json.WritePropertyName(name);
-        json.WriteRawValue(JsonMarshal.GetRawUtf8Value(value), skipInputValidation: true);
     }
 }

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Buffers.Text;
-using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Unicode;
 using CrossModel.Protocol;
@@ -37,8 +36,7 @@ internal sealed class ContentBlocks(Utf8JsonWriter json, AnthropicForm form, Rem
         begin();
         json.WriteStartObject();
         json.WriteString("type"u8, "text"u8);
-        json.WritePropertyName("text"u8);
-        json.WriteRawValue(JsonMarshal.GetRawUtf8Value(text), skipInputValidation: true);
+        json.WriteRaw("text"u8, text);
         WriteEnd(mark);
         return null;
     }
@@ -135,11 +133,7 @@ internal sealed class ContentBlocks(Utf8JsonWriter json, AnthropicForm form, Rem
 
     private void WriteEnd(JsonElement mark)
     {
-        if (mark.ValueKind == JsonValueKind.Object)
-        {
-            json.WritePropertyName("cache_control"u8);
-            json.WriteRawValue(JsonMarshal.GetRawUtf8Value(mark), skipInputValidation: true);
-        }
+        if (mark.ValueKind == JsonValueKind.Object) json.WriteRaw("cache_control"u8, mark);
         json.WriteEndObject();
     }
 }

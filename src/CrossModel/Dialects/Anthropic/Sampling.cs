@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using System.Text.Json;
 using CrossModel.Protocol;
 
@@ -19,9 +18,9 @@ internal static class Sampling
             json.WriteNumber("temperature"u8, 1);
             ignored.Add("temperature=1");
         }
-        else if (hasTemperature) Copy(json, "temperature"u8, request, ChatParameter.Temperature);
+        else if (hasTemperature) json.WriteRaw("temperature"u8, request.Value(ChatParameter.Temperature).In(request.Body));
         if (!request.Has(ChatParameter.TopP)) return;
-        if (isFree && (byBoth || !hasTemperature)) Copy(json, topP, request, ChatParameter.TopP);
+        if (isFree && (byBoth || !hasTemperature)) json.WriteRaw(topP, request.Value(ChatParameter.TopP).In(request.Body));
         else ignored.Add("top_p");
     }
 
@@ -35,13 +34,7 @@ internal static class Sampling
         if (usable.Count < entries.Count) hints.Add("stop");
         if (usable.Count == 0) return;
         json.WriteStartArray(name);
-        foreach (var entry in usable) json.WriteRawValue(JsonMarshal.GetRawUtf8Value(entry), skipInputValidation: true);
+        foreach (var entry in usable) json.WriteRaw(entry);
         json.WriteEndArray();
-    }
-
-    private static void Copy(Utf8JsonWriter json, ReadOnlySpan<byte> name, ChatRequest request, ChatParameter parameter)
-    {
-        json.WritePropertyName(name);
-        json.WriteRawValue(request.Value(parameter).In(request.Body), skipInputValidation: true);
     }
 }

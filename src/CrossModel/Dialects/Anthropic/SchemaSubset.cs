@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 
@@ -105,7 +104,7 @@ internal static class SchemaSubset
                 Write(json, member.Value);
                 break;
             default:
-                json.WriteRawValue(JsonMarshal.GetRawUtf8Value(member.Value), skipInputValidation: true);
+                json.WriteRaw(member.Value);
                 break;
         }
     }

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 using CrossModel.Protocol;
@@ -110,8 +109,7 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, Has
         NoteBlock();
         _hasText = true;
         json.WriteStartObject();
-        json.WritePropertyName("text"u8);
-        json.WriteRawValue(JsonMarshal.GetRawUtf8Value(text), skipInputValidation: true);
+        json.WriteRaw("text"u8, text);
         json.WriteEndObject();
     }
 

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -214,11 +213,11 @@ internal sealed class BedrockMessages
         if (known.RootElement.TryGetProperty("thinking"u8, out var text))
         {
             _json.WriteStartObject("reasoningText"u8);
-            Raw("text"u8, text);
-            Raw("signature"u8, known.RootElement.GetProperty("signature"u8));
+            _json.WriteRaw("text"u8, text);
+            _json.WriteRaw("signature"u8, known.RootElement.GetProperty("signature"u8));
             _json.WriteEndObject();
         }
-        else Raw("redactedContent"u8, known.RootElement.GetProperty("data"u8));
+        else _json.WriteRaw("redactedContent"u8, known.RootElement.GetProperty("data"u8));
         _json.WriteEndObject();
         _json.WriteEndObject();
         _blocks.NoteBlock();
@@ -252,8 +251,7 @@ internal sealed class BedrockMessages
             _json.WriteStartObject("toolUse"u8);
             _json.WriteString("toolUseId"u8, IdOf(call.GetProperty("id"u8).GetString()!, isAnswer: false));
             _json.WriteString("name"u8, name);
-            _json.WritePropertyName("input"u8);
-            _json.WriteRawValue(arguments, skipInputValidation: true);
+            _json.WriteRaw("input"u8, arguments);
             _json.WriteEndObject();
             _json.WriteEndObject();
             _blocks.NoteBlock();
@@ -272,11 +270,5 @@ internal sealed class BedrockMessages
         {
             for (var i = 0; i < text.Length; i++) text[i] = Alphanumeric[from[i] % Alphanumeric.Length];
         });
-    }
-
-    private void Raw(ReadOnlySpan<byte> name, JsonElement value)
-    {
-        _json.WritePropertyName(name);
-        _json.WriteRawValue(JsonMarshal.GetRawUtf8Value(value), skipInputValidation: true);
     }
 }

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 using CrossModel.Configuration;
@@ -57,7 +56,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         var history = family.IsClaude && request.Features.HasFlag(ChatFeatures.ToolHistory) && (claude.ThinksByDefault || request.ReasoningEffort is not (null or "none"))
             ? new ThinkingHistory(messages.RootElement, options.Account, memory)
             : null;
-        var extras = request.Unknown.Where(u => route.UnknownParameters == UnknownParameters.Forward || route.Passthrough.Contains(u.Name)).ToList();
+        var extras = request.Unknown.Where(u => route.Forwards(u.Name)).ToList();
         // What the caller says of thinking in Claude's own words goes as it is; an effort beside it would only raise the cap.
         var ownThinking = family.IsClaude && extras.Exists(u => u.Name == "thinking");
         var mayThink = !ownThinking && !isForced && upstream.ContentTool is null && (request.ReasoningEffort is null || history is not { IsWhole: false });
@@ -76,7 +75,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
             WriteInference(json, request, route, claude, plan, options, upstream.Ignored);
             if (hasSchema && follows && upstream.ContentTool is null) WriteFormat(json, format.RootElement.GetProperty("json_schema"u8), schema);
             WriteTier(json, request);
-            foreach (var extra in extras.Where(u => ConverseMembers.Contains(u.Name))) Raw(json, extra.Name, extra.Value.In(request.Body));
+            foreach (var extra in extras.Where(u => ConverseMembers.Contains(u.Name))) json.WriteRaw(extra.Name, extra.Value.In(request.Body));
             WriteFields(json, request, extras);
             json.WriteEndObject();
         }
@@ -85,12 +84,6 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         upstream.Ignored.AddRange(Hints.Where(p => request.Has(p) && !ChatParts.IsDefault(request, p)).Select(ChatParameters.Name));
         upstream.Ignored.AddRange(request.Unknown.Where(u => !extras.Contains(u) || Ours.Contains(u.Name)).Select(u => u.Name));
         return null;
-    }
-
-    private static void Raw(Utf8JsonWriter json, string name, ReadOnlySpan<byte> value)
-    {
-        json.WritePropertyName(name);
-        json.WriteRawValue(value, skipInputValidation: true);
     }
 
     /// <summary>What is said of thinking, by family; for all but Claude it goes straight into the model's own fields.</summary>
@@ -149,7 +142,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         json.WriteStartObject("jsonSchema"u8);
         foreach (var name in (ReadOnlySpan<string>)["name", "description"])
         {
-            if (named.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String && !value.ValueEquals(""u8)) Raw(json, name, JsonMarshal.GetRawUtf8Value(value));
+            if (named.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String && !value.ValueEquals(""u8)) json.WriteRaw(name, value);
         }
         using var text = new PooledBuffer();
         using (var inner = new Utf8JsonWriter(text, _options))
@@ -189,8 +182,8 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         if (_fields.Count == 0 && own.Count == 0) return;
         json.WriteStartObject("additionalModelRequestFields"u8);
         // What the caller says in the model's own words wins over what we make of the rest.
-        foreach (var (name, value) in _fields.Where(f => !own.Exists(u => u.Name == f.Name))) Raw(json, name, value);
-        foreach (var extra in own) Raw(json, extra.Name, extra.Value.In(request.Body));
+        foreach (var (name, value) in _fields.Where(f => !own.Exists(u => u.Name == f.Name))) json.WriteRaw(name, value);
+        foreach (var extra in own) json.WriteRaw(extra.Name, extra.Value.In(request.Body));
         json.WriteEndObject();
     }
 }

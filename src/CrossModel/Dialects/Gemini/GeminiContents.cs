@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 using CrossModel.Protocol;
@@ -19,9 +18,6 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
 
     /// <summary>For <c>generationConfig.mediaResolution</c>; null: nothing to say.</summary>
     public string? Resolution() => _media.Resolution(ignored);
-
-    /// <summary>The value as it stands in its document.</summary>
-    public static void Raw(Utf8JsonWriter json, JsonElement value) => json.WriteRawValue(JsonMarshal.GetRawUtf8Value(value), skipInputValidation: true);
 
     /// <summary>Writes <c>contents</c> and <c>systemInstruction</c>.</summary>
     public ApiError? Write(JsonElement messages)
@@ -128,8 +124,7 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         json.WriteStartObject("functionCall"u8);
         if (host.CallIds) json.WriteString("id"u8, id);
         json.WriteString("name"u8, name);
-        json.WritePropertyName("args"u8);
-        json.WriteRawValue(arguments, skipInputValidation: true);
+        json.WriteRaw("args"u8, arguments);
         json.WriteEndObject();
         // Of a step's calls the first carries the state; before the turn that is still open nothing is checked any more.
         var isRequired = _calls.Count == 0 && isInTurn && (model.WantsSignatures || learned.WantsSignatures);
@@ -183,7 +178,7 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         json.WriteString("name"u8, name);
         json.WritePropertyName("response"u8);
         var answer = Encoding.UTF8.GetBytes(text.ToString());
-        if (ToolArguments.IsObject(answer)) json.WriteRawValue(answer, skipInputValidation: true);
+        if (ToolArguments.IsObject(answer)) json.WriteRaw(answer);
         else
         {
             json.WriteStartObject();
@@ -239,8 +234,7 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         foreach (var text in _system)
         {
             json.WriteStartObject();
-            json.WritePropertyName("text"u8);
-            Raw(json, text);
+            json.WriteRaw("text"u8, text);
             json.WriteEndObject();
         }
         json.WriteEndArray();
@@ -260,8 +254,7 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         if (text.ValueEquals(""u8)) return;
         Open(role);
         json.WriteStartObject();
-        json.WritePropertyName("text"u8);
-        Raw(json, text);
+        json.WriteRaw("text"u8, text);
         json.WriteEndObject();
     }
 

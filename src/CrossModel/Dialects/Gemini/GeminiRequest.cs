@@ -54,12 +54,6 @@ internal sealed class GeminiRequest(GeminiHost host, GeminiLessons.Lesson learne
         return null;
     }
 
-    private static void Copy(Utf8JsonWriter json, ReadOnlySpan<byte> name, JsonElement value)
-    {
-        json.WritePropertyName(name);
-        GeminiContents.Raw(json, value);
-    }
-
     private static ApiError? Refuse(ChatRequest request)
     {
         if (request.Has(ChatParameter.Functions) || request.Has(ChatParameter.FunctionCall))
@@ -90,8 +84,7 @@ internal sealed class GeminiRequest(GeminiHost host, GeminiLessons.Lesson learne
                 upstream.Ignored.Add(ChatParameters.Name(parameter));
                 continue;
             }
-            json.WritePropertyName(name);
-            GeminiContents.Raw(json, root.GetProperty(ChatParameters.Name(parameter)));
+            json.WriteRaw(name, root.GetProperty(ChatParameters.Name(parameter)));
         }
     }
 
@@ -112,11 +105,11 @@ internal sealed class GeminiRequest(GeminiHost host, GeminiLessons.Lesson learne
         if (stop.ValueKind == JsonValueKind.Array && stop.GetArrayLength() == 0) return;
         if (stop.ValueKind == JsonValueKind.Array)
         {
-            Copy(json, "stopSequences"u8, stop);
+            json.WriteRaw("stopSequences"u8, stop);
             return;
         }
         json.WriteStartArray("stopSequences"u8);
-        GeminiContents.Raw(json, stop);
+        json.WriteRaw(stop);
         json.WriteEndArray();
     }
 
@@ -124,17 +117,13 @@ internal sealed class GeminiRequest(GeminiHost host, GeminiLessons.Lesson learne
     {
         if (!request.Features.HasFlag(ChatFeatures.Logprobs)) return;
         json.WriteBoolean("responseLogprobs"u8, true);
-        if (request.Has(ChatParameter.TopLogprobs)) Copy(json, "logprobs"u8, root.GetProperty("top_logprobs"u8));
+        if (request.Has(ChatParameter.TopLogprobs)) json.WriteRaw("logprobs"u8, root.GetProperty("top_logprobs"u8));
     }
 
     /// <summary>Nobody's parameter but a common one: where it is let through it goes where this provider has it.</summary>
     private void TopK(ChatRequest request, Utf8JsonWriter json)
     {
-        foreach (var unknown in request.Unknown.Where(u => u.Name == "top_k" && Forwards(u.Name)))
-        {
-            json.WritePropertyName("topK"u8);
-            json.WriteRawValue(unknown.Value.In(request.Body), skipInputValidation: true);
-        }
+        foreach (var unknown in request.Unknown.Where(u => u.Name == "top_k" && route.Forwards(u.Name))) json.WriteRaw("topK"u8, unknown.Value.In(request.Body));
     }
 
     private void Format(ChatRequest request, JsonElement root, Utf8JsonWriter json, List<string> ignored)
@@ -147,7 +136,7 @@ internal sealed class GeminiRequest(GeminiHost host, GeminiLessons.Lesson learne
         if (!hasSchema || !root.GetProperty("response_format"u8).GetProperty("json_schema"u8).TryGetProperty("schema"u8, out var schema) || schema.ValueKind != JsonValueKind.Object) return;
         if (_model.TakesJsonSchema)
         {
-            Copy(json, "responseJsonSchema"u8, schema);
+            json.WriteRaw("responseJsonSchema"u8, schema);
             return;
         }
         json.WritePropertyName("responseSchema"u8);
@@ -208,19 +197,13 @@ internal sealed class GeminiRequest(GeminiHost host, GeminiLessons.Lesson learne
         foreach (var unknown in request.Unknown)
         {
             // What this dialect writes itself cannot be written twice.
-            if (!Forwards(unknown.Name) || OwnMembers.Contains(unknown.Name.Replace("_", "", StringComparison.Ordinal).ToLowerInvariant()))
+            if (!route.Forwards(unknown.Name) || OwnMembers.Contains(unknown.Name.Replace("_", "", StringComparison.Ordinal).ToLowerInvariant()))
             {
                 upstream.Ignored.Add(unknown.Name);
             }
-            else if (unknown.Name != "top_k")
-            {
-                json.WritePropertyName(unknown.Name);
-                json.WriteRawValue(unknown.Value.In(request.Body), skipInputValidation: true);
-            }
+            else if (unknown.Name != "top_k") json.WriteRaw(unknown.Name, unknown.Value.In(request.Body));
         }
     }
-
-    private bool Forwards(string name) => route.UnknownParameters == UnknownParameters.Forward || route.Passthrough.Contains(name);
 
     private static void Ignore(ChatRequest request, JsonElement root, UpstreamRequest upstream)
     {

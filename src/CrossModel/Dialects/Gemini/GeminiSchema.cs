@@ -47,9 +47,7 @@ internal sealed class GeminiSchema(Utf8JsonWriter json, JsonElement root)
         Values(schema, types.Count == 0 && options.Count == 0);
         foreach (var member in schema.EnumerateObject())
         {
-            if (!Kept.Contains(member.Name)) continue;
-            json.WritePropertyName(member.Name);
-            GeminiContents.Raw(json, member.Value);
+            if (Kept.Contains(member.Name)) json.WriteRaw(member.Name, member.Value);
         }
         if (isNullable && !schema.TryGetProperty("nullable"u8, out _)) json.WriteBoolean("nullable"u8, true);
         if (schema.TryGetProperty("properties"u8, out var properties) && properties.ValueKind == JsonValueKind.Object) Properties(schema, properties, open, depth);
@@ -97,7 +95,7 @@ internal sealed class GeminiSchema(Utf8JsonWriter json, JsonElement root)
         if (values.Count == 0) return;
         if (isTypeMissing) json.WriteString("type"u8, "STRING"u8);
         json.WriteStartArray("enum"u8);
-        foreach (var value in values) GeminiContents.Raw(json, value);
+        foreach (var value in values) json.WriteRaw(value);
         json.WriteEndArray();
     }
 
@@ -114,7 +112,7 @@ internal sealed class GeminiSchema(Utf8JsonWriter json, JsonElement root)
         var names = required.EnumerateArray().Where(n => n.ValueKind == JsonValueKind.String && properties.TryGetProperty(n.GetString()!, out _)).ToList();
         if (names.Count == 0) return;
         json.WriteStartArray("required"u8);
-        foreach (var name in names) GeminiContents.Raw(json, name);
+        foreach (var name in names) json.WriteRaw(name);
         json.WriteEndArray();
     }
 

@@ -30,19 +30,10 @@ internal sealed class GeminiTools(Utf8JsonWriter json, UpstreamRequest upstream)
     private void Declare(JsonElement function)
     {
         json.WriteStartObject();
-        json.WritePropertyName("name"u8);
-        GeminiContents.Raw(json, function.GetProperty("name"u8));
-        if (function.TryGetProperty("description"u8, out var description) && description.ValueKind == JsonValueKind.String)
-        {
-            json.WritePropertyName("description"u8);
-            GeminiContents.Raw(json, description);
-        }
+        json.WriteRaw("name"u8, function.GetProperty("name"u8));
+        if (function.TryGetProperty("description"u8, out var description) && description.ValueKind == JsonValueKind.String) json.WriteRaw("description"u8, description);
         // A function without parameters says nothing of them: older models refuse an object schema without properties.
-        if (function.TryGetProperty("parameters"u8, out var parameters) && parameters.ValueKind == JsonValueKind.Object && !IsEmpty(parameters))
-        {
-            json.WritePropertyName("parametersJsonSchema"u8);
-            GeminiContents.Raw(json, parameters);
-        }
+        if (function.TryGetProperty("parameters"u8, out var parameters) && parameters.ValueKind == JsonValueKind.Object && !IsEmpty(parameters)) json.WriteRaw("parametersJsonSchema"u8, parameters);
         _isStrict |= function.TryGetProperty("strict"u8, out var strict) && strict.ValueKind == JsonValueKind.True;
         json.WriteEndObject();
     }
