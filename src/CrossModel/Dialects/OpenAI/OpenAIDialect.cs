@@ -53,7 +53,7 @@ internal sealed partial class OpenAIDialect : IDialect
         upstream.Uri = _address;
         upstream.Stream = request.Stream;
         upstream.Headers.AddRange(_headers);
-        var refusal = new OpenAIRequest(_preset, LearnedOf(model.UpstreamModel)).Write(request, model, options, upstream);
+        var refusal = new OpenAIRequest(_preset, LearnedOf(model.UpstreamModel), request, model, upstream).Write(options);
         if (_preset.ClosesStreams && upstream.Stream) upstream.Headers.Add(new("Connection", "close"));
         return refusal;
     }

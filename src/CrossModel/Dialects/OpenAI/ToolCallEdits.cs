@@ -3,45 +3,6 @@ using CrossModel.Protocol;
 
 namespace CrossModel.Dialects.OpenAI;
 
-/// <summary>One call of a choice, as far as it has come.</summary>
-internal sealed class CallState
-{
-    /// <summary>The index under which the upstream speaks of it; -1: it sends none.</summary>
-    public int Key { get; init; }
-    public byte[] Id { get; set; } = [];
-    public bool IsNamed { get; set; }
-    /// <summary>Our index, ascending without gaps; -1 while it waits for its name.</summary>
-    public int Index { get; set; } = -1;
-    public bool HasArguments { get; set; }
-    /// <summary>Arguments that came before the name, escaped.</summary>
-    public byte[] Held { get; set; } = [];
-}
-
-/// <summary>What of one choice must be remembered between chunks.</summary>
-internal sealed class ChoiceState(int index)
-{
-    public int Index { get; } = index;
-    public List<CallState> Calls { get; } = [];
-    public int NamedCalls { get; set; }
-    public bool HasFunctionCall { get; set; }
-    /// <summary>Null until the upstream said why the choice ended.</summary>
-    public FinishReason? Finish { get; set; }
-    public bool HasCall => NamedCalls > 0 || HasFunctionCall;
-
-    /// <summary>The choice of an index, added where it is new; null: it would be one more than <paramref name="most"/>.</summary>
-    public static ChoiceState? Of(List<ChoiceState> choices, int index, int most)
-    {
-        foreach (var known in choices)
-        {
-            if (known.Index == index) return known;
-        }
-        if (choices.Count == most) return null;
-        var choice = new ChoiceState(index);
-        choices.Add(choice);
-        return choice;
-    }
-}
-
 /// <summary>
 /// Brings <c>tool_calls</c> to OpenAI's form: in streams ascending indexes, id and name once, arguments as a string; in plain replies an id and
 /// a type on every call. What is in that form already keeps its bytes.
@@ -71,14 +32,12 @@ internal sealed class ToolCallEdits : IDisposable
     /// <summary>Reads a delta's <c>tool_calls</c>. None: nothing of it is to be written (yet).</summary>
     public Outcome ReadDelta(ReadOnlySpan<byte> array, ChoiceState choice)
     {
-        Begin();
         var (isSame, written) = (true, 0);
         var json = new Utf8JsonReader(array);
-        json.Read();
-        if (json.TokenType != JsonTokenType.StartArray) return Outcome.None;
+        if (!Begin(ref json)) return Outcome.None;
         while (json.Read() && json.TokenType == JsonTokenType.StartObject)
         {
-            var entry = Entry.Read(ref json, array);
+            var entry = CallEntry.Read(ref json, array);
             TextBytes += entry.TextBytes;
             var call = Find(choice, entry);
             var isFirst = call.Index < 0;
@@ -104,21 +63,18 @@ internal sealed class ToolCallEdits : IDisposable
             Write(array, entry, call, isFirst, call.Index);
             call.Held = [];
         }
-        _text.Write("]"u8);
-        return written == 0 ? Outcome.None : isSame ? Outcome.Same : Outcome.Changed;
+        return End(written, isSame);
     }
 
     /// <summary>Reads a message's <c>tool_calls</c>. None: there is no call in it.</summary>
     public Outcome ReadMessage(ReadOnlySpan<byte> array)
     {
-        Begin();
         var (isSame, written) = (true, 0);
         var json = new Utf8JsonReader(array);
-        json.Read();
-        if (json.TokenType != JsonTokenType.StartArray) return Outcome.None;
+        if (!Begin(ref json)) return Outcome.None;
         while (json.Read() && json.TokenType == JsonTokenType.StartObject)
         {
-            var entry = Entry.Read(ref json, array);
+            var entry = CallEntry.Read(ref json, array);
             TextBytes += entry.TextBytes;
             isSame &= entry.IsComplete && (entry.ArgumentsText.Length > 0 || entry.IsOther);
             var call = new CallState { Id = entry.Id.IsEmpty ? NewId() : entry.Id.ToArray() };
@@ -126,17 +82,25 @@ internal sealed class ToolCallEdits : IDisposable
             _text.Write(written++ == 0 ? "["u8 : ","u8);
             Write(array, entry, call, isFirst: true, index: -1);
         }
+        return End(written, isSame);
+    }
+
+    /// <summary>False: it is no array.</summary>
+    private bool Begin(ref Utf8JsonReader json)
+    {
+        _text.Reset();
+        TextBytes = 0;
+        json.Read();
+        return json.TokenType == JsonTokenType.StartArray;
+    }
+
+    private Outcome End(int written, bool isSame)
+    {
         _text.Write("]"u8);
         return written == 0 ? Outcome.None : isSame ? Outcome.Same : Outcome.Changed;
     }
 
-    private void Begin()
-    {
-        _text.Reset();
-        TextBytes = 0;
-    }
-
-    private static CallState Find(ChoiceState choice, in Entry entry)
+    private static CallState Find(ChoiceState choice, in CallEntry entry)
     {
         var calls = choice.Calls;
         CallState? found = null;
@@ -166,7 +130,7 @@ internal sealed class ToolCallEdits : IDisposable
         return found;
     }
 
-    private ReadOnlySpan<byte> ArgumentsOf(in Entry entry)
+    private ReadOnlySpan<byte> ArgumentsOf(in CallEntry entry)
     {
         if (!entry.HasObjectArguments) return entry.ArgumentsText;
         _arguments.Reset();
@@ -174,7 +138,7 @@ internal sealed class ToolCallEdits : IDisposable
         return _arguments.Span;
     }
 
-    private void Write(ReadOnlySpan<byte> array, in Entry entry, CallState call, bool isFirst, int index)
+    private void Write(ReadOnlySpan<byte> array, in CallEntry entry, CallState call, bool isFirst, int index)
     {
         if (index >= 0)
         {
@@ -224,105 +188,6 @@ internal sealed class ToolCallEdits : IDisposable
             if (isOurs) continue;
             _text.Write(","u8);
             _text.Write(text[start..(int)json.BytesConsumed]);
-        }
-    }
-
-    /// <summary>One element of <c>tool_calls</c>.</summary>
-    private ref struct Entry
-    {
-        public JsonSpan Span;
-        public JsonSpan Function;
-        public int Index;
-        public ReadOnlySpan<byte> Id, Name, ArgumentsText, ArgumentsValue, Type;
-        public bool HasId, HasName, HasArguments, HasObjectArguments;
-        /// <summary>Another kind of call than a function's (custom tools): its own member holds name and input.</summary>
-        public bool IsOther;
-
-        public readonly bool IsComplete => !Id.IsEmpty && !Type.IsEmpty && (IsOther || (!Name.IsEmpty && HasArguments && !HasObjectArguments));
-        public readonly int TextBytes => Name.Length + (HasObjectArguments ? ArgumentsValue.Length : JsonText.UnescapedLength(ArgumentsText)) + _otherBytes;
-        private int _otherBytes;
-
-        public static Entry Read(ref Utf8JsonReader json, ReadOnlySpan<byte> array)
-        {
-            var entry = new Entry { Index = -1 };
-            var start = (int)json.TokenStartIndex;
-            while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
-            {
-                var name = json.ValueSpan;
-                if (name.SequenceEqual("function"u8)) entry.ReadFunction(ref json, array);
-                else if (name.SequenceEqual("index"u8))
-                {
-                    json.Read();
-                    if (json.TokenType == JsonTokenType.Number && json.TryGetInt32(out var index) && index >= 0) entry.Index = index;
-                    json.Skip();
-                }
-                else if (name.SequenceEqual("id"u8))
-                {
-                    entry.HasId = true;
-                    entry.Id = String(ref json).In(array);
-                }
-                else if (name.SequenceEqual("type"u8))
-                {
-                    json.Read();
-                    if (json.TokenType == JsonTokenType.String && json.ValueSpan.Length > 0) entry.Type = array[(int)json.TokenStartIndex..(int)json.BytesConsumed];
-                    json.Skip();
-                }
-                else
-                {
-                    var isCustom = name.SequenceEqual("custom"u8);
-                    var value = default(JsonSpan);
-                    ReplyView.Value(ref json, ref value);
-                    if (!isCustom) continue;
-                    entry.IsOther = true;
-                    entry._otherBytes = JsonText.StringBytes(value.In(array));
-                }
-            }
-            entry.Span = new JsonSpan(start, (int)json.BytesConsumed - start);
-            return entry;
-        }
-
-        private void ReadFunction(ref Utf8JsonReader json, ReadOnlySpan<byte> array)
-        {
-            json.Read();
-            var start = (int)json.TokenStartIndex;
-            if (json.TokenType != JsonTokenType.StartObject)
-            {
-                json.Skip();
-                return;
-            }
-            while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
-            {
-                var name = json.ValueSpan;
-                if (name.SequenceEqual("name"u8))
-                {
-                    HasName = true;
-                    Name = String(ref json).In(array);
-                }
-                else if (name.SequenceEqual("arguments"u8)) ReadArguments(ref json, array);
-                else ReplyView.Skip(ref json);
-            }
-            Function = new JsonSpan(start, (int)json.BytesConsumed - start);
-        }
-
-        private void ReadArguments(ref Utf8JsonReader json, ReadOnlySpan<byte> array)
-        {
-            json.Read();
-            var start = (int)json.TokenStartIndex;
-            if (json.TokenType == JsonTokenType.String) ArgumentsText = json.ValueSpan;
-            HasArguments = json.TokenType == JsonTokenType.String;
-            HasObjectArguments = json.TokenType is JsonTokenType.StartObject or JsonTokenType.StartArray;
-            json.Skip();
-            ArgumentsValue = array[start..(int)json.BytesConsumed];
-        }
-
-        /// <summary>Where the inside of a JSON string is; nowhere when the value is none.</summary>
-        private static JsonSpan String(ref Utf8JsonReader json)
-        {
-            json.Read();
-            var isString = json.TokenType == JsonTokenType.String;
-            var start = (int)json.TokenStartIndex;
-            json.Skip();
-            return isString ? new JsonSpan(start + 1, (int)json.BytesConsumed - start - 2) : default;
         }
     }
 }

@@ -1,0 +1,61 @@
+using System.Text.Json;
+using CrossModel.Protocol;
+
+namespace CrossModel.Dialects.OpenAI;
+
+/// <summary>What of one choice must be remembered between chunks.</summary>
+internal sealed class ChoiceState(int index)
+{
+    public int Index { get; } = index;
+    public List<CallState> Calls { get; } = [];
+    public int NamedCalls { get; set; }
+    public bool HasFunctionCall { get; set; }
+    /// <summary>Null until the upstream said why the choice ended.</summary>
+    public FinishReason? Finish { get; set; }
+    public bool HasCall => NamedCalls > 0 || HasFunctionCall;
+
+    /// <summary>The choice of an index, added where it is new; null: it would be one more than <paramref name="most"/>.</summary>
+    public static ChoiceState? Of(List<ChoiceState> choices, int index, int most)
+    {
+        foreach (var known in choices)
+        {
+            if (known.Index == index) return known;
+        }
+        if (choices.Count == most) return null;
+        var choice = new ChoiceState(index);
+        choices.Add(choice);
+        return choice;
+    }
+
+    /// <summary>The upstream has said why it ends. A call without arguments has the arguments {}: a caller parses what it got.</summary>
+    public void End(FinishReason reason, ChunkWriter client)
+    {
+        if (reason is not (FinishReason.Length or FinishReason.ContentFilter)) CloseCalls(reason, client);
+        Finish = reason;
+    }
+
+    private void CloseCalls(FinishReason reason, ChunkWriter client)
+    {
+        if (reason == FinishReason.ToolCalls && !HasCall && Calls.Count > 0) throw new JsonException("a call without a name");
+        foreach (var call in Calls)
+        {
+            if (call.Index < 0 || call.HasArguments) continue;
+            call.HasArguments = true;
+            client.ToolArguments(Index, call.Index, "{}"u8);
+        }
+    }
+}
+
+/// <summary>One call of a choice, as far as it has come.</summary>
+internal sealed class CallState
+{
+    /// <summary>The index under which the upstream speaks of it; -1: it sends none.</summary>
+    public int Key { get; init; }
+    public byte[] Id { get; set; } = [];
+    public bool IsNamed { get; set; }
+    /// <summary>Our index, ascending without gaps; -1 while it waits for its name.</summary>
+    public int Index { get; set; } = -1;
+    public bool HasArguments { get; set; }
+    /// <summary>Arguments that came before the name, escaped.</summary>
+    public byte[] Held { get; set; } = [];
+}
