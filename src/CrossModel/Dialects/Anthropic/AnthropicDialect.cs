@@ -33,7 +33,7 @@ internal sealed class AnthropicDialect : IDialect
     {
         upstream.Uri = _address;
         AddHeaders(upstream);
-        return new AnthropicRequest(AnthropicForm.Anthropic, _memory).Write(request, model, options, upstream);
+        return new AnthropicRequest(AnthropicForm.Anthropic, _memory, request, model, upstream).Write(options);
     }
 
     public bool WriteModelList(UpstreamRequest upstream)

@@ -1,11 +1,10 @@
 using System.Text.Json;
-using CrossModel.Configuration;
 using CrossModel.Protocol;
 
 namespace CrossModel.Dialects.Anthropic;
 
 /// <summary>Translates a chat completion into a Messages request. docs/dialects.md says row by row what becomes of each parameter.</summary>
-internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memory)
+internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memory, ChatRequest request, RouteModel route, UpstreamRequest upstream)
 {
     /// <summary>A plain call that may write more than this takes longer than ten minutes, which the API does not hold a connection for: it is streamed and collected.</summary>
     private const long LongestPlain = 21_333;
@@ -20,10 +19,21 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         ChatParameter.PromptCacheKey, ChatParameter.PromptCacheRetention, ChatParameter.PromptCacheOptions, ChatParameter.Moderation,
     ];
 
-    private readonly JsonWriterOptions _options = new() { Encoder = JsonText.Encoder, SkipValidation = true };
+    private static readonly JsonWriterOptions WriterOptions = new() { Encoder = JsonText.Encoder, SkipValidation = true };
+
+    private readonly ClaudeModel _model = form.FollowsSchemas ? ClaudeModel.Of(route.UpstreamModel, route.Facts) : ClaudeModel.Of(route.UpstreamModel, route.Facts) with { StructuredOutput = false };
+    private readonly List<UnknownParameter> _extras = [.. request.Unknown.Where(u => route.Forwards(u.Name))];
+    private readonly HashSet<string> _hints = [];
+
+    /// <summary>What the caller says of thinking in Claude's own words goes as it is; an effort beside it would only raise the cap.</summary>
+    private bool OwnThinking => _extras.Exists(u => u.Name == "thinking");
+
+    private bool OwnOutput => _extras.Exists(u => u.Name == "output_config");
+
+    private bool IsForced => request.Features.HasFlag(ChatFeatures.ForcedTool);
 
     /// <summary>Writes body, stream and what was ignored; address, headers and credentials are the caller's.</summary>
-    public ApiError? Write(ChatRequest request, RouteModel route, WriteOptions options, UpstreamRequest upstream)
+    public ApiError? Write(WriteOptions options)
     {
         // A schema that the model itself cannot follow becomes a tool, so that fact refuses nothing here.
         if ((Capabilities.Check(request, route.Facts with { StructuredOutput = null }) ?? ChatParts.Refuse(request, "Claude")) is { } unfit) return unfit;
@@ -33,83 +43,80 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         using var format = ChatParts.Parse(request, ChatParameter.ResponseFormat);
         if (AnthropicTools.Check(tools.RootElement, choice.RootElement, "Claude calls") is { } unknown) return unknown;
 
-        var model = ClaudeModel.Of(route.UpstreamModel, route.Facts);
-        if (!form.FollowsSchemas) model = model with { StructuredOutput = false };
         var schema = ChatParts.SchemaOf(format.RootElement);
+        var hasSchema = schema.ValueKind == JsonValueKind.Object;
         // A tool takes any schema: what is refused of strict ones is no loss there.
-        var followsSchema = model.StructuredOutput && SchemaSubset.Fits(schema);
-        var isForced = request.Features.HasFlag(ChatFeatures.ForcedTool);
-        upstream.ContentTool = schema.ValueKind == JsonValueKind.Object && !followsSchema && !isForced ? AnthropicTools.ContentToolName(tools.RootElement) : null;
-
-        var extras = request.Unknown.Where(u => route.Forwards(u.Name)).ToList();
-        var ownThinking = extras.Exists(u => u.Name == "thinking");
-        var history = request.Features.HasFlag(ChatFeatures.ToolHistory) && (ownThinking || model.ThinksByDefault || request.ReasoningEffort is not (null or "none"))
-            ? new ThinkingHistory(messages.RootElement, options.Account, memory)
-            : null;
-        // What the caller says of thinking in Claude's own words goes as it is; an effort beside it would only raise the cap.
-        var mayThink = !ownThinking && !isForced && upstream.ContentTool is null && (request.ReasoningEffort is null || history is not { IsWhole: false });
-        var plan = ThinkingPlan.Of(request, model, options.CapOutputTokens, mayThink, upstream.Ignored);
-        var ownOutput = extras.Exists(u => u.Name == "output_config");
-        if (ownOutput && schema.ValueKind == JsonValueKind.Object && followsSchema)
+        var followsSchema = _model.StructuredOutput && SchemaSubset.Fits(schema);
+        upstream.ContentTool = hasSchema && !followsSchema && !IsForced ? AnthropicTools.ContentToolName(tools.RootElement) : null;
+        var history = HistoryOf(messages.RootElement, options);
+        var plan = ThinkingPlan.Of(request, _model, options.CapOutputTokens, MayThink(history), upstream.Ignored);
+        if (OwnOutput && hasSchema && followsSchema)
             return ApiErrors.UnsupportedParameter("response_format", "output_config goes to this model as you wrote it, and response_format would be lost beside it. Put the schema into output_config.format, or leave output_config out.");
-        if (ownOutput && plan.Effort is not null) upstream.Ignored.Add("reasoning_effort");
-        var keepsThinking = ownThinking || plan.IsOn || (plan.Says == ThinkingPlan.Word.Nothing && model.ThinksByDefault);
+        if (OwnOutput && plan.Effort is not null) upstream.Ignored.Add("reasoning_effort");
         upstream.Stream = request.Stream || plan.MaxTokens > LongestPlain;
 
-        var hints = new HashSet<string>();
-        using (var json = new Utf8JsonWriter(upstream.Body, _options))
+        using (var json = new Utf8JsonWriter(upstream.Body, WriterOptions))
         {
             json.WriteStartObject();
-            if (form.BodyVersion is not null) json.WriteString("anthropic_version"u8, form.BodyVersion);
-            WriteBetas(json);
-            if (form.NamesModel) json.WriteString("model"u8, route.UpstreamModel);
-            json.WriteNumber("max_tokens"u8, plan.MaxTokens);
-            if (form.NamesStream && upstream.Stream) json.WriteBoolean("stream"u8, true);
-            var writer = new AnthropicMessages(json, form, messages.RootElement, keepsThinking ? history : null, upstream.Remote, hints);
-            var isBareJson = request.Features.HasFlag(ChatFeatures.JsonObject) || (request.Features.HasFlag(ChatFeatures.JsonSchema) && schema.ValueKind != JsonValueKind.Object);
-            if ((writer.WriteSystem(isBareJson ? ChatParts.OnlyJson : null) ?? writer.Write()) is { } refusal) return refusal;
-            new AnthropicTools(model, tools.RootElement, choice.RootElement, upstream.ContentTool, schema)
-                .Write(json, ChatParts.Is(request, ChatParameter.ParallelToolCalls, "false"u8), hints);
-            if (!ownThinking) WriteThinking(json, plan, model);
-            if (!ownOutput) WriteOutput(json, plan, followsSchema ? schema : default);
-            Sampling.Write(json, request, isFree: model.Samples && !plan.IsOn && !(ownThinking && Thinks(request, extras)), model.SamplesByBoth, "top_p"u8, upstream.Ignored);
-            Sampling.WriteStop(json, request, "stop_sequences"u8, takesBlank: false, hints);
-            WriteCaller(json, request, hints);
-            foreach (var extra in extras.Where(u => !IsOurs(u.Name))) json.WriteRaw(extra.Name, extra.Value.In(request.Body));
+            WriteHead(json, plan);
+            var writer = new AnthropicMessages(json, form, messages.RootElement, KeepsThinking(plan) ? history : null, upstream.Remote, _hints);
+            if ((writer.WriteSystem(ChatParts.WantsBareJson(request, hasSchema) ? ChatParts.OnlyJson : null) ?? writer.Write()) is { } refusal) return refusal;
+            new AnthropicTools(_model, tools.RootElement, choice.RootElement, upstream.ContentTool, schema)
+                .Write(json, ChatParts.Is(request, ChatParameter.ParallelToolCalls, "false"u8), _hints);
+            if (!OwnThinking) WriteThinking(json, plan);
+            if (!OwnOutput) WriteOutput(json, plan, followsSchema ? schema : default);
+            Sampling.Write(json, request, isFree: _model.Samples && !plan.IsOn && !(OwnThinking && Thinks()), _model.SamplesByBoth, "top_p"u8, upstream.Ignored);
+            Sampling.WriteStop(json, request, "stop_sequences"u8, takesBlank: false, _hints);
+            WriteCaller(json);
+            foreach (var extra in _extras.Where(u => !IsOurs(u.Name))) json.WriteRaw(extra.Name, extra.Value.In(request.Body));
             json.WriteEndObject();
         }
-        if (ChatParts.DescribesFormat(format.RootElement)) hints.Add(ChatParts.FormatDescription);
-        upstream.Ignored.AddRange(hints.Order(StringComparer.Ordinal));
-        upstream.Ignored.AddRange(Hints.Where(p => request.Has(p) && !ChatParts.IsDefault(request, p)).Select(ChatParameters.Name));
-        upstream.Ignored.AddRange(request.Unknown.Where(u => !extras.Contains(u) || IsOurs(u.Name)).Select(u => u.Name));
+        if (ChatParts.DescribesFormat(format.RootElement)) _hints.Add(ChatParts.FormatDescription);
+        ChatParts.NoteIgnored(request, upstream, _hints, Hints, sends: u => route.Forwards(u) && !IsOurs(u));
         return null;
     }
+
+    private ThinkingHistory? HistoryOf(JsonElement messages, WriteOptions options) =>
+        request.Features.HasFlag(ChatFeatures.ToolHistory) && (OwnThinking || _model.ThinksByDefault || request.ReasoningEffort is not (null or "none"))
+            ? new ThinkingHistory(messages, options.Account, memory)
+            : null;
+
+    private bool MayThink(ThinkingHistory? history) =>
+        !OwnThinking && !IsForced && upstream.ContentTool is null && (request.ReasoningEffort is null || history is not { IsWhole: false });
+
+    private bool KeepsThinking(in ThinkingPlan plan) => OwnThinking || plan.IsOn || (plan.Says == ThinkingPlan.Word.Nothing && _model.ThinksByDefault);
 
     /// <summary>The operator's betas stand in the body already.</summary>
     private bool IsOurs(string name) => Ours.Contains(name) || (name == "anthropic_beta" && form.Betas.Count > 0);
 
-    private void WriteBetas(Utf8JsonWriter json)
+    private void WriteHead(Utf8JsonWriter json, in ThinkingPlan plan)
     {
-        if (form.Betas.Count == 0) return;
-        json.WriteStartArray("anthropic_beta"u8);
-        foreach (var beta in form.Betas) json.WriteStringValue(beta);
-        json.WriteEndArray();
+        if (form.BodyVersion is not null) json.WriteString("anthropic_version"u8, form.BodyVersion);
+        if (form.Betas.Count > 0)
+        {
+            json.WriteStartArray("anthropic_beta"u8);
+            foreach (var beta in form.Betas) json.WriteStringValue(beta);
+            json.WriteEndArray();
+        }
+        if (form.NamesModel) json.WriteString("model"u8, route.UpstreamModel);
+        json.WriteNumber("max_tokens"u8, plan.MaxTokens);
+        if (form.NamesStream && upstream.Stream) json.WriteBoolean("stream"u8, true);
     }
 
     /// <summary>The caller's own thinking is on: the API then takes no sampling beside it, however it was asked for.</summary>
-    private static bool Thinks(ChatRequest request, List<UnknownParameter> extras)
+    private bool Thinks()
     {
-        using var thinking = JsonDocument.Parse(extras.Find(u => u.Name == "thinking")!.Value.In(request.Body).ToArray());
+        using var thinking = JsonDocument.Parse(_extras.Find(u => u.Name == "thinking")!.Value.In(request.Body).ToArray());
         return thinking.RootElement.ValueKind == JsonValueKind.Object && thinking.RootElement.TryGetProperty("type"u8, out var type) && !AnthropicTools.Is(type, "disabled"u8);
     }
 
-    private static void WriteThinking(Utf8JsonWriter json, in ThinkingPlan plan, ClaudeModel model)
+    private void WriteThinking(Utf8JsonWriter json, in ThinkingPlan plan)
     {
         if (plan.Says == ThinkingPlan.Word.Nothing) return;
         json.WriteStartObject("thinking"u8);
         json.WriteString("type"u8, plan.Says switch { ThinkingPlan.Word.Disabled => "disabled", ThinkingPlan.Word.Adaptive => "adaptive", _ => "enabled" });
         if (plan.Says == ThinkingPlan.Word.Enabled) json.WriteNumber("budget_tokens"u8, plan.Budget);
-        if (plan.Says == ThinkingPlan.Word.Adaptive && model.HidesThinking) json.WriteString("display"u8, "summarized"u8);
+        if (plan.Says == ThinkingPlan.Word.Adaptive && _model.HidesThinking) json.WriteString("display"u8, "summarized"u8);
         json.WriteEndObject();
     }
 
@@ -130,13 +137,13 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         json.WriteEndObject();
     }
 
-    private void WriteCaller(Utf8JsonWriter json, ChatRequest request, HashSet<string> hints)
+    private void WriteCaller(Utf8JsonWriter json)
     {
         if (!form.NamesCaller)
         {
             foreach (var name in (ReadOnlySpan<ChatParameter>)[ChatParameter.SafetyIdentifier, ChatParameter.User])
             {
-                if (request.Has(name)) hints.Add(ChatParameters.Name(name));
+                if (request.Has(name)) _hints.Add(ChatParameters.Name(name));
             }
             return;
         }
@@ -150,6 +157,6 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         if (!request.Has(ChatParameter.ServiceTier)) return;
         if (ChatParts.Is(request, ChatParameter.ServiceTier, "\"auto\""u8)) json.WriteString("service_tier"u8, "auto"u8);
         else if (ChatParts.Is(request, ChatParameter.ServiceTier, "\"default\""u8)) json.WriteString("service_tier"u8, "standard_only"u8);
-        else hints.Add("service_tier");
+        else _hints.Add("service_tier");
     }
 }

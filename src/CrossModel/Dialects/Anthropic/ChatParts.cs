@@ -29,6 +29,19 @@ internal static class ChatParts
         format.ValueKind == JsonValueKind.Object && format.TryGetProperty("json_schema"u8, out var named) && named.ValueKind == JsonValueKind.Object
             && named.TryGetProperty("description"u8, out var words) && words.ValueKind == JsonValueKind.String && words.GetRawText().Length > 2;
 
+    /// <summary>JSON without a schema is asked for: the model has to be told in words.</summary>
+    public static bool WantsBareJson(ChatRequest request, bool hasSchema) =>
+        request.Features.HasFlag(ChatFeatures.JsonObject) || (request.Features.HasFlag(ChatFeatures.JsonSchema) && !hasSchema);
+
+    /// <summary>Names what was left out: hints, parameters that have no counterpart, and unknown ones.</summary>
+    /// <param name="sends">An unknown parameter of that name has been written.</param>
+    public static void NoteIgnored(ChatRequest request, UpstreamRequest upstream, HashSet<string> hints, ChatParameter[] without, Func<string, bool> sends)
+    {
+        upstream.Ignored.AddRange(hints.Order(StringComparer.Ordinal));
+        upstream.Ignored.AddRange(without.Where(p => request.Has(p) && !IsDefault(request, p)).Select(ChatParameters.Name));
+        upstream.Ignored.AddRange(request.Unknown.Select(u => u.Name).Where(name => !sends(name)));
+    }
+
     public static bool Is(ChatRequest request, ChatParameter parameter, ReadOnlySpan<byte> value) => request.Has(parameter) && request.Value(parameter).In(request.Body).SequenceEqual(value);
 
     /// <summary>Asks for nothing beyond what happens anyway.</summary>

@@ -8,42 +8,8 @@ namespace CrossModel.Dialects.Bedrock;
 internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, HashSet<string> hints)
 {
     private const int LargestImage = 3840 * 1024;
-    private const int LongestName = 200;
-    private static readonly HashSet<string> Documents = ["pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md"];
-    private static readonly HashSet<string> Images = ["png", "jpeg", "gif", "webp"];
-    private static readonly HashSet<string> Videos = ["mp4", "mov", "mkv", "webm", "flv", "mpeg", "mpg", "wmv", "three_gp"];
 
-    /// <summary>What media types are called here.</summary>
-    private static readonly Dictionary<string, string> Formats = new()
-    {
-        ["image/png"] = "png",
-        ["image/jpeg"] = "jpeg",
-        ["image/jpg"] = "jpeg",
-        ["image/gif"] = "gif",
-        ["image/webp"] = "webp",
-        ["application/pdf"] = "pdf",
-        ["text/csv"] = "csv",
-        ["text/html"] = "html",
-        ["text/plain"] = "txt",
-        ["text/markdown"] = "md",
-        ["application/msword"] = "doc",
-        ["application/vnd.openxmlformats-officedocument.wordprocessingml.document"] = "docx",
-        ["application/vnd.ms-excel"] = "xls",
-        ["application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"] = "xlsx",
-        ["application/json"] = "txt",
-        ["application/xml"] = "txt",
-        ["application/yaml"] = "txt",
-        ["video/mp4"] = "mp4",
-        ["video/quicktime"] = "mov",
-        ["video/x-matroska"] = "mkv",
-        ["video/webm"] = "webm",
-        ["video/x-flv"] = "flv",
-        ["video/mpeg"] = "mpeg",
-        ["video/x-ms-wmv"] = "wmv",
-        ["video/3gpp"] = "three_gp",
-    };
-
-    private readonly HashSet<string> _names = new(StringComparer.OrdinalIgnoreCase);
+    private readonly DocumentNames _names = new();
     private bool _hasText;
     private bool _hasDocument;
 
@@ -118,7 +84,7 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, Has
     public ApiError? Write(JsonElement block, string place, Action begin) => block.GetProperty("type"u8).GetString() switch
     {
         "image_url" => WriteImageUrl(block.GetProperty("image_url"u8), place + ".image_url", begin),
-        "video_url" => WriteLinked(block.GetProperty("video_url"u8).GetProperty("url"u8), "video", Videos, place + ".video_url.url", begin),
+        "video_url" => WriteLinked(block.GetProperty("video_url"u8).GetProperty("url"u8), "video", MediaFormats.Videos, place + ".video_url.url", begin),
         "video" => WriteFrames(block.GetProperty("video"u8), place + ".video", begin),
         "input_audio" => WriteAudio(block.GetProperty("input_audio"u8), begin),
         "file" => WriteFile(block.GetProperty("file"u8), place + ".file", begin),
@@ -130,18 +96,18 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, Has
     private ApiError? WriteImageUrl(JsonElement image, string place, Action begin)
     {
         if (image.TryGetProperty("detail"u8, out var detail) && detail.ValueKind == JsonValueKind.String && !detail.ValueEquals("auto"u8)) hints.Add("image_url.detail");
-        return WriteLinked(image.GetProperty("url"u8), "image", Images, place + ".url", begin);
+        return WriteLinked(image.GetProperty("url"u8), "image", MediaFormats.Images, place + ".url", begin);
     }
 
     private ApiError? WriteFrames(JsonElement frames, string place, Action begin)
     {
-        if (frames.ValueKind == JsonValueKind.String) return WriteLinked(frames, "image", Images, place, begin);
+        if (frames.ValueKind == JsonValueKind.String) return WriteLinked(frames, "image", MediaFormats.Images, place, begin);
         var index = 0;
         foreach (var frame in frames.EnumerateArray())
         {
             var at = $"{place}[{index++}]";
             if (frame.ValueKind != JsonValueKind.String) return ApiErrors.InvalidMessages(at, "A frame is the URL of an image.");
-            if (WriteLinked(frame, "image", Images, at, begin) is { } refusal) return refusal;
+            if (WriteLinked(frame, "image", MediaFormats.Images, at, begin) is { } refusal) return refusal;
         }
         return null;
     }
@@ -159,7 +125,7 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, Has
         }
         if (!DataUrl.TryRead(text, out var data)) return Refused(place, $"Bedrock reads a {kind} from a data URL in base64: data:{kind}/…;base64,….");
         var type = kind == "image" ? data.Sniffed ?? data.MediaType : data.MediaType;
-        if (!Formats.TryGetValue(type, out var format) || !formats.Contains(format))
+        if (MediaFormats.OfType(type) is not { } format || !formats.Contains(format))
             return Refused(place, $"Bedrock reads {string.Join(", ", formats)}, not {ApiErrors.Echo(type)}. Convert it first.");
         WriteInline(kind, format, data.Base64, begin);
         return null;
@@ -168,7 +134,7 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, Has
     /// <summary>Where a file lies in a bucket its ending is all that tells the format.</summary>
     private ApiError? WriteStored(string address, string kind, HashSet<string> formats, string place, Action begin)
     {
-        if (FormatOf(address) is not { } format || !formats.Contains(format)) return Refused(place, $"The object's name must end in one of {string.Join(", ", formats)}.");
+        if (MediaFormats.OfName(address) is not { } format || !formats.Contains(format)) return Refused(place, $"The object's name must end in one of {string.Join(", ", formats)}.");
         begin();
         Begin(kind, format);
         json.WriteStartObject("s3Location"u8);
@@ -201,18 +167,18 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, Has
         if (RemoteLinks.IsWeb(text))
         {
             if (remote.Want(text, place, RemoteKind.Document) is { } refusal) return refusal;
-            WriteDocument(FormatOf(title) ?? RemoteLinks.AnyType, title, text, begin);
+            WriteDocument(MediaFormats.OfName(title) ?? RemoteLinks.AnyType, title, text, begin);
             return null;
         }
         if (!DataUrl.TryRead(text, out var data)) return Refused(place, "Send the file as a data URL in base64: data:application/pdf;base64,….");
         var type = data.Sniffed ?? data.MediaType;
-        var format = Formats.GetValueOrDefault(type) ?? FormatOf(title) ?? (type.StartsWith("text/", StringComparison.Ordinal) ? "txt" : null);
-        if (format is not null && Images.Contains(format))
+        var format = MediaFormats.OfType(type) ?? MediaFormats.OfName(title) ?? (type.StartsWith("text/", StringComparison.Ordinal) ? "txt" : null);
+        if (format is not null && MediaFormats.Images.Contains(format))
         {
             WriteInline("image", format, data.Base64, begin);
             return null;
         }
-        if (format is null || !Documents.Contains(format)) return Refused(place, $"Bedrock reads {string.Join(", ", Documents)}, not {ApiErrors.Echo(type)}. Convert it first.");
+        if (format is null || !MediaFormats.Documents.Contains(format)) return Refused(place, $"Bedrock reads {string.Join(", ", MediaFormats.Documents)}, not {ApiErrors.Echo(type)}. Convert it first.");
         WriteDocument(format, title, data.Base64, begin);
         return null;
     }
@@ -225,7 +191,7 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, Has
         json.WriteStartObject();
         json.WriteStartObject("document"u8);
         json.WriteString("format"u8, format);
-        json.WriteString("name"u8, DocumentName(title));
+        json.WriteString("name"u8, _names.Of(title));
         json.WriteStartObject("source"u8);
         json.WriteString("bytes"u8, base64);
         End();
@@ -253,34 +219,5 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, Has
         json.WriteEndObject();
         json.WriteEndObject();
         json.WriteEndObject();
-    }
-
-    /// <summary>By the name's ending; null: none, or none that is known.</summary>
-    private static string? FormatOf(string name) => Path.GetExtension(name).TrimStart('.').ToLowerInvariant() switch
-    {
-        "jpg" => "jpeg",
-        "htm" => "html",
-        "3gp" => "three_gp",
-        var ending when Documents.Contains(ending) || Images.Contains(ending) || Videos.Contains(ending) => ending,
-        _ => null,
-    };
-
-    /// <summary>Letters, digits, single spaces, hyphens, parentheses and square brackets only, and each name once in a request. The model reads it: the rest stays.</summary>
-    private string DocumentName(string title)
-    {
-        var stem = FormatOf(title) is null ? title : title[..title.LastIndexOf('.')];
-        var text = new StringBuilder();
-        foreach (var letter in stem)
-        {
-            var allowed = char.IsAsciiLetterOrDigit(letter) || letter is '-' or '(' or ')' or '[' or ']' ? letter : letter is '_' or '.' ? '-' : ' ';
-            if (allowed == ' ' && (text.Length == 0 || text[^1] == ' ')) continue;
-            text.Append(allowed);
-            if (text.Length == LongestName - 10) break;
-        }
-        var name = text.ToString().Trim();
-        if (name.Length == 0) name = "document";
-        var unique = name;
-        for (var number = 2; !_names.Add(unique); number++) unique = $"{name} {number}";
-        return unique;
     }
 }

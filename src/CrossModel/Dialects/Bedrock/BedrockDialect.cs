@@ -67,7 +67,7 @@ internal sealed class BedrockDialect : IDialect
     private ApiError? Converse(ChatRequest request, RouteModel model, WriteOptions options, UpstreamRequest upstream)
     {
         upstream.Headers.AddRange(_headers);
-        return new BedrockRequest(FamilyOf(model), _memory).Write(request, model, options, upstream);
+        return new BedrockRequest(FamilyOf(model), _memory, request, model, upstream).Write(options);
     }
 
     private ApiError? Invoke(ChatRequest request, RouteModel model, WriteOptions options, UpstreamRequest upstream)
@@ -75,7 +75,7 @@ internal sealed class BedrockDialect : IDialect
         // Betas are not read from a header here: they belong in the body.
         upstream.Headers.AddRange(_headers.Where(h => !IsBeta(h)));
         var form = Invoked with { FollowsSchemas = BedrockFamily.ClaudeOf(model).StructuredOutput, Betas = _betas };
-        if (new AnthropicRequest(form, _memory).Write(request, model with { UpstreamModel = BedrockFamily.ClaudeName(model) }, options, upstream) is { } refusal) return refusal;
+        if (new AnthropicRequest(form, _memory, request, model with { UpstreamModel = BedrockFamily.ClaudeName(model) }, upstream).Write(options) is { } refusal) return refusal;
         if (BedrockRequest.TierOf(request, upstream.Ignored) is { } tier) upstream.Headers.Add(new(TierHeader, tier));
         return null;
     }

@@ -7,7 +7,7 @@ using CrossModel.Protocol;
 namespace CrossModel.Dialects.Bedrock;
 
 /// <summary>Translates a chat completion into a Converse request. docs/dialects.md says row by row what becomes of each parameter.</summary>
-internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memory)
+internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memory, ChatRequest request, RouteModel route, UpstreamRequest upstream)
 {
     private const string NoCalls = "Answer in words. Do not call a tool.";
 
@@ -26,12 +26,20 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         ChatParameter.PromptCacheKey, ChatParameter.PromptCacheRetention, ChatParameter.PromptCacheOptions, ChatParameter.Moderation,
     ];
 
-    private readonly JsonWriterOptions _options = new() { Encoder = JsonText.Encoder, SkipValidation = true };
+    private static readonly JsonWriterOptions WriterOptions = new() { Encoder = JsonText.Encoder, SkipValidation = true };
+
+    private readonly ClaudeModel _claude = BedrockFamily.ClaudeOf(route);
+    private readonly List<UnknownParameter> _extras = [.. request.Unknown.Where(u => route.Forwards(u.Name))];
     private readonly List<(string Name, byte[] Json)> _fields = [];
     private readonly HashSet<string> _hints = [];
 
+    /// <summary>What the caller says of thinking in Claude's own words goes as it is; an effort beside it would only raise the cap.</summary>
+    private bool OwnThinking => family.IsClaude && _extras.Exists(u => u.Name == "thinking");
+
+    private bool IsForced => request.Features.HasFlag(ChatFeatures.ForcedTool);
+
     /// <summary>Writes body and what was ignored; address, headers and credentials are the caller's.</summary>
-    public ApiError? Write(ChatRequest request, RouteModel route, WriteOptions options, UpstreamRequest upstream)
+    public ApiError? Write(WriteOptions options)
     {
         // A schema that the model itself cannot follow becomes a tool, so that fact refuses nothing here.
         if ((Capabilities.Check(request, route.Facts with { StructuredOutput = null }) ?? ChatParts.Refuse(request, "Bedrock")) is { } unfit) return unfit;
@@ -40,61 +48,61 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         using var choice = ChatParts.Parse(request, ChatParameter.ToolChoice);
         using var format = ChatParts.Parse(request, ChatParameter.ResponseFormat);
 
-        var claude = BedrockFamily.ClaudeOf(route);
         var schema = ChatParts.SchemaOf(format.RootElement);
         var hasSchema = schema.ValueKind == JsonValueKind.Object;
-        var isForced = request.Features.HasFlag(ChatFeatures.ForcedTool);
-        var follows = family.IsClaude ? claude.StructuredOutput && SchemaSubset.Fits(schema) : route.Facts.StructuredOutput ?? family.StructuredOutput;
-        if (hasSchema && !follows && !isForced)
+        var follows = family.IsClaude ? _claude.StructuredOutput && SchemaSubset.Fits(schema) : route.Facts.StructuredOutput ?? family.StructuredOutput;
+        if (hasSchema && !follows && !IsForced)
         {
             if (family.Force == ToolForce.None) return ChatParts.Lacks("response_format", "This model can be held neither to a JSON schema nor to a tool.");
             upstream.ContentTool = AnthropicTools.ContentToolName(tools.RootElement);
         }
-        var bedrockTools = new BedrockTools(family, claude, tools.RootElement, choice.RootElement, upstream.ContentTool, schema);
+        var bedrockTools = new BedrockTools(family, _claude, tools.RootElement, choice.RootElement, upstream.ContentTool, schema);
         if (bedrockTools.Check() is { } unknown) return unknown;
+        var history = HistoryOf(messages.RootElement, options);
+        var plan = Plan(options, MayThink(history));
+        var keepsThinking = plan.IsOn || (plan.Says == ThinkingPlan.Word.Nothing && _claude.ThinksByDefault);
 
-        var history = family.IsClaude && request.Features.HasFlag(ChatFeatures.ToolHistory) && (claude.ThinksByDefault || request.ReasoningEffort is not (null or "none"))
-            ? new ThinkingHistory(messages.RootElement, options.Account, memory)
-            : null;
-        var extras = request.Unknown.Where(u => route.Forwards(u.Name)).ToList();
-        // What the caller says of thinking in Claude's own words goes as it is; an effort beside it would only raise the cap.
-        var ownThinking = family.IsClaude && extras.Exists(u => u.Name == "thinking");
-        var mayThink = !ownThinking && !isForced && upstream.ContentTool is null && (request.ReasoningEffort is null || history is not { IsWhole: false });
-        var plan = Plan(request, route, options, claude, mayThink, upstream.Ignored);
-        var keepsThinking = plan.IsOn || (plan.Says == ThinkingPlan.Word.Nothing && claude.ThinksByDefault);
-
-        using (var json = new Utf8JsonWriter(upstream.Body, _options))
+        using (var json = new Utf8JsonWriter(upstream.Body, WriterOptions))
         {
             json.WriteStartObject();
             var writer = new BedrockMessages(json, family, messages.RootElement, keepsThinking ? history : null, upstream.Remote, _hints);
             if (writer.Write() is { } refusal) return refusal;
             var parallel = !ChatParts.Is(request, ChatParameter.ParallelToolCalls, "false"u8);
             var mustNotCall = bedrockTools.Write(json, writer.CalledTools, parallel, _fields, _hints);
-            var isBareJson = request.Features.HasFlag(ChatFeatures.JsonObject) || (request.Features.HasFlag(ChatFeatures.JsonSchema) && !hasSchema);
-            if (writer.WriteSystem(isBareJson && mustNotCall ? ChatParts.OnlyJson + " Do not call a tool." : isBareJson ? ChatParts.OnlyJson : mustNotCall ? NoCalls : null) is { } misplaced) return misplaced;
-            WriteInference(json, request, route, claude, plan, options, upstream.Ignored);
+            if (writer.WriteSystem(InWords(ChatParts.WantsBareJson(request, hasSchema), mustNotCall)) is { } misplaced) return misplaced;
+            WriteInference(json, plan, options);
             if (hasSchema && follows && upstream.ContentTool is null) WriteFormat(json, format.RootElement.GetProperty("json_schema"u8), schema);
-            WriteTier(json, request);
-            foreach (var extra in extras.Where(u => ConverseMembers.Contains(u.Name))) json.WriteRaw(extra.Name, extra.Value.In(request.Body));
-            WriteFields(json, request, extras);
+            WriteTier(json);
+            foreach (var extra in _extras.Where(u => ConverseMembers.Contains(u.Name))) json.WriteRaw(extra.Name, extra.Value.In(request.Body));
+            WriteFields(json);
             json.WriteEndObject();
         }
         if (upstream.ContentTool is not null && ChatParts.DescribesFormat(format.RootElement)) _hints.Add(ChatParts.FormatDescription);
-        upstream.Ignored.AddRange(_hints.Order(StringComparer.Ordinal));
-        upstream.Ignored.AddRange(Hints.Where(p => request.Has(p) && !ChatParts.IsDefault(request, p)).Select(ChatParameters.Name));
-        upstream.Ignored.AddRange(request.Unknown.Where(u => !extras.Contains(u) || Ours.Contains(u.Name)).Select(u => u.Name));
+        ChatParts.NoteIgnored(request, upstream, _hints, Hints, sends: u => route.Forwards(u) && !Ours.Contains(u));
         return null;
     }
 
+    private ThinkingHistory? HistoryOf(JsonElement messages, WriteOptions options) =>
+        family.IsClaude && request.Features.HasFlag(ChatFeatures.ToolHistory) && (_claude.ThinksByDefault || request.ReasoningEffort is not (null or "none"))
+            ? new ThinkingHistory(messages, options.Account, memory)
+            : null;
+
+    private bool MayThink(ThinkingHistory? history) =>
+        !OwnThinking && !IsForced && upstream.ContentTool is null && (request.ReasoningEffort is null || history is not { IsWhole: false });
+
+    /// <summary>What the model has to be told in words; null: nothing.</summary>
+    private static string? InWords(bool isBareJson, bool mustNotCall) =>
+        isBareJson && mustNotCall ? ChatParts.OnlyJson + " Do not call a tool." : isBareJson ? ChatParts.OnlyJson : mustNotCall ? NoCalls : null;
+
     /// <summary>What is said of thinking, by family; for all but Claude it goes straight into the model's own fields.</summary>
-    private ThinkingPlan Plan(ChatRequest request, RouteModel route, WriteOptions options, ClaudeModel claude, bool mayThink, List<string> ignored)
+    private ThinkingPlan Plan(WriteOptions options, bool mayThink)
     {
         if (family.IsClaude)
         {
-            var plan = ThinkingPlan.Of(request, claude, options.CapOutputTokens, mayThink, ignored);
+            var plan = ThinkingPlan.Of(request, _claude, options.CapOutputTokens, mayThink, upstream.Ignored);
             if (plan.Says == ThinkingPlan.Word.Disabled) Field("thinking", """{"type":"disabled"}""");
             if (plan.Says == ThinkingPlan.Word.Enabled) Field("thinking", $$"""{"type":"enabled","budget_tokens":{{plan.Budget}}}""");
-            if (plan.Says == ThinkingPlan.Word.Adaptive) Field("thinking", claude.HidesThinking ? """{"type":"adaptive","display":"summarized"}""" : """{"type":"adaptive"}""");
+            if (plan.Says == ThinkingPlan.Word.Adaptive) Field("thinking", _claude.HidesThinking ? """{"type":"adaptive","display":"summarized"}""" : """{"type":"adaptive"}""");
             if (plan.Effort is not null) Field("output_config", $$"""{"effort":"{{plan.Effort}}"}""");
             return plan;
         }
@@ -102,18 +110,18 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         if (route.Facts.MaxOutputTokens is { } most && cap > most)
         {
             cap = most;
-            ignored.Add($"max_tokens={most}");
+            upstream.Ignored.Add($"max_tokens={most}");
         }
         var none = new ThinkingPlan(ThinkingPlan.Word.Nothing, null, 0, cap);
         if (request.ReasoningEffort is not { } asked) return none;
         var isNone = asked == "none";
         if (family.Thinking == BedrockThinking.Dropped || route.Facts.Reasoning is false || (isNone && family.Thinking == BedrockThinking.Effort))
         {
-            ignored.Add("reasoning_effort");
+            upstream.Ignored.Add("reasoning_effort");
             return none;
         }
         var effort = isNone ? asked : Capabilities.Nearest(Capabilities.Nearest(asked, route.Facts.ReasoningEfforts ?? []), Efforts);
-        if (effort != asked) ignored.Add("reasoning_effort=" + effort);
+        if (effort != asked) upstream.Ignored.Add("reasoning_effort=" + effort);
         if (family.Thinking == BedrockThinking.Effort) Field("reasoning_effort", $"\"{effort}\"");
         else Field("reasoningConfig", isNone ? """{"type":"disabled"}""" : $$"""{"type":"enabled","maxReasoningEffort":"{{effort}}"}""");
         return none;
@@ -121,13 +129,13 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
 
     private void Field(string name, string json) => _fields.Add((name, Encoding.UTF8.GetBytes(json)));
 
-    private void WriteInference(Utf8JsonWriter json, ChatRequest request, RouteModel route, ClaudeModel claude, in ThinkingPlan plan, WriteOptions options, List<string> ignored)
+    private void WriteInference(Utf8JsonWriter json, in ThinkingPlan plan, WriteOptions options)
     {
         json.WriteStartObject("inferenceConfig"u8);
         // Nobody asked for a cap: none is invented. The default is the most that the model can, which leaves room for thinking.
         if (request.MaxOutputTokens is not null || options.CapOutputTokens is not null) json.WriteNumber("maxTokens"u8, plan.MaxTokens);
-        var isFree = family.IsClaude ? claude.Samples && !plan.IsOn : route.Facts.Temperature is not false;
-        Sampling.Write(json, request, isFree, !family.IsClaude || claude.SamplesByBoth, "topP"u8, ignored);
+        var isFree = family.IsClaude ? _claude.Samples && !plan.IsOn : route.Facts.Temperature is not false;
+        Sampling.Write(json, request, isFree, !family.IsClaude || _claude.SamplesByBoth, "topP"u8, upstream.Ignored);
         Sampling.WriteStop(json, request, "stopSequences"u8, takesBlank: !family.IsClaude, _hints);
         json.WriteEndObject();
     }
@@ -145,7 +153,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
             if (named.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String && !value.ValueEquals(""u8)) json.WriteRaw(name, value);
         }
         using var text = new PooledBuffer();
-        using (var inner = new Utf8JsonWriter(text, _options))
+        using (var inner = new Utf8JsonWriter(text, WriterOptions))
         {
             if (family.IsClaude) SchemaSubset.Write(inner, schema);
             else schema.WriteTo(inner);
@@ -157,7 +165,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         json.WriteEndObject();
     }
 
-    private void WriteTier(Utf8JsonWriter json, ChatRequest request)
+    private void WriteTier(Utf8JsonWriter json)
     {
         if (TierOf(request, _hints) is not { } tier) return;
         json.WriteStartObject("serviceTier"u8);
@@ -176,9 +184,9 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         return null;
     }
 
-    private void WriteFields(Utf8JsonWriter json, ChatRequest request, List<UnknownParameter> extras)
+    private void WriteFields(Utf8JsonWriter json)
     {
-        var own = extras.FindAll(u => !ConverseMembers.Contains(u.Name) && !Ours.Contains(u.Name));
+        var own = _extras.FindAll(u => !ConverseMembers.Contains(u.Name) && !Ours.Contains(u.Name));
         if (_fields.Count == 0 && own.Count == 0) return;
         json.WriteStartObject("additionalModelRequestFields"u8);
         // What the caller says in the model's own words wins over what we make of the rest.

@@ -40,7 +40,7 @@ internal sealed class VertexDialect : IDialect
         upstream.Headers.AddRange(_config.Headers);
         if (VertexAddress.IsClaude(model.UpstreamModel))
         {
-            var refusal = new AnthropicRequest(Claude, _memory).Write(request, model, options, upstream);
+            var refusal = new AnthropicRequest(Claude, _memory, request, model, upstream).Write(options);
             // A reply too long to wait for is streamed though a plain one was asked.
             upstream.Uri = _address.Of(model.UpstreamModel, upstream.Stream)!;
             return refusal;
