@@ -18,7 +18,7 @@ internal sealed class AccountEndpoints(Database database, Purses purses, Snapsho
         var today = SpendStore.DayOf(database.Now);
         var spent = await database.ReadAsync(session => SpendStore.ReadAsync(session, caller.Account.Id, caller.Key.Line, today), http.RequestAborted);
         using var body = new PooledBuffer();
-        AccountReport.Write(body, caller, standing, new Spend(spent.Day, spent.Month, spent.Total));
+        AccountReport.Write(body, caller, standing, spent);
         return await FrontDoor.WriteAsync(http, StatusCodes.Status200OK, body.Memory);
     }
 

@@ -2,18 +2,11 @@ using CrossModel.Storage;
 
 namespace CrossModel.Accounts;
 
-/// <summary>Nano-dollars charged in the current UTC day, the current UTC month and in all.</summary>
-internal readonly record struct Spent(long Day, long Month, long Total)
-{
-    public static Spent operator +(Spent a, Spent b) => new(a.Day + b.Day, a.Month + b.Month, a.Total + b.Total);
-}
-
 /// <summary>What accounts and keys have spent, as the settlement keeps it: an account's in its own row, a key's in the table spend, and there too, under a
 /// name that no key has, an account's on each model whose spend is limited. A day is the number of days since 1970-01-01, UTC.</summary>
 internal static class SpendStore
 {
     private const long DayMs = 86_400_000;
-    private static readonly int Epoch = new DateOnly(1970, 1, 1).DayNumber;
 
     private static readonly ManyRows AddToKeys = new("INSERT INTO spend (account_id, key_id, day, amount) {rows} "
         + "ON CONFLICT (account_id, key_id, day) DO UPDATE SET amount = spend.amount + excluded.amount", "ttnn");
@@ -31,14 +24,10 @@ internal static class SpendStore
     /// <param name="line">The key's line (all keys of its rotations count as one); null: the whole account.</param>
     public static async Task<Spent> ReadAsync(Session session, string accountId, string? line, long day)
     {
-        if (line is null)
-        {
-            var (on, spent) = await session.FirstAsync("SELECT spent_on, spent_day, spent_month, spent_total FROM account WHERE id = @account",
-                row => (row.GetInt64(0), new Spent(row.GetInt64(1), row.GetInt64(2), row.GetInt64(3))), ("@account", accountId));
-            // The row is of the last day with a charge. A clock that went back counts for the newest day seen.
-            return on >= day ? spent : new Spent(0, on >= MonthOf(day) ? spent.Month : 0, spent.Total);
-        }
-        return await SumAsync(session, "key_id IN (SELECT id FROM api_key WHERE account_id = @account AND line = @name)", accountId, line, day);
+        if (line is not null) return await SumAsync(session, "key_id IN (SELECT id FROM api_key WHERE account_id = @account AND line = @name)", accountId, line, day);
+        var spend = await session.FirstAsync("SELECT spent_on, spent_day, spent_month, spent_total FROM account WHERE id = @account",
+            row => new AccountSpend(row.GetInt64(0), row.GetInt64(1), row.GetInt64(2), row.GetInt64(3)), ("@account", accountId));
+        return spend.At(day);
     }
 
     /// <summary>Counted since the model's spend is limited.</summary>
@@ -61,9 +50,5 @@ internal static class SpendStore
     public static long DayOf(long unixMilliseconds) => unixMilliseconds / DayMs;
 
     /// <summary>The first day of the day's month.</summary>
-    public static long MonthOf(long day)
-    {
-        var date = DateOnly.FromDayNumber(Epoch + (int)day);
-        return date.DayNumber - date.Day + 1 - Epoch;
-    }
+    public static long MonthOf(long day) => day - DateTime.UnixEpoch.AddDays(day).Day + 1;
 }

@@ -5,14 +5,11 @@ using CrossModel.Protocol;
 
 namespace CrossModel.Billing;
 
-/// <summary>What a key's spend windows have used. Nano-dollars.</summary>
-internal readonly record struct Spend(long Day, long Month, long Total);
-
 /// <summary>An account as its own keys see it: <c>GET /v1/account</c>. Money as decimal strings in USD.</summary>
 internal static class AccountReport
 {
-    /// <param name="keySpend">What the asking key spent.</param>
-    public static void Write(IBufferWriter<byte> target, Caller caller, in Standing standing, in Spend keySpend)
+    /// <param name="keySpent">What the asking key spent.</param>
+    public static void Write(IBufferWriter<byte> target, Caller caller, in Standing standing, in Spent keySpent)
     {
         using var json = new Utf8JsonWriter(target, new JsonWriterOptions { Encoder = JsonText.Encoder });
         json.WriteStartObject();
@@ -23,14 +20,14 @@ internal static class AccountReport
         json.WriteString("available"u8, Usd.Format(standing.Available));
         json.WriteString("credit_limit"u8, Usd.Format(standing.CreditLimit));
         WriteLimits(json, caller.Account.Terms);
-        WriteSpend(json, new Spend(standing.SpentDay, standing.SpentMonth, standing.SpentTotal));
+        WriteSpent(json, standing.Spent);
         json.WriteStartObject("key"u8);
         json.WriteString("name"u8, caller.Key.Name);
         json.WriteString("prefix"u8, caller.Key.Prefix);
         if (caller.Key.Expires is { } expires) json.WriteNumber("expires"u8, expires / 1000);
         else json.WriteNull("expires"u8);
         WriteLimits(json, caller.Key.Terms);
-        WriteSpend(json, keySpend);
+        WriteSpent(json, keySpent);
         json.WriteEndObject();
         json.WriteEndObject();
     }
@@ -53,12 +50,12 @@ internal static class AccountReport
         else json.WriteNull(name);
     }
 
-    private static void WriteSpend(Utf8JsonWriter json, Spend spend)
+    private static void WriteSpent(Utf8JsonWriter json, in Spent spent)
     {
         json.WriteStartObject("spend"u8);
-        json.WriteString("day"u8, Usd.Format(spend.Day));
-        json.WriteString("month"u8, Usd.Format(spend.Month));
-        json.WriteString("total"u8, Usd.Format(spend.Total));
+        json.WriteString("day"u8, Usd.Format(spent.Day));
+        json.WriteString("month"u8, Usd.Format(spent.Month));
+        json.WriteString("total"u8, Usd.Format(spent.Total));
         json.WriteEndObject();
     }
 }

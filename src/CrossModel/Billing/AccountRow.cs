@@ -1,3 +1,5 @@
+using CrossModel.Accounts;
+
 namespace CrossModel.Billing;
 
 /// <summary>An account's money inside one transaction: read under a lock, changed in memory, written back at the end.</summary>
@@ -45,7 +47,4 @@ internal sealed class AccountRow
         Leased += amount;
         LeaseChanged = true;
     }
-
-    /// <summary>Days since 1970 of a time in unix milliseconds, UTC.</summary>
-    public static long DayOf(long unixMilliseconds) => Math.DivRem(unixMilliseconds, 86_400_000).Quotient;
 }

@@ -93,7 +93,7 @@ internal sealed class LedgerVerifier(Database database)
         if (entry.ComputeHash(account.LastHash) != entry.Hash) Fault(account, entry.Seq, "the entry or the one before it was changed: its hash does not fit");
         account.Sum += entry.Amount;
         if (entry.Balance != account.Sum) Fault(account, entry.Seq, $"its balance is {Usd.Format(entry.Balance)}, the sum of entries {Usd.Format(account.Sum)}");
-        if (entry.Kind is EntryKind.Charge or EntryKind.Refund) account.Made = account.Made.With(-entry.Amount, AccountRow.DayOf(entry.At));
+        if (entry.Kind is EntryKind.Charge or EntryKind.Refund) account.Made = account.Made.With(-entry.Amount, SpendStore.DayOf(entry.At));
         if (entry.Kind == EntryKind.Checkpoint && long.TryParse(entry.Reference, CultureInfo.InvariantCulture, out var through) && through < entry.Seq)
             _prunedThrough[account.Id] = Math.Max(through, _prunedThrough.GetValueOrDefault(account.Id));
         (account.LastSeq, account.LastHash, account.LastPlace) = (entry.Seq, entry.Hash, entry.Place);
@@ -146,7 +146,7 @@ internal sealed class LedgerVerifier(Database database)
     private void CountSpend(AccountEnd account, LedgerEntry entry, string key)
     {
         if (entry.Amount == 0) return;
-        var at = (account.Id, key, AccountRow.DayOf(entry.At));
+        var at = (account.Id, key, SpendStore.DayOf(entry.At));
         _spentByKey[at] = _spentByKey.GetValueOrDefault(at) - entry.Amount;
     }
 

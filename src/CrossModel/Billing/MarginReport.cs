@@ -1,3 +1,4 @@
+using CrossModel.Accounts;
 using CrossModel.Storage;
 using CrossModel.Usage;
 
@@ -28,7 +29,7 @@ internal static class MarginReport
         {
             var record = request.Record;
             var route = record.Attempts.Count == 0 ? "" : $"{record.Attempts[^1].Upstream}/{record.Attempts[^1].UpstreamModel}";
-            var key = (record.Model, route, record.AccountId, AccountRow.DayOf(record.Created));
+            var key = (record.Model, route, record.AccountId, SpendStore.DayOf(record.Created));
             var row = rows.GetValueOrDefault(key) ?? new MarginRow(record.Model, route, names[record.AccountId], key.Item4, 0, 0, 0, 0, 0);
             rows[key] = row with
             {

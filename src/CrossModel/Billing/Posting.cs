@@ -95,7 +95,7 @@ internal sealed class Posting
         row.Head = entry.ComputeHash(row.Head);
         entry = entry with { Hash = row.Head };
         _entries.Add(entry);
-        if (kind is EntryKind.Charge or EntryKind.Refund) row.Spent = row.Spent.With(-amount, AccountRow.DayOf(Now));
+        if (kind is EntryKind.Charge or EntryKind.Refund) row.Spent = row.Spent.With(-amount, SpendStore.DayOf(Now));
         return entry;
     }
 

@@ -5,7 +5,7 @@ namespace CrossModel.Billing;
 
 /// <summary>An account's money as it is now. Amounts in nano-dollars.</summary>
 /// <param name="Held">What calls in flight hold on this node and other nodes lease; from a process without purses: what all nodes lease.</param>
-internal readonly record struct Standing(long Balance, long CreditLimit, long Held, long SpentDay, long SpentMonth, long SpentTotal)
+internal readonly record struct Standing(long Balance, long CreditLimit, long Held, Spent Spent)
 {
     public long Available => Balance + CreditLimit - Held;
 }

@@ -126,22 +126,22 @@ internal static class AccountCommands
     private static async Task WriteAsync(CommandContext context, string name)
     {
         var state = await FindAsync(context, name);
-        var spend = await context.Database.ReadAsync(session => AccountMoney.ReadAsync(session, context.Database.Now, state.Account.Id)) ?? default;
+        var spent = (await context.Database.ReadAsync(session => AccountMoney.ReadAsync(session, context.Database.Now, state.Account.Id)) ?? default).Spent;
         var text = $"""
             account    {state.Account.Name} ({Status(state.Account)}{(state.Account.CreditLimit > 0 ? $", postpaid up to {Usd.Format(state.Account.CreditLimit)} USD" : "")})
             balance    {Usd.Format(state.Balance)} USD
             held       {Usd.Format(state.Leased)} USD
             available  {Usd.Format(state.Available)} USD
-            spend      {Usd.Format(spend.SpentDay)} USD today, {Usd.Format(spend.SpentMonth)} USD this month, {Usd.Format(spend.SpentTotal)} USD in all
+            spend      {Usd.Format(spent.Day)} USD today, {Usd.Format(spent.Month)} USD this month, {Usd.Format(spent.Total)} USD in all
             limits     {Answers.Limits(state.Account.Terms)}
             """;
         context.Answers.Write(text, json =>
         {
             Members(json, state);
             json.WriteStartObject("spend");
-            json.Usd("day", spend.SpentDay);
-            json.Usd("month", spend.SpentMonth);
-            json.Usd("total", spend.SpentTotal);
+            json.Usd("day", spent.Day);
+            json.Usd("month", spent.Month);
+            json.Usd("total", spent.Total);
             json.WriteEndObject();
         });
     }

@@ -170,7 +170,7 @@ public sealed class UsageQueriesTests
         async Task<(long, long, long)> SpentAsync()
         {
             var s = (await till.Purses.StandingAsync(account.Id))!.Value;
-            return (s.SpentDay, s.SpentMonth, s.SpentTotal);
+            return (s.Spent.Day, s.Spent.Month, s.Spent.Total);
         }
         await till.ChargeAsync(account, 10, 10);
         Assert.Equal((10, 10, 10), await SpentAsync());
@@ -193,7 +193,7 @@ public sealed class UsageQueriesTests
     {
         var account = new Account("acc_1", "shop", true, 0, Terms.None with { RequestsPerMinute = 60, SpendDay = 5 * Usd.Nano });
         var key = new KeyEntry("key_1", "acc_1", "laptop", "hash", "cm-a1b2…wxyz", 1_785_000_000_000, true, false, null, Terms.None with { Parallel = 3 });
-        var json = Json(b => AccountReport.Write(b, new Caller(key, account), new Standing(10 * Usd.Nano, 0, Usd.Nano, 1, 2, 3), new Spend(4, 5, 6)));
+        var json = Json(b => AccountReport.Write(b, new Caller(key, account), new Standing(10 * Usd.Nano, 0, Usd.Nano, new Spent(1, 2, 3)), new Spent(4, 5, 6)));
         Assert.Equal("""
             {"account":"shop","status":"enabled","balance":"10.00","held":"1.00","available":"9.00","credit_limit":"0.00",
             "limits":{"rpm":60,"tpm":null,"parallel":null,"spend_day":"5.00","spend_month":null,"spend_total":null},
