@@ -122,8 +122,8 @@ internal sealed class Alerts : IAsyncDisposable
             json.WriteStartObject();
             json.WriteString("event"u8, "balance_low");
             json.WriteString("account"u8, name);
-            json.WriteString("balance"u8, Usd.Format(balance));
-            json.WriteString("below"u8, Usd.Format(rule.Below));
+            json.Usd("balance", balance);
+            json.Usd("below", rule.Below);
             json.WriteNumber("at"u8, now);
             json.WriteEndObject();
         }

@@ -38,16 +38,16 @@ internal static class Receipt
         }
         json.WriteEndArray();
         json.WriteString("arithmetic"u8, Words(request));
-        json.WriteString("cost"u8, Usd.Format(request.Cost));
-        json.WriteString("uncovered"u8, Usd.Format(request.Uncovered));
+        json.Usd("cost", request.Cost);
+        json.Usd("uncovered", request.Uncovered);
         WriteIgnored(json, record);
         WriteAttempts(json, record, showsUpstream);
-        if (showsUpstream && record.OperatorCost is { } operatorCost) json.WriteString("operator_cost"u8, Usd.Format(operatorCost));
+        if (showsUpstream && record.OperatorCost is { } operatorCost) json.Usd("operator_cost", operatorCost);
         json.WriteNumber("duration_ms"u8, record.DurationMs);
         json.WriteString("error"u8, record.ErrorCode);
         json.WriteString("client_request_id"u8, record.ClientRequestId);
         var charged = request.Cost != 0;
-        json.WriteString("balance_after"u8, charged ? Usd.Format(request.BalanceAfter) : null);
+        json.Usd("balance_after", charged ? request.BalanceAfter : null);
         json.WriteString("entry"u8, charged ? LedgerEntry.IdOf(record.AccountId, request.Seq) : null);
         json.WriteString("entry_hash"u8, charged ? request.EntryHash : null);
         json.WriteEndObject();
@@ -69,9 +69,9 @@ internal static class Receipt
         json.WriteString("basis"u8, RecordText.Name(record.Basis));
         WriteTokens(json, record.Usage);
         json.WriteString("price_version"u8, record.PriceVersion);
-        json.WriteString("cost"u8, Usd.Format(request.Cost));
-        json.WriteString("uncovered"u8, Usd.Format(request.Uncovered));
-        json.WriteString("operator_cost"u8, record.OperatorCost is { } cost ? Usd.Format(cost) : null);
+        json.Usd("cost", request.Cost);
+        json.Usd("uncovered", request.Uncovered);
+        json.Usd("operator_cost", record.OperatorCost);
         json.WriteString("error"u8, record.ErrorCode);
         json.WriteString("client_request_id"u8, record.ClientRequestId);
         WriteIgnored(json, record);
@@ -131,11 +131,9 @@ internal static class Receipt
                 json.WriteString("upstream_model"u8, attempt.UpstreamModel);
             }
             json.WriteString("outcome"u8, attempt.Outcome);
-            if (attempt.Status is { } status) json.WriteNumber("status"u8, status);
-            else json.WriteNull("status"u8);
+            json.Count("status", attempt.Status);
             json.WriteNumber("started"u8, attempt.Started);
-            if (attempt.FirstTokenMs is { } first) json.WriteNumber("first_token_ms"u8, first);
-            else json.WriteNull("first_token_ms"u8);
+            json.Count("first_token_ms", attempt.FirstTokenMs);
             json.WriteNumber("duration_ms"u8, attempt.DurationMs);
             json.WriteEndObject();
         }

@@ -138,11 +138,7 @@ internal static class AccountCommands
         context.Answers.Write(text, json =>
         {
             Members(json, state);
-            json.WriteStartObject("spend");
-            json.Usd("day", spent.Day);
-            json.Usd("month", spent.Month);
-            json.Usd("total", spent.Total);
-            json.WriteEndObject();
+            json.Spend(spent);
         });
     }
 

@@ -75,32 +75,3 @@ internal sealed class Answers(TextWriter output, bool json)
         return parts.Count == 0 ? "no limits" : string.Join(", ", parts);
     }
 }
-
-/// <summary>Members of the JSON that several commands write alike.</summary>
-internal static class JsonMembers
-{
-    public static void Usd(this Utf8JsonWriter json, string name, long? nano)
-    {
-        if (nano is { } amount) json.WriteString(name, Billing.Usd.Format(amount));
-        else json.WriteNull(name);
-    }
-
-    public static void Count(this Utf8JsonWriter json, string name, long? count)
-    {
-        if (count is { } number) json.WriteNumber(name, number);
-        else json.WriteNull(name);
-    }
-
-    /// <summary><c>"limits": {rpm, tpm, parallel, spend_day, spend_month, spend_total}</c>, null where there is none.</summary>
-    public static void Limits(this Utf8JsonWriter json, Terms terms)
-    {
-        json.WriteStartObject("limits");
-        json.Count("rpm", terms.RequestsPerMinute);
-        json.Count("tpm", terms.TokensPerMinute);
-        json.Count("parallel", terms.Parallel);
-        json.Usd("spend_day", terms.SpendDay);
-        json.Usd("spend_month", terms.SpendMonth);
-        json.Usd("spend_total", terms.SpendTotal);
-        json.WriteEndObject();
-    }
-}

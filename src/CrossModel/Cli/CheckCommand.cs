@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
+using CrossModel.Billing;
 using CrossModel.Configuration;
 using CrossModel.Routing;
 using CrossModel.Upstreams;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using CrossModel.Accounts;
+using CrossModel.Billing;
 using CrossModel.Configuration;
 
 namespace CrossModel.Cli;
