@@ -15,6 +15,26 @@ internal static class JsonMembers
         else json.WriteNull(name);
     }
 
+    /// <summary>An array of objects.</summary>
+    public static void Objects<T>(this Utf8JsonWriter json, string name, IReadOnlyList<T> items, Action<Utf8JsonWriter, T> members)
+    {
+        json.WritePropertyName(name);
+        json.Objects(items, members);
+    }
+
+    /// <summary>The same without a name.</summary>
+    public static void Objects<T>(this Utf8JsonWriter json, IReadOnlyList<T> items, Action<Utf8JsonWriter, T> members)
+    {
+        json.WriteStartArray();
+        foreach (var item in items)
+        {
+            json.WriteStartObject();
+            members(json, item);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+    }
+
     /// <summary><c>"limits": {rpm, tpm, parallel, spend_day, spend_month, spend_total}</c>, null where there is none.</summary>
     public static void Limits(this Utf8JsonWriter json, Terms terms)
     {

@@ -22,22 +22,9 @@ internal static class Receipt
         json.WriteNumber("status"u8, record.Status);
         json.WriteBoolean("stream"u8, record.Stream);
         json.WriteString("basis"u8, RecordText.Name(record.Basis));
-        json.WriteStartObject("usage"u8);
-        WriteTokens(json, record.Usage);
-        json.WriteEndObject();
+        WriteUsage(json, record);
         json.WriteString("price_version"u8, record.PriceVersion);
-        json.WriteStartArray("lines"u8);
-        foreach (var line in record.Lines)
-        {
-            json.WriteStartObject();
-            json.WriteString("class"u8, line.Class);
-            json.WriteNumber("tokens"u8, line.Count);
-            json.WriteString("price"u8, PriceOf(line));
-            json.WriteString("amount"u8, Usd.FormatExact(line.Amount));
-            json.WriteEndObject();
-        }
-        json.WriteEndArray();
-        json.WriteString("arithmetic"u8, Words(request));
+        WriteArithmetic(json, request);
         json.Usd("cost", request.Cost);
         json.Usd("uncovered", request.Uncovered);
         WriteIgnored(json, record);
@@ -46,18 +33,23 @@ internal static class Receipt
         json.WriteNumber("duration_ms"u8, record.DurationMs);
         json.WriteString("error"u8, record.ErrorCode);
         json.WriteString("client_request_id"u8, record.ClientRequestId);
-        var charged = request.Cost != 0;
-        json.Usd("balance_after", charged ? request.BalanceAfter : null);
-        json.WriteString("entry"u8, charged ? LedgerEntry.IdOf(record.AccountId, request.Seq) : null);
-        json.WriteString("entry_hash"u8, charged ? request.EntryHash : null);
+        WriteEntry(json, request);
         json.WriteEndObject();
     }
 
-    /// <summary>A row of <c>requests list --json</c>, and what <c>requests show --json</c> begins with. Writes one object.</summary>
+    /// <summary>The members of <c>requests show --json</c>: the list's, and after them what only the receipt has.</summary>
+    public static void WriteWhole(Utf8JsonWriter json, StoredRequest request)
+    {
+        WriteRow(json, request);
+        WriteUsage(json, request.Record);
+        WriteArithmetic(json, request);
+        WriteEntry(json, request);
+    }
+
+    /// <summary>The members of a row of <c>requests list --json</c>.</summary>
     public static void WriteRow(Utf8JsonWriter json, StoredRequest request)
     {
         var record = request.Record;
-        json.WriteStartObject();
         json.WriteString("request_id"u8, record.Id);
         json.WriteString("model"u8, record.Model);
         json.WriteString("model_asked"u8, record.ModelAsked);
@@ -76,7 +68,6 @@ internal static class Receipt
         json.WriteString("client_request_id"u8, record.ClientRequestId);
         WriteIgnored(json, record);
         WriteAttempts(json, record, showsUpstream: true);
-        json.WriteEndObject();
     }
 
     /// <summary>The whole computation in one sentence, for people.</summary>
@@ -93,6 +84,33 @@ internal static class Receipt
         var rounding = exact % 1_000_000 == 0 ? "" : $", rounded half up to a nano-dollar {Usd.Format(record.Price)} USD";
         var uncovered = request.Uncovered == 0 ? "" : $"; {Usd.Format(request.Cost)} USD charged, {Usd.Format(request.Uncovered)} USD uncovered";
         return $"{sum} = {Usd.FormatExact(exact)} USD{rounding}{uncovered}";
+    }
+
+    private static void WriteUsage(Utf8JsonWriter json, RequestRecord record)
+    {
+        json.WriteStartObject("usage"u8);
+        WriteTokens(json, record.Usage);
+        json.WriteEndObject();
+    }
+
+    private static void WriteArithmetic(Utf8JsonWriter json, StoredRequest request)
+    {
+        json.Objects("lines", request.Record.Lines, static (json, line) =>
+        {
+            json.WriteString("class"u8, line.Class);
+            json.WriteNumber("tokens"u8, line.Count);
+            json.WriteString("price"u8, PriceOf(line));
+            json.WriteString("amount"u8, Usd.FormatExact(line.Amount));
+        });
+        json.WriteString("arithmetic"u8, Words(request));
+    }
+
+    private static void WriteEntry(Utf8JsonWriter json, StoredRequest request)
+    {
+        var charged = request.Cost != 0;
+        json.Usd("balance_after", charged ? request.BalanceAfter : null);
+        json.WriteString("entry"u8, charged ? LedgerEntry.IdOf(request.Record.AccountId, request.Seq) : null);
+        json.WriteString("entry_hash"u8, charged ? request.EntryHash : null);
     }
 
     private static void WriteTokens(Utf8JsonWriter json, in TokenUsage usage)
@@ -121,10 +139,8 @@ internal static class Receipt
 
     private static void WriteAttempts(Utf8JsonWriter json, RequestRecord record, bool showsUpstream)
     {
-        json.WriteStartArray("attempts"u8);
-        foreach (var attempt in record.Attempts)
+        json.Objects("attempts", record.Attempts, (json, attempt) =>
         {
-            json.WriteStartObject();
             if (showsUpstream)
             {
                 json.WriteString("upstream"u8, attempt.Upstream);
@@ -135,8 +151,6 @@ internal static class Receipt
             json.WriteNumber("started"u8, attempt.Started);
             json.Count("first_token_ms", attempt.FirstTokenMs);
             json.WriteNumber("duration_ms"u8, attempt.DurationMs);
-            json.WriteEndObject();
-        }
-        json.WriteEndArray();
+        });
     }
 }

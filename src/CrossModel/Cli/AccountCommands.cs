@@ -90,12 +90,7 @@ internal static class AccountCommands
         list.OnDatabase(environment, async (context, _) => context.Answers.WriteList(await new AccountStore(context.Database).ListAsync(),
             ["NAME", "STATUS", "BALANCE", "HELD", "AVAILABLE", "CREATED"],
             row => [row.Account.Name, Status(row.Account), Usd.Format(row.Balance), Usd.Format(row.Leased), Usd.Format(row.Available), Answers.Time(row.Created)],
-            (json, row) =>
-            {
-                json.WriteStartObject();
-                Members(json, row);
-                json.WriteEndObject();
-            }));
+            Members));
         return list;
     }
 

@@ -28,17 +28,12 @@ internal sealed class Answers(TextWriter output, bool json)
         });
     }
 
-    /// <summary>A table, or one array alone; <paramref name="write"/> writes a row's whole JSON value.</summary>
-    public void WriteList<T>(IReadOnlyList<T> rows, string[] headings, Func<T, string[]> cells, Action<Utf8JsonWriter, T> write)
+    /// <summary>A table, or one array of objects alone.</summary>
+    public void WriteList<T>(IReadOnlyList<T> rows, string[] headings, Func<T, string[]> cells, Action<Utf8JsonWriter, T> members)
     {
         if (json)
         {
-            WriteJson(writer =>
-            {
-                writer.WriteStartArray();
-                foreach (var row in rows) write(writer, row);
-                writer.WriteEndArray();
-            });
+            WriteJson(writer => writer.Objects(rows, members));
             return;
         }
         string[][] table = [headings, .. rows.Select(cells)];

@@ -51,18 +51,14 @@ internal static class CheckCommand
     private static void Write(Utf8JsonWriter json, ProbeResult[]? probes)
     {
         if (probes is null) return;
-        json.WriteStartArray("upstreams");
-        foreach (var probe in probes)
+        json.Objects("upstreams", probes, (json, probe) =>
         {
-            json.WriteStartObject();
             json.WriteString("name", probe.Upstream);
             json.WriteBoolean("ok", probe.Reach == Reach.Reached);
             json.WriteString("reach", JsonNamingPolicy.SnakeCaseLower.ConvertName(probe.Reach.ToString()));
             json.Count("status", probe.Status);
             json.WriteString("message", probe.Message);
             json.WriteNumber("elapsed_ms", probe.ElapsedMs);
-            json.WriteEndObject();
-        }
-        json.WriteEndArray();
+        });
     }
 }

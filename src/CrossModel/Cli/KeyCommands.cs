@@ -79,10 +79,8 @@ internal static class KeyCommands
                     row.Entry.Models is null ? "all" : string.Join(',', row.Entry.Models), Answers.Limits(row.Entry.Terms)],
                 (json, row) =>
                 {
-                    json.WriteStartObject();
                     Members(json, row.Entry, row.Account, now);
                     json.WriteNumber("created", row.Created / 1000);
-                    json.WriteEndObject();
                 });
         });
         return list;

@@ -23,27 +23,19 @@ internal static class LedgerCommands
                 json.WriteBoolean("ok", report.Faults.Count == 0);
                 json.WriteNumber("entries", report.Entries);
                 json.WriteNumber("records", report.Records);
-                json.WriteStartArray("faults");
-                foreach (var fault in report.Faults)
+                json.Objects("faults", report.Faults, (json, fault) =>
                 {
-                    json.WriteStartObject();
                     json.WriteString("account", fault.Account);
                     json.WriteNumber("entry", fault.Seq);
                     json.WriteString("what", fault.What);
-                    json.WriteEndObject();
-                }
-                json.WriteEndArray();
-                json.WriteStartArray("heads");
-                foreach (var head in report.Heads)
+                });
+                json.Objects("heads", report.Heads, (json, head) =>
                 {
-                    json.WriteStartObject();
                     json.WriteString("account", head.Account);
                     json.WriteNumber("entry", head.Seq);
                     json.WriteString("hash", head.Hash);
                     json.Usd("balance", head.Balance);
-                    json.WriteEndObject();
-                }
-                json.WriteEndArray();
+                });
             });
             return report.Faults.Count == 0 ? 0 : 1;
         });

@@ -22,7 +22,6 @@ internal static class MarginCommand
                     Usd.Format(row.Margin), Usd.Format(row.Uncovered), row.UnknownCost.ToString(CultureInfo.InvariantCulture)],
                 (json, row) =>
                 {
-                    json.WriteStartObject();
                     json.WriteString("day", Day(row));
                     json.WriteString("model", row.Model);
                     json.WriteString("route", row.Route);
@@ -33,7 +32,6 @@ internal static class MarginCommand
                     json.Usd("margin", row.Margin);
                     json.Usd("uncovered", row.Uncovered);
                     json.WriteNumber("unknown_cost", row.UnknownCost);
-                    json.WriteEndObject();
                 });
         });
         return margin;

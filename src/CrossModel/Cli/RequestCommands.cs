@@ -1,7 +1,5 @@
-using System.Buffers;
 using System.CommandLine;
 using System.Globalization;
-using System.Text.Json;
 using CrossModel.Billing;
 using CrossModel.Usage;
 
@@ -42,7 +40,7 @@ internal static class RequestCommands
         {
             var request = await new UsageQueries(context.Database).FindAsync(parse.GetValue(id)!)
                 ?? throw new RefusedException("There is no such request on the books: it was refused, never arrived, or its record was pruned. crossmodel requests list --account NAME shows an account's.");
-            context.Answers.Write(Text(request), json => WriteWhole(json, request));
+            context.Answers.Write(Text(request), json => Receipt.WriteWhole(json, request));
         });
         return show;
     }
@@ -80,25 +78,5 @@ internal static class RequestCommands
         if (record.Ignored.Count > 0) lines.Add($"ignored    {string.Join(", ", record.Ignored)}");
         lines.AddRange(record.Attempts.Select(a => $"attempt    {a.Upstream}/{a.UpstreamModel}: {a.Outcome}{(a.Status is null ? "" : $" {a.Status}")}, {a.DurationMs} ms"));
         return string.Join('\n', lines);
-    }
-
-    // The list's row, and after it what only the receipt has (lines, arithmetic, entry, …).
-    private static void WriteWhole(Utf8JsonWriter json, StoredRequest request)
-    {
-        var written = new HashSet<string>();
-        void Copy(Action<ArrayBufferWriter<byte>> write)
-        {
-            var buffer = new ArrayBufferWriter<byte>();
-            write(buffer);
-            using var document = JsonDocument.Parse(buffer.WrittenMemory);
-            foreach (var member in document.RootElement.EnumerateObject())
-                if (written.Add(member.Name)) member.WriteTo(json);
-        }
-        Copy(buffer =>
-        {
-            using var row = new Utf8JsonWriter(buffer);
-            Receipt.WriteRow(row, request);
-        });
-        Copy(buffer => Receipt.Write(buffer, request, showsUpstream: true));
     }
 }

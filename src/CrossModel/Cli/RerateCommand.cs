@@ -39,13 +39,11 @@ internal static class RerateCommand
                 row => [names.GetValueOrDefault(row.AccountId, row.AccountId), row.RequestId, Usd.Format(row.Charged), Usd.Format(row.RightPrice), Usd.Format(row.Amount)],
                 (json, row) =>
                 {
-                    json.WriteStartObject();
                     json.WriteString("account", names.GetValueOrDefault(row.AccountId, row.AccountId));
                     json.WriteString("request_id", row.RequestId);
                     json.Usd("charged", row.Charged);
                     json.Usd("right", row.RightPrice);
                     json.Usd("correction", row.Amount);
-                    json.WriteEndObject();
                 });
             if (context.Answers.Json) return;
             await environment.Error.WriteLineAsync($"{rows.Count} corrections, {Usd.Format(rows.Sum(row => row.Amount))} USD{(parse.GetValue(apply) ? " written" : "; nothing was written: --apply writes them")}");
