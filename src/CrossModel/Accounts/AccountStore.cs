@@ -64,14 +64,8 @@ internal sealed class AccountStore(Database database)
         if (await FindAsync(session, name) is not { } found) return null;
         var after = change(found.Account);
         await session.ExecuteAsync(
-            """
-            UPDATE account SET enabled = @enabled, credit_limit = @credit_limit, rpm = @rpm, tpm = @tpm, parallel = @parallel,
-              spend_day = @spend_day, spend_month = @spend_month, spend_total = @spend_total, changed = @changed
-            WHERE id = @id
-            """,
-            ("@enabled", after.Enabled), ("@credit_limit", after.CreditLimit), ("@rpm", after.Terms.RequestsPerMinute),
-            ("@tpm", after.Terms.TokensPerMinute), ("@parallel", after.Terms.Parallel), ("@spend_day", after.Terms.SpendDay),
-            ("@spend_month", after.Terms.SpendMonth), ("@spend_total", after.Terms.SpendTotal), ("@changed", number), ("@id", after.Id));
+            $"UPDATE account SET enabled = @enabled, credit_limit = @credit_limit, {TermsColumns.Assignments}, changed = @changed WHERE id = @id",
+            [("@enabled", after.Enabled), ("@credit_limit", after.CreditLimit), .. TermsColumns.Parameters(after.Terms), ("@changed", number), ("@id", after.Id)]);
         return after;
     });
 
@@ -81,22 +75,7 @@ internal sealed class AccountStore(Database database)
 
     /// <summary>Reads <see cref="Columns"/> from the given column on.</summary>
     internal static Account Read(DbDataReader row, int first) =>
-        new(row.GetString(first), row.GetString(first + 1), row.Flag(first + 2), row.GetInt64(first + 3), ReadTerms(row, first + 4));
-
-    /// <summary>Reads rpm, tpm, parallel, spend_day, spend_month, spend_total.</summary>
-    internal static Terms ReadTerms(DbDataReader row, int first)
-    {
-        var terms = new Terms
-        {
-            RequestsPerMinute = row.LongOrNull(first),
-            TokensPerMinute = row.LongOrNull(first + 1),
-            Parallel = (int?)row.LongOrNull(first + 2),
-            SpendDay = row.LongOrNull(first + 3),
-            SpendMonth = row.LongOrNull(first + 4),
-            SpendTotal = row.LongOrNull(first + 5),
-        };
-        return terms == Terms.None ? Terms.None : terms; // one object for the many that have none
-    }
+        new(row.GetString(first), row.GetString(first + 1), row.Flag(first + 2), row.GetInt64(first + 3), TermsColumns.Read(row, first + 4));
 
     private static AccountState ReadState(DbDataReader row) => new(Read(row, 0), row.GetInt64(10), row.GetInt64(11), row.GetInt64(12));
 }

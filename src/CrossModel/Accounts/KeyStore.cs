@@ -26,6 +26,8 @@ internal sealed class KeyStore(Database database)
 
     private const int ColumnCount = 16;
 
+    private const string Listings = "SELECT " + Columns + ", a.name, k.created FROM api_key k JOIN account a ON a.id = k.account_id";
+
     public Task<NewKey> CreateAsync(KeyOrder order) => database.WriteAsync(session => CreateAsync(session, order, database.Time));
 
     /// <summary>Inside a transaction of the caller's.</summary>
@@ -45,7 +47,7 @@ internal sealed class KeyStore(Database database)
         var hash = ApiKey.HasValidChecksum(idOrKey) ? ApiKey.Hash(idOrKey) : "";
         return database.ReadAsync(session => session.QueryAsync(
             $"""
-            SELECT {Columns}, a.name, k.created FROM api_key k JOIN account a ON a.id = k.account_id
+            {Listings}
             WHERE k.id = @text OR k.hash = @hash OR k.prefix = @prefix OR substr(k.prefix, 1, 7) = @prefix ORDER BY k.id
             """,
             ReadListing, ("@text", idOrKey), ("@hash", hash), ("@prefix", prefix)));
@@ -53,10 +55,8 @@ internal sealed class KeyStore(Database database)
 
     /// <summary>Of one account, or of all; oldest first.</summary>
     public Task<List<KeyListing>> ListAsync(string? accountId) => database.ReadAsync(session => accountId is null
-        ? session.QueryAsync($"SELECT {Columns}, a.name, k.created FROM api_key k JOIN account a ON a.id = k.account_id ORDER BY k.id", ReadListing)
-        : session.QueryAsync(
-            $"SELECT {Columns}, a.name, k.created FROM api_key k JOIN account a ON a.id = k.account_id WHERE k.account_id = @account ORDER BY k.id",
-            ReadListing, ("@account", accountId)));
+        ? session.QueryAsync($"{Listings} ORDER BY k.id", ReadListing)
+        : session.QueryAsync($"{Listings} WHERE k.account_id = @account ORDER BY k.id", ReadListing, ("@account", accountId)));
 
     /// <summary>Changes name, expiry, status, models or limits; the running nodes see it within a second. Null: no such key.</summary>
     public Task<KeyEntry?> ChangeAsync(string id, Func<KeyEntry, KeyEntry> change) => database.WriteAsync(async session =>
@@ -101,28 +101,28 @@ internal sealed class KeyStore(Database database)
         VALUES (@id, @line, @account, @name, @hash, @prefix, @expires, @enabled, @revoked, @models,
           @rpm, @tpm, @parallel, @spend_day, @spend_month, @spend_total, @created, @changed)
         """,
-        ("@id", key.Id), ("@line", key.Line), ("@account", key.AccountId), ("@name", key.Name), ("@hash", key.Hash), ("@prefix", key.Prefix),
-        ("@expires", key.Expires), ("@enabled", key.Enabled), ("@revoked", key.Revoked), ("@models", Join(key.Models)),
-        ("@rpm", key.Terms.RequestsPerMinute), ("@tpm", key.Terms.TokensPerMinute), ("@parallel", key.Terms.Parallel),
-        ("@spend_day", key.Terms.SpendDay), ("@spend_month", key.Terms.SpendMonth), ("@spend_total", key.Terms.SpendTotal),
-        ("@created", time.GetUtcNow().ToUnixTimeMilliseconds()), ("@changed", number));
+        [
+            ("@id", key.Id), ("@line", key.Line), ("@account", key.AccountId), ("@name", key.Name), ("@hash", key.Hash), ("@prefix", key.Prefix),
+            ("@expires", key.Expires), ("@enabled", key.Enabled), ("@revoked", key.Revoked), ("@models", Join(key.Models)),
+            .. TermsColumns.Parameters(key.Terms), ("@created", time.GetUtcNow().ToUnixTimeMilliseconds()), ("@changed", number),
+        ]);
 
     private static Task<int> UpdateAsync(Session session, KeyEntry key, long number) => session.ExecuteAsync(
-        """
-        UPDATE api_key SET name = @name, expires = @expires, enabled = @enabled, revoked = @revoked, models = @models, rpm = @rpm, tpm = @tpm,
-          parallel = @parallel, spend_day = @spend_day, spend_month = @spend_month, spend_total = @spend_total, changed = @changed
+        $"""
+        UPDATE api_key SET name = @name, expires = @expires, enabled = @enabled, revoked = @revoked, models = @models,
+          {TermsColumns.Assignments}, changed = @changed
         WHERE id = @id
         """,
-        ("@name", key.Name), ("@expires", key.Expires), ("@enabled", key.Enabled), ("@revoked", key.Revoked), ("@models", Join(key.Models)),
-        ("@rpm", key.Terms.RequestsPerMinute), ("@tpm", key.Terms.TokensPerMinute), ("@parallel", key.Terms.Parallel),
-        ("@spend_day", key.Terms.SpendDay), ("@spend_month", key.Terms.SpendMonth), ("@spend_total", key.Terms.SpendTotal),
-        ("@changed", number), ("@id", key.Id));
+        [
+            ("@name", key.Name), ("@expires", key.Expires), ("@enabled", key.Enabled), ("@revoked", key.Revoked), ("@models", Join(key.Models)),
+            .. TermsColumns.Parameters(key.Terms), ("@changed", number), ("@id", key.Id),
+        ]);
 
     private static string? Join(IReadOnlyList<string>? models) => models is null ? null : string.Join(',', models);
 
     private static KeyEntry Read(DbDataReader row) =>
         new(row.GetString(0), row.GetString(2), row.GetString(3), row.GetString(4), row.GetString(5), row.LongOrNull(6), row.Flag(7), row.Flag(8),
-            row.TextOrNull(9)?.Split(','), AccountStore.ReadTerms(row, 10))
+            row.TextOrNull(9)?.Split(','), TermsColumns.Read(row, 10))
         { Line = row.GetString(1) };
 
     private static KeyListing ReadListing(DbDataReader row) => new(Read(row), row.GetString(ColumnCount), row.GetInt64(ColumnCount + 1));
