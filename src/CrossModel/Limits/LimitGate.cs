@@ -93,7 +93,7 @@ internal sealed class LimitGate : IAsyncDisposable
             while (turn.Tally is { } tally)
             {
                 if (turn.NeedsBooks) await LoadOnceAsync(turn.Account, tally).WaitAsync(ct);
-                else if (!await _shares!.GrowAsync(turn.Account, tally, call.TermsOf(tally), call.Tokens, call.Cost, ct)) return turn.Answer;
+                else if (!await _shares!.GrowAsync(turn.Account, tally, call, ct)) return turn.Answer;
                 turn = Judge(call);
             }
             return turn.Answer;

@@ -12,12 +12,10 @@ namespace CrossModel.Limits;
 /// <param name="clock">Ticks of a clock that never jumps.</param>
 internal sealed class Shares(Database database, string node, Func<long> clock)
 {
-    private const long Counted = 20; // limits below it are not shared out ahead
     private const long LeaseMs = 10_000;
     // A node stops using its lease two seconds before others may take it: the clocks of nodes may differ by that much.
     private const long UseTicks = 8 * TimeSpan.TicksPerSecond;
     private const long RenewTicks = 3 * TimeSpan.TicksPerSecond;
-    private const long NearCalls = 20; // with so few calls' worth left of a spend limit no node keeps any of it ahead
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(250); // how often nodes give back what lies idle
     private const long DeniedTicks = TimeSpan.TicksPerSecond / 10;
     private const long IdleTicks = SlidingWindow.Length + 15 * TimeSpan.TicksPerSecond; // nothing of a window is given up with it
@@ -29,20 +27,20 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
     /// Leases what one more call needs; false when the other nodes leave too little. Who only lacks a seat or spend that others have waits for their next
     /// ticks: they may have it without a call to use it. One at a time does: who else needs more is refused meanwhile.
     /// </summary>
-    public async Task<bool> GrowAsync(AccountTally account, Tally tally, Terms terms, long tokens, long cost, CancellationToken ct)
+    public async Task<bool> GrowAsync(AccountTally account, Tally tally, Arrival call, CancellationToken ct)
     {
-        var deal = await DealInTurnAsync(account, tally, terms, tokens, cost, waits: false, ct);
+        var deal = await DealInTurnAsync(account, tally, call, waits: false, ct);
         for (var turns = 4; deal == Dealt.Elsewhere && turns > 0; turns--)
         {
             await Task.Delay(Tick, database.Time, ct);
-            deal = await DealInTurnAsync(account, tally, terms, tokens, cost, waits: true, ct);
+            deal = await DealInTurnAsync(account, tally, call, waits: true, ct);
         }
         return deal == Dealt.Granted;
     }
 
     /// <summary>A node that comes new to a subject waits once for the others to notice and to give back what they do not use.</summary>
     /// <param name="waits">Has asked before, and been told that others have it.</param>
-    private async Task<Dealt> DealInTurnAsync(AccountTally account, Tally tally, Terms terms, long tokens, long cost, bool waits, CancellationToken ct)
+    private async Task<Dealt> DealInTurnAsync(AccountTally account, Tally tally, Arrival call, bool waits, CancellationToken ct)
     {
         var share = tally.Share!;
         await share.Deal.WaitAsync(ct);
@@ -50,8 +48,8 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
         {
             for (var turns = 0; ; turns--)
             {
-                if (!waits && turns == 0 && IsDenied(account, tally, terms, tokens, cost)) return Dealt.NothingLeft;
-                var deal = await DealAsync(account, tally, terms, tokens, cost);
+                if (!waits && turns == 0 && IsDenied(account, tally, call)) return Dealt.NothingLeft;
+                var deal = await DealAsync(account, tally, call);
                 if (deal is Dealt.Granted or Dealt.OverLimit) return deal;
                 if (deal == Dealt.NotAlone) turns = 3;
                 if (turns <= 0)
@@ -69,28 +67,31 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
     }
 
     /// <summary>Somebody before in the queue has asked just now, in vain, and it would be in vain again.</summary>
-    private bool IsDenied(AccountTally account, Tally tally, Terms terms, long tokens, long cost)
+    private bool IsDenied(AccountTally account, Tally tally, in Arrival call)
     {
         lock (account.Gate)
         {
             var now = clock();
-            return now < tally.Share!.DeniedUntil && (tally.JudgeRate(terms, tokens, now) is not null || tally.JudgeSpend(terms, cost, now) is not null);
+            return now < tally.Share!.DeniedUntil && !HasRoom(tally, call, now);
         }
     }
 
-    private async Task<Dealt> DealAsync(AccountTally account, Tally tally, Terms terms, long tokens, long cost)
+    private static bool HasRoom(Tally tally, in Arrival call, long now) =>
+        tally.JudgeRate(call.TermsOf(tally), call.Tokens, now) is null && tally.JudgeSpend(call.TermsOf(tally), call.Cost, now) is null;
+
+    private async Task<Dealt> DealAsync(AccountTally account, Tally tally, Arrival call)
     {
-        var share = tally.Share!;
+        var (share, terms, cost) = (tally.Share!, call.TermsOf(tally), call.Cost);
         SpendWindows? spend;
         ShareAmounts need, had;
         long held, began, day = SpendStore.DayOf(database.Now), expires = database.Now + LeaseMs;
         lock (account.Gate)
         {
             began = clock();
-            if (tally.JudgeRate(terms, tokens, began) is null && tally.JudgeSpend(terms, cost, began) is null) return Dealt.Granted; // an earlier deal was large enough
+            if (HasRoom(tally, call, began)) return Dealt.Granted; // an earlier deal was large enough
             var used = tally.Used(began);
             (had, spend, held) = (share.Of(began), tally.Spend, tally.Spend?.Held ?? 0);
-            need = new ShareAmounts(used.Requests + 1, used.Tokens + Math.Min(tokens, terms.TokensPerMinute ?? 0), used.Parallel + 1, held + cost);
+            need = new ShareAmounts(used.Requests + 1, used.Tokens + Math.Min(call.Tokens, terms.TokensPerMinute ?? 0), used.Parallel + 1, held + cost);
             if (need.Requests > terms.RequestsPerMinute || need.Tokens > terms.TokensPerMinute || need.Parallel > terms.Parallel) return Dealt.OverLimit;
             // What was charged here until now is on the books that the deal reads, so the share need not cover it any longer.
             had = had with { Spend = Math.Max(0, had.Spend - (used.Spend - held)) };
@@ -113,22 +114,22 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
             var spent = spend is null ? default : await tally.Subject.ReadSpentAsync(session, day);
             var alone = count == 0;
             var granted = new ShareAmounts(
-                Part(terms.RequestsPerMinute, others.Requests, need.Requests, alone), Part(terms.TokensPerMinute, others.Tokens, need.Tokens, alone),
-                Part(terms.Parallel, others.Parallel, need.Parallel, alone), SpendPart(terms, tally.Subject, spent, others.Spend, held, cost, alone));
+                Portions.Of(terms.RequestsPerMinute, others.Requests, need.Requests, alone), Portions.Of(terms.TokensPerMinute, others.Tokens, need.Tokens, alone),
+                Portions.Of(terms.Parallel, others.Parallel, need.Parallel, alone), Portions.OfSpend(terms, tally.Subject, spent, others.Spend, held, cost, alone));
             var fits = granted is { Requests: >= 0, Tokens: >= 0, Parallel: >= 0, Spend: >= 0 };
             // Never less than before, since calls go on being admitted within it. A row of nothing tells the others that they are not alone.
             var amounts = fits ? ShareAmounts.Most(had, granted) : had;
             var isNew = await UpsertAsync(session, subject, amounts, expires);
             var isElsewhere = granted is { Requests: >= 0, Tokens: >= 0 } && (granted.Parallel >= 0 || others.Parallel > 0) && (granted.Spend >= 0 || others.Spend > 0);
             var dealt = fits ? Dealt.Granted : alone ? Dealt.NothingLeft : isNew ? Dealt.NotAlone : isElsewhere ? Dealt.Elsewhere : Dealt.NothingLeft;
-            return (dealt, amounts, spent, FreeSpend(terms, spent));
+            return (dealt, amounts, spent, Portions.FreeSpend(terms, spent));
         }, CancellationToken.None);
         lock (account.Gate)
         {
             spend?.EndLoad(day, books, began);
             share.Set(amounts, began + UseTicks);
-            share.IsSpendNear = cost > 0 && left < NearCalls * cost;
-            (share.IsLeased, share.Spare) = (true, SpareOf(terms, share.IsSpendNear));
+            share.IsSpendNear = Portions.IsSpendNear(left, cost);
+            (share.IsLeased, share.Spare) = (true, Portions.SpareOf(terms, share.IsSpendNear));
         }
         _leased[subject] = (account, tally);
         return answer;
@@ -238,38 +239,6 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
             ("@subject", subject), ("@node", node), ("@requests", share.Requests), ("@tokens", share.Tokens), ("@parallel", share.Parallel),
             ("@spend", share.Spend), ("@expires", expires));
         return isNew;
-    }
-
-    // What this node gets of a limit; negative: not even what it needs is left. 0 where there is no limit.
-    private static long Part(long? limit, long others, long need, bool alone)
-    {
-        if (limit is not { } most) return 0;
-        var free = most - others;
-        return need > free ? -1 : alone ? free : Math.Min(free, need + Spare(most));
-    }
-
-    private static long SpendPart(Terms terms, Subject subject, Spent spent, long others, long held, long cost, bool alone)
-    {
-        if (LeastSpend(terms) is not { } least) return 0;
-        if (SpendWindows.Judge(terms, subject, spent, held + others, cost) is not null) return -1;
-        var left = FreeSpend(terms, spent);
-        var free = left - others;
-        return Math.Max(held + cost, alone ? free : Math.Min(free, held + cost + (left < NearCalls * cost ? 0 : Spare(least))));
-    }
-
-    /// <summary>What the tightest spend limit leaves by the books.</summary>
-    private static long FreeSpend(Terms terms, Spent spent) => Math.Min(
-        Math.Min((terms.SpendDay ?? long.MaxValue) - spent.Day, (terms.SpendMonth ?? long.MaxValue) - spent.Month), (terms.SpendTotal ?? long.MaxValue) - spent.Total);
-
-    private static ShareAmounts SpareOf(Terms terms, bool isSpendNear) =>
-        new(Spare(terms.RequestsPerMinute), Spare(terms.TokensPerMinute), Spare(terms.Parallel), isSpendNear ? 0 : Spare(LeastSpend(terms)));
-
-    private static long Spare(long? limit) => limit >= Counted ? limit.Value / 20 : 0;
-
-    private static long? LeastSpend(Terms terms)
-    {
-        var least = Math.Min(Math.Min(terms.SpendDay ?? long.MaxValue, terms.SpendMonth ?? long.MaxValue), terms.SpendTotal ?? long.MaxValue);
-        return least == long.MaxValue ? null : least;
     }
 }
 

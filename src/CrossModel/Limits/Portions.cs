@@ -1,0 +1,42 @@
+using CrossModel.Accounts;
+
+namespace CrossModel.Limits;
+
+/// <summary>How much of a limit a node gets: in numbers alone, by what it needs, what the others have and what the books say.</summary>
+internal static class Portions
+{
+    private const long Counted = 20; // limits below it are not shared out ahead
+    private const long NearCalls = 20; // with so few calls' worth left of a spend limit no node keeps any of it ahead
+
+    /// <summary>Negative: not even what it needs is left. 0 where there is no limit.</summary>
+    public static long Of(long? limit, long others, long need, bool alone)
+    {
+        if (limit is not { } most) return 0;
+        var free = most - others;
+        return need > free ? -1 : alone ? free : Math.Min(free, need + Spare(most));
+    }
+
+    /// <summary>The same of the spend limits together.</summary>
+    public static long OfSpend(Terms terms, Subject subject, Spent spent, long others, long held, long cost, bool alone)
+    {
+        if (LeastSpend(terms) is not { } least) return 0;
+        if (SpendWindows.Judge(terms, subject, spent, held + others, cost) is not null) return -1;
+        var left = FreeSpend(terms, spent);
+        var free = left - others;
+        return Math.Max(held + cost, alone ? free : Math.Min(free, held + cost + (IsSpendNear(left, cost) ? 0 : Spare(least))));
+    }
+
+    /// <summary>What the tightest spend limit leaves by the books.</summary>
+    public static long FreeSpend(Terms terms, Spent spent) => Math.Min(
+        Math.Min((terms.SpendDay ?? long.MaxValue) - spent.Day, (terms.SpendMonth ?? long.MaxValue) - spent.Month), (terms.SpendTotal ?? long.MaxValue) - spent.Total);
+
+    public static bool IsSpendNear(long left, long cost) => cost > 0 && left < NearCalls * cost;
+
+    /// <summary>What a node may keep beyond its use while others are about.</summary>
+    public static ShareAmounts SpareOf(Terms terms, bool isSpendNear) =>
+        new(Spare(terms.RequestsPerMinute), Spare(terms.TokensPerMinute), Spare(terms.Parallel), isSpendNear ? 0 : Spare(LeastSpend(terms)));
+
+    private static long Spare(long? limit) => limit >= Counted ? limit.Value / 20 : 0;
+
+    private static long? LeastSpend(Terms terms) => new[] { terms.SpendDay, terms.SpendMonth, terms.SpendTotal }.Min();
+}
