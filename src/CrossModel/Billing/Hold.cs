@@ -1,12 +1,15 @@
 namespace CrossModel.Billing;
 
-/// <summary>The answer to a call that wants to begin. Amounts in nano-dollars.</summary>
+/// <summary>The answer to a call that wants to begin: a hold, or why there is none. Amounts in nano-dollars.</summary>
 /// <param name="Hold">Null: refused.</param>
-/// <param name="Needed">What was asked for.</param>
+/// <param name="Needed">What was asked for and is not there.</param>
 /// <param name="Held">What calls in flight hold here, and other nodes lease.</param>
 /// <param name="Available">Balance + credit limit − held.</param>
 /// <param name="DatabaseAway">Refused because nobody can say whether the money is there.</param>
-internal readonly record struct HoldAnswer(Hold? Hold, long Needed, long Held, long Available, bool DatabaseAway);
+internal readonly record struct HoldAnswer(Hold? Hold, long Needed = 0, long Held = 0, long Available = 0, bool DatabaseAway = false)
+{
+    public static HoldAnswer Away { get; } = new(null, DatabaseAway: true);
+}
 
 /// <summary>What became of a wish for a larger hold.</summary>
 internal enum Extension

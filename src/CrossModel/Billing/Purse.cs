@@ -64,7 +64,7 @@ internal sealed class Purse(string accountId, Books books)
     /// <summary>A hold that may need the database. Fails within seconds.</summary>
     public async Task<HoldAnswer> TakeAsync(long amount)
     {
-        if (books.IsAway) return new HoldAnswer(null, amount, 0, 0, DatabaseAway: true);
+        if (books.IsAway) return HoldAnswer.Away;
         var waiter = new Waiter(amount, books.Database.Time.GetTimestamp());
         bool ask;
         lock (_lock)
@@ -183,10 +183,10 @@ internal sealed class Purse(string accountId, Books books)
         if (ask) Ask(returnsAll: false);
         else if (askLater) _ = AskLaterAsync();
         if (served is not null)
-            foreach (var waiter in served) waiter.Complete(new HoldAnswer(new Hold(this, waiter.Amount), waiter.Amount, held, 0, DatabaseAway: false));
+            foreach (var waiter in served) waiter.Complete(new HoldAnswer(new Hold(this, waiter.Amount)));
         if (refused is not null)
             foreach (var waiter in refused)
-                waiter.Complete(new HoldAnswer(null, waiter.Amount, held, row.Balance + row.CreditLimit - held, DatabaseAway: false));
+                waiter.Complete(new HoldAnswer(null, waiter.Amount, held, row.Balance + row.CreditLimit - held));
     }
 
     /// <summary>The lease could not be changed, so nobody can say whether the money is there: whoever waits for it is refused.</summary>
@@ -200,7 +200,7 @@ internal sealed class Purse(string accountId, Books books)
             waiters = [.. _waiters];
             _waiters.Clear();
         }
-        foreach (var waiter in waiters) waiter.Complete(new HoldAnswer(null, waiter.Amount, 0, 0, DatabaseAway: true));
+        foreach (var waiter in waiters) waiter.Complete(HoldAnswer.Away);
     }
 
     /// <summary>This node's leases were taken back: nothing is here to hold from until more is leased.</summary>

@@ -50,9 +50,9 @@ internal sealed class Purses : IAsyncDisposable
     public ValueTask<HoldAnswer> HoldAsync(Account account, long amount, CancellationToken ct = default)
     {
         var purse = _purses.TryGetValue(account.Id, out var known) ? known : _purses.GetOrAdd(account.Id, static (id, books) => new Purse(id, books), _books);
-        if (amount <= 0) return new(new HoldAnswer(new Hold(purse, 0), 0, 0, 0, DatabaseAway: false));
-        if (!_nodes.IsAlive || _books.IsAway) return new(new HoldAnswer(null, amount, 0, 0, DatabaseAway: true));
-        if (purse.TryTake(amount)) return new(new HoldAnswer(new Hold(purse, amount), amount, 0, 0, DatabaseAway: false));
+        if (amount <= 0) return new(new HoldAnswer(new Hold(purse, 0)));
+        if (!_nodes.IsAlive || _books.IsAway) return new(HoldAnswer.Away);
+        if (purse.TryTake(amount)) return new(new HoldAnswer(new Hold(purse, amount)));
         return new(WaitAsync(purse, amount, ct));
     }
 
@@ -68,7 +68,7 @@ internal sealed class Purses : IAsyncDisposable
             // Money that comes after all finds nobody: it goes straight back.
             _ = ReleaseLateAsync(answer);
             if (e is OperationCanceledException) throw;
-            return new HoldAnswer(null, amount, 0, 0, DatabaseAway: true);
+            return HoldAnswer.Away;
         }
     }
 
