@@ -97,7 +97,7 @@ internal sealed class Purse(string accountId, Books books)
         lock (_lock)
         {
             _held -= amount;
-            ask = !_asked && (_waiters.Count > 0 || (_leased > _held && IsNear(_free + _leased - _held)));
+            ask = !_asked && (_waiters.Count > 0 || IsIdleNearTheEnd);
             if (ask) _asked = true;
         }
         if (ask) Ask(returnsAll: false);
@@ -120,7 +120,7 @@ internal sealed class Purse(string accountId, Books books)
                 else change.Refused.Add(waiter);
             }
             var left = usable - wanted;
-            var rich = !change.ReturnsAll && left >= NearHolds * Math.Max(1, _recent);
+            var rich = !change.ReturnsAll && !IsNear(left);
             var stock = rich ? Math.Max(Math.Max(0, idle - wanted), Math.Min(_recent * Restock(change), (left - NearHolds * _recent) / 4)) : 0;
             var delta = Math.Min(wanted + stock - idle, Math.Max(0, row.Free));
             row.MoveLease(delta);
@@ -177,7 +177,7 @@ internal sealed class Purse(string accountId, Books books)
                 node = next;
             }
             held = _held + row.Leased - row.Lease;
-            ask = !_asked && ((_waiters.Count > 0 && !askLater) || (_waiters.Count == 0 && _leased > _held && IsNear(_free + _leased - _held)));
+            ask = !_asked && (_waiters.Count > 0 ? !askLater : IsIdleNearTheEnd);
             if (ask || askLater) _asked = true;
         }
         if (ask) Ask(returnsAll: false);
@@ -253,6 +253,9 @@ internal sealed class Purse(string accountId, Books books)
 
     private bool IsNear(long free) => free < NearHolds * Math.Max(1, _recent);
 
+    /// <summary>Money lies idle that the other nodes should be able to use.</summary>
+    private bool IsIdleNearTheEnd => _leased > _held && IsNear(_free + _leased - _held);
+
     /// <summary>Holds to keep idle: twice as many as last time while refills follow each other closely.</summary>
     private int Restock(LeaseChange change)
     {
@@ -275,33 +278,4 @@ internal sealed class Purse(string accountId, Books books)
         public Task<HoldAnswer> Task => _answer.Task;
         public void Complete(HoldAnswer answer) => _answer.TrySetResult(answer);
     }
-}
-
-/// <summary>A purse's wish to lease more or to give back.</summary>
-/// <param name="returnsAll">Keep nothing idle.</param>
-internal sealed class LeaseChange(Purse purse, bool returnsAll) : BookItem
-{
-    private AccountRow? _row;
-
-    public override string AccountId => purse.AccountId;
-    public override bool OutlivesOutage => false;
-
-    public bool ReturnsAll => returnsAll;
-    public bool Planned { get; set; }
-    /// <summary>Set aside in the purse until the commit.</summary>
-    public long Returning { get; set; }
-    /// <summary>Those for whom there was not enough.</summary>
-    public HashSet<Purse.Waiter> Refused { get; } = [];
-
-    public override void Apply(Posting posting, AccountRow row)
-    {
-        _row = row;
-        row.Purse = purse;
-        row.Change = this;
-        purse.Plan(this, row);
-    }
-
-    public override void Committed() => _row!.TellPurse();
-
-    public override void Failed(bool away) => purse.Failed(this);
 }
