@@ -14,8 +14,6 @@ internal sealed class Books : IAsyncDisposable
     // To wake a worker costs more than to send most answers; but the last of a crowd, and the next commit, would wait for all of them.
     private const int AnsweredHere = 64;
 
-    internal static readonly string EntriesBack = Usage.Chain.Statement("e.seq, e.kind, e.reference");
-
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(200);
 
     private readonly Database _database;
@@ -185,11 +183,10 @@ internal sealed class Books : IAsyncDisposable
         {
             // A refund comes after its charge.
             var first = charges.Min(c => alreadyThere[c.Record.Id].Seq);
-            var entries = Usage.Chain.ReadAsync(session, charges.Key, EntriesBack, row => (Seq: row.GetInt64(0), Kind: row.GetString(1), Reference: row.GetString(2)));
-            await foreach (var entry in entries)
+            await foreach (var (seq, kind, reference) in Ledger.EntriesBackAsync(session, charges.Key))
             {
-                if (entry.Seq <= first) break;
-                if (entry.Kind == EntryKind.Refund) refunded.Add(entry.Reference);
+                if (seq <= first) break;
+                if (kind == EntryKind.Refund) refunded.Add(reference);
             }
         }
         return refunded;

@@ -1,4 +1,5 @@
 using CrossModel.Storage;
+using CrossModel.Usage;
 
 namespace CrossModel.Billing;
 
@@ -18,6 +19,12 @@ internal readonly record struct CreditAnswer(CreditOutcome Outcome, long Balance
 /// <summary>Movements of money that no call makes: credits, corrections. Any process may make them beside a running server.</summary>
 internal sealed class Ledger(Database database)
 {
+    internal static readonly string EntriesBack = Chain.Statement("e.seq, e.kind, e.reference");
+
+    /// <summary>An account's entries, the last one first.</summary>
+    public static IAsyncEnumerable<(long Seq, string Kind, string Reference)> EntriesBackAsync(Session session, string accountId) =>
+        Chain.ReadAsync(session, accountId, EntriesBack, row => (row.GetInt64(0), row.GetString(1), row.GetString(2)));
+
     /// <summary>Adds credit.</summary>
     /// <param name="amount">Nano-dollars, above 0.</param>
     /// <param name="reference">Credits once in the whole database; null: every call credits.</param>

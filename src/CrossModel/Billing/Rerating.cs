@@ -99,9 +99,8 @@ internal sealed class Rerating(Database database)
 
         public async Task<bool> IsMendedAsync(Session session, Rerated request)
         {
-            var entries = Chain.ReadAsync(session, request.AccountId, Books.EntriesBack, row => (Seq: row.GetInt64(0), Kind: row.GetString(1), Reference: row.GetString(2)));
             var last = _through;
-            await foreach (var (seq, kind, reference) in entries)
+            await foreach (var (seq, kind, reference) in Ledger.EntriesBackAsync(session, request.AccountId))
             {
                 if (seq <= _through) break;
                 last = Math.Max(last, seq);

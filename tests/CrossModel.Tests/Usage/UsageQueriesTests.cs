@@ -140,7 +140,7 @@ public sealed class UsageQueriesTests
         Assert.Contains("ledger verify", gap.Message, StringComparison.Ordinal);
     }
 
-    public static TheoryData<string> WaysBack => [UsageQueries.RequestsBack, Books.EntriesBack];
+    public static TheoryData<string> WaysBack => [UsageQueries.RequestsBack, Ledger.EntriesBack];
 
     [Theory]
     [MemberData(nameof(WaysBack))]
