@@ -3,23 +3,16 @@ using Microsoft.Data.Sqlite;
 
 namespace CrossModel.Storage;
 
-/// <summary>
-/// SQLite in WAL mode: many readers, one writer. Writes queue for a thread of their own, so that a disk sync never holds a thread that serves callers;
-/// those waiting together share one commit.
-/// </summary>
+/// <summary>SQLite in WAL mode: many readers, and the one <see cref="SqliteWriter"/>.</summary>
 internal sealed class SqliteDatabase : Database
 {
-    private const int MostInOneCommit = 128;
     private const int IdleReaders = 16;
 
     private readonly string _file;
     private readonly string _synchronous;
     private readonly FileStream? _serverLock;
     private readonly ConcurrentBag<Session> _readers = [];
-    private readonly Queue<QueuedWrite> _writes = new();
-    private readonly TaskCompletionSource _writerEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private Session? _writer;
-    private bool _closing;
+    private readonly SqliteWriter _writer;
     private int _disposed;
 
     // Before the first connection. A session is used by one thread at a time, so the library need not lock each of its calls, nor count its memory
@@ -36,6 +29,7 @@ internal sealed class SqliteDatabase : Database
         _file = file;
         _synchronous = options.Storage.Synchronous.Equals("normal", StringComparison.OrdinalIgnoreCase) ? "NORMAL" : "FULL";
         _serverLock = serverLock;
+        _writer = new SqliteWriter(() => Connect(forWriting: true), CountCommit);
     }
 
     public static SqliteDatabase Open(string path, DatabaseOptions options)
@@ -49,14 +43,14 @@ internal sealed class SqliteDatabase : Database
             Directory.CreateDirectory(Path.GetDirectoryName(file)!);
             if (options.Server) serverLock = TakeServerLock(file);
             var database = new SqliteDatabase(file, options, serverLock);
-            database._writer = database.Connect(forWriting: true);
+            var session = database.Connect(forWriting: true);
             // Asked for writing, SQLite opens what it may only read all the same, and a transaction that writes begins as well.
-            if (options.Server && SQLitePCL.raw.sqlite3_db_readonly(((SqliteConnection)database._writer.Connection).Handle, "main") == 1)
+            if (options.Server && SQLitePCL.raw.sqlite3_db_readonly(((SqliteConnection)session.Connection).Handle, "main") == 1)
             {
-                database._writer.DisposeAsync().AsTask().GetAwaiter().GetResult();
+                session.DisposeAsync().AsTask().GetAwaiter().GetResult();
                 throw new DatabaseException($"The database file {file} cannot be written by this user. Give it to this user (chown), and run commands as the service's user: what another user's command makes belongs to that user.");
             }
-            new Thread(database.WriteLoop) { IsBackground = true, Name = "sqlite writer" }.Start();
+            database._writer.Start(session);
             return database;
         }
         catch (Exception e) when (e is SqliteException or IOException or UnauthorizedAccessException)
@@ -145,100 +139,10 @@ internal sealed class SqliteDatabase : Database
         }, ct);
 
     public override Task<T> WriteAsync<T>(Func<Session, Task<T>> write, CancellationToken ct = default) =>
-        Queue(new QueuedWrite<T>(write, TaskCreationOptions.RunContinuationsAsynchronously, ct));
+        _writer.WriteAsync(write, TaskCreationOptions.RunContinuationsAsynchronously, ct);
 
     public override Task<T> WriteInTurnAsync<T>(Func<Session, Task<T>> write, CancellationToken ct = default) =>
-        Queue(new QueuedWrite<T>(write, TaskCreationOptions.None, ct));
-
-    private Task<T> Queue<T>(QueuedWrite<T> queued)
-    {
-        lock (_writes)
-        {
-            ObjectDisposedException.ThrowIf(_closing, this);
-            _writes.Enqueue(queued);
-            Monitor.Pulse(_writes);
-        }
-        return queued.Task;
-    }
-
-    private void WriteLoop()
-    {
-        var batch = new List<QueuedWrite>();
-        while (Take(batch))
-        {
-            batch.RemoveAll(static write => write.IsCancelled());
-            if (batch.Count > 0) Commit(batch);
-        }
-        _writerEnded.SetResult();
-    }
-
-    /// <summary>Waits for writes and takes all that are there. False: there will be none.</summary>
-    private bool Take(List<QueuedWrite> batch)
-    {
-        batch.Clear();
-        lock (_writes)
-        {
-            // Not by a collection that blocks: it spins first, on the processor that those who make the next writes need.
-            while (_writes.Count == 0 && !_closing) Monitor.Wait(_writes);
-            while (batch.Count < MostInOneCommit && _writes.TryDequeue(out var next)) batch.Add(next);
-        }
-        return batch.Count > 0;
-    }
-
-    private void Commit(List<QueuedWrite> batch)
-    {
-        try
-        {
-            var session = _writer ??= Connect(forWriting: true);
-            Run(session, "BEGIN IMMEDIATE");
-            var alone = batch.Count == 1;
-            foreach (var write in batch)
-            {
-                // Every page that changes under a savepoint is copied first: a write that shares with nobody does without.
-                if (!alone) Run(session, "SAVEPOINT one");
-                var fault = write.Run(session);
-                // Some errors (a full disk) have ended the whole transaction already: then nobody's part is left.
-                if (fault is not null && IsOutsideTransaction(session)) throw fault;
-                if (alone)
-                {
-                    if (fault is null) CountCommit();
-                    Run(session, fault is null ? "COMMIT" : "ROLLBACK");
-                    continue;
-                }
-                if (fault is not null) Run(session, "ROLLBACK TO one");
-                Run(session, "RELEASE one");
-            }
-            if (!alone)
-            {
-                CountCommit();
-                Run(session, "COMMIT");
-            }
-        }
-        catch (Exception e)
-        {
-            // Whatever broke, the next batch starts on a fresh connection; closing this one rolls back.
-            if (_writer is { } broken)
-            {
-                _writer = null;
-                try
-                {
-                    broken.DisposeAsync().AsTask().GetAwaiter().GetResult();
-                }
-                catch (SqliteException)
-                {
-                    // Closing a connection to a lost file may fail as well; it is given up either way.
-                }
-            }
-            foreach (var write in batch) write.Fail(e);
-            return;
-        }
-        foreach (var write in batch) write.Complete();
-    }
-
-    private static void Run(Session session, string sql) => session.ExecuteAsync(sql).GetAwaiter().GetResult();
-
-    private static bool IsOutsideTransaction(Session session) =>
-        SQLitePCL.raw.sqlite3_get_autocommit(((SqliteConnection)session.Connection).Handle) != 0;
+        _writer.WriteAsync(write, TaskCreationOptions.None, ct);
 
     public override bool IsUniqueViolation(Exception e) => e is SqliteException { SqliteExtendedErrorCode: 2067 or 1555 };
 
@@ -279,56 +183,10 @@ internal sealed class SqliteDatabase : Database
     public override async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
-        lock (_writes)
-        {
-            _closing = true;
-            Monitor.Pulse(_writes);
-        }
-        await _writerEnded.Task;
+        await _writer.StopAsync();
         while (_readers.TryTake(out var reader)) await reader.DisposeAsync();
         // Last, so that it can fold the WAL into the database file.
-        if (_writer is not null) await _writer.DisposeAsync();
+        await _writer.DisposeAsync();
         _serverLock?.Dispose();
-    }
-
-    private abstract class QueuedWrite
-    {
-        public abstract bool IsCancelled();
-        /// <summary>Answers what went wrong; null: nothing.</summary>
-        public abstract Exception? Run(Session session);
-        public abstract void Complete();
-        public abstract void Fail(Exception e);
-    }
-
-    private sealed class QueuedWrite<T>(Func<Session, Task<T>> write, TaskCreationOptions options, CancellationToken ct) : QueuedWrite
-    {
-        private readonly TaskCompletionSource<T> _done = new(options);
-        private Exception? _fault;
-        private T _result = default!;
-
-        public Task<T> Task => _done.Task;
-
-        public override bool IsCancelled() => ct.IsCancellationRequested && _done.TrySetCanceled(ct);
-
-        public override Exception? Run(Session session)
-        {
-            try
-            {
-                _result = write(session).GetAwaiter().GetResult();
-                return null;
-            }
-            catch (Exception e)
-            {
-                return _fault = e;
-            }
-        }
-
-        public override void Complete()
-        {
-            if (_fault is null) _done.TrySetResult(_result);
-            else _done.TrySetException(_fault);
-        }
-
-        public override void Fail(Exception e) => _done.TrySetException(_fault ?? e);
     }
 }
