@@ -16,7 +16,6 @@ internal readonly record struct AdmitAnswer(ApiError? Refusal, Seat? Seat, bool 
 /// </summary>
 internal sealed class LimitGate : IAsyncDisposable
 {
-    private static readonly TimeSpan TickEvery = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan SweepEvery = TimeSpan.FromMinutes(1);
     // Longer than any window that only memory knows; what was spent is read from the books again.
     private static readonly long IdleTicks = TimeSpan.FromMinutes(5).Ticks;
@@ -158,7 +157,7 @@ internal sealed class LimitGate : IAsyncDisposable
     private async Task KeepUpAsync()
     {
         var swept = 0L;
-        using var timer = new PeriodicTimer(_shares is null ? SweepEvery : TickEvery, _database.Time);
+        using var timer = new PeriodicTimer(_shares is null ? SweepEvery : Shares.Tick, _database.Time);
         try
         {
             while (await timer.WaitForNextTickAsync(_stopping.Token))

@@ -16,9 +16,11 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
     // A node stops using its lease two seconds before others may take it: the clocks of nodes may differ by that much.
     private const long UseTicks = 8 * TimeSpan.TicksPerSecond;
     private const long RenewTicks = 3 * TimeSpan.TicksPerSecond;
-    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(250); // how often nodes give back what lies idle
     private const long DeniedTicks = TimeSpan.TicksPerSecond / 10;
     private const long IdleTicks = SlidingWindow.Length + 15 * TimeSpan.TicksPerSecond; // nothing of a window is given up with it
+
+    /// <summary>How often nodes give back what lies idle.</summary>
+    public static TimeSpan Tick { get; } = TimeSpan.FromMilliseconds(250);
 
     private readonly ConcurrentDictionary<string, (AccountTally Account, Tally Tally)> _leased = new();
     private long _renewed;
@@ -135,7 +137,7 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
         return answer;
     }
 
-    /// <summary>To be called several times a second: renews leases, and gives back what is idle to nodes that want it.</summary>
+    /// <summary>To be called every <see cref="Tick"/>: renews leases, and gives back what is idle to nodes that want it.</summary>
     public async Task TickAsync(CancellationToken ct)
     {
         if (_leased.IsEmpty) return;
