@@ -152,6 +152,13 @@ public sealed class PriceTests
     }
 
     [Fact]
+    public void Tier_AClassThatNobodyNames_CostsWhatItsOwnInputOrOutputDo()
+    {
+        var prices = new PriceVersion { Input = 3, Output = 7, Tiers = [new PriceTier(10, Input: 30, Output: 70)] }.For(11);
+        Assert.Equal((30L, 30L, 70L), (prices.CachedInput, prices.CacheWrite, prices.Reasoning));
+    }
+
+    [Fact]
     public void Tier_SeveralCalls_EachPromptDecidesItsOwn()
     {
         var bill = Tiered.Compute(new CallUsage(Usage(200_000, 0)), new CallUsage(Usage(200_001, 0)));
@@ -233,6 +240,26 @@ public sealed class PriceTests
         var price = new PriceVersion { Input = Dollar, Output = 2 * Dollar, Request = 5 };
         Assert.Equal(2 * (1000 * 1000 + 5) + 2 * 2 * 500 * 1000, price.Hold(new HoldSize(1000, 500, Calls: 2, Candidates: 2)));
         Assert.Equal(3, HoldEstimate.CountTokens(9));
+    }
+
+    // Sent by name or by address a file has no bytes here, and a sound of a few bytes is a second all the same.
+    [Fact]
+    public void Hold_OfMediaWithoutBytes_IsForAPageAndASecondEach()
+    {
+        Assert.Equal(2 * 300, HoldEstimate.PromptTokens(new PromptSize { Files = 2 }, MediaTokens.Default));
+        Assert.Equal(3 * 50, HoldEstimate.PromptTokens(new PromptSize { Audios = 3, AudioBytes = 16_001 }, MediaTokens.Default));
+    }
+
+    // A token costs half a nano-dollar: one of them rounds up to a whole one, and three to two.
+    [Theory]
+    [InlineData(0, 0)]
+    [InlineData(1, 2)]
+    [InlineData(2, 4)]
+    public void AffordableOutput_WhereHalvesRoundUp_IsTheMostWhoseHoldIsThere(long available, long tokens)
+    {
+        var price = new PriceVersion { Input = 0, Output = 500_000 };
+        Assert.Equal(tokens, price.AffordableOutput(available, new HoldSize(10, 100)));
+        Assert.Equal((available, available + 1), (price.Hold(new HoldSize(10, tokens)), price.Hold(new HoldSize(10, tokens + 1))));
     }
 
     // Two calls of 400 tokens of text at 1 and 600 of sound at 40, two candidates of 500: spoken at the dearer of 2 and 80, written at 2.
