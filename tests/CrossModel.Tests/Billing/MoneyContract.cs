@@ -91,6 +91,8 @@ public abstract class MoneyContract(bool postgres)
             all.Add(till.Settlements.SettleAsync(Till.Record(i == 7 ? "acc_nobody" : account.Id, 30), await till.HoldAsync(account, 100)));
         var settled = await Task.WhenAll(all);
         Assert.Equal([7], settled.Index().Where(s => !s.Item.Committed).Select(s => s.Index));
+        // Its hold is free again.
+        await Till.UntilAsync(async () => (await till.Purses.StandingAsync(account.Id))!.Value.Held == 0);
         await till.AssertSoundAsync();
     }
 
@@ -128,6 +130,48 @@ public abstract class MoneyContract(bool postgres)
     }
 
     [Fact]
+    public async Task Hold_WhoseCallEndsWhileItGrows_GivesAllOfItBack()
+    {
+        await using var till = await OpenAsync();
+        var account = await till.NewAccountAsync(1000);
+        var hold = await till.HoldAsync(account, 100);
+        var goesOn = await HoldUpAsync(till);
+        var growing = hold.ExtendToAsync(600);
+        hold.Release();
+        goesOn.SetResult();
+        Assert.Equal(Extension.NoMoney, await growing);
+        await till.HoldAsync(account, 1000);
+    }
+
+    [Fact]
+    public async Task Hold_WhoseCallerLeavesMeanwhile_GoesStraightBack()
+    {
+        await using var till = await OpenAsync();
+        var account = await till.NewAccountAsync(1000);
+        using var leaves = new CancellationTokenSource();
+        var goesOn = await HoldUpAsync(till);
+        var waiting = till.Purses.HoldAsync(account, 600, leaves.Token).AsTask();
+        await leaves.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+        goesOn.SetResult();
+        await Till.UntilAsync(async () => (await till.Purses.HoldAsync(account, 1000)).Hold is not null);
+    }
+
+    /// <summary>Nothing of an account is written until the answer is set.</summary>
+    private static async Task<TaskCompletionSource> HoldUpAsync(Till till)
+    {
+        var (entered, goesOn) = (new TaskCompletionSource(), new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        _ = Task.Run(() => till.Database.WriteAsync(async session =>
+        {
+            await session.ExecuteAsync("UPDATE account SET changed = changed");
+            entered.TrySetResult();
+            await goesOn.Task;
+        }));
+        await entered.Task;
+        return goesOn;
+    }
+
+    [Fact]
     public async Task Hold_NotAffordable_SaysWhatIsThere()
     {
         await using var till = await OpenAsync();
@@ -145,6 +189,19 @@ public abstract class MoneyContract(bool postgres)
         var account = await till.NewAccountAsync(0, creditLimit: 500);
         Assert.Equal(new Settled(true, 500, 100, -500), await till.ChargeAsync(account, hold: 100, price: 600));
         Assert.Null((await till.Purses.HoldAsync(account, 1)).Hold);
+        await till.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Settlement_AfterTheCreditLimitWasLowered_TakesItsHoldAndNoMoreThanTheBalance()
+    {
+        await using var till = await OpenAsync();
+        var account = await till.NewAccountAsync(250, creditLimit: 200);
+        var (first, second) = (await till.HoldAsync(account, 100), await till.HoldAsync(account, 300));
+        await till.ExecuteAsync("UPDATE account SET credit_limit = 0");
+        // 400 are held of 250: what is lacking is not given to the first one, and the last one's rest is the operator's loss.
+        Assert.Equal(new Settled(true, 100, 0, 150), await till.Settlements.SettleAsync(Till.Record(account.Id, 100), first));
+        Assert.Equal(new Settled(true, 150, 150, 0), await till.Settlements.SettleAsync(Till.Record(account.Id, 300), second));
         await till.AssertSoundAsync();
     }
 
