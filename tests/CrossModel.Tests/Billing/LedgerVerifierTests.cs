@@ -92,6 +92,59 @@ public sealed class LedgerVerifierTests
         Assert.NotEmpty((await till.VerifyAsync()).Faults);
     }
 
+    // Not tampered with: as a program with a fault would write it, each hash in order.
+    [Fact]
+    public async Task Verify_WrittenWrong_IsFoundByWhatItSays()
+    {
+        await using var till = await Till.OpenNewAsync(postgres: false);
+        var account = await till.NewAccountAsync(1000);
+        (string Kind, long Cost, RequestRecord Record, string Fault)[] wrong =
+        [
+            (EntryKind.Charge, 31, Till.Record(account.Id, 30), "is not within its price"),
+            (EntryKind.Charge, -1, Till.Record(account.Id, 30), "is not within its price"),
+            (EntryKind.Waived, 0, Till.Record(account.Id, 30, Basis.Waived), "only a failed or empty reply is waived"),
+            (EntryKind.Charge, 0, Till.Record(account.Id, 0, Basis.Waived), "only a failed or empty reply is waived"),
+            (EntryKind.Waived, 0, Till.Record(account.Id, 0), "only a failed or empty reply is waived"),
+            (EntryKind.Charge, 20, Till.Record(account.Id, 30) with { Price = 29 }, "its lines make"),
+            (EntryKind.Charge, 30, Till.Record("acc_other", 30), "does not fit its row"),
+        ];
+        foreach (var (kind, cost, record, _) in wrong)
+        {
+            await till.Database.WriteAsync(async session =>
+            {
+                var posting = await Posting.OpenAsync(till.Database, session, "", [account.Id]);
+                var (detail, hash) = RecordText.Write(record);
+                var entry = posting.Post(posting.Find(account.Id)!, kind, -cost, record.Id, "", hash);
+                posting.SpendByKey(account.Id, record.KeyId, cost);
+                posting.Keep(new RecordRow(account.Id, record.Id, record.Created, entry.Place, entry.Seq, cost, detail));
+                await posting.SaveAsync();
+            });
+        }
+        var faults = (await till.VerifyAsync()).Faults;
+        Assert.Equal(wrong.Length, faults.Count);
+        foreach (var (index, (_, _, _, fault)) in wrong.Index())
+        {
+            Assert.Equal(index + 2, faults[index].Seq);
+            Assert.Contains(fault, faults[index].What, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task Verify_CheckpointOfEntriesToCome_HidesNoLoss()
+    {
+        await using var till = await Till.OpenNewAsync(postgres: false);
+        var account = await till.NewAccountAsync(1000);
+        await till.Database.WriteAsync(async session =>
+        {
+            var posting = await Posting.OpenAsync(till.Database, session, "", [account.Id]);
+            posting.Post(posting.Find(account.Id)!, EntryKind.Checkpoint, 0, "9", "9 request records were taken out");
+            await posting.SaveAsync();
+        });
+        await till.ChargeAsync(account, 10, 10);
+        await till.ExecuteAsync("DELETE FROM request_record");
+        Assert.Contains((await till.VerifyAsync()).Faults, fault => fault.What.EndsWith("is missing", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task Verify_BesideARunningServer_FindsNothing()
     {
@@ -162,6 +215,15 @@ public sealed class LedgerVerifierTests
         await till.RefundAsync(account, 1000, record.Id);
         foreach (var input in new[] { 500_000, 1_000_000, 2_000_000 })
             Assert.Empty(await new Rerating(till.Database).PreviewAsync(new RerateOrder("a/b", 0, long.MaxValue, new PriceList([new PriceVersion { Input = input, Output = 0 }]))));
+    }
+
+    [Fact]
+    public async Task Rerate_AWaivedReply_StaysFree()
+    {
+        await using var till = await Till.OpenNewAsync(postgres: false);
+        var account = await till.NewAccountAsync(1000);
+        await till.Settlements.SettleAsync(Till.Record(account.Id, 0, Basis.Waived), await till.HoldAsync(account, 10));
+        Assert.Empty(await new Rerating(till.Database).PreviewAsync(new RerateOrder("a/b", 0, long.MaxValue, new PriceList([new PriceVersion { Input = 0, Output = 0, Request = 7 }]))));
     }
 
     // At the price of the time there was no line for a call, an image or a second, and nothing to tell their number from.
