@@ -106,4 +106,14 @@ public abstract class StoresContract(bool postgres)
         Assert.True(Assert.Single(await keys.FindAsync(second.Key)).Entry.Revoked);
         Assert.Null(await keys.RotateAsync("key_none", TimeSpan.Zero));
     }
+
+    [Fact]
+    public async Task Rotate_OfAKeyThatExpiresWithinTheGrace_LetsItLiveNoLonger()
+    {
+        await using var database = await TestDatabase.OpenNewAsync(postgres);
+        var keys = new KeyStore(database);
+        var old = await keys.CreateAsync(new KeyOrder((await CreateAsync(database, "acme"))!.Id, "label", database.Now + 60_000, null, Terms.None));
+        await keys.RotateAsync(old.Entry.Id, TimeSpan.FromHours(24));
+        Assert.Equal(old.Entry.Expires, Assert.Single(await keys.FindAsync(old.Key)).Entry.Expires);
+    }
 }

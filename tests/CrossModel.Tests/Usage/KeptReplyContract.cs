@@ -2,6 +2,7 @@ using System.Text;
 using CrossModel.Accounts;
 using CrossModel.Billing;
 using CrossModel.Tests.Billing;
+using CrossModel.Tests.Support;
 using CrossModel.Usage;
 
 namespace CrossModel.Tests.Usage;
@@ -95,6 +96,19 @@ public abstract class KeptReplyContract(bool postgres)
         till.Books.Add(queued);
         await Till.UntilAsync(async () => await till.BalanceAsync(account) == 998_000);
         Assert.Null(await KeptAsync(store, account));
+    }
+
+    [Fact]
+    public async Task Key_AfterADay_IsFreeAgain()
+    {
+        var clock = new FakeClock();
+        await using var database = await TestDatabase.OpenNewAsync(postgres, clock);
+        var store = new ReplyStore(database, "node_1");
+        Assert.Equal(default, await store.ClaimAsync("acc_1", "k", BodyHash, "req_1"));
+        clock.Advance(TimeSpan.FromHours(24));
+        Assert.True((await store.ClaimAsync("acc_1", "k", BodyHash, "req_2")).RunsElsewhere);
+        clock.Advance(TimeSpan.FromMilliseconds(1));
+        Assert.Equal(default, await store.ClaimAsync("acc_1", "k", BodyHash, "req_2"));
     }
 
     [Fact]
