@@ -83,6 +83,14 @@ public sealed class ModelCatalogTests
     }
 
     [Fact]
+    public void Reload_OfAModelThatNoCatalogueKnows_KeepsTheTimeOfItsFirst()
+    {
+        var first = _bench.Build(Config("x/m", To("a")));
+        _bench.Clock.Advance(TimeSpan.FromHours(1));
+        Assert.Equal(first.Find("x/m")!.Created, _bench.Build(Config("x/m", To("a"), To("b")), first).Find("x/m")!.Created);
+    }
+
+    [Fact]
     public void Reload_ThatChangesAKey_MakesTheUpstreamAnew()
     {
         var config = Config("x/m", To("a"));
@@ -130,6 +138,23 @@ public sealed class ModelCatalogTests
         Assert.InRange(health.Cooling.TotalSeconds, 59, 60.01);
         health.Succeeded();
         Assert.Equal(TimeSpan.Zero, health.Cooling);
+    }
+
+    [Fact]
+    public void Health_AfterALateFailureOfAnOlderCall_RestsAsLongAsTheNewerOneAsked()
+    {
+        var health = new UpstreamHealth(_bench.Clock);
+        health.Failed(TimeSpan.FromSeconds(2), asked: TimeSpan.FromSeconds(50));
+        health.Failed(TimeSpan.FromSeconds(2), asked: TimeSpan.FromSeconds(1));
+        Assert.InRange(health.Cooling.TotalSeconds, 49.9, 50.1);
+    }
+
+    [Fact]
+    public void Health_AskedToRestForADay_RestsTenMinutes()
+    {
+        var health = new UpstreamHealth(_bench.Clock);
+        health.Failed(TimeSpan.FromSeconds(2), asked: TimeSpan.FromDays(1));
+        Assert.InRange(health.Cooling.TotalMinutes, 9.99, 10.01);
     }
 
     [Fact]

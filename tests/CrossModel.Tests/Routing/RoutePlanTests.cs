@@ -66,6 +66,14 @@ public sealed class RoutePlanTests
     }
 
     [Fact]
+    public void Plan_AfterAnUpstreamRefusedItsKey_PutsItsOtherModelsLastToo()
+    {
+        var catalog = _bench.Build(Config(new() { ["x/m"] = Priced(To("a"), To("b")), ["x/other"] = Priced(To("a") with { Model = "other" }) }));
+        catalog.Find("x/other")!.Routes[0].Failed(new UpstreamFault(UpstreamFailure.Operator, 401));
+        Assert.Equal(["b", "a"], Names(Made(catalog)));
+    }
+
+    [Fact]
     public void Plan_OfALoneRestingRoute_StillHasIt()
     {
         var catalog = _bench.Build(Config("x/m", To("a")));
@@ -157,6 +165,18 @@ public sealed class RoutePlanTests
         route.Leave();
         Assert.True(route.TryEnter());
         Assert.Equal((503, TimeSpan.FromSeconds(1)), (RoutePlan.AllFull().Status, RoutePlan.AllFull().RetryAfter));
+    }
+
+    [Fact]
+    public void Seats_OfARouteWhoseUpstreamIsFull_AreNotTaken()
+    {
+        var config = Config(new() { ["x/1"] = Priced(To("a", maxParallel: 1)), ["x/2"] = Priced(To("a")) });
+        var catalog = _bench.Build(config with { Upstreams = new Dictionary<string, UpstreamConfig> { ["a"] = config.Upstreams["a"] with { MaxParallel = 1 } } });
+        var (route, other) = (catalog.Find("x/1")!.Routes[0], catalog.Find("x/2")!.Routes[0]);
+        Assert.True(other.TryEnter());
+        Assert.False(route.TryEnter());
+        other.Leave();
+        Assert.True(route.TryEnter());
     }
 
     private static GatewayConfig Three() => Config("x/m", To("a"), To("b"), To("c"));
