@@ -13,4 +13,12 @@ public sealed class RateLeftTests
     [InlineData(89_999, "1m30s")]
     public void Duration_AnyTime_IsSpelledLikeOpenAiAndRoundedUp(double ms, string text) =>
         Assert.Equal(text, RateLeft.Duration((long)(ms * TimeSpan.TicksPerMillisecond)));
+
+    [Fact]
+    public void Tighter_OfTwo_IsTheSmallerRestWithTheLaterReset()
+    {
+        var (tight, slow) = (new RateLeft(10, 1, 5), new RateLeft(5, 4, 7));
+        Assert.Equal(new RateLeft(10, 1, 7), RateLeft.Tighter(tight, slow));
+        Assert.Equal(new RateLeft(10, 1, 7), RateLeft.Tighter(slow, tight));
+    }
 }

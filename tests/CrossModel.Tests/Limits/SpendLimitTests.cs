@@ -83,6 +83,39 @@ public sealed class SpendLimitTests : IAsyncLifetime
     }
 
     [Fact]
+    public void Charge_WhileTheBooksAreRead_IsNotLostByWhatTheySaid()
+    {
+        var spend = new SpendWindows();
+        spend.BeginLoad();
+        spend.Hold(9);
+        spend.Charge(9, 2);
+        spend.EndLoad(1, new Spent(3, 5, 7), 0);
+        Assert.Equal((new Spent(5, 7, 9), 0L), (spend.Spent, spend.Held));
+        spend.BeginLoad();
+        spend.EndLoad(1, new Spent(5, 7, 9), 0);
+        Assert.Equal(new Spent(5, 7, 9), spend.Spent);
+    }
+
+    [Fact]
+    public async Task Sweep_SpendChargedElsewhere_IsReadFromTheBooks()
+    {
+        var caller = Gates.Caller(account: new Terms { SpendTotal = Gates.Usd });
+        await _database.StoreAsync(caller);
+        (await _gate.SeatAsync(caller, 1, 1)).Dispose();
+        await _database.ChargeAsync(caller, Gates.Usd);
+        // Some hours at most: at midnight the books are read anyway.
+        for (var turn = 0; turn < 3000; turn++)
+        {
+            var answer = await _gate.AdmitAsync(caller, null, 1, 1, TestContext.Current.CancellationToken);
+            if (answer.Refusal is not null) return;
+            answer.Seat!.Dispose();
+            _clock.Advance(TimeSpan.FromSeconds(10));
+            await Task.Yield(); // the sweep runs beside the test
+        }
+        Assert.Fail("What another charged was never seen.");
+    }
+
+    [Fact]
     public async Task Restart_SpentBefore_IsReadFromTheBooks()
     {
         await RestartAsync(Gates.Caller(new Terms { SpendDay = Gates.Usd }, id: "1", accountId: "1"));
