@@ -108,6 +108,57 @@ public sealed class RepeatedCalls
     }
 
     [Fact]
+    public async Task Key_WithAnotherBodyWhileTheFirstRuns_IsRefusedAtOnce()
+    {
+        var go = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await go.Task;
+            await UsualReply.JsonAsync(http, Reply);
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+
+        var first = gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1"));
+        await Until.TrueAsync(() => upstream.Received.Count == 1);
+        var other = gateway.PostAsync(Ask.Replace("hi", "ho", StringComparison.Ordinal), null, ("Idempotency-Key", "k1"));
+        await Task.WhenAny(other, Task.Delay(TimeSpan.FromSeconds(20)));
+        var wasAnswered = other.IsCompleted;
+        go.SetResult();
+
+        Assert.Equal((true, "idempotency_key_reused"), (wasAnswered, (await other).ErrorCode));
+        Assert.Equal(200, (int)(await first).Status);
+    }
+
+    [Fact]
+    public async Task Reply_OverAMebibyte_IsNotKept_AndTheRepeatRuns()
+    {
+        await using var upstream = await ScriptedUpstream.JsonAsync(Reply.Replace("secret words", new string('x', 1024 * 1024), StringComparison.Ordinal));
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+
+        var first = await gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1"));
+        var again = await gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1")).WaitAsync(TimeSpan.FromSeconds(30));
+
+        Assert.Equal((200, 200), ((int)first.Status, (int)again.Status));
+        Assert.Null(again.Header("x-crossmodel-replayed"));
+        Assert.Equal(2, upstream.Received.Count);
+        Assert.Equal(99.996m, await BalanceAsync(gateway));
+    }
+
+    [Fact]
+    public async Task Replay_ToAKeyWithLimits_ShowsWhatIsLeftOfThem()
+    {
+        await using var upstream = await ScriptedUpstream.JsonAsync(Reply);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+        var key = await gateway.NewKeyAsync("limited", 1m, keyTerms: new Accounts.Terms { RequestsPerMinute = 5 });
+
+        await gateway.PostAsync(Ask, key, ("Idempotency-Key", "k1"));
+        var again = await gateway.PostAsync(Ask, key, ("Idempotency-Key", "k1"));
+
+        Assert.NotNull(again.Header("x-crossmodel-replayed"));
+        Assert.Equal(("5", "4"), (again.Header("x-ratelimit-limit-requests"), again.Header("x-ratelimit-remaining-requests")));
+    }
+
+    [Fact]
     public async Task Repeats_ThatReachAnotherNodeTogether_AllWaitForTheOneThatRuns()
     {
         var go = new TaskCompletionSource();

@@ -38,6 +38,22 @@ public sealed class Fallback
     }
 
     [Fact]
+    public async Task Failure_AfterFiveSeconds_IsNotTriedOnTheSameRouteAgain()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await Task.Delay(TimeSpan.FromSeconds(5.1));
+            await UsualReply.JsonAsync(http, """{"error":{"message":"no"}}""", 500);
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl);
+
+        var reply = await gateway.PostAsync(Plain);
+
+        Assert.Equal((502, "1"), ((int)reply.Status, reply.Header("x-crossmodel-attempts")));
+        Assert.Single(upstream.Received);
+    }
+
+    [Fact]
     public async Task Failure_WhoseUpstreamReportedTokens_StandsInTheOperatorsCost()
     {
         const string routes = """ "test/model": { "routes": [ { "upstream": "up", "model": "first", "cost": { "input": 3, "output": 5 } }, { "upstream": "up", "model": "second", "cost": { "input": 7, "output": 11 } } ], "price": { "input": 1, "output": 1 } } """;

@@ -237,6 +237,21 @@ public sealed class FanOut
         Assert.Equal([41, 42, 43], upstream.Received.Select(r => (int)r.Json["seed"]!).Distinct().Order());
     }
 
+    /// <summary>The first one alone has said something: the call is not empty.</summary>
+    [Fact]
+    public async Task Candidates_EmptyButOne_ArePaidTogether()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync((http, received) => UsualReply.JsonAsync(http, (int)received.Json["seed"]! == 41
+            ? UsualReply.Plain()
+            : UsualReply.Plain(content: "", usage: """{"prompt_tokens":9,"completion_tokens":0,"total_tokens":9}""")));
+        await using var gateway = await GatewayAsync(upstream);
+
+        var reply = await gateway.PostAsync(Plain.Replace("\"n\":3", "\"n\":3,\"seed\":41", StringComparison.Ordinal));
+
+        var receipt = await ReceiptAsync(gateway, reply);
+        Assert.Equal(("reported", "0.00003"), ((string?)receipt["basis"], (string?)receipt["cost"]));
+    }
+
     [Theory]
     [InlineData(false, 1)]
     [InlineData(true, 1)]

@@ -29,6 +29,19 @@ public sealed class MoneyAtTheEnd
         Assert.Equal((basis, cost), ((string?)receipt["basis"], (string?)receipt["cost"]));
     }
 
+    // By estimate 9 tokens of text and a second of sound, 50 tokens, and 2 of the reply's six bytes: 9 + 50 × 40 + 2 = 2,011 USD per million.
+    [Fact]
+    public async Task Reply_ToSound_WithoutUsage_IsCountedAtThePriceOfSound()
+    {
+        await using var upstream = await ScriptedUpstream.JsonAsync("""{"choices":[{"index":0,"message":{"role":"assistant","content":"Hello!"},"finish_reason":"stop"}]}""");
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl,
+            """ "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": { "input": 1, "audioInput": 40, "output": 1 } } """);
+
+        var reply = await gateway.PostAsync("""{"model":"test/model","messages":[{"role":"user","content":[{"type":"text","text":"Hi"},{"type":"input_audio","input_audio":{"data":"AAAA","format":"wav"}}]}]}""");
+
+        Assert.Equal((200, "0.002011"), ((int)reply.Status, reply.Header("x-crossmodel-cost")));
+    }
+
     [Fact]
     public async Task Stream_OutgrowsTheBalance_EndsThereWithLengthWhereTheModelSaysSo()
     {
