@@ -137,6 +137,7 @@ public sealed class ParameterRuleTests
     [InlineData("\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"c\"}}," + Tools, "tool_choice.function.name")]
     [InlineData(Tools + ",\"tool_choice\":{\"type\":\"custom\",\"custom\":{\"name\":\"f\"}}", "tool_choice.custom.name")]
     [InlineData(Tools + ",\"tool_choice\":{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":\"none\",\"tools\":[]}}", "tool_choice.allowed_tools.mode")]
+    [InlineData("\"tool_choice\":{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":\"auto\",\"tools\":[]}}", "tool_choice")]
     [InlineData(Tools + ",\"tool_choice\":{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":\"auto\",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}},{\"type\":\"function\",\"function\":{\"name\":\"g\"}}]}}", "tool_choice.allowed_tools.tools[1].function.name")]
     [InlineData("\"functions\":[{\"name\":\"f\"}],\"function_call\":{\"name\":\"g\"}", "function_call.name")]
     [InlineData("\"function_call\":\"required\"", "function_call")]

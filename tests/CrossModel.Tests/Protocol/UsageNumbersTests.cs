@@ -21,6 +21,7 @@ public sealed class UsageNumbersTests
     [InlineData("""{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15,"prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":2}}""", 10, 4, 0, 5, 2)]
     // xAI: reasoning beside completion, told by the total
     [InlineData("""{"prompt_tokens":10,"completion_tokens":5,"total_tokens":22,"completion_tokens_details":{"reasoning_tokens":7}}""", 10, 0, 0, 12, 7)]
+    [InlineData("""{"prompt_tokens":10,"completion_tokens":9,"total_tokens":26,"completion_tokens_details":{"reasoning_tokens":7}}""", 10, 0, 0, 16, 7)]
     // Vercel's gateway: more reasoning than completion
     [InlineData("""{"prompt_tokens":28,"completion_tokens":9,"total_tokens":37,"completion_tokens_details":{"reasoning_tokens":61}}""", 28, 0, 0, 70, 61)]
     // Grok on Azure: prompt excludes cached
