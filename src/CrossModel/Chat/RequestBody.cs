@@ -1,4 +1,5 @@
 using CrossModel.Protocol;
+using Microsoft.AspNetCore.Connections;
 
 namespace CrossModel.Chat;
 
@@ -45,9 +46,10 @@ internal static class RequestBody
                 if (refusal is not null || read.IsCompleted) return refusal;
             }
         }
-        catch (BadHttpRequestException e)
+        // A chunk size beyond all numbers is no BadHttpRequestException to the web server.
+        catch (IOException e) when (e is not ConnectionResetException)
         {
-            return e.StatusCode == StatusCodes.Status413PayloadTooLarge
+            return e is BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge }
                 ? ApiErrors.RequestTooLarge(limit)
                 : ApiErrors.InvalidJson("The request body could not be read to its end: it arrived too slowly or broken. Send it again.");
         }

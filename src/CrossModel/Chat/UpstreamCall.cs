@@ -12,6 +12,8 @@ internal sealed class UpstreamCall : IDisposable
     /// <summary>An event or a plain reply larger than this is no reply but a fault: base64 audio and images fit many times.</summary>
     private const int LargestReply = 64 * 1024 * 1024;
 
+    private static readonly UpstreamFault Unreadable = new(UpstreamFailure.BadReply, Detail: "the reply is JSON of another shape than a chat completion's");
+
     private readonly ChatCall _call;
     private readonly Route _route;
     private readonly CancellationToken _cancellation;
@@ -83,15 +85,29 @@ internal sealed class UpstreamCall : IDisposable
                 if (count == 0) break;
                 if (TooMuch() is { } fault) return (null, fault);
             }
-            var reply = LooksLikeEvents(_unread.Span, _call.Prepared!.Stream) ? Collect() : Reader.ReadPlain(_unread.Memory);
+            var read = ReadReply();
             // Settling takes longer than all before it: what it does not need is not held meanwhile.
             _unread.Clear();
             Reader.Dispose();
-            return (reply, Reader.Fault);
+            return read;
         }
         catch (Exception e) when (_attempt.Explain(e) is { } fault)
         {
             return (null, fault);
+        }
+    }
+
+    private (PlainReply? Reply, UpstreamFault? Fault) ReadReply()
+    {
+        try
+        {
+            var reply = LooksLikeEvents(_unread.Span, _call.Prepared!.Stream) ? Collect() : Reader.ReadPlain(_unread.Memory);
+            return (reply, Reader.Fault);
+        }
+        catch (Exception e) when (ReplyReader.IsUnreadable(e))
+        {
+            // A reader looks at the members that it knows; the others are looked at where a stream becomes a plain reply.
+            return (null, Unreadable);
         }
     }
 
@@ -168,7 +184,20 @@ internal sealed class UpstreamCall : IDisposable
     {
         var (reply, fault) = await ReadPlainAsync();
         if (reply is null) return fault;
-        using (reply) reply.WriteAsChunks(Client);
+        using (reply)
+        {
+            try
+            {
+                reply.WriteAsChunks(Client);
+            }
+            catch (Exception e) when (ReplyReader.IsUnreadable(e))
+            {
+                // Nothing of the half that is written goes out, so it is no content: another route may be tried, and nothing is charged.
+                Events.Clear();
+                Client.HasContent = false;
+                return Unreadable;
+            }
+        }
         return Client.HasContent && !await SendAsync(output) ? new UpstreamFault(UpstreamFailure.ClientGone) : null;
     }
 
@@ -182,11 +211,13 @@ internal sealed class UpstreamCall : IDisposable
 
     private UpstreamFault? TooMuch()
     {
-        if (_unread.Length > LargestReply) return new UpstreamFault(UpstreamFailure.BadReply, Detail: "a reply or event of more than 64 MiB");
+        // Events that say nothing wait for one that does, and what follows a finish for the charge: an upstream could send such without end.
+        var held = (long)_unread.Length + (_events?.Length ?? 0) + (_client?.WithheldBytes ?? 0);
+        if (held > LargestReply) return new UpstreamFault(UpstreamFailure.BadReply, Detail: "a reply or event of more than 64 MiB");
         // Counted once it is large: a usual reply is far below what a call in flight is reckoned at anyway.
-        if (_unread.Length - _taken < 256 * 1024) return null;
-        if (_call.Take(_unread.Length - _taken) is not null) return new UpstreamFault(UpstreamFailure.BadReply, Detail: "no room for a reply of this size (limits.bufferedBytes)");
-        _taken = _unread.Length;
+        if (held - _taken < 256 * 1024) return null;
+        if (_call.Take(held - _taken) is not null) return new UpstreamFault(UpstreamFailure.BadReply, Detail: "no room for a reply of this size (limits.bufferedBytes)");
+        _taken = held;
         return null;
     }
 

@@ -35,8 +35,8 @@ internal abstract class ReplyReader : IDisposable
     /// <summary>The first failure is the one that tells.</summary>
     protected void Fail(UpstreamFailure failure, string detail) => Fault ??= new UpstreamFault(failure, Detail: detail);
 
-    /// <summary>Not JSON, or JSON with half a surrogate pair in a name or word that is looked at.</summary>
-    protected static bool IsUnreadable(Exception fault) => fault is JsonException or InvalidOperationException;
+    /// <summary>What readers throw at a reply: not JSON, JSON of another shape, or half a surrogate pair in a name or word that is looked at.</summary>
+    public static bool IsUnreadable(Exception fault) => fault is JsonException or InvalidOperationException;
 
     /// <summary>
     /// A server may answer a stream with a plain body and the reverse, under any content type: the first byte that says something tells. Null: none

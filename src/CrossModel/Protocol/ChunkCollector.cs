@@ -69,10 +69,10 @@ internal sealed class ChunkCollector : IDisposable
         private readonly PooledBuffer _reasoning = new();
         private readonly PooledBuffer _refusal = new();
         private readonly List<Call> _calls = [];
-        private readonly Dictionary<string, byte[]> _others = [];
+        private readonly Dictionary<string, Grown> _others = [];
         private bool _hasRefusal;
 
-        public Dictionary<string, byte[]> Logprobs { get; } = [];
+        public Dictionary<string, Grown> Logprobs { get; } = [];
         public byte[] Finish { get; set; } = FinishReason.Stop.Json().ToArray();
 
         public void Add(JsonProperty member)
@@ -95,18 +95,11 @@ internal sealed class ChunkCollector : IDisposable
         }
 
         /// <summary>Arrays grow (annotations, log probabilities), of anything else the last value stays.</summary>
-        public static void Append(Dictionary<string, byte[]> members, JsonProperty member)
+        public static void Append(Dictionary<string, Grown> members, JsonProperty member)
         {
-            var raw = JsonMarshal.GetRawUtf8Value(member.Value);
             var isArray = member.Value.ValueKind == JsonValueKind.Array;
-            if (isArray && members.TryGetValue(member.Name, out var before) && before is [(byte)'[', _, ..])
-            {
-                members[member.Name] = before.Length == 2 ? raw.ToArray() : raw.Length == 2 ? before : [.. before[..^1], (byte)',', .. raw[1..]];
-            }
-            else if (member.Value.ValueKind != JsonValueKind.Null || !members.ContainsKey(member.Name))
-            {
-                members[member.Name] = raw.ToArray();
-            }
+            if (isArray && members.TryGetValue(member.Name, out var before) && before.IsArray) before.Add(member.Value);
+            else if (member.Value.ValueKind != JsonValueKind.Null || !members.ContainsKey(member.Name)) members[member.Name] = new Grown(member.Value);
         }
 
         public void Write(PooledBuffer target, int index)
@@ -124,21 +117,23 @@ internal sealed class ChunkCollector : IDisposable
             target.Write(",\"refusal\":"u8);
             if (_hasRefusal) String(target, _refusal);
             else target.Write("null"u8);
-            foreach (var (name, value) in _others) Member(target, name, value);
+            foreach (var (name, value) in _others)
+            {
+                Name(target, name, isFirst: false);
+                value.Write(target);
+            }
             WriteCalls(target);
             target.Write("},\"logprobs\":"u8);
             if (Logprobs.Count == 0) target.Write("null"u8);
             else
             {
-                var separator = "{"u8;
+                target.Write("{"u8);
+                var isFirst = true;
                 foreach (var (name, value) in Logprobs)
                 {
-                    target.Write(separator);
-                    target.Write("\""u8);
-                    target.Write(JsonText.Escape(name));
-                    target.Write("\":"u8);
-                    target.Write(value);
-                    separator = ","u8;
+                    Name(target, name, isFirst);
+                    value.Write(target);
+                    isFirst = false;
                 }
                 target.Write("}"u8);
             }
@@ -171,8 +166,9 @@ internal sealed class ChunkCollector : IDisposable
                 foreach (var part in member.Value.EnumerateObject())
                 {
                     var raw = JsonMarshal.GetRawUtf8Value(part.Value);
-                    if (part.NameEquals("arguments"u8)) call.Arguments.Write(raw[1..^1]);
-                    else call.Function[part.Name] = raw.ToArray();
+                    if (!part.NameEquals("arguments"u8)) call.Function[part.Name] = raw.ToArray();
+                    // Null says that there is no more of it.
+                    else if (part.Value.ValueKind == JsonValueKind.String) call.Arguments.Write(raw[1..^1]);
                 }
             }
         }
@@ -208,19 +204,49 @@ internal sealed class ChunkCollector : IDisposable
             target.Write("\""u8);
         }
 
-        private static void Member(PooledBuffer target, string name, byte[] value)
-        {
-            var isFirst = false;
-            Member(target, name, value, ref isFirst);
-        }
-
         private static void Member(PooledBuffer target, string name, byte[] value, ref bool isFirst)
         {
-            target.Write(isFirst ? "\""u8 : ",\""u8);
+            Name(target, name, isFirst);
             isFirst = false;
+            target.Write(value);
+        }
+
+        private static void Name(PooledBuffer target, string name, bool isFirst)
+        {
+            target.Write(isFirst ? "\""u8 : ",\""u8);
             target.Write(JsonText.Escape(name));
             target.Write("\":"u8);
-            target.Write(value);
+        }
+    }
+
+    /// <summary>A value as it came, or an array with the elements of all that came: each is copied once, however many deltas there are.</summary>
+    private sealed class Grown
+    {
+        private readonly ArrayBufferWriter<byte> _json = new();
+        private bool _isEmpty;
+
+        public Grown(JsonElement value)
+        {
+            IsArray = value.ValueKind == JsonValueKind.Array;
+            _isEmpty = IsArray && value.GetArrayLength() == 0;
+            var raw = JsonMarshal.GetRawUtf8Value(value);
+            _json.Write(IsArray ? raw[..^1] : raw);
+        }
+
+        public bool IsArray { get; }
+
+        public void Add(JsonElement array)
+        {
+            if (array.GetArrayLength() == 0) return;
+            if (!_isEmpty) _json.Write(","u8);
+            _isEmpty = false;
+            _json.Write(JsonMarshal.GetRawUtf8Value(array)[1..^1]);
+        }
+
+        public void Write(PooledBuffer target)
+        {
+            target.Write(_json.WrittenSpan);
+            if (IsArray) target.Write("]"u8);
         }
     }
 

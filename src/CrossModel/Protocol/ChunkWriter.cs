@@ -64,6 +64,9 @@ internal sealed class ChunkWriter : IDisposable
     /// <summary>UTF-8 bytes of text, reasoning, refusals, tool names and arguments written: what is counted when the upstream reports no usage.</summary>
     public long TextBytes { get; set; }
 
+    /// <summary>What waits behind a withheld finish, and that itself.</summary>
+    public int WithheldBytes => _finish.Length;
+
     public bool HasBegun(int choice) => (_begun >> choice & 1) != 0;
 
     public bool HasFinished(int choice) => (_finished >> choice & 1) != 0;

@@ -64,7 +64,7 @@ internal sealed class Attempt : IDisposable
             if (Status is >= 200 and < 300) return null;
 
             using var body = new PooledBuffer();
-            while (body.Length < ErrorBodyBytes && await ReadAsync(body) > 0) { }
+            await ReadErrorAsync(body);
             // Prompts are searched for what it quotes of them.
             await SocketTurn.End();
             return dialect.ReadFault(Status.Value, _response.Headers, body.Span, request);
@@ -72,6 +72,18 @@ internal sealed class Attempt : IDisposable
         catch (Exception e) when (Explain(e) is { } fault)
         {
             return fault;
+        }
+    }
+
+    /// <summary>Its status has told already what failed: a body that breaks off or does not come says less of it, not something else.</summary>
+    private async ValueTask ReadErrorAsync(PooledBuffer body)
+    {
+        try
+        {
+            while (body.Length < ErrorBodyBytes && await ReadAsync(body) > 0) { }
+        }
+        catch (Exception e) when (Explain(e) is { Failure: not (UpstreamFailure.ClientGone or UpstreamFailure.Stopping) })
+        {
         }
     }
 

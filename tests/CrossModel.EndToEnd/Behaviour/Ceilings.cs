@@ -76,6 +76,20 @@ public sealed class Ceilings
     }
 
     [Fact]
+    public async Task Body_WithAChunkSizeBeyondAllNumbers_IsTheCallersFault()
+    {
+        await using var gateway = await TestGateway.StartAsync("http://127.0.0.1:9/v1");
+        using var socket = new TcpClient();
+        await socket.ConnectAsync("127.0.0.1", gateway.Address.Port, TestContext.Current.CancellationToken);
+        var stream = socket.GetStream();
+
+        await stream.WriteAsync(Encoding.ASCII.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {gateway.Key}\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFF\r\nabc"));
+        using var reader = new StreamReader(stream);
+
+        Assert.Equal("HTTP/1.1 400 Bad Request", await reader.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(5)));
+    }
+
+    [Fact]
     public async Task Calls_InFlight_HaveACeiling()
     {
         var open = new TaskCompletionSource();

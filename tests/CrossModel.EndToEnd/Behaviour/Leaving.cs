@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
 using CrossModel.EndToEnd.Support;
@@ -35,6 +36,24 @@ public sealed class Leaving
         var receipt = await ReceiptAsync(gateway, id);
         Assert.Equal((499, "counted"), ((int)receipt["status"]!, (string?)receipt["basis"]));
         Assert.Equal(3, (int)receipt["usage"]!["completion_tokens"]!); // 10 bytes, four a token
+    }
+
+    /// <summary>Its body is read from a connection that breaks: that is no fault of the gateway's, whichever of both is told first.</summary>
+    [Fact]
+    public async Task Caller_ResetsInsideItsBody_IsGoneAndNothingBroke()
+    {
+        await using var gateway = await TestGateway.StartAsync("http://127.0.0.1:9/v1");
+        for (var i = 0; i < 60; i++)
+        {
+            using var socket = new TcpClient { LingerState = new LingerOption(true, 0) };
+            await socket.ConnectAsync("127.0.0.1", gateway.Address.Port, TestContext.Current.CancellationToken);
+            await socket.GetStream().WriteAsync(Encoding.ASCII.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {gateway.Key}\r\nContent-Length: 1000\r\n\r\n{{"));
+            await Task.Delay(i % 4, TestContext.Current.CancellationToken);
+        }
+        await Until.TrueAsync(() => gateway.Log.All.Any(line => line.Contains("499", StringComparison.Ordinal)));
+
+        Assert.DoesNotContain(gateway.Log.All, line => line.Contains("broke inside", StringComparison.Ordinal));
+        Assert.DoesNotContain("status_code=\"500\"", (await gateway.Http.GetAsync("/metrics")).Text, StringComparison.Ordinal);
     }
 
     /// <summary>Between two tries nobody is asked, and who was admitted has a record all the same.</summary>

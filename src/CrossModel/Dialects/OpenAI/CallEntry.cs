@@ -10,11 +10,14 @@ internal ref struct CallEntry
     public JsonSpan Function;
     public int Index;
     public ReadOnlySpan<byte> Id, Name, ArgumentsText, ArgumentsValue, Type;
+    /// <summary>Object arguments are any other value than a string: their JSON becomes one.</summary>
     public bool HasId, HasName, HasArguments, HasObjectArguments;
+    /// <summary><c>function</c> is there and null: it does not go out so.</summary>
+    public bool HasNullFunction;
     /// <summary>Another kind of call than a function's (custom tools): its own member holds name and input.</summary>
     public bool IsOther;
 
-    public readonly bool IsComplete => !Id.IsEmpty && !Type.IsEmpty && (IsOther || (!Name.IsEmpty && HasArguments && !HasObjectArguments));
+    public readonly bool IsComplete => !Id.IsEmpty && !Type.IsEmpty && !HasNullFunction && (IsOther || (!Name.IsEmpty && HasArguments && !HasObjectArguments));
     public readonly int TextBytes => Name.Length + (HasObjectArguments ? ArgumentsValue.Length : JsonText.UnescapedLength(ArgumentsText)) + _otherBytes;
     private int _otherBytes;
 
@@ -24,7 +27,7 @@ internal ref struct CallEntry
         var start = (int)json.TokenStartIndex;
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
         {
-            var name = json.ValueSpan;
+            var name = ReplyView.Name(ref json);
             if (name.SequenceEqual("function"u8)) entry.ReadFunction(ref json, array);
             else if (name.SequenceEqual("index"u8))
             {
@@ -34,7 +37,7 @@ internal ref struct CallEntry
             }
             else if (name.SequenceEqual("id"u8))
             {
-                entry.HasId = true;
+                Once(ref entry.HasId);
                 entry.Id = String(ref json).In(array);
             }
             else if (name.SequenceEqual("type"u8))
@@ -59,19 +62,18 @@ internal ref struct CallEntry
 
     private void ReadFunction(ref Utf8JsonReader json, ReadOnlySpan<byte> array)
     {
+        if (Function.IsPresent) throw new JsonException("a call's function twice");
         json.Read();
         var start = (int)json.TokenStartIndex;
-        if (json.TokenType != JsonTokenType.StartObject)
-        {
-            json.Skip();
-            return;
-        }
+        HasNullFunction = json.TokenType == JsonTokenType.Null;
+        if (HasNullFunction) return;
+        if (json.TokenType != JsonTokenType.StartObject) throw new JsonException("a function that is no object");
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
         {
-            var name = json.ValueSpan;
+            var name = ReplyView.Name(ref json);
             if (name.SequenceEqual("name"u8))
             {
-                HasName = true;
+                Once(ref HasName);
                 Name = String(ref json).In(array);
             }
             else if (name.SequenceEqual("arguments"u8)) ReadArguments(ref json, array);
@@ -82,13 +84,20 @@ internal ref struct CallEntry
 
     private void ReadArguments(ref Utf8JsonReader json, ReadOnlySpan<byte> array)
     {
+        if (!ArgumentsValue.IsEmpty) throw new JsonException("a call's arguments twice");
         json.Read();
         var start = (int)json.TokenStartIndex;
         if (json.TokenType == JsonTokenType.String) ArgumentsText = json.ValueSpan;
         HasArguments = json.TokenType == JsonTokenType.String;
-        HasObjectArguments = json.TokenType is JsonTokenType.StartObject or JsonTokenType.StartArray;
+        HasObjectArguments = json.TokenType is not (JsonTokenType.String or JsonTokenType.Null);
         json.Skip();
         ArgumentsValue = array[start..(int)json.BytesConsumed];
+    }
+
+    private static void Once(ref bool has)
+    {
+        if (has) throw new JsonException("a call's member twice");
+        has = true;
     }
 
     /// <summary>Where the inside of a JSON string is; nowhere when the value is none.</summary>

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text.Json;
 using CrossModel.Protocol;
 
@@ -6,6 +7,11 @@ namespace CrossModel.Dialects.OpenAI;
 /// <summary>What of one choice must be remembered between chunks.</summary>
 internal sealed class ChoiceState(int index)
 {
+    /// <summary>What waits for a name is memory that nobody has asked for: all calls of a choice together get so much.</summary>
+    private const int MostHeld = 1024 * 1024;
+
+    private int _held;
+
     public int Index { get; } = index;
     public List<CallState> Calls { get; } = [];
     public int NamedCalls { get; set; }
@@ -13,6 +19,15 @@ internal sealed class ChoiceState(int index)
     /// <summary>Null until the upstream said why the choice ended.</summary>
     public FinishReason? Finish { get; set; }
     public bool HasCall => NamedCalls > 0 || HasFunctionCall;
+
+    /// <summary>Keeps arguments of a call without a name until it has one.</summary>
+    public void Hold(CallState call, ReadOnlySpan<byte> arguments)
+    {
+        if (arguments.IsEmpty) return;
+        _held += arguments.Length;
+        if (_held > MostHeld) throw new JsonException("arguments without end of calls without a name");
+        (call.Held ??= new ArrayBufferWriter<byte>()).Write(arguments);
+    }
 
     /// <summary>The choice of an index, added where it is new; null: it would be one more than <paramref name="most"/>.</summary>
     public static ChoiceState? Of(List<ChoiceState> choices, int index, int most)
@@ -56,6 +71,6 @@ internal sealed class CallState
     /// <summary>Our index, ascending without gaps; -1 while it waits for its name.</summary>
     public int Index { get; set; } = -1;
     public bool HasArguments { get; set; }
-    /// <summary>Arguments that came before the name, escaped.</summary>
-    public byte[] Held { get; set; } = [];
+    /// <summary>Arguments that came before the name, escaped; null: none did.</summary>
+    public ArrayBufferWriter<byte>? Held { get; set; }
 }

@@ -34,7 +34,7 @@ internal struct ChoiceView
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
         {
             IsEmpty = false;
-            var name = json.ValueSpan;
+            var name = ReplyView.Name(ref json);
             if (name.SequenceEqual(messageName)) ReadMessage(ref json);
             else if (name.SequenceEqual("index"u8)) ReadIndex(ref json);
             else if (name.SequenceEqual("finish_reason"u8)) ReplyView.Value(ref json, ref Finish);
@@ -71,13 +71,13 @@ internal struct ChoiceView
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
         {
             IsMessageEmpty = false;
-            var name = json.ValueSpan;
-            if (name.SequenceEqual("content"u8)) Text(ref json, ref Content, ref ContentText);
+            var name = ReplyView.Name(ref json);
+            if (name.SequenceEqual("content"u8)) Strict(Text(ref json, ref Content, ref ContentText), mayBeBlocks: true);
             else if (name.SequenceEqual("role"u8)) ReplyView.Value(ref json, ref Role);
             else if (name.SequenceEqual("tool_calls"u8)) ReplyView.Value(ref json, ref ToolCalls);
             else if (name.SequenceEqual("reasoning_content"u8)) Text(ref json, ref ReasoningContent, ref ReasoningText);
             else if (name.SequenceEqual("reasoning"u8)) ReplyView.Value(ref json, ref Reasoning);
-            else if (name.SequenceEqual("refusal"u8)) Text(ref json, ref Refusal, ref RefusalText);
+            else if (name.SequenceEqual("refusal"u8)) Strict(Text(ref json, ref Refusal, ref RefusalText), mayBeBlocks: false);
             else if (name.SequenceEqual("function_call"u8))
             {
                 IsFunctionCallReal = Says(ref json, ref FunctionCall);
@@ -92,9 +92,17 @@ internal struct ChoiceView
         Message = new JsonSpan(start, (int)json.BytesConsumed - start);
     }
 
-    private static void Text(ref Utf8JsonReader json, ref JsonSpan value, ref JsonSpan text)
+    private static JsonTokenType Text(ref Utf8JsonReader json, ref JsonSpan value, ref JsonSpan text)
     {
-        if (ReplyView.Value(ref json, ref value) == JsonTokenType.String) text = new JsonSpan(value.Start + 1, value.Length - 2);
+        var kind = ReplyView.Value(ref json, ref value);
+        if (kind == JsonTokenType.String) text = new JsonSpan(value.Start + 1, value.Length - 2);
+        return kind;
+    }
+
+    /// <summary>A number or an object where a caller reads text is none, and could not be counted.</summary>
+    private static void Strict(JsonTokenType kind, bool mayBeBlocks)
+    {
+        if (kind is not (JsonTokenType.String or JsonTokenType.Null) && !(mayBeBlocks && kind == JsonTokenType.StartArray)) throw new JsonException("a text that is none");
     }
 
     /// <summary>Reads a value and tells whether anything in it is more than null, empty, false or zero: some servers send every key they know, empty.</summary>

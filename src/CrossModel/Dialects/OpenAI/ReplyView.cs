@@ -42,7 +42,7 @@ internal sealed class ReplyView
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
         {
             var start = (int)json.TokenStartIndex;
-            var name = json.ValueSpan;
+            var name = Name(ref json);
             if (name.SequenceEqual("choices"u8)) ReadChoices(ref json, messageName);
             else if (name.SequenceEqual("id"u8)) Value(ref json, ref Id);
             else if (name.SequenceEqual("object"u8)) Value(ref json, ref Object);
@@ -86,6 +86,7 @@ internal sealed class ReplyView
             while (json.Read() && json.TokenType != JsonTokenType.EndArray)
             {
                 if (json.TokenType != JsonTokenType.StartObject) throw new JsonException("a choice that is no object");
+                if (ChoiceCount == ChunkWriter.MaxChoices) throw new JsonException("more choices than any reply has");
                 if (ChoiceCount == _choices.Length) Array.Resize(ref _choices, ChoiceCount * 2);
                 _choices[ChoiceCount++].Read(ref json, messageName);
             }
@@ -108,6 +109,13 @@ internal sealed class ReplyView
             else Skip(ref json);
         }
     }
+
+    /// <summary>
+    /// The name that was just read. One that hides a letter behind an escape is an unreadable reply: to the caller's parser it may be the name of a
+    /// member that we act on, which here it would pass for another.
+    /// </summary>
+    internal static ReadOnlySpan<byte> Name(ref Utf8JsonReader json) =>
+        json.ValueIsEscaped && json.ValueSpan.IndexOf("\\u00"u8) >= 0 ? throw new JsonException("a name with a letter escaped") : json.ValueSpan;
 
     internal static void Skip(ref Utf8JsonReader json)
     {

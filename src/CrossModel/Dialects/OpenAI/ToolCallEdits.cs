@@ -35,7 +35,7 @@ internal sealed class ToolCallEdits : IDisposable
         var (isSame, written) = (true, 0);
         var json = new Utf8JsonReader(array);
         if (!Begin(ref json)) return Outcome.None;
-        while (json.Read() && json.TokenType == JsonTokenType.StartObject)
+        while (IsAtCall(ref json))
         {
             var entry = CallEntry.Read(ref json, array);
             TextBytes += entry.TextBytes;
@@ -45,13 +45,13 @@ internal sealed class ToolCallEdits : IDisposable
             if (isFirst && entry.Name.IsEmpty && !entry.IsOther)
             {
                 // Nameless so far: a client could do nothing with it. Its arguments wait.
-                call.Held = [.. call.Held, .. ArgumentsOf(entry)];
+                choice.Hold(call, ArgumentsOf(entry));
                 isSame = false;
                 continue;
             }
             var isCanonical = isFirst
-                ? entry.IsComplete && entry.Index == choice.NamedCalls && call.Held.Length == 0
-                : entry.Index == call.Index && entry.Id.IsEmpty && !entry.HasId && entry.Name.IsEmpty && !entry.HasName && !entry.HasObjectArguments;
+                ? entry.IsComplete && entry.Index == choice.NamedCalls && call.Held is null
+                : entry.Index == call.Index && entry.Id.IsEmpty && !entry.HasId && entry.Name.IsEmpty && !entry.HasName && !entry.HasObjectArguments && !entry.HasNullFunction;
             isSame &= isCanonical;
             if (isFirst)
             {
@@ -61,7 +61,7 @@ internal sealed class ToolCallEdits : IDisposable
             }
             _text.Write(written++ == 0 ? "["u8 : ","u8);
             Write(array, entry, call, isFirst, call.Index);
-            call.Held = [];
+            call.Held = null;
         }
         return End(written, isSame);
     }
@@ -72,26 +72,34 @@ internal sealed class ToolCallEdits : IDisposable
         var (isSame, written) = (true, 0);
         var json = new Utf8JsonReader(array);
         if (!Begin(ref json)) return Outcome.None;
-        while (json.Read() && json.TokenType == JsonTokenType.StartObject)
+        while (IsAtCall(ref json))
         {
             var entry = CallEntry.Read(ref json, array);
             TextBytes += entry.TextBytes;
             isSame &= entry.IsComplete && (entry.ArgumentsText.Length > 0 || entry.IsOther);
             var call = new CallState { Id = entry.Id.IsEmpty ? NewId() : entry.Id.ToArray() };
-            if (entry.ArgumentsText.IsEmpty && !entry.HasObjectArguments) call.Held = "{}"u8.ToArray();
             _text.Write(written++ == 0 ? "["u8 : ","u8);
             Write(array, entry, call, isFirst: true, index: -1);
         }
         return End(written, isSame);
     }
 
-    /// <summary>False: it is no array.</summary>
+    /// <summary>False: it says nothing. Some servers send every key they know, empty.</summary>
     private bool Begin(ref Utf8JsonReader json)
     {
         _text.Reset();
         TextBytes = 0;
         json.Read();
-        return json.TokenType == JsonTokenType.StartArray;
+        if (json.TokenType == JsonTokenType.StartArray) return true;
+        if (json.TokenType is JsonTokenType.Null or JsonTokenType.False || (json.TokenType == JsonTokenType.String && json.ValueSpan.IsEmpty)) return false;
+        throw new JsonException("tool_calls is no array");
+    }
+
+    private static bool IsAtCall(ref Utf8JsonReader json)
+    {
+        json.Read();
+        if (json.TokenType is JsonTokenType.StartObject or JsonTokenType.EndArray) return json.TokenType == JsonTokenType.StartObject;
+        throw new JsonException("a call that is no object");
     }
 
     private Outcome End(int written, bool isSame)
@@ -162,7 +170,8 @@ internal sealed class ToolCallEdits : IDisposable
                 _text.Write("\","u8);
             }
             _text.Write("\"arguments\":\""u8);
-            _text.Write(call.Held);
+            if (call.Held is { } held) _text.Write(held.WrittenSpan);
+            if (index < 0 && entry.ArgumentsText.IsEmpty && !entry.HasObjectArguments) _text.Write("{}"u8);
             _text.Write(ArgumentsOf(entry));
             _text.Write("\""u8);
             if (entry.Function.IsPresent) Members(entry.Function.In(array), isFunction: true, keepIndex: false);

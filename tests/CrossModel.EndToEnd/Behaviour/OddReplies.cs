@@ -1,0 +1,87 @@
+using CrossModel.EndToEnd.Support;
+
+namespace CrossModel.EndToEnd.Behaviour;
+
+/// <summary>Replies that change their form on the way, that never come to a word, or whose error breaks off: an honest status, no charge for nothing, bounded memory.</summary>
+public sealed class OddReplies
+{
+    private const string Plain = """{"model":"test/model","messages":[{"role":"user","content":"Hi"}]}""";
+    private const string Stream = """{"model":"test/model","messages":[{"role":"user","content":"Hi"}],"stream":true}""";
+
+    private static string Events(params IEnumerable<string> deltas) =>
+        UsualReply.Chunk(UsualReply.Role) + string.Concat(deltas.Select(d => UsualReply.Chunk(d))) + UsualReply.Chunk("{}", "\"stop\"") + UsualReply.UsageChunk + UsualReply.Done;
+
+    /// <summary>What nobody looks at while a reply keeps its form is looked at when it changes it.</summary>
+    [Theory]
+    [InlineData("\"\\ud800\":1")]
+    [InlineData("\"tool_calls\":[{\"id\":\"a\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"},\"\\udc00\":1}]")]
+    public async Task Reply_UnreadableInAnotherForm_IsTheProvidersFaultAndFree(string member)
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync((http, received) => received.Text.Contains("\"stream\":true", StringComparison.Ordinal)
+            ? UsualReply.JsonAsync(http, $$"""{"choices":[{"index":0,"message":{"role":"assistant","content":"Hello",{{member}}},"finish_reason":"stop"}],"usage":{{UsualReply.Usage}}}""")
+            : UsualReply.BeginAsync(http, Events($$"""{"content":"Hello",{{member}}}""")));
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl);
+
+        var streamed = await gateway.PostAsync(Stream);
+        var plain = await gateway.PostAsync(Plain);
+
+        Assert.Equal((502, "provider_error"), ((int)streamed.Status, streamed.ErrorCode));
+        Assert.Equal((502, "provider_error"), ((int)plain.Status, plain.ErrorCode));
+        Assert.Equal("100.00", (string?)(await gateway.Http.GetAsync("/v1/account", gateway.Key)).Json["balance"]);
+    }
+
+    [Fact]
+    public async Task Arguments_NullInAStreamThatIsGathered_AddNothing()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync((http, _) => UsualReply.BeginAsync(http, Events(
+            """{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":"{"}}]}""",
+            """{"tool_calls":[{"index":0,"function":{"arguments":null}}]}""",
+            """{"tool_calls":[{"index":0,"function":{"arguments":"}"}}]}""")));
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl);
+
+        var reply = await gateway.PostAsync(Plain);
+
+        Assert.Equal("{}", (string?)reply.Json["choices"]![0]!["message"]!["tool_calls"]![0]!["function"]!["arguments"]);
+    }
+
+    /// <summary>They wait for a word, or for the charge: an upstream that sends them without end must not fill the memory.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Events_ThatWaitWithoutEnd_AreNoReply(bool afterFinish)
+    {
+        var silent = string.Concat(Enumerable.Repeat(afterFinish ? "data: {\"choices\":[],\"x\":1}\n\n" : "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"}}]}\n\n", 100_000));
+        var text = UsualReply.Chunk(UsualReply.Role) + UsualReply.Chunk(UsualReply.Text("Hello"));
+        await using var upstream = await ScriptedUpstream.StartAsync((http, _) => UsualReply.BeginAsync(http, (afterFinish ? text + UsualReply.Chunk("{}", "\"stop\"") : "") + silent + (afterFinish ? "" : text) + UsualReply.Done));
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, more: "\"limits\": { \"bufferedBytes\": 4000000 },");
+
+        var reply = await gateway.PostAsync(Stream);
+
+        if (afterFinish) Assert.Contains("\"provider_error\"", reply.Events[^1], StringComparison.Ordinal);
+        else Assert.Equal((502, "provider_error"), ((int)reply.Status, reply.ErrorCode));
+    }
+
+    [Theory]
+    [InlineData(429, 429, "provider_rate_limited")]
+    [InlineData(400, 400, "upstream_rejected")]
+    [InlineData(404, 503, "model_unavailable")]
+    public async Task Error_ThatBreaksOff_IsToldByItsStatus(int status, int told, string code)
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            http.Response.StatusCode = status;
+            http.Response.ContentLength = 500;
+            http.Response.Headers.RetryAfter = "7";
+            await UsualReply.SendAsync(http, "slow down");
+            // So that what was sent is read before the connection breaks.
+            await Task.Delay(100);
+            http.Abort();
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl);
+
+        var reply = await gateway.PostAsync(Plain);
+
+        Assert.Equal((told, code), ((int)reply.Status, reply.ErrorCode));
+        if (status == 429) Assert.Equal("7", reply.Header("retry-after"));
+    }
+}
