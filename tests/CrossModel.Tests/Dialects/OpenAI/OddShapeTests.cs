@@ -1,0 +1,115 @@
+using System.Text;
+using System.Text.Json;
+using CrossModel.Dialects;
+using CrossModel.Protocol;
+using Xunit;
+
+namespace CrossModel.Tests.Dialects.OpenAI;
+
+/// <summary>JSON of a form that no chat completion has: it is refused, not handed on and not counted as nothing.</summary>
+public sealed class OddShapeTests
+{
+    private const string Call = """{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}""";
+    private const string End = """data: {"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}""" + "\n\ndata: [DONE]\n\n";
+
+    private static Replayed Stream(params IEnumerable<string> deltas) =>
+        Replayed.Stream(string.Concat(deltas.Select(d => $$"""data: {"choices":[{"index":0,"delta":{{d}}}]}""" + "\n\n")) + End);
+
+    [Theory]
+    [InlineData("""{"content":5}""")]
+    [InlineData("""{"content":true}""")]
+    [InlineData("""{"content":{"a":1}}""")]
+    [InlineData("""{"content":"a","refusal":{"a":1}}""")]
+    [InlineData("""{"content":"a","refusal":["no"]}""")]
+    [InlineData("""{"content":"a","tool_calls":{"a":1}}""")]
+    [InlineData("""{"content":"a","tool_calls":"abc"}""")]
+    [InlineData("""{"content":"a","tool_calls":12345}""")]
+    [InlineData("""{"content":"a","tool_calls":[5]}""")]
+    [InlineData($$"""{"content":"a","tool_calls":[{{Call}},null]}""")]
+    [InlineData("""{"tool_calls":[{"index":0,"id":"a","type":"function","function":"f"}]}""")]
+    [InlineData("""{"tool_calls":[{"index":0,"id":"a","id":"b","type":"function","function":{"name":"f","arguments":"{}"}}]}""")]
+    [InlineData("""{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","name":"g","arguments":"{}"}}]}""")]
+    [InlineData("""{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":"{}","arguments":"[]"}}]}""")]
+    [InlineData("""{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":"{}"},"function":{"name":"g"}}]}""")]
+    [InlineData("""{"content":"a","c\u006fntent":"b"}""")]
+    [InlineData("""{"tool_calls":[{"index":0,"\u0069ndex":1.5,"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]}""")]
+    [InlineData("""{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":"{}","\u0061rguments":5}}]}""")]
+    public void Message_OfAnotherForm_IsNoReply(string message)
+    {
+        Assert.Equal(UpstreamFailure.BadReply, Stream(message).Fault?.Failure);
+        Assert.Equal(UpstreamFailure.BadReply, Replayed.Plain($$"""{"choices":[{"index":0,"message":{{message}},"finish_reason":"stop"}]}""").Fault?.Failure);
+    }
+
+    [Theory]
+    [InlineData("null")]
+    [InlineData("false")]
+    [InlineData("\"\"")]
+    public void Calls_ThatSayNothing_AreNone(string calls)
+    {
+        Assert.Null(Stream($$"""{"content":"a","tool_calls":{{calls}}}""").Fault);
+        Assert.Null(Replayed.Plain($$"""{"choices":[{"index":0,"message":{"content":"a","tool_calls":{{calls}}},"finish_reason":"stop"}]}""").Fault);
+    }
+
+    [Theory]
+    [InlineData("""{"choices":[{"index":0,"delta":{"content":"x"}}],"ch\u006fices":5}""")]
+    [InlineData("""{"choices":[{"index":0,"delta":{"content":"x"},"d\u0065lta":5}]}""")]
+    [InlineData("""{"choices":[{"index":0,"delta":{"content":"x"},"f\u0069nish_reason":5}]}""")]
+    public void Name_WithALetterEscaped_IsNoReply(string chunk) => Assert.Equal(UpstreamFailure.BadReply, Replayed.Stream("data: " + chunk + "\n\n" + End).Fault?.Failure);
+
+    [Fact]
+    public void Name_WithAnotherEscape_IsKept() =>
+        Assert.Contains("\\u4e2d\\/", Stream("""{"content":"a","\u4e2d\/":1}""").Output, StringComparison.Ordinal);
+
+    [Fact]
+    public void Function_Null_DoesNotGoOut()
+    {
+        var custom = Stream("""{"tool_calls":[{"index":0,"id":"a","type":"custom","custom":{"name":"x","input":"y"},"function":null}]}""");
+        Assert.Null(custom.Fault);
+        Assert.DoesNotContain("\"function\":null", custom.Output, StringComparison.Ordinal);
+
+        var reply = Stream($$"""{"tool_calls":[{{Call}}]}""", """{"tool_calls":[{"index":0,"function":null}]}""");
+        Assert.Null(reply.Fault);
+        Assert.DoesNotContain("\"function\":null", reply.Output, StringComparison.Ordinal);
+        Assert.Equal("{}", Reading.OfStream(reply).Calls.Values.Single().Arguments.ToString());
+    }
+
+    [Fact]
+    public void Arguments_OfAnotherKind_BecomeText() => Assert.Equal("5",
+        Reading.OfStream(Stream("""{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":""}}]}""", """{"tool_calls":[{"index":0,"function":{"arguments":5}}]}""")).Calls.Values.Single().Arguments.ToString());
+
+    [Fact]
+    public void Choices_WithoutEnd_AreNoReply()
+    {
+        var many = "{\"choices\":[{}" + string.Concat(Enumerable.Repeat(",{}", ChunkWriter.MaxChoices)) + "]}";
+        Assert.Equal(UpstreamFailure.BadReply, Replayed.Plain(many, candidates: ChunkWriter.MaxChoices).Fault?.Failure);
+        Assert.Equal(UpstreamFailure.BadReply, Replayed.Stream("data: " + many + "\n\n" + End, candidates: ChunkWriter.MaxChoices).Fault?.Failure);
+    }
+
+    [Fact]
+    public void Arguments_OfACallWithoutAName_AreHeldUpToALimit()
+    {
+        static string Part(string arguments) => $$$"""{"tool_calls":[{"index":0,"function":{"arguments":"{{{arguments}}}"}}]}""";
+        static string Named(int parts) => Reading.OfStream(Stream([.. Enumerable.Repeat(Part(new string('a', 100_000)), parts), """{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"z"}}]}"""])).Calls.Values.Single().Arguments.ToString();
+
+        Assert.Equal(new string('a', 1_000_000) + "z", Named(10));
+        Assert.Equal(UpstreamFailure.BadReply, Stream(Enumerable.Repeat(Part(new string('a', 100_000)), 11)).Fault?.Failure);
+    }
+
+    /// <summary>What a plain caller gets of a stream is gathered without copying it anew for each delta.</summary>
+    [Fact]
+    public void Arrays_OfManyDeltas_AreGatheredInOnePass()
+    {
+        using var collector = new ChunkCollector();
+        for (var i = 0; i < 4000; i++) collector.Writer.Delta(0, Encoding.ASCII.GetBytes($$"""
+            "annotations":[{"n":{{i}},"text":"{{new string('a', 80)}}"}],"other":{{(i % 2 == 0 ? "null" : i)}}
+            """));
+        collector.Writer.Delta(0, "\"annotations\":[ ]"u8);
+        collector.Writer.Finish(0, FinishReason.Stop);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        using var reply = collector.Collect(null);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 100_000_000);
+        var message = JsonDocument.Parse(Encoding.UTF8.GetString(reply.Choices.Span)).RootElement.GetProperty("message");
+        Assert.Equal(Enumerable.Range(0, 4000), message.GetProperty("annotations").EnumerateArray().Select(a => a.GetProperty("n").GetInt32()));
+        Assert.Equal(3999, message.GetProperty("other").GetInt32());
+    }
+}
