@@ -25,7 +25,7 @@ internal sealed partial class FrontDoor(
             if (http.Request.Path.Value == "/v1/chat/completions" && HttpMethods.IsPost(http.Request.Method)) await chat.HandleAsync(http, requestId, stopping);
             else await AnswerElsewhereAsync(http);
         }
-        catch (Exception e) when (ChatEndpoint.IsCallerGone(http, e))
+        catch (Exception e) when (RequestBody.IsCallerGone(http, e))
         {
             // Nobody is left to be told.
         }

@@ -3,7 +3,6 @@ using CrossModel.Dialects;
 using CrossModel.Protocol;
 using CrossModel.Routing;
 using CrossModel.Usage;
-using Microsoft.AspNetCore.Connections;
 
 namespace CrossModel.Chat;
 
@@ -39,7 +38,7 @@ internal sealed partial class ChatEndpoint(
             await SocketTurn.End();
             await ReplyHeaders.RefuseAsync(call, refusal);
         }
-        catch (Exception e) when (IsCallerGone(http, e))
+        catch (Exception e) when (RequestBody.IsCallerGone(http, e))
         {
             call.Status = StatusCodes.Status499ClientClosedRequest;
             // Gone while nobody was asked, such as between two tries.
@@ -58,10 +57,6 @@ internal sealed partial class ChatEndpoint(
             if (!call.IsDryRun) Metering.Count(meters, call);
         }
     }
-
-    /// <summary>A connection that is reset may tell who reads of it before it tells that the request is aborted.</summary>
-    public static bool IsCallerGone(HttpContext http, Exception e) =>
-        e is ConnectionResetException || (e is OperationCanceledException or IOException && http.RequestAborted.IsCancellationRequested);
 
     private async ValueTask<ApiError?> AuthenticateAsync(ChatCall call)
     {

@@ -54,4 +54,8 @@ internal static class RequestBody
                 : ApiErrors.InvalidJson("The request body could not be read to its end: it arrived too slowly or broken. Send it again.");
         }
     }
+
+    /// <summary>A connection that is reset may tell who reads of it before it tells that the request is aborted.</summary>
+    public static bool IsCallerGone(HttpContext http, Exception e) =>
+        e is ConnectionResetException || (e is OperationCanceledException or IOException && http.RequestAborted.IsCancellationRequested);
 }
