@@ -192,9 +192,6 @@ internal sealed class UpstreamCall : IDisposable
             }
             catch (Exception e) when (ReplyReader.IsUnreadable(e))
             {
-                // Nothing of the half that is written goes out, so it is no content: another route may be tried, and nothing is charged.
-                Events.Clear();
-                Client.HasContent = false;
                 return Unreadable;
             }
         }
@@ -232,7 +229,7 @@ internal sealed class UpstreamCall : IDisposable
 
     private static bool LooksLikeJson(ReadOnlySpan<byte> body)
     {
-        var start = body.IndexOfAnyExcept(" \t\r\n"u8);
+        var start = body.IndexOfAnyExcept(" \t\r\n\uFEFF"u8);
         return start >= 0 && body[start] is (byte)'{' or (byte)'[';
     }
 

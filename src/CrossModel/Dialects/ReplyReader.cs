@@ -36,7 +36,7 @@ internal abstract class ReplyReader : IDisposable
     protected void Fail(UpstreamFailure failure, string detail) => Fault ??= new UpstreamFault(failure, Detail: detail);
 
     /// <summary>What readers throw at a reply: not JSON, JSON of another shape, or half a surrogate pair in a name or word that is looked at.</summary>
-    public static bool IsUnreadable(Exception fault) => fault is JsonException or InvalidOperationException;
+    public static bool IsUnreadable(Exception fault) => fault is JsonException or (InvalidOperationException and not ObjectDisposedException);
 
     /// <summary>
     /// A server may answer a stream with a plain body and the reverse, under any content type: the first byte that says something tells. Null: none

@@ -103,7 +103,29 @@ internal sealed class PlainReply : IDisposable
     }
 
     /// <summary>The reply as a stream: for a caller who asked for one where the upstream gave none. The finish is withheld as in any stream.</summary>
+    /// <remarks>All or nothing: what cannot be read is found before any of it is in the caller's stream.</remarks>
     public void WriteAsChunks(ChunkWriter client)
+    {
+        using var chunks = new PooledBuffer();
+        var (target, hadContent) = (client.Target, client.HasContent);
+        client.Target = chunks;
+        try
+        {
+            WriteChunks(client);
+            target.Write(chunks.Span);
+        }
+        catch
+        {
+            client.HasContent = hadContent;
+            throw;
+        }
+        finally
+        {
+            client.Target = target;
+        }
+    }
+
+    private void WriteChunks(ChunkWriter client)
     {
         using var json = JsonDocument.Parse(OneLine([.. "["u8, .. Choices.Span, .. "]"u8]));
         foreach (var choice in json.RootElement.EnumerateArray())

@@ -75,15 +75,20 @@ internal sealed class Attempt : IDisposable
         }
     }
 
-    /// <summary>Its status has told already what failed: a body that breaks off or does not come says less of it, not something else.</summary>
+    /// <summary>
+    /// Its status has told already what failed: a body that breaks off or does not come says less of it, not something else. But a 400 may mean anything,
+    /// the operator's key too: without its words it is a reply that was cut short.
+    /// </summary>
     private async ValueTask ReadErrorAsync(PooledBuffer body)
     {
         try
         {
             while (body.Length < ErrorBodyBytes && await ReadAsync(body) > 0) { }
         }
-        catch (Exception e) when (Explain(e) is { Failure: not (UpstreamFailure.ClientGone or UpstreamFailure.Stopping) })
+        catch (Exception e) when (Status != StatusCodes.Status400BadRequest && Explain(e) is { Failure: not (UpstreamFailure.ClientGone or UpstreamFailure.Stopping) })
         {
+            // Half of its JSON would be taken for its words.
+            body.Clear();
         }
     }
 

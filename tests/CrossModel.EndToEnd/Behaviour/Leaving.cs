@@ -50,7 +50,7 @@ public sealed class Leaving
             await socket.GetStream().WriteAsync(Encoding.ASCII.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {gateway.Key}\r\nContent-Length: 1000\r\n\r\n{{"));
             await Task.Delay(i % 4, TestContext.Current.CancellationToken);
         }
-        await Until.TrueAsync(() => gateway.Log.All.Any(line => line.Contains("499", StringComparison.Ordinal)));
+        await Until.TrueAsync(() => gateway.Log.All.Any(line => line.Contains("status=499", StringComparison.Ordinal)));
 
         Assert.DoesNotContain(gateway.Log.All, line => line.Contains("broke inside", StringComparison.Ordinal));
         Assert.DoesNotContain("status_code=\"500\"", (await gateway.Http.GetAsync("/metrics")).Text, StringComparison.Ordinal);

@@ -8,19 +8,23 @@ public sealed class OddReplies
     private const string Plain = """{"model":"test/model","messages":[{"role":"user","content":"Hi"}]}""";
     private const string Stream = """{"model":"test/model","messages":[{"role":"user","content":"Hi"}],"stream":true}""";
 
+    private const string Priced = """ "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": { "input": 1000, "output": 2000 } } """;
+
     private static string Events(params IEnumerable<string> deltas) =>
         UsualReply.Chunk(UsualReply.Role) + string.Concat(deltas.Select(d => UsualReply.Chunk(d))) + UsualReply.Chunk("{}", "\"stop\"") + UsualReply.UsageChunk + UsualReply.Done;
 
     /// <summary>What nobody looks at while a reply keeps its form is looked at when it changes it.</summary>
     [Theory]
-    [InlineData("\"\\ud800\":1")]
-    [InlineData("\"tool_calls\":[{\"id\":\"a\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"},\"\\udc00\":1}]")]
-    public async Task Reply_UnreadableInAnotherForm_IsTheProvidersFaultAndFree(string member)
+    [InlineData("\"\\ud800\":1", "")]
+    [InlineData("\"\\ud800\":1", "\uFEFF")]
+    [InlineData("\"\\ud800\":1", "data: ")]
+    [InlineData("\"tool_calls\":[{\"id\":\"a\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"},\"\\udc00\":1}]", "")]
+    public async Task Reply_UnreadableInAnotherForm_IsTheProvidersFaultAndFree(string member, string before)
     {
         await using var upstream = await ScriptedUpstream.StartAsync((http, received) => received.Text.Contains("\"stream\":true", StringComparison.Ordinal)
-            ? UsualReply.JsonAsync(http, $$"""{"choices":[{"index":0,"message":{"role":"assistant","content":"Hello",{{member}}},"finish_reason":"stop"}],"usage":{{UsualReply.Usage}}}""")
+            ? UsualReply.BeginAsync(http, $$"""{{before}}{"choices":[{"index":0,"message":{"role":"assistant","content":"Hello",{{member}}},"finish_reason":"stop"}],"usage":{{UsualReply.Usage}}}""" + "\n\n")
             : UsualReply.BeginAsync(http, Events($$"""{"content":"Hello",{{member}}}""")));
-        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
 
         var streamed = await gateway.PostAsync(Stream);
         var plain = await gateway.PostAsync(Plain);
@@ -63,7 +67,7 @@ public sealed class OddReplies
 
     [Theory]
     [InlineData(429, 429, "provider_rate_limited")]
-    [InlineData(400, 400, "upstream_rejected")]
+    [InlineData(400, 502, "provider_error")]
     [InlineData(404, 503, "model_unavailable")]
     public async Task Error_ThatBreaksOff_IsToldByItsStatus(int status, int told, string code)
     {
@@ -72,7 +76,7 @@ public sealed class OddReplies
             http.Response.StatusCode = status;
             http.Response.ContentLength = 500;
             http.Response.Headers.RetryAfter = "7";
-            await UsualReply.SendAsync(http, "slow down");
+            await UsualReply.SendAsync(http, "{\"error\":{\"message\":\"slow do");
             // So that what was sent is read before the connection breaks.
             await Task.Delay(100);
             http.Abort();
@@ -83,5 +87,6 @@ public sealed class OddReplies
 
         Assert.Equal((told, code), ((int)reply.Status, reply.ErrorCode));
         if (status == 429) Assert.Equal("7", reply.Header("retry-after"));
+        Assert.DoesNotContain("slow do", reply.Text, StringComparison.Ordinal);
     }
 }

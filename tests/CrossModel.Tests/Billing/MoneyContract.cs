@@ -152,22 +152,28 @@ public abstract class MoneyContract(bool postgres)
         var goesOn = await HoldUpAsync(till);
         var waiting = till.Purses.HoldAsync(account, 600, leaves.Token).AsTask();
         await leaves.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
-        goesOn.SetResult();
+        try
+        {
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+        }
+        finally
+        {
+            goesOn.SetResult(); // else the database is never closed
+        }
         await Till.UntilAsync(async () => (await till.Purses.HoldAsync(account, 1000)).Hold is not null);
     }
 
     /// <summary>Nothing of an account is written until the answer is set.</summary>
     private static async Task<TaskCompletionSource> HoldUpAsync(Till till)
     {
-        var (entered, goesOn) = (new TaskCompletionSource(), new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
-        _ = Task.Run(() => till.Database.WriteAsync(async session =>
+        var (entered, goesOn) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        var writing = Task.Run(() => till.Database.WriteAsync(async session =>
         {
             await session.ExecuteAsync("UPDATE account SET changed = changed");
             entered.TrySetResult();
             await goesOn.Task;
         }));
-        await entered.Task;
+        await await Task.WhenAny(entered.Task, writing);
         return goesOn;
     }
 

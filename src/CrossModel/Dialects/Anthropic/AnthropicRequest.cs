@@ -72,6 +72,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
             json.WriteEndObject();
         }
         if (ChatParts.DescribesFormat(format.RootElement)) _hints.Add(ChatParts.FormatDescription);
+        _hints.UnionWith(FormatExtras.Names(format.RootElement));
         ChatParts.NoteIgnored(request, upstream, _hints, Hints, sends: u => route.Forwards(u) && !IsOurs(u));
         return null;
     }

@@ -78,6 +78,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
             json.WriteEndObject();
         }
         if (upstream.ContentTool is not null && ChatParts.DescribesFormat(format.RootElement)) _hints.Add(ChatParts.FormatDescription);
+        _hints.UnionWith(FormatExtras.Names(format.RootElement));
         ChatParts.NoteIgnored(request, upstream, _hints, Hints, sends: u => route.Forwards(u) && !Ours.Contains(u));
         return null;
     }

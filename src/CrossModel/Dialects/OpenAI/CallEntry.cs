@@ -10,7 +10,7 @@ internal ref struct CallEntry
     public JsonSpan Function;
     public int Index;
     public ReadOnlySpan<byte> Id, Name, ArgumentsText, ArgumentsValue, Type;
-    /// <summary>Object arguments are any other value than a string: their JSON becomes one.</summary>
+    /// <summary>Object arguments are any other value than a string that says something: their JSON becomes one.</summary>
     public bool HasId, HasName, HasArguments, HasObjectArguments;
     /// <summary><c>function</c> is there and null: it does not go out so.</summary>
     public bool HasNullFunction;
@@ -89,7 +89,7 @@ internal ref struct CallEntry
         var start = (int)json.TokenStartIndex;
         if (json.TokenType == JsonTokenType.String) ArgumentsText = json.ValueSpan;
         HasArguments = json.TokenType == JsonTokenType.String;
-        HasObjectArguments = json.TokenType is not (JsonTokenType.String or JsonTokenType.Null);
+        HasObjectArguments = json.TokenType is not (JsonTokenType.String or JsonTokenType.Null or JsonTokenType.False);
         json.Skip();
         ArgumentsValue = array[start..(int)json.BytesConsumed];
     }

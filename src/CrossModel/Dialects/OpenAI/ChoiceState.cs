@@ -29,6 +29,12 @@ internal sealed class ChoiceState(int index)
         (call.Held ??= new ArrayBufferWriter<byte>()).Write(arguments);
     }
 
+    public void Release(CallState call)
+    {
+        _held -= call.Held?.WrittenCount ?? 0;
+        call.Held = null;
+    }
+
     /// <summary>The choice of an index, added where it is new; null: it would be one more than <paramref name="most"/>.</summary>
     public static ChoiceState? Of(List<ChoiceState> choices, int index, int most)
     {

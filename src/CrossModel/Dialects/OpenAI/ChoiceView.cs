@@ -24,6 +24,8 @@ internal struct ChoiceView
     /// <summary>-1: none that is a number from 0.</summary>
     public int IndexNumber;
     public bool IsFunctionCallReal;
+    /// <summary>The content is text that lacks its quotes.</summary>
+    public readonly bool IsContentBare => ContentText.IsPresent && ContentText.Length == Content.Length;
 
     public void Read(ref Utf8JsonReader json, ReadOnlySpan<byte> messageName)
     {
@@ -72,12 +74,17 @@ internal struct ChoiceView
         {
             IsMessageEmpty = false;
             var name = ReplyView.Name(ref json);
-            if (name.SequenceEqual("content"u8)) Strict(Text(ref json, ref Content, ref ContentText), mayBeBlocks: true);
+            if (name.SequenceEqual("content"u8)) ReadContent(ref json);
             else if (name.SequenceEqual("role"u8)) ReplyView.Value(ref json, ref Role);
             else if (name.SequenceEqual("tool_calls"u8)) ReplyView.Value(ref json, ref ToolCalls);
-            else if (name.SequenceEqual("reasoning_content"u8)) Text(ref json, ref ReasoningContent, ref ReasoningText);
+            else if (name.SequenceEqual("reasoning_content"u8))
+            {
+                // NVIDIA's server sends it twice for some models. What counts is the last, as for parsers.
+                ReasoningContent = ReasoningText = default;
+                Text(ref json, ref ReasoningContent, ref ReasoningText);
+            }
             else if (name.SequenceEqual("reasoning"u8)) ReplyView.Value(ref json, ref Reasoning);
-            else if (name.SequenceEqual("refusal"u8)) Strict(Text(ref json, ref Refusal, ref RefusalText), mayBeBlocks: false);
+            else if (name.SequenceEqual("refusal"u8)) ReadRefusal(ref json);
             else if (name.SequenceEqual("function_call"u8))
             {
                 IsFunctionCallReal = Says(ref json, ref FunctionCall);
@@ -92,17 +99,26 @@ internal struct ChoiceView
         Message = new JsonSpan(start, (int)json.BytesConsumed - start);
     }
 
+    /// <summary>Cloudflare's server sends tokens such as 6 and true without quotes: they are text all the same.</summary>
+    private void ReadContent(ref Utf8JsonReader json)
+    {
+        var kind = Text(ref json, ref Content, ref ContentText);
+        if (kind is JsonTokenType.Number or JsonTokenType.True or JsonTokenType.False) ContentText = Content;
+        // An object where a caller reads text is none, and could not be counted.
+        else if (kind == JsonTokenType.StartObject) throw new JsonException("content that is no text");
+    }
+
+    private void ReadRefusal(ref Utf8JsonReader json)
+    {
+        var kind = Text(ref json, ref Refusal, ref RefusalText);
+        if (kind is JsonTokenType.Number or JsonTokenType.True || (kind is JsonTokenType.StartObject or JsonTokenType.StartArray && Refusal.Length > 2)) throw new JsonException("a refusal that is no text");
+    }
+
     private static JsonTokenType Text(ref Utf8JsonReader json, ref JsonSpan value, ref JsonSpan text)
     {
         var kind = ReplyView.Value(ref json, ref value);
         if (kind == JsonTokenType.String) text = new JsonSpan(value.Start + 1, value.Length - 2);
         return kind;
-    }
-
-    /// <summary>A number or an object where a caller reads text is none, and could not be counted.</summary>
-    private static void Strict(JsonTokenType kind, bool mayBeBlocks)
-    {
-        if (kind is not (JsonTokenType.String or JsonTokenType.Null) && !(mayBeBlocks && kind == JsonTokenType.StartArray)) throw new JsonException("a text that is none");
     }
 
     /// <summary>Reads a value and tells whether anything in it is more than null, empty, false or zero: some servers send every key they know, empty.</summary>

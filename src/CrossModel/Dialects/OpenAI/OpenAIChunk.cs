@@ -61,7 +61,7 @@ internal readonly struct OpenAIChunk(ReplyTools tools, Preset preset, ContentPat
 
     /// <summary>Nothing in the event but its content has been counted, remembered or changed: another one like it would fare the same.</summary>
     private bool IsTextAlone(ReadOnlySpan<byte> text, in ChoiceView view, ChoiceState choice) =>
-        tools.View.ChoiceCount == 1 && choice.Finish is null && view.ContentText.IsPresent && !view.HasOthers
+        tools.View.ChoiceCount == 1 && choice.Finish is null && view.ContentText.IsPresent && !view.IsContentBare && !view.HasOthers
         && !view.ReasoningText.IsPresent && !view.RefusalText.IsPresent && !view.ReasoningDetails.IsPresent && !tools.View.GroqUsage.IsPresent
         && IsNull(text, view.Reasoning) && IsNull(text, view.ToolCalls) && IsNull(text, view.FunctionCall) && IsNull(text, view.Usage)
         && IsNull(text, tools.View.Usage) && IsNull(text, tools.View.Error) && IsNull(text, tools.View.BaseResp);
@@ -158,13 +158,13 @@ internal readonly struct OpenAIChunk(ReplyTools tools, Preset preset, ContentPat
             choice.HasFunctionCall = true;
             counted += JsonText.StringBytes(view.FunctionCall.In(text));
         }
-        if (view.ToolCalls.IsPresent && view.ToolCalls.Length > 2)
+        if (view.ToolCalls.IsPresent && !view.ToolCalls.In(text).SequenceEqual("[]"u8))
         {
             var outcome = tools.Calls.ReadDelta(view.ToolCalls.In(text), choice);
             counted += tools.Calls.TextBytes;
             says |= outcome != ToolCallEdits.Outcome.None;
             if (outcome == ToolCallEdits.Outcome.Changed) tools.Edits.Replace(view.ToolCalls, tools.Calls.Text);
-            else if (outcome == ToolCallEdits.Outcome.None && view.ToolCalls.In(text)[0] == (byte)'[') tools.Edits.Replace(view.ToolCalls, "null"u8);
+            else if (outcome == ToolCallEdits.Outcome.None && !view.ToolCalls.In(text).SequenceEqual("null"u8)) tools.Edits.Replace(view.ToolCalls, "null"u8);
         }
         says |= counted > 0;
         client.TextBytes += counted;

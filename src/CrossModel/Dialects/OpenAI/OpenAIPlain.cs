@@ -66,12 +66,13 @@ internal readonly struct OpenAIPlain(ReplyTools tools, Preset preset)
         if (!choice.Role.IsPresent) tools.Edits.Insert(first, "\"role\":\"assistant\","u8);
         else if (!choice.Role.In(text).SequenceEqual("\"assistant\""u8)) tools.Edits.Replace(choice.Role, "\"assistant\""u8);
         var counted = ReplyText.Edit(text, choice, tools.Edits, tools.Text, preset.ReasoningInDetails);
-        if (choice.ToolCalls.IsPresent && choice.ToolCalls.Length > 2)
+        if (choice.ToolCalls.IsPresent && !choice.ToolCalls.In(text).SequenceEqual("[]"u8))
         {
             var outcome = tools.Calls.ReadMessage(choice.ToolCalls.In(text));
             counted += tools.Calls.TextBytes;
             hasCall |= outcome != ToolCallEdits.Outcome.None;
             if (outcome == ToolCallEdits.Outcome.Changed) tools.Edits.Replace(choice.ToolCalls, tools.Calls.Text);
+            else if (outcome == ToolCallEdits.Outcome.None && !choice.ToolCalls.In(text).SequenceEqual("null"u8)) tools.Edits.Replace(choice.ToolCalls, "null"u8);
         }
         // Beside a call an empty text is no text, and without a call or a refusal null is an empty one.
         var isNull = !choice.Content.IsPresent || choice.Content.In(text).SequenceEqual("null"u8);

@@ -12,6 +12,11 @@ internal static class ReplyText
     public static int Edit(ReadOnlySpan<byte> text, in ChoiceView view, JsonEdits edits, PooledBuffer scratch, bool inDetails)
     {
         var bytes = JsonText.UnescapedLength(view.ContentText.In(text)) + JsonText.UnescapedLength(view.RefusalText.In(text)) + JsonText.UnescapedLength(view.ReasoningText.In(text));
+        if (view.IsContentBare)
+        {
+            edits.Insert(view.Content.Start, "\""u8);
+            edits.Insert(view.Content.End, "\""u8);
+        }
         scratch.Reset();
         scratch.Write("\""u8);
         if (view.Content.IsPresent && view.Content.In(text)[0] == (byte)'[')

@@ -115,7 +115,18 @@ internal sealed class ReplyView
     /// member that we act on, which here it would pass for another.
     /// </summary>
     internal static ReadOnlySpan<byte> Name(ref Utf8JsonReader json) =>
-        json.ValueIsEscaped && json.ValueSpan.IndexOf("\\u00"u8) >= 0 ? throw new JsonException("a name with a letter escaped") : json.ValueSpan;
+        json.ValueIsEscaped && HidesALetter(json.ValueSpan) ? throw new JsonException("a name with a letter escaped") : json.ValueSpan;
+
+    private static bool HidesALetter(ReadOnlySpan<byte> name)
+    {
+        for (var at = name.IndexOf("\\u00"u8); at >= 0; at = name.IndexOf("\\u00"u8))
+        {
+            // Beyond ASCII no name of ours has a letter.
+            if (name[at + 4] < (byte)'8') return true;
+            name = name[(at + 4)..];
+        }
+        return false;
+    }
 
     internal static void Skip(ref Utf8JsonReader json)
     {

@@ -35,7 +35,7 @@ internal sealed class ToolCallEdits : IDisposable
         var (isSame, written) = (true, 0);
         var json = new Utf8JsonReader(array);
         if (!Begin(ref json)) return Outcome.None;
-        while (IsAtCall(ref json))
+        while (IsAtCall(ref json, ref isSame))
         {
             var entry = CallEntry.Read(ref json, array);
             TextBytes += entry.TextBytes;
@@ -61,7 +61,7 @@ internal sealed class ToolCallEdits : IDisposable
             }
             _text.Write(written++ == 0 ? "["u8 : ","u8);
             Write(array, entry, call, isFirst, call.Index);
-            call.Held = null;
+            choice.Release(call);
         }
         return End(written, isSame);
     }
@@ -72,7 +72,7 @@ internal sealed class ToolCallEdits : IDisposable
         var (isSame, written) = (true, 0);
         var json = new Utf8JsonReader(array);
         if (!Begin(ref json)) return Outcome.None;
-        while (IsAtCall(ref json))
+        while (IsAtCall(ref json, ref isSame))
         {
             var entry = CallEntry.Read(ref json, array);
             TextBytes += entry.TextBytes;
@@ -91,13 +91,14 @@ internal sealed class ToolCallEdits : IDisposable
         TextBytes = 0;
         json.Read();
         if (json.TokenType == JsonTokenType.StartArray) return true;
-        if (json.TokenType is JsonTokenType.Null or JsonTokenType.False || (json.TokenType == JsonTokenType.String && json.ValueSpan.IsEmpty)) return false;
-        throw new JsonException("tool_calls is no array");
+        var saysNothing = json.TokenType is JsonTokenType.Null or JsonTokenType.False || (json.TokenType == JsonTokenType.String && json.ValueSpan.IsEmpty)
+            || (json.TokenType == JsonTokenType.StartObject && json.Read() && json.TokenType == JsonTokenType.EndObject);
+        return saysNothing ? false : throw new JsonException("tool_calls is no array");
     }
 
-    private static bool IsAtCall(ref Utf8JsonReader json)
+    private static bool IsAtCall(ref Utf8JsonReader json, ref bool isSame)
     {
-        json.Read();
+        while (json.Read() && json.TokenType == JsonTokenType.Null) isSame = false;
         if (json.TokenType is JsonTokenType.StartObject or JsonTokenType.EndArray) return json.TokenType == JsonTokenType.StartObject;
         throw new JsonException("a call that is no object");
     }

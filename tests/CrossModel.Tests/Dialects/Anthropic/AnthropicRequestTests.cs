@@ -272,6 +272,12 @@ public sealed class AnthropicRequestTests
     public void DescriptionOfAFormat_HasNoPlace_AndIsNamed(string model) => Assert.Equal("response_format.json_schema.description", Write(With(
         "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"x\",\"description\":\"Answer in French.\",\"schema\":{\"type\":\"object\",\"properties\":{}}}}"), model).Ignored);
 
+    [Theory]
+    [InlineData("""{"type":"json_object","schema":{"type":"object"},"other":null}""", "response_format.schema")]
+    [InlineData("""{"type":"json_schema","json_schema":{"name":"x","schema":{"type":"object","properties":{}},"level":2}}""", "response_format.json_schema.level")]
+    public void MembersOfAFormat_ThatOtherServersKnow_AreNamed(string format, string ignored) =>
+        Assert.Equal(ignored, Write(With("\"response_format\":" + format)).Ignored);
+
     [Fact]
     public void StrictTool_WhoseSchemaHasNoType_IsAnObject()
     {

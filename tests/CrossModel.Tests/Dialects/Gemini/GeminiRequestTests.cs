@@ -70,6 +70,7 @@ public sealed class GeminiRequestTests
     [InlineData("\"logit_bias\":{\"1\":2}", "logit_bias")]
     [InlineData("\"web_search_options\":{}", "web_search_options")]
     [InlineData("\"service_tier\":\"scale\"", "service_tier")]
+    [InlineData("\"response_format\":{\"type\":\"json_object\",\"schema\":{\"type\":\"object\"}}", "response_format.schema")]
     [InlineData("\"parallel_tool_calls\":false,\"tools\":[" + Tool + "]", "parallel_tool_calls")]
     public void Parameter_OfTasteOnly_IsDroppedAndNamed(string members, string ignored) => Assert.Equal(ignored, Write(With(members)).Ignored);
 

@@ -16,8 +16,6 @@ public sealed class OddShapeTests
         Replayed.Stream(string.Concat(deltas.Select(d => $$"""data: {"choices":[{"index":0,"delta":{{d}}}]}""" + "\n\n")) + End);
 
     [Theory]
-    [InlineData("""{"content":5}""")]
-    [InlineData("""{"content":true}""")]
     [InlineData("""{"content":{"a":1}}""")]
     [InlineData("""{"content":"a","refusal":{"a":1}}""")]
     [InlineData("""{"content":"a","refusal":["no"]}""")]
@@ -25,7 +23,6 @@ public sealed class OddShapeTests
     [InlineData("""{"content":"a","tool_calls":"abc"}""")]
     [InlineData("""{"content":"a","tool_calls":12345}""")]
     [InlineData("""{"content":"a","tool_calls":[5]}""")]
-    [InlineData($$"""{"content":"a","tool_calls":[{{Call}},null]}""")]
     [InlineData("""{"tool_calls":[{"index":0,"id":"a","type":"function","function":"f"}]}""")]
     [InlineData("""{"tool_calls":[{"index":0,"id":"a","id":"b","type":"function","function":{"name":"f","arguments":"{}"}}]}""")]
     [InlineData("""{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","name":"g","arguments":"{}"}}]}""")]
@@ -44,21 +41,66 @@ public sealed class OddShapeTests
     [InlineData("null")]
     [InlineData("false")]
     [InlineData("\"\"")]
-    public void Calls_ThatSayNothing_AreNone(string calls)
+    [InlineData("{}")]
+    [InlineData("{ }")]
+    [InlineData("[null]")]
+    public void Calls_ThatSayNothing_GoOutAsNull(string calls)
     {
-        Assert.Null(Stream($$"""{"content":"a","tool_calls":{{calls}}}""").Fault);
-        Assert.Null(Replayed.Plain($$"""{"choices":[{"index":0,"message":{"content":"a","tool_calls":{{calls}}},"finish_reason":"stop"}]}""").Fault);
+        foreach (var reply in (Replayed[])[Stream($$"""{"content":"a","tool_calls":{{calls}}}"""), Replayed.Plain($$"""{"choices":[{"index":0,"message":{"content":"a","tool_calls":{{calls}}},"finish_reason":"stop"}]}""")])
+        {
+            Assert.Null(reply.Fault);
+            Assert.Contains("\"content\":\"a\",\"tool_calls\":null", reply.Output, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void Calls_WithANullAmongThem_AreTheOthers()
+    {
+        Assert.DoesNotContain("[null", Stream($$"""{"tool_calls":[null,{{Call}}]}""").Output, StringComparison.Ordinal);
+        Assert.Equal("{}", Reading.OfStream(Stream($$"""{"tool_calls":[null,{{Call}},null]}""")).Calls.Values.Single().Arguments.ToString());
+    }
+
+    /// <summary>A server reads each token as JSON before it sends it (https://github.com/cloudflare/ai/issues/651).</summary>
+    [Theory]
+    [InlineData("6", "6")]
+    [InlineData("-1.50", "-1.50")]
+    [InlineData("true", "true")]
+    [InlineData("false", "false")]
+    public void Content_WithoutQuotes_IsText(string sent, string text)
+    {
+        var stream = Stream("""{"content":"a"}""", """{"content":"b"}""", $$"""{"content":{{sent}}}""", $$"""{"content":{{sent}}}""", """{"content":"c"}""");
+        Assert.Null(stream.Fault);
+        Assert.Equal("ab" + text + text + "c", Reading.OfStream(stream).AllContent);
+        Assert.Equal(3 + 2 * text.Length, stream.TextBytes);
+        var plain = Replayed.Plain($$"""{"choices":[{"index":0,"message":{"content":{{sent}}},"finish_reason":"stop"}]}""");
+        Assert.Contains($"\"content\":\"{text}\"", plain.Output, StringComparison.Ordinal);
+        Assert.Equal(text.Length, plain.TextBytes);
+    }
+
+    [Theory]
+    [InlineData("false")]
+    [InlineData("{}")]
+    [InlineData("[]")]
+    public void Refusal_ThatSaysNothing_IsNone(string refusal) => Assert.Null(Stream($$"""{"content":"a","refusal":{{refusal}}}""").Fault);
+
+    [Fact]
+    public void Reasoning_SentTwice_IsTheLast()
+    {
+        var reply = Stream("""{"reasoning_content":"x","content":null,"reasoning_content":"yz"}""");
+        Assert.Null(reply.Fault);
+        Assert.Equal(2, reply.TextBytes);
     }
 
     [Theory]
     [InlineData("""{"choices":[{"index":0,"delta":{"content":"x"}}],"ch\u006fices":5}""")]
     [InlineData("""{"choices":[{"index":0,"delta":{"content":"x"},"d\u0065lta":5}]}""")]
     [InlineData("""{"choices":[{"index":0,"delta":{"content":"x"},"f\u0069nish_reason":5}]}""")]
+    [InlineData("""{"choices":[{"index":0,"delta":{"content":"x"},"\u00e9\u0069ndex":5}]}""")]
     public void Name_WithALetterEscaped_IsNoReply(string chunk) => Assert.Equal(UpstreamFailure.BadReply, Replayed.Stream("data: " + chunk + "\n\n" + End).Fault?.Failure);
 
     [Fact]
     public void Name_WithAnotherEscape_IsKept() =>
-        Assert.Contains("\\u4e2d\\/", Stream("""{"content":"a","\u4e2d\/":1}""").Output, StringComparison.Ordinal);
+        Assert.Contains("\\u4e2d\\/\\u00e9", Stream("""{"content":"a","\u4e2d\/\u00e9":1}""").Output, StringComparison.Ordinal);
 
     [Fact]
     public void Function_Null_DoesNotGoOut()
@@ -93,6 +135,13 @@ public sealed class OddShapeTests
 
         Assert.Equal(new string('a', 1_000_000) + "z", Named(10));
         Assert.Equal(UpstreamFailure.BadReply, Stream(Enumerable.Repeat(Part(new string('a', 100_000)), 11)).Fault?.Failure);
+    }
+
+    [Fact]
+    public void Arguments_OfCallsThatGotTheirNames_AreHeldNoLonger()
+    {
+        static string Part(int index, string name) => $$$"""{"tool_calls":[{"index":{{{index}}},"id":"{{{index}}}","function":{{{{name}}}"arguments":"{{{new string('a', 600_000)}}}"}}]}""";
+        Assert.Null(Stream(Part(0, ""), """{"tool_calls":[{"index":0,"function":{"name":"f"}}]}""", Part(1, ""), """{"tool_calls":[{"index":1,"function":{"name":"f"}}]}""").Fault);
     }
 
     /// <summary>What a plain caller gets of a stream is gathered without copying it anew for each delta.</summary>
