@@ -36,57 +36,33 @@ public sealed class Ceilings
     public async Task Body_AnnouncedTooLarge_IsRefusedBeforeItIsSent()
     {
         await using var gateway = await TestGateway.StartAsync("http://127.0.0.1:9/v1");
-        using var socket = new TcpClient();
-        await socket.ConnectAsync("127.0.0.1", gateway.Address.Port, TestContext.Current.CancellationToken);
-        var stream = socket.GetStream();
 
-        await stream.WriteAsync(Encoding.ASCII.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {gateway.Key}\r\nContent-Length: 999999999\r\n\r\n"));
-        using var reader = new StreamReader(stream);
-
-        Assert.Equal("HTTP/1.1 413 Payload Too Large", await reader.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(5)));
+        Assert.Equal("HTTP/1.1 413 Payload Too Large", await FirstLineAsync(gateway, $"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {gateway.Key}\r\nContent-Length: 999999999\r\n\r\n"));
     }
 
     [Fact]
     public async Task Key_Unknown_NothingOfTheBodyIsRead()
     {
         await using var gateway = await TestGateway.StartAsync("http://127.0.0.1:9/v1");
-        using var socket = new TcpClient();
-        await socket.ConnectAsync("127.0.0.1", gateway.Address.Port, TestContext.Current.CancellationToken);
-        var stream = socket.GetStream();
 
-        await stream.WriteAsync("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer cm-nope\r\nContent-Length: 1000\r\n\r\n"u8.ToArray());
-        using var reader = new StreamReader(stream);
-
-        Assert.Equal("HTTP/1.1 401 Unauthorized", await reader.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(5)));
+        Assert.Equal("HTTP/1.1 401 Unauthorized", await FirstLineAsync(gateway, "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer cm-nope\r\nContent-Length: 1000\r\n\r\n"));
     }
 
     [Fact]
     public async Task Body_ThatDribbles_IsGivenUp()
     {
         await using var gateway = await TestGateway.StartAsync("http://127.0.0.1:9/v1");
-        using var socket = new TcpClient();
-        await socket.ConnectAsync("127.0.0.1", gateway.Address.Port, TestContext.Current.CancellationToken);
-        var stream = socket.GetStream();
-
-        await stream.WriteAsync(Encoding.ASCII.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {gateway.Key}\r\nContent-Length: 1000\r\n\r\n{{"));
-        using var reader = new StreamReader(stream);
 
         // A refusal, not an endless wait; what it says matters less.
-        Assert.StartsWith("HTTP/1.1 4", await reader.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(20)), StringComparison.Ordinal);
+        Assert.StartsWith("HTTP/1.1 4", await FirstLineAsync(gateway, $"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {gateway.Key}\r\nContent-Length: 1000\r\n\r\n{{", seconds: 20), StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Body_WithAChunkSizeBeyondAllNumbers_IsTheCallersFault()
     {
         await using var gateway = await TestGateway.StartAsync("http://127.0.0.1:9/v1");
-        using var socket = new TcpClient();
-        await socket.ConnectAsync("127.0.0.1", gateway.Address.Port, TestContext.Current.CancellationToken);
-        var stream = socket.GetStream();
 
-        await stream.WriteAsync(Encoding.ASCII.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {gateway.Key}\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFF\r\nabc"));
-        using var reader = new StreamReader(stream);
-
-        Assert.Equal("HTTP/1.1 400 Bad Request", await reader.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(5)));
+        Assert.Equal("HTTP/1.1 400 Bad Request", await FirstLineAsync(gateway, $"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {gateway.Key}\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFF\r\nabc"));
     }
 
     [Fact]
@@ -153,5 +129,14 @@ public sealed class Ceilings
         Assert.Equal(200, (int)wide.Status);
         Assert.Equal(200, (int)(await running).Status);
         Assert.Equal(200, (int)(await second).Status);
+    }
+
+    private static async Task<string?> FirstLineAsync(TestGateway gateway, string request, int seconds = 5)
+    {
+        using var socket = new TcpClient();
+        await socket.ConnectAsync("127.0.0.1", gateway.Address.Port, TestContext.Current.CancellationToken);
+        await socket.GetStream().WriteAsync(Encoding.ASCII.GetBytes(request));
+        using var reader = new StreamReader(socket.GetStream());
+        return await reader.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(seconds));
     }
 }

@@ -71,7 +71,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
             foreach (var extra in _extras.Where(u => !IsOurs(u.Name))) json.WriteRaw(extra.Name, extra.Value.In(request.Body));
             json.WriteEndObject();
         }
-        if (ChatParts.DescribesFormat(format.RootElement)) _hints.Add(ChatParts.FormatDescription);
+        if (FormatExtras.Describes(format.RootElement)) _hints.Add(FormatExtras.Description);
         _hints.UnionWith(FormatExtras.Names(format.RootElement));
         ChatParts.NoteIgnored(request, upstream, _hints, Hints, sends: u => route.Forwards(u) && !IsOurs(u));
         return null;

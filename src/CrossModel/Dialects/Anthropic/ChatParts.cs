@@ -22,13 +22,6 @@ internal static class ChatParts
         format.ValueKind == JsonValueKind.Object && format.TryGetProperty("json_schema"u8, out var named) && named.ValueKind == JsonValueKind.Object
             && named.TryGetProperty("schema"u8, out var schema) ? schema : default;
 
-    /// <summary>What is named where the provider has no place for the description of a response_format's schema.</summary>
-    public const string FormatDescription = "response_format.json_schema.description";
-
-    public static bool DescribesFormat(JsonElement format) =>
-        format.ValueKind == JsonValueKind.Object && format.TryGetProperty("json_schema"u8, out var named) && named.ValueKind == JsonValueKind.Object
-            && named.TryGetProperty("description"u8, out var words) && words.ValueKind == JsonValueKind.String && words.GetRawText().Length > 2;
-
     /// <summary>JSON without a schema is asked for: the model has to be told in words.</summary>
     public static bool WantsBareJson(ChatRequest request, bool hasSchema) =>
         request.Features.HasFlag(ChatFeatures.JsonObject) || (request.Features.HasFlag(ChatFeatures.JsonSchema) && !hasSchema);

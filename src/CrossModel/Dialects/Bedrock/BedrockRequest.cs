@@ -77,7 +77,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
             WriteFields(json);
             json.WriteEndObject();
         }
-        if (upstream.ContentTool is not null && ChatParts.DescribesFormat(format.RootElement)) _hints.Add(ChatParts.FormatDescription);
+        if (upstream.ContentTool is not null && FormatExtras.Describes(format.RootElement)) _hints.Add(FormatExtras.Description);
         _hints.UnionWith(FormatExtras.Names(format.RootElement));
         ChatParts.NoteIgnored(request, upstream, _hints, Hints, sends: u => route.Forwards(u) && !Ours.Contains(u));
         return null;

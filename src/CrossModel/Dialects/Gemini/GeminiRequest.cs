@@ -131,10 +131,10 @@ internal sealed class GeminiRequest(GeminiHost host, GeminiLessons.Lesson learne
         var hasSchema = request.Features.HasFlag(ChatFeatures.JsonSchema);
         if (!hasSchema && !request.Features.HasFlag(ChatFeatures.JsonObject)) return;
         json.WriteString("responseMimeType"u8, "application/json"u8);
-        ignored.AddRange(FormatExtras.Names(root.GetProperty("response_format"u8)));
-        if (hasSchema && root.GetProperty("response_format"u8).GetProperty("json_schema"u8).TryGetProperty("description"u8, out var words) && words.ValueKind == JsonValueKind.String && words.GetRawText().Length > 2)
-            ignored.Add("response_format.json_schema.description");
-        if (!hasSchema || !root.GetProperty("response_format"u8).GetProperty("json_schema"u8).TryGetProperty("schema"u8, out var schema) || schema.ValueKind != JsonValueKind.Object) return;
+        var format = root.GetProperty("response_format"u8);
+        ignored.AddRange(FormatExtras.Names(format));
+        if (hasSchema && FormatExtras.Describes(format)) ignored.Add(FormatExtras.Description);
+        if (!hasSchema || !format.GetProperty("json_schema"u8).TryGetProperty("schema"u8, out var schema) || schema.ValueKind != JsonValueKind.Object) return;
         if (_model.TakesJsonSchema)
         {
             json.WriteRaw("responseJsonSchema"u8, schema);

@@ -119,11 +119,12 @@ internal sealed class ReplyView
 
     private static bool HidesALetter(ReadOnlySpan<byte> name)
     {
-        for (var at = name.IndexOf("\\u00"u8); at >= 0; at = name.IndexOf("\\u00"u8))
+        // Step by step: a backslash that is escaped itself begins nothing. Beyond ASCII no name of ours has a letter.
+        for (var at = name.IndexOf((byte)'\\'); at >= 0; at = name.IndexOf((byte)'\\'))
         {
-            // Beyond ASCII no name of ours has a letter.
-            if (name[at + 4] < (byte)'8') return true;
-            name = name[(at + 4)..];
+            name = name[(at + 1)..];
+            if (name is [(byte)'u', (byte)'0', (byte)'0', < (byte)'8', ..]) return true;
+            name = name[1..];
         }
         return false;
     }
