@@ -18,7 +18,7 @@ internal sealed class Books : IAsyncDisposable
 
     private readonly Database _database;
     private readonly ILogger _log;
-    private readonly Channel<BookItem> _arrivals = Channel.CreateUnbounded<BookItem>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Channel<BookItem> _arrivals;
     private readonly Queue<BookItem> _waiting = new();
     private readonly CancellationTokenSource _givingUp = new();
     private readonly Task _loop;
@@ -28,6 +28,8 @@ internal sealed class Books : IAsyncDisposable
     {
         (_database, _log) = (database, log);
         Node = Ids.New("node", database.Time);
+        // Where a thread of its own writes, who brings the first item of a commit wakes it himself: a worker in between would be woken only to do that.
+        _arrivals = Channel.CreateUnbounded<BookItem>(new UnboundedChannelOptions { SingleReader = true, AllowSynchronousContinuations = !database.IsShared });
         _loop = LoopAsync();
     }
 
