@@ -12,6 +12,8 @@ internal sealed class Attempt : IDisposable
 {
     /// <summary>An error body is for reading, not for keeping: this much of it is enough.</summary>
     private const int ErrorBodyBytes = 64 * 1024;
+    // Its status is here already, and another route may be waiting.
+    private static readonly TimeSpan ErrorBodyTime = TimeSpan.FromSeconds(5);
     // A usual plain reply fits, and what has gathered of a stream; a reader that gets all it has room for makes more room next time, since each read
     // of a stream is a write to the caller.
     private const int FirstPlainBytes = 4 * 1024;
@@ -83,7 +85,15 @@ internal sealed class Attempt : IDisposable
     {
         try
         {
-            while (body.Length < ErrorBodyBytes && await ReadAsync(body) > 0) { }
+            Arm(ErrorBodyTime, UpstreamFailure.IdleTimeout);
+            int count;
+            do
+            {
+                count = await _body!.ReadAsync(body.GetMemory(FirstPlainBytes), _deadline.Token);
+                body.Advance(count);
+                if (count > 0) FirstByteAfter ??= Elapsed;
+            }
+            while (count > 0 && body.Length < ErrorBodyBytes);
         }
         catch (Exception e) when (Status != StatusCodes.Status400BadRequest && Explain(e) is { Failure: not (UpstreamFailure.ClientGone or UpstreamFailure.Stopping) })
         {

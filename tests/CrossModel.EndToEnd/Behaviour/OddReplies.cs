@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using CrossModel.EndToEnd.Support;
 
 namespace CrossModel.EndToEnd.Behaviour;
@@ -88,5 +89,30 @@ public sealed class OddReplies
         Assert.Equal((told, code), ((int)reply.Status, reply.ErrorCode));
         if (status == 429) Assert.Equal("7", reply.Header("retry-after"));
         Assert.DoesNotContain("slow do", reply.Text, StringComparison.Ordinal);
+    }
+
+    /// <summary>Whoever waits for its words keeps the caller from his answer, or from another route.</summary>
+    [Theory]
+    [InlineData(429, "provider_rate_limited")]
+    [InlineData(400, "provider_error")]
+    public async Task Error_WhoseBodyNeverEnds_IsToldWithinSeconds(int status, string code)
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            http.Response.StatusCode = status;
+            http.Response.ContentLength = 500;
+            for (var i = 0; i < 100; i++)
+            {
+                await UsualReply.SendAsync(http, " ");
+                await Task.Delay(300, http.RequestAborted);
+            }
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl);
+        var clock = Stopwatch.StartNew();
+
+        var reply = await gateway.PostAsync(Plain);
+
+        Assert.Equal(code, reply.ErrorCode);
+        Assert.InRange(clock.Elapsed.TotalSeconds, 0, 20);
     }
 }
