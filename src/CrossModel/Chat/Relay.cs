@@ -175,7 +175,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
             await repeats.EndAsync(call.Run!, kept.For(settled.Charged));
             call.Run = null;
         }
-        await output.WriteAsync(last.Events);
+        await output.EndAsync(last.Events);
         return (null, true);
     }
 

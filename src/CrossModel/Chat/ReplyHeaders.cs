@@ -95,7 +95,7 @@ internal static class ReplyHeaders
             events.Write("data: "u8);
             error.WriteJson(events);
             events.Write("\n\n"u8);
-            await output.WriteAsync(events);
+            await output.EndAsync(events);
             return;
         }
         call.Status = error.Status;

@@ -56,6 +56,23 @@ internal sealed class StreamOutput : IAsyncDisposable
         }
     }
 
+    /// <summary>Sends the last of the reply, unless the caller is gone, with its end behind it, which the web server writes: one packet instead of two.</summary>
+    public async ValueTask EndAsync(PooledBuffer events)
+    {
+        await _gate.WaitAsync();
+        try
+        {
+            if (_closed || _call.Http.RequestAborted.IsCancellationRequested) return;
+            _closed = true;
+            Start();
+            System.Buffers.BuffersExtensions.Write(_call.Http.Response.BodyWriter, events.Span);
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
     /// <summary>The caller is gone, but its repeat will ask for the reply.</summary>
     private bool GoesOn => _call.Run is not null && !_call.Aborted.IsCancellationRequested;
 

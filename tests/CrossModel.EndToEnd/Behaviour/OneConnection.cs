@@ -1,11 +1,14 @@
 using System.Net.Http.Headers;
+using System.Net.Sockets;
 using System.Text;
 using CrossModel.Accounts;
 using CrossModel.EndToEnd.Support;
 
 namespace CrossModel.EndToEnd.Behaviour;
 
-/// <summary>A connection remembers what was worked out for the key that came on it last: it must never answer for another, nor outlive the key.</summary>
+/// <summary>
+/// A connection remembers what was worked out for the key that came on it last: it must never answer for another, nor outlive the key. And it is spared packets.
+/// </summary>
 public sealed class OneConnection
 {
     private const string Plain = """{"model":"test/model","messages":[{"role":"user","content":"Hi"}]}""";
@@ -37,5 +40,28 @@ public sealed class OneConnection
         await keys.ChangeAsync(Assert.Single(await keys.FindAsync(gateway.Key)).Entry.Id, k => k with { Revoked = true });
 
         await Until.TrueAsync(async () => await AskAsync(gateway.Key) == "invalid_api_key");
+    }
+
+    /// <summary>A small packet costs both sides as much as a large one: the end of a stream does not go out by itself.</summary>
+    [Fact]
+    public async Task Streams_OnOneConnection_EndInThePacketOfTheirLastEvent()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl);
+        var body = Plain[..^1] + ",\"stream\":true}";
+        var request = Encoding.ASCII.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {gateway.Key}\r\nContent-Length: {body.Length}\r\n\r\n{body}");
+        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(gateway.Address.Host, gateway.Address.Port, TestContext.Current.CancellationToken);
+
+        var packet = new byte[16 * 1024];
+        for (var i = 0; i < 20; i++)
+        {
+            await socket.SendAsync(request, TestContext.Current.CancellationToken);
+            string last;
+            do last = Encoding.ASCII.GetString(packet, 0, await socket.ReceiveAsync(packet, TestContext.Current.CancellationToken));
+            while (last.Length > 0 && !last.Contains("[DONE]", StringComparison.Ordinal));
+
+            Assert.EndsWith("\r\n0\r\n\r\n", last, StringComparison.Ordinal);
+        }
     }
 }
