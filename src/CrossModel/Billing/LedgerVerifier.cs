@@ -22,6 +22,9 @@ internal sealed class LedgerVerifier(Database database)
 {
     private const int MostFaults = 1000;
 
+    // The year 10,000 in unix milliseconds: a day after it is on no calendar.
+    private const long EndOfTime = 253_402_300_800_000;
+
     private readonly List<LedgerFault> _faults = [];
     private readonly Dictionary<string, AccountEnd> _accounts = new(StringComparer.Ordinal);
     private readonly List<(AccountEnd Account, long Seq, string Request)> _withoutRecord = [];
@@ -93,7 +96,8 @@ internal sealed class LedgerVerifier(Database database)
         if (entry.ComputeHash(account.LastHash) != entry.Hash) Fault(account, entry.Seq, "the entry or the one before it was changed: its hash does not fit");
         account.Sum += entry.Amount;
         if (entry.Balance != account.Sum) Fault(account, entry.Seq, $"its balance is {Usd.Format(entry.Balance)}, the sum of entries {Usd.Format(account.Sum)}");
-        if (entry.Kind is EntryKind.Charge or EntryKind.Refund) account.Made = account.Made.With(-entry.Amount, SpendStore.DayOf(entry.At));
+        if (entry.At is < 0 or >= EndOfTime) Fault(account, entry.Seq, "its time is none");
+        else if (entry.Kind is EntryKind.Charge or EntryKind.Refund) account.Made = account.Made.With(-entry.Amount, SpendStore.DayOf(entry.At));
         if (entry.Kind == EntryKind.Checkpoint && long.TryParse(entry.Reference, CultureInfo.InvariantCulture, out var through) && through < entry.Seq)
             _prunedThrough[account.Id] = Math.Max(through, _prunedThrough.GetValueOrDefault(account.Id));
         (account.LastSeq, account.LastHash, account.LastPlace) = (entry.Seq, entry.Hash, entry.Place);

@@ -39,6 +39,8 @@ public sealed class LedgerVerifierTests
         "UPDATE ledger_entry SET amount = amount + 1 WHERE seq = 4",
         "UPDATE ledger_entry SET amount = -11, balance = balance - 1 WHERE seq = 3",
         "UPDATE ledger_entry SET at = at - 86400000 WHERE seq = 5",
+        "UPDATE ledger_entry SET at = 9000000000000000000 WHERE seq = 5",
+        "UPDATE ledger_entry SET at = -9000000000000000000 WHERE seq = 5",
         "UPDATE ledger_entry SET note = 'invoice 8' WHERE seq = 2",
         "UPDATE ledger_entry SET kind = 'correction' WHERE seq = 8",
         "UPDATE ledger_entry SET reference = 'req_y' WHERE kind = 'refund'",
