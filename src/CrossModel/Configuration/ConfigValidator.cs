@@ -62,6 +62,9 @@ internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bo
             _faults.Add(new ConfigFault("alerts.webhook", "this is not an http or https address") { Hint = "write \"https://host/path\"" });
         if (alerts.Secret is null)
             _faults.Add(new ConfigFault("alerts.secret", "without a secret the webhook's receiver cannot tell our calls from others", FaultKind.Warning));
+        if (!source.Has("alerts.below"))
+            _faults.Add(new ConfigFault("alerts.below", "without it only an account that may go below zero is ever told of", FaultKind.Warning)
+            { Hint = "state the USD below which a balance is low" });
     }
 
     private void CheckUpstream(string name, UpstreamConfig upstream)
@@ -117,6 +120,10 @@ internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bo
     {
         if (key is not null && !key.All(c => c is > ' ' and <= '~'))
             _faults.Add(new ConfigFault(path, "a key cannot have blanks, line breaks or letters beyond ASCII in it") { Hint = "was something else copied along with it?" });
+        else if (key is ['$', .. var name] && name.All(c => char.IsAsciiLetterOrDigit(c) || c == '_'))
+            _faults.Add(new ConfigFault(path, "the key is this very text, no variable's value", FaultKind.Warning) { Hint = "write ${NAME} for the environment variable" });
+        else if (key is ['"', .., '"'] or ['\'', .., '\''])
+            _faults.Add(new ConfigFault(path, "the key begins and ends with a quote", FaultKind.Warning) { Hint = "take the quotes out; a file of variables may need none" });
     }
 
     private void CheckHeader(string name, string value, string path)

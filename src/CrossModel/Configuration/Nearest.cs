@@ -7,13 +7,14 @@ internal static class Nearest
     public static string? Hint(string word, IEnumerable<string> known)
     {
         string? best = null;
-        int bestDistance = Math.Max(2, word.Length / 3) + 1;
+        int furthest = Math.Max(2, word.Length / 3);
+        int bestDistance = furthest + 1;
         foreach (string candidate in known)
         {
             int distance = Distance(word, candidate);
             // "output" for "out": a long enough beginning is near whatever its length.
-            if (distance >= bestDistance && word.Length >= 3 && candidate.StartsWith(word, StringComparison.OrdinalIgnoreCase))
-                distance = bestDistance - 1;
+            if (distance > furthest && word.Length >= 3 && candidate.StartsWith(word, StringComparison.OrdinalIgnoreCase))
+                distance = furthest;
             if (distance < bestDistance)
                 (best, bestDistance) = (candidate, distance);
         }

@@ -62,7 +62,7 @@ public sealed class ConfigFaultTests
     [InlineData("{ \"database\": \"crossmodel.db\" }", "database", "this is not the address of a database")]
     [InlineData("{ \"database\": \"postgresql://host\" }", "database", "the server or the database is not named")]
     [InlineData("{ \"trustedProxies\": [\"10.0.0.0/8\", \"::1\", \"nearby\"] }", "trustedProxies[2]", "this is neither an IP address nor a network")]
-    [InlineData("{ \"alerts\": { \"webhook\": \"x\", \"secret\": \"s\" } }", "alerts.webhook", "this is not an http or https address")]
+    [InlineData("{ \"alerts\": { \"webhook\": \"x\", \"secret\": \"s\", \"below\": 5 } }", "alerts.webhook", "this is not an http or https address")]
     [InlineData("{ \"alerts\": { \"below\": 0.0000000001 } }", "alerts.below", "an amount has at most 9 decimal places")]
     [InlineData("{ \"passthrough\": [null] }", "passthrough[0]", "null cannot stand in a list")]
     [InlineData("{ \"models\": { \"a/b\": null } }", "models[\"a/b\"]", "null cannot stand here")]
@@ -137,11 +137,41 @@ public sealed class ConfigFaultTests
     [Fact]
     public void Webhook_WithoutASecret_IsAWarning()
     {
-        LoadedConfig loaded = Given.LoadText("""{ "alerts": { "webhook": "https://a.example/" } }""");
+        LoadedConfig loaded = Given.LoadText("""{ "alerts": { "webhook": "https://a.example/", "below": 5 } }""");
         Assert.Equal(FaultKind.Warning, Assert.Single(loaded.Faults).Kind);
         Assert.NotNull(loaded.Config);
         Assert.False(ConfigReport.HasErrors(loaded));
     }
+
+    [Fact]
+    public void Webhook_WithoutAThreshold_IsAWarning()
+    {
+        ConfigFault fault = Assert.Single(Given.LoadText("""{ "alerts": { "webhook": "https://a.example/", "secret": "s" } }""").Faults);
+        Assert.Equal(("alerts.below", FaultKind.Warning), (fault.Path, fault.Kind));
+        Assert.Empty(Given.LoadText("""{ "alerts": { "webhook": "https://a.example/", "secret": "s", "below": 0 } }""").Faults);
+        Assert.Empty(Given.LoadText("""{ "alerts": { "secret": "s" } }""").Faults);
+    }
+
+    [Theory]
+    [InlineData("$OPENAI_API_KEY")]
+    [InlineData("\\\"sk-hunter2\\\"")]
+    [InlineData("'sk-hunter2'")]
+    public void Key_ThatAShellWouldHaveChanged_IsAWarning(string key)
+    {
+        LoadedConfig loaded = Given.LoadText($$"""{ "upstreams": { "x": { "baseUrl": "https://a.example/v1", "apiKey": "{{key}}" } } }""");
+        ConfigFault fault = Assert.Single(loaded.Faults);
+        Assert.Equal(("upstreams.x.apiKey", FaultKind.Warning), (fault.Path, fault.Kind));
+        Assert.NotNull(loaded.Config);
+        Assert.DoesNotContain("hunter2", fault.ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("apikey", "apiKey")]
+    [InlineData("api_key", "apiKey")]
+    [InlineData("maxparallel", "maxParallel")]
+    [InlineData("head", "headers")]
+    public void Setting_Misspelt_IsToldTheNearestName(string written, string meant) =>
+        Assert.Equal($"did you mean \"{meant}\"?", Given.Fault($$"""{ "upstreams": { "x": { "{{written}}": 1 } } }""").Hint);
 
     [Fact]
     public void Name_WrittenTwice_IsAFaultWithTheSecondsLine()
@@ -230,7 +260,7 @@ public sealed class ConfigFaultTests
     [Fact]
     public void Report_AsText_EndsWithASummary()
     {
-        LoadedConfig loaded = Given.LoadText("""{ "urlz": 1, "alerts": { "webhook": "https://a.example/" } }""");
+        LoadedConfig loaded = Given.LoadText("""{ "urlz": 1, "alerts": { "webhook": "https://a.example/", "below": 5 } }""");
         Assert.Equal("urlz: there is no such setting; did you mean \"urls\"? (line 1)\n"
             + "alerts.secret: warning: without a secret the webhook's receiver cannot tell our calls from others (line 1)\n"
             + "/etc/crossmodel/crossmodel.json: 1 error, 1 warning\n", ConfigReport.Text(loaded));
