@@ -1,5 +1,6 @@
 using System.Data;
 using System.Net.Sockets;
+using System.Security.Authentication;
 using Npgsql;
 
 namespace CrossModel.Storage;
@@ -25,8 +26,16 @@ internal sealed class PostgresDatabase : Database
         catch (Exception e) when (e is NpgsqlException or TimeoutException or SocketException)
         {
             await source.DisposeAsync();
-            // The driver's own message names the host; the server's (wrong password, no such database) does not.
-            var what = e is PostgresException answer ? answer.MessageText : e.InnerException is SocketException socket ? socket.Message : "it did not answer";
+            // The driver's message about a connection names the host; the server's (wrong password, no such database) and the driver's own refusals
+            // (a password is wanted, TLS is not spoken) do not.
+            var what = e switch
+            {
+                PostgresException answer => answer.MessageText,
+                NpgsqlException { InnerException: SocketException socket } => socket.Message,
+                NpgsqlException { InnerException: AuthenticationException } => "its certificate is not believed; see sslmode and sslrootcert",
+                NpgsqlException { InnerException: null } refusal => refusal.Message.TrimEnd('.'),
+                _ => "it did not answer",
+            };
             throw new DatabaseException($"The PostgreSQL database cannot be reached: {what}. Check \"database\" in the configuration and that the server runs.", e);
         }
     }

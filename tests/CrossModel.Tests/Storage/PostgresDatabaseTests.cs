@@ -38,6 +38,15 @@ public sealed class PostgresDatabaseTests
     }
 
     [Fact]
+    public async Task Open_ServerWithoutTls_IsToldFromOneThatDoesNotAnswer()
+    {
+        var address = await (await PostgresServer.Shared()).CreateDatabaseAsync();
+        var refusal = await Assert.ThrowsAsync<DatabaseException>(() => TestDatabase.OpenAsync(address + "?sslmode=require"));
+        Assert.Contains("cannot be reached: SSL connection requested", refusal.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("127.0.0.1", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Server_StoppedAndStarted_IsAwayMeanwhileAndServesAfterwards()
     {
         PostgresServer.SkipIfMissing();
