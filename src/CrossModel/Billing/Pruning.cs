@@ -1,4 +1,5 @@
 using System.Globalization;
+using CrossModel.Protocol;
 using CrossModel.Storage;
 
 namespace CrossModel.Billing;
@@ -42,7 +43,7 @@ internal sealed class Pruning(Database database)
     {
         var posting = await Posting.OpenAsync(database, session, "", [account]);
         posting.Post(posting.Find(account)!, EntryKind.Checkpoint, 0, through.ToString(CultureInfo.InvariantCulture),
-            string.Create(CultureInfo.InvariantCulture, $"{count} request records created before {DateTimeOffset.FromUnixTimeMilliseconds(before):yyyy-MM-dd'T'HH:mm:ss'Z'} were taken out"));
+            string.Create(CultureInfo.InvariantCulture, $"{Counted.Of(count, "request record")} created before {DateTimeOffset.FromUnixTimeMilliseconds(before):yyyy-MM-dd'T'HH:mm:ss'Z'} {(count == 1 ? "was" : "were")} taken out"));
         await posting.SaveAsync();
     }
 }

@@ -61,8 +61,8 @@ internal sealed class Answers(TextWriter output, bool json)
         {
             if (limit is { } value) parts.Add(words(value));
         }
-        Add(terms.RequestsPerMinute, n => $"{n} requests/min");
-        Add(terms.TokensPerMinute, n => $"{n} tokens/min");
+        Add(terms.RequestsPerMinute, n => Counted.Of(n, "request") + "/min");
+        Add(terms.TokensPerMinute, n => Counted.Of(n, "token") + "/min");
         Add(terms.Parallel, n => $"{n} in parallel");
         Add(terms.SpendDay, n => $"{Usd.Format(n)} USD a day");
         Add(terms.SpendMonth, n => $"{Usd.Format(n)} USD a month");

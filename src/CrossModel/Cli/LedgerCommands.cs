@@ -1,5 +1,6 @@
 using System.CommandLine;
 using CrossModel.Billing;
+using CrossModel.Protocol;
 
 namespace CrossModel.Cli;
 
@@ -17,7 +18,7 @@ internal static class LedgerCommands
             var report = await new LedgerVerifier(context.Database).RunAsync();
             var text = report.Faults.Select(fault => $"{fault.Account}{(fault.Seq == 0 ? "" : $", entry {fault.Seq}")}: {fault.What}")
                 .Concat(report.Heads.Select(head => $"head of {head.Account}: entry {head.Seq}, balance {Usd.Format(head.Balance)} USD, {(head.Seq == 0 ? "no entries" : head.Hash)}"))
-                .Append($"{report.Entries} entries, {report.Records} request records: {(report.Faults.Count == 0 ? "all agree" : $"{report.Faults.Count} faults")}");
+                .Append($"{Counted.Of(report.Entries, "entry", "entries")}, {Counted.Of(report.Records, "request record")}: {(report.Faults.Count == 0 ? "all agree" : Counted.Of(report.Faults.Count, "fault"))}");
             context.Answers.Write(string.Join('\n', text), json =>
             {
                 json.WriteBoolean("ok", report.Faults.Count == 0);

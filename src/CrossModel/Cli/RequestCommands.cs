@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using CrossModel.Billing;
+using CrossModel.Protocol;
 using CrossModel.Usage;
 
 namespace CrossModel.Cli;
@@ -52,7 +53,7 @@ internal static class RequestCommands
         prune.OnDatabase(environment, async (context, parse) =>
         {
             var pruned = await new Pruning(context.Database).RunAsync(context.Database.Now - parse.GetValue(before)!.Value);
-            context.Answers.Write($"{pruned} request records taken out", json => json.WriteNumber("pruned", pruned));
+            context.Answers.Write(Counted.Of(pruned, "request record") + " taken out", json => json.WriteNumber("pruned", pruned));
         });
         return prune;
     }

@@ -27,6 +27,14 @@ public sealed class ModelLimitTests : IAsyncLifetime
     private static ModelTerms Model(Terms terms, string id = "x/dear") => new(id, terms);
 
     [Fact]
+    public async Task Admit_LimitOfOne_IsNamedInTheSingular()
+    {
+        using var seat = await _gate.SeatAsync(Gates.Caller(id: "1"), model: Model(new Terms { RequestsPerMinute = 1 }));
+        var answer = await _gate.AdmitAsync(Gates.Caller(id: "1"), Model(new Terms { RequestsPerMinute = 1 }), 1, 0, TestContext.Current.CancellationToken);
+        Assert.Contains("is reached: 1 request per minute.", answer.Refusal!.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Admit_ModelFull_IsRefusedForAllKeysOfTheAccountAndForNoOtherAccount()
     {
         var model = Model(new Terms { RequestsPerMinute = 2 });
