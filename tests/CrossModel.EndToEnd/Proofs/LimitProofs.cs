@@ -252,6 +252,32 @@ public sealed class LimitProofs
     }
 
     [Fact]
+    public async Task Models_AllAtTheirLimits_TellTheTimeOfTheOneThatOpensFirst()
+    {
+        var open = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, received) =>
+        {
+            if (received.Text.Contains("\"m2\"", StringComparison.Ordinal)) await open.Task.WaitAsync(TimeSpan.FromSeconds(20));
+            http.Response.ContentType = "application/json";
+            await http.Response.WriteAsync(s_plain);
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, """
+            "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": "free", "limits": { "rpm": 1 } },
+            "test/second": { "routes": [ { "upstream": "up", "model": "m2" } ], "price": "free", "limits": { "parallel": 1 } }
+            """);
+        Assert.Equal("test/model", (string?)(await gateway.PostAsync(WithSecond())).Json["model"]);
+        var running = gateway.PostAsync(WithSecond());
+        await Until.TrueAsync(() => upstream.Received.Count == 2);
+
+        var refused = await gateway.PostAsync(WithSecond());
+        open.SetResult();
+
+        // A seat may be free in a second, a request of the first model in a minute.
+        Assert.Equal((429, "1"), ((int)refused.Status, refused.Header("retry-after")));
+        Assert.Equal("test/second", (string?)(await running).Json["model"]);
+    }
+
+    [Fact]
     public async Task Model_TakenAfterAnotherFailed_CountsForItself()
     {
         var (upstream, gateway) = await StartTwoAsync("""{ "rpm": 100, "tpm": 1000, "parallel": 1 }""", """{ "rpm": 2, "tpm": 1000, "parallel": 1 }""", first: "m-down");
