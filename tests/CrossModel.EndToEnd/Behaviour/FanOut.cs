@@ -77,6 +77,23 @@ public sealed class FanOut
         Assert.Equal("0.000036", (string?)(await ReceiptAsync(gateway, reply))["cost"]);
     }
 
+    /// <summary>What one of several calls said besides numbers is not true of all; of a single one it is kept.</summary>
+    [Theory]
+    [InlineData(1, true)]
+    [InlineData(3, false)]
+    public async Task Stream_WhatTheServerAddsToItsUsage_IsKeptOfASingleCallOnly(int candidates, bool isKept)
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync((http, _) =>
+            UsualReply.BeginAsync(http, UsualReply.Stream().Replace("\"total_tokens\":12", "\"total_tokens\":12,\"queue_time\":0.5", StringComparison.Ordinal)));
+        await using var gateway = await GatewayAsync(upstream);
+
+        var reply = await gateway.PostAsync(Stream.Replace("\"n\":3", $"\"n\":{candidates}", StringComparison.Ordinal));
+
+        var usage = reply.Chunks[^1]["usage"]!.AsObject();
+        Assert.Equal(9 * candidates, (int)usage["prompt_tokens"]!);
+        Assert.Equal(isKept, usage.ContainsKey("queue_time"));
+    }
+
     private static void AssertWhole(HttpReply reply)
     {
         Assert.Equal(200, (int)reply.Status);
