@@ -37,6 +37,58 @@ public sealed class Fallback
         Assert.Equal(2, (await ReceiptAsync(gateway, reply))["attempts"]!.AsArray().Count);
     }
 
+    /// <summary>Once is an accident of one reply, and the same route is asked again; twice is none.</summary>
+    [Fact]
+    public async Task Reply_ThatFailsTwiceOfItself_LetsItsRouteRest()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync((http, received) => received.Path.Contains("gemini", StringComparison.Ordinal)
+            ? UsualReply.JsonAsync(http, """{"candidates":[{"content":{"role":"model","parts":[]},"finishReason":"MALFORMED_FUNCTION_CALL","index":0}],"usageMetadata":{"promptTokenCount":9,"totalTokenCount":9}}""")
+            : UsualReply.AnswerAsync(http, received));
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl,
+            """ "test/model": { "routes": [ { "upstream": "google", "model": "gemini-2.5-flash" }, { "upstream": "up", "model": "m" } ], "price": "free" } """,
+            upstreams: $$""", "google": { "dialect": "gemini", "baseUrl": "{{upstream.Address.ToString().TrimEnd('/')}}", "apiKey": "AIza" } """);
+
+        var first = await gateway.PostAsync(Plain);
+        var second = await gateway.PostAsync(Plain);
+
+        Assert.Equal((200, "3"), ((int)first.Status, first.Header("x-crossmodel-attempts")));
+        Assert.Equal((200, "1"), ((int)second.Status, second.Header("x-crossmodel-attempts")));
+        Assert.Equal(2, upstream.Received.Count(r => r.Path.Contains("gemini", StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData("0", "1")]
+    [InlineData("1", "1")]
+    [InlineData("2", "2")]
+    public async Task RateLimit_OfTheProvider_TellsToWaitAtLeastASecond(string said, string told)
+    {
+        await using var upstream = await ScriptedUpstream.AlwaysAsync(429, "application/json", """{"error":{"message":"slow down"}}"""u8.ToArray(), ("Retry-After", said));
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl);
+
+        var reply = await gateway.PostAsync(Plain);
+
+        Assert.Equal((429, told), ((int)reply.Status, reply.Header("retry-after")));
+    }
+
+    /// <summary>What thinks says nothing meanwhile: the first byte of a reasoning model's stream may take as long as a plain reply.</summary>
+    [Theory]
+    [InlineData("true", 200)]
+    [InlineData("false", 502)]
+    public async Task Stream_OfAModelThatReasons_MayBeginAsLateAsAPlainReply(string reasoning, int status)
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, received) =>
+        {
+            await Task.Delay(TimeSpan.FromSeconds(1));
+            await UsualReply.AnswerAsync(http, received);
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl,
+            $$""" "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": "free", "reasoning": {{reasoning}} } """,
+            upstreamMore: """, "timeouts": { "firstByte": "300ms", "plain": "30s" } """);
+
+        Assert.Equal(status, (int)(await gateway.PostAsync(Stream)).Status);
+        Assert.Equal(200, (int)(await gateway.PostAsync(Plain)).Status);
+    }
+
     [Fact]
     public async Task Failure_AfterFiveSeconds_IsNotTriedOnTheSameRouteAgain()
     {
