@@ -184,6 +184,21 @@ public sealed class FetchedFiles
         Assert.Contains(stage.Host, Encoding.UTF8.GetString(Assert.Single(stage.Provider.Requests).Body), StringComparison.Ordinal);
     }
 
+    /// <summary>The caller would wait as long once more.</summary>
+    [Fact]
+    public async Task File_ThatCannotBeHad_IsNotAskedForAgainByTheNextRoute()
+    {
+        await using var stage = await Stage.StartAsync((http, _) =>
+        {
+            http.Response.StatusCode = 404;
+            return Task.CompletedTask;
+        });
+
+        Assert.Contains("status 404", (await stage.RefusedAsync(await stage.AskAsync("fallback", stage.Image()))).Text, StringComparison.Ordinal);
+
+        Assert.Single(stage.Files.Received);
+    }
+
     [Theory]
     [InlineData("large", "larger than 3932160 bytes")]
     [InlineData("page", "no image")]

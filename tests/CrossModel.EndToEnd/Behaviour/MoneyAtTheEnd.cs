@@ -256,5 +256,22 @@ public sealed class MoneyAtTheEnd
         Assert.Equal((402, "insufficient_balance"), ((int)capped.Status, capped.ErrorCode));
     }
 
+    /// <summary>A reply of a few words helps nobody: below 256 tokens the call is refused.</summary>
+    [Theory]
+    [InlineData("0.256", 200)]
+    [InlineData("0.255", 402)]
+    public async Task Caller_WithoutACapAndHardlyAnyMoney_GetsNoReplyOfLessThan256Tokens(string balance, int status)
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl,
+            """ "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": { "input": 0, "output": 1000 } } """, balance: decimal.Parse(balance, CultureInfo.InvariantCulture));
+
+        var reply = await gateway.PostAsync(Plain);
+
+        Assert.Equal(status, (int)reply.Status);
+        Assert.Equal(status == 200 ? "max_tokens=256" : null, reply.Header("x-crossmodel-ignored"));
+        Assert.Equal(status == 200 ? 1 : 0, upstream.Received.Count);
+    }
+
     private static decimal Amount(JsonNode? amount) => decimal.Parse((string)amount!, CultureInfo.InvariantCulture);
 }

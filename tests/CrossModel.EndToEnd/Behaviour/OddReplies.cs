@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text;
 using CrossModel.EndToEnd.Support;
 
 namespace CrossModel.EndToEnd.Behaviour;
@@ -64,6 +65,28 @@ public sealed class OddReplies
 
         if (afterFinish) Assert.Contains("\"provider_error\"", reply.Events[^1], StringComparison.Ordinal);
         else Assert.Equal((502, "provider_error"), ((int)reply.Status, reply.ErrorCode));
+    }
+
+    /// <summary>No reply is that long: neither a body nor a single event is gathered beyond 64 MiB, whatever room there is.</summary>
+    [Theory]
+    [InlineData(Plain, 63, 200)]
+    [InlineData(Plain, 65, 502)]
+    [InlineData(Stream, 65, 502)]
+    public async Task Reply_OfMoreThan64MiB_IsNone(string body, int mebibytes, int status)
+    {
+        var piece = Encoding.UTF8.GetBytes(new string('a', 1024 * 1024));
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await UsualReply.SendAsync(http, (body == Stream ? "data: " : "") + """"{"choices":[{"index":0,"message":{"role":"assistant","content":"Hello"},"delta":{"content":"Hello"},"finish_reason":"stop"}],"x":"a"""");
+            for (var i = 0; i < mebibytes; i++) await http.Response.Body.WriteAsync(piece);
+            await UsualReply.SendAsync(http, "\"}\n\n");
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, more: "\"limits\": { \"bufferedBytes\": 1000000000 },");
+
+        var reply = await gateway.PostAsync(body);
+
+        Assert.Equal(status, (int)reply.Status);
+        if (status == 502) Assert.Equal("provider_error", reply.ErrorCode);
     }
 
     [Theory]
