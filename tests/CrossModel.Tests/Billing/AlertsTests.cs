@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using CrossModel.Billing;
+using CrossModel.Tests.Support;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace CrossModel.Tests.Billing;
@@ -46,11 +47,48 @@ public sealed class AlertsTests
         await Till.UntilAsync(() => Task.FromResult(log.Count >= 10));
     }
 
+    /// <summary>Tried three times, later each time; then the log says that nobody was told.</summary>
+    [Theory]
+    [InlineData(500, 204, 2)]
+    [InlineData(302, 200, 2)]
+    [InlineData(500, 500, 3)]
+    public async Task Webhook_ThatDoesNotAnswerWith2xx_IsTriedThreeTimesAndNoMore(int first, int then, int posts)
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var (clock, log) = (new FakeClock(), new Lines());
+        await using var till = await Till.OpenNewAsync(postgres: false, clock);
+        var rule = new AlertRule(900, new Uri($"http://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}/hook"), "whsec");
+        await using (var alerts = new Alerts(till.Database, () => rule, log))
+        {
+            till.Settlements.BalanceChanged = alerts.Note;
+            var posted = ReadPostAsync(listener, first);
+            await till.ChargeAsync(await till.NewAccountAsync(1000), 200, 200);
+            var (head, body) = await posted;
+            for (var i = 1; i < posts; i++)
+            {
+                var again = ReadPostAsync(listener, then);
+                Assert.False(again.IsCompleted);
+                var before = clock.GetUtcNow();
+                await Till.UntilAsync(() => Task.FromResult(again.IsCompleted), clock);
+                Assert.True(clock.GetUtcNow() - before >= TimeSpan.FromSeconds(2 * i));
+                Assert.Equal((Signature(head), body), (Signature((await again).Head), (await again).Body));
+            }
+            if (then == 500) await Till.UntilAsync(() => Task.FromResult(log.Undelivered == 1), clock);
+        }
+        Assert.Equal(then == 500 ? 1 : 0, log.Undelivered);
+        Assert.False(listener.Pending());
+    }
+
+    private static string Signature(string head) => head.Split("\r\n").Single(line => line.StartsWith("x-crossmodel-signature:", StringComparison.OrdinalIgnoreCase));
+
     private sealed class Lines : Microsoft.Extensions.Logging.ILogger
     {
         private int _count;
+        private int _undelivered;
 
         public int Count => Volatile.Read(ref _count);
+        public int Undelivered => Volatile.Read(ref _undelivered);
 
         public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
 
@@ -59,6 +97,7 @@ public sealed class AlertsTests
         public void Log<TState>(Microsoft.Extensions.Logging.LogLevel logLevel, Microsoft.Extensions.Logging.EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
             if (eventId.Id == 7021) Interlocked.Increment(ref _count);
+            if (eventId.Id == 7022) Interlocked.Increment(ref _undelivered);
         }
     }
 
@@ -67,7 +106,7 @@ public sealed class AlertsTests
     public void Signature_IsTheHmacOfTimeAndBody() =>
         Assert.Equal("t=5,v1=9be615aec64f0d044b5ad6854ab1d893ec88617fb728d2149dcd3a3428e8c45d", Alerts.Sign("key", 5, "{}"));
 
-    private static async Task<(string Head, string Body)> ReadPostAsync(TcpListener listener)
+    private static async Task<(string Head, string Body)> ReadPostAsync(TcpListener listener, int status = 204)
     {
         using var client = await listener.AcceptTcpClientAsync();
         var stream = client.GetStream();
@@ -75,7 +114,7 @@ public sealed class AlertsTests
         var buffer = new byte[4096];
         while (!text.Contains("\r\n\r\n", StringComparison.Ordinal) || !text.EndsWith('}'))
             text += Encoding.UTF8.GetString(buffer, 0, await stream.ReadAsync(buffer));
-        await stream.WriteAsync("HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n"u8.ToArray());
+        await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"));
         var end = text.IndexOf("\r\n\r\n", StringComparison.Ordinal);
         return (text[..end], text[(end + 4)..]);
     }
