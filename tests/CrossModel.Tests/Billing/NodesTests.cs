@@ -61,6 +61,48 @@ public sealed class NodesTests
         Assert.True(nodes.IsAlive);
     }
 
+    /// <summary>In between nobody trusts the leases: no beat is three seconds on its way.</summary>
+    [Fact]
+    public async Task Node_WhoseBeatStandsStill_MistrustsItselfAfterSevenSeconds_AndIsBuriedAfterTen()
+    {
+        var clock = new FakeClock();
+        await using var database = await TestDatabase.OpenAsync(await TestDatabase.NewAddressAsync(postgres: true), clock);
+        var (still, watcher) = (new Nodes(database, "node_still", () => { }), new Nodes(database, "node_watcher", () => { }));
+        await still.BeatAsync(default);
+        await watcher.BeatAsync(default);
+        await watcher.BuryAsync(default);
+
+        clock.Advance(TimeSpan.FromSeconds(6.99));
+        Assert.True(still.IsAlive);
+        clock.Advance(TimeSpan.FromSeconds(0.02));
+        Assert.False(still.IsAlive);
+
+        clock.Advance(TimeSpan.FromSeconds(2.98));
+        await watcher.BuryAsync(default);
+        Assert.Equal(["node_still", "node_watcher"], await NamesAsync());
+        clock.Advance(TimeSpan.FromSeconds(0.02));
+        // Seen when it beat again, in the moment in which it was to be buried.
+        await database.WriteAsync(session => watcher.ReturnAsync(session, "node_still", 0));
+        Assert.Equal(["node_still", "node_watcher"], await NamesAsync());
+        await watcher.BuryAsync(default);
+        Assert.Equal(["node_watcher"], await NamesAsync());
+
+        Task<List<string>> NamesAsync() => database.ReadAsync(s => s.QueryAsync("SELECT id FROM node ORDER BY id", row => row.GetString(0)));
+    }
+
+    [Fact]
+    public async Task Node_ThatLeases_CountsItsBeatOn()
+    {
+        await using var database = await TestDatabase.OpenNewAsync(postgres: true);
+        var lost = 0;
+        var nodes = new Nodes(database, "node_1", () => lost++);
+        await nodes.BeatAsync(default);
+        await nodes.BeatAsync(default);
+        await database.WriteAsync(session => Nodes.EnsureAliveAsync(session, "node_1"));
+        await nodes.BeatAsync(default);
+        Assert.Equal(0, lost);
+    }
+
     [Fact]
     public async Task Node_ThatStopsBeating_LosesItsLeasesAndNothingElse()
     {

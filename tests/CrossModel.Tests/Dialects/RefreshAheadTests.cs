@@ -8,9 +8,11 @@ public sealed class RefreshAheadTests
     private readonly FakeClock _clock = new();
     private readonly List<TaskCompletionSource<(string, DateTimeOffset)>> _fetches = [];
     private volatile bool _isAway;
+    private int _asked;
 
     private RefreshAhead<string> Create() => new(_ =>
     {
+        Interlocked.Increment(ref _asked);
         if (_isAway) return Task.FromException<(string, DateTimeOffset)>(new CredentialException("away"));
         var fetch = new TaskCompletionSource<(string, DateTimeOffset)>(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (_fetches) _fetches.Add(fetch);
@@ -69,6 +71,28 @@ public sealed class RefreshAheadTests
         var last = token.GetAsync(default).AsTask();
         (await FetchAsync(1)).SetResult(("b", _clock.GetUtcNow() + TimeSpan.FromHours(1)));
         Assert.Equal("b", await last);
+    }
+
+    /// <summary>A provider that is away is not asked by every call.</summary>
+    [Fact]
+    public async Task Get_RenewalFails_AsksAgainTenSecondsLater()
+    {
+        using var token = Create();
+        var first = token.GetAsync(default).AsTask();
+        (await FetchAsync(0)).SetResult(("a", _clock.GetUtcNow() + TimeSpan.FromHours(1)));
+        await first;
+        _clock.Advance(TimeSpan.FromMinutes(56));
+        _isAway = true;
+        foreach (var asked in new[] { 2, 3 })
+        {
+            for (var i = 0; i < 20; i++)
+            {
+                Assert.Equal("a", await token.GetAsync(default));
+                await Task.Delay(5, TestContext.Current.CancellationToken);
+            }
+            Assert.Equal(asked, Volatile.Read(ref _asked));
+            _clock.Advance(TimeSpan.FromSeconds(10));
+        }
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using CrossModel.Storage;
 using CrossModel.Tests.Support;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace CrossModel.Tests.Storage;
@@ -194,6 +195,39 @@ public abstract class DatabaseContract(bool postgres)
         await feed.PollAsync();
         await feed.PollAsync();
         Assert.Equal([1], told);
+    }
+
+    /// <summary>A change that could not be taken in is told again, however often; the log says once that it fails, and once that it is over.</summary>
+    [Fact]
+    public async Task ChangeFeed_WhereAListenerFails_TellsItAgainAndGoesOn()
+    {
+        var clock = new FakeClock();
+        await using var database = await TestDatabase.OpenNewAsync(postgres, clock);
+        var log = new EventLog();
+        await using var feed = new ChangeFeed(database, log);
+        var told = new List<long>();
+        feed.On("keys", before =>
+        {
+            told.Add(before);
+            return told.Count < 3 ? throw new InvalidOperationException("not yet") : Task.CompletedTask;
+        });
+        await feed.StartAsync();
+        await database.WriteAsync(session => ChangeFeed.NextAsync(session, "keys"), Cancel);
+        for (var i = 0; i < 500 && log.Events.Count < 2; i++)
+        {
+            clock.Advance(ChangeFeed.Interval);
+            await Task.Delay(20, Cancel);
+        }
+        Assert.Equal([0, 0, 0], told);
+        Assert.Equal([6002, 6003], log.Events);
+    }
+
+    private sealed class EventLog : ILogger
+    {
+        public System.Collections.Concurrent.ConcurrentQueue<int> Events { get; } = [];
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+        public bool IsEnabled(LogLevel logLevel) => true;
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Events.Enqueue(eventId.Id);
     }
 
     [Fact]

@@ -111,6 +111,28 @@ public abstract class KeptReplyContract(bool postgres)
         Assert.Equal(default, await store.ClaimAsync("acc_1", "k", BodyHash, "req_2"));
     }
 
+    /// <summary>A call that freed its key late must not take it from the one that has it now.</summary>
+    [Fact]
+    public async Task Key_FreedByAnEarlierCall_StaysWithTheLater()
+    {
+        await using var database = await TestDatabase.OpenNewAsync(postgres);
+        var store = new ReplyStore(database, "node_1");
+        Assert.Equal(default, await store.ClaimAsync("acc_1", "k", BodyHash, "req_2"));
+        await store.FreeAsync("acc_1", "k", "req_1");
+        Assert.True((await store.ClaimAsync("acc_1", "k", BodyHash, "req_3")).RunsElsewhere);
+    }
+
+    /// <summary>Alone on its database a server knows that whatever ran before it was cut; among others it does not.</summary>
+    [Fact]
+    public async Task Server_ThatStarts_FreesWhatRanBeforeWhereItIsAlone()
+    {
+        await using var database = await TestDatabase.OpenNewAsync(postgres);
+        var store = new ReplyStore(database, "node_1");
+        Assert.Equal(default, await store.ClaimAsync("acc_1", "k", BodyHash, "req_1"));
+        await store.FreeAllRunningAsync();
+        Assert.Equal(postgres, (await store.ClaimAsync("acc_1", "k", BodyHash, "req_2")).RunsElsewhere);
+    }
+
     [Fact]
     public async Task Charges_OfAModelWhoseSpendIsLimited_AreCountedByAccountAndModel()
     {
@@ -128,4 +150,17 @@ public abstract class KeptReplyContract(bool postgres)
 
 public sealed class SqliteKeptReplyTests() : KeptReplyContract(postgres: false);
 
-public sealed class PostgresKeptReplyTests() : KeptReplyContract(postgres: true);
+public sealed class PostgresKeptReplyTests() : KeptReplyContract(postgres: true)
+{
+    [Fact]
+    public async Task Key_OfANodeThatDied_IsFreeForTheOthers()
+    {
+        await using var database = await TestDatabase.OpenNewAsync(postgres: true);
+        await database.WriteAsync(session => Nodes.EnsureAliveAsync(session, "node_1"));
+        Assert.Equal(default, await new ReplyStore(database, "node_1").ClaimAsync("acc_1", "k", new byte[32], "req_1"));
+        var other = new ReplyStore(database, "node_2");
+        Assert.True((await other.ClaimAsync("acc_1", "k", new byte[32], "req_2")).RunsElsewhere);
+        await database.WriteAsync(session => session.ExecuteAsync("DELETE FROM node WHERE id = 'node_1'"));
+        Assert.Equal(default, await other.ClaimAsync("acc_1", "k", new byte[32], "req_2"));
+    }
+}

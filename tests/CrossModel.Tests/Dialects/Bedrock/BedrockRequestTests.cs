@@ -33,6 +33,22 @@ public sealed class BedrockRequestTests
         }
     }
 
+    [Theory]
+    [InlineData(null, "https://bedrock-runtime.us-east-1.amazonaws.com/")]
+    [InlineData("eu-central-1", "https://bedrock-runtime.eu-central-1.amazonaws.com/")]
+    [InlineData("cn-north-1", "https://bedrock-runtime.cn-north-1.amazonaws.com.cn/")]
+    public void Address_ByRegion_IsThatPartOfAmazons(string? region, string address)
+    {
+        using var dialect = new CrossModel.Dialects.Bedrock.BedrockDialect(new UpstreamConfig { Region = region }, TimeProvider.System);
+        Assert.Null(Requests.Read(Encoding.UTF8.GetBytes(Requests.With("\"n\":1")), out var request));
+        using (request)
+        using (var upstream = new UpstreamRequest())
+        {
+            Assert.Null(dialect.Write(request!, new RouteModel("vendor/model", Nova, new ModelFacts()), new WriteOptions(null, "account"), upstream));
+            Assert.StartsWith(address, upstream.Uri.ToString(), StringComparison.Ordinal);
+        }
+    }
+
     internal static UpstreamRequest Upstream(string members, string model)
     {
         using var dialect = BedrockRecorded.Dialect();
