@@ -50,8 +50,8 @@ public sealed class ConfigWatcherTests
         given.Write("{ \"urlz\": 1 }");
         await watcher.LookAsync(Cancellation);
         Assert.Empty(_log.Lines);
-        await watcher.LookAsync(Cancellation);
-        await watcher.LookAsync(Cancellation);
+        for (int i = 0; i < 4; i++)
+            await watcher.LookAsync(Cancellation);
         Assert.Same(first, watcher.Current);
         Assert.Equal([$"Error {given.File} was changed and is at fault: the configuration before stays in force",
             "Error Configuration: urlz: there is no such setting; did you mean \"urls\"? (line 1)"], _log.Lines);
@@ -143,6 +143,9 @@ public sealed class ConfigWatcherTests
         await watcher.LookAsync(Cancellation);
         Assert.False(watcher.Current.ExposeUpstream);
         Assert.Contains($"Error {given.File} was changed and could not be applied: the configuration before stays in force", _log.Lines);
+        int told = _log.Lines.Count;
+        await watcher.LookAsync(Cancellation);
+        Assert.Equal(told, _log.Lines.Count);
         Assert.DoesNotContain("exposeUpstream", File.ReadAllText(Path.Combine(given.Folder, "data/crossmodel.last-good.json")), StringComparison.Ordinal);
     }
 
@@ -168,6 +171,20 @@ public sealed class ConfigWatcherTests
 
         given.Write("{ \"exposeUpstream\": true }");
         await watcher.LookAsync(Cancellation);
+        Assert.True(watcher.Current.ExposeUpstream);
+    }
+
+    [Fact]
+    public async Task Restart_AfterAGoodChangeAndABadOne_ComesUpWithTheGoodOne()
+    {
+        using var given = new Given("{}");
+        await using (ConfigWatcher running = Open(given))
+        {
+            given.Write("{ \"exposeUpstream\": true }");
+            await running.LookAsync(Cancellation);
+        }
+        given.Write("{ \"exposeUpstream\": ");
+        await using ConfigWatcher watcher = Open(given);
         Assert.True(watcher.Current.ExposeUpstream);
     }
 
@@ -232,6 +249,25 @@ public sealed class ConfigWatcherTests
         await using ConfigWatcher watcher = Open(given);
         Assert.True(watcher.Current.ExposeUpstream);
         Assert.EndsWith("/new/x.db", watcher.Current.Database, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Restart_WhereTheFaultyTextNamesAnEarlierDatabase_TakesTheNewerCopy()
+    {
+        using var given = new Given("{ \"database\": \"sqlite:d/x.db\" }");
+        await using (Open(given))
+        {
+        }
+        given.Write("{ \"database\": \"sqlite:e/x.db\", \"exposeUpstream\": true }");
+        await using (Open(given))
+        {
+        }
+        string older = Path.Combine(given.Folder, "d/crossmodel.last-good.json");
+        File.SetLastWriteTimeUtc(older, File.GetLastWriteTimeUtc(older).AddMinutes(-1));
+        given.Write("{ \"database\": \"sqlite:d/x.db\" ");
+        await using ConfigWatcher watcher = Open(given);
+        Assert.True(watcher.Current.ExposeUpstream);
+        Assert.EndsWith("/e/x.db", watcher.Current.Database, StringComparison.Ordinal);
     }
 
     [Fact]

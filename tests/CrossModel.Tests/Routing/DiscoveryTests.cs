@@ -41,6 +41,24 @@ public sealed class DiscoveryTests
     }
 
     [Fact]
+    public void Keys_OfEveryProvider_BringNoModelThatIsRetiredOrHasNoPrice()
+    {
+        var leftOut = 0;
+        foreach (var vendor in Vendor.All.Where(v => v.Keys.Count > 0))
+        {
+            var found = KeyDiscovery.Find(new Dictionary<string, string> { [vendor.Keys[0]] = " k\n" });
+            Assert.Equal("k", found.Upstreams[vendor.Name].ApiKey);
+            foreach (var model in BuiltInCatalogue.All(vendor.Name))
+            {
+                var isOffered = model is { Price: not null, Retired: false };
+                Assert.Equal(isOffered, found.Models.ContainsKey($"{vendor.Name}/{model.Id}"));
+                if (!isOffered) leftOut++;
+            }
+        }
+        Assert.True(leftOut > 0);
+    }
+
+    [Fact]
     public void Catalogue_OfEveryVendor_IsFound_WithPricesThatCanBeBilled()
     {
         foreach (var vendor in Vendor.All)
@@ -167,9 +185,10 @@ public sealed class DiscoveryTests
             return ValueTask.CompletedTask;
         }, stop.Token);
         // A step, then real time for the answer: a question under way has a second of the clock's.
+        var steps = 0;
         async Task StepAsync(int seconds, int until)
         {
-            while (Volatile.Read(ref asked) < until)
+            for (steps = 0; Volatile.Read(ref asked) < until; steps++)
             {
                 clock.Advance(TimeSpan.FromSeconds(seconds));
                 await Task.Delay(400, stop.Token);
@@ -179,9 +198,34 @@ public sealed class DiscoveryTests
         await StepAsync(30, until: 2);
         // Asked again soon, not after half a minute.
         await StepAsync(2, until: 3);
+        Assert.InRange(steps, 1, 10);
         await stop.CancelAsync();
         await watch;
         Assert.Equal([1], told);
+    }
+
+    [Fact]
+    public async Task Watch_OfAServerThatStaysSilent_ForgetsItAtTheThirdTime()
+    {
+        var asked = 0;
+        await using var server = await ServeAsync("""{"data":[{"id":"m"}]}""", () => Interlocked.Increment(ref asked) == 1);
+        var clock = new Support.FakeClock();
+        using var servers = new LoopbackServers([new LoopbackServer("a", "A", Port(server), "vllm")], None, clock);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        var told = System.Threading.Channels.Channel.CreateUnbounded<int>();
+        var watch = servers.WatchAsync(found => told.Writer.WriteAsync(found.Models.Count), stop.Token);
+        Assert.Equal(1, await told.Reader.ReadAsync(stop.Token));
+        var next = told.Reader.ReadAsync(stop.Token).AsTask();
+        while (!next.IsCompleted)
+        {
+            clock.Advance(TimeSpan.FromSeconds(30));
+            await Task.WhenAny(next, Task.Delay(400, stop.Token));
+        }
+        Assert.Equal(0, await next);
+        // Fewer where the clock went on before an answer came: that is a silence, too.
+        Assert.InRange(asked, 2, 4);
+        await stop.CancelAsync();
+        await watch;
     }
 
     /// <summary>A value from the environment must not send a local server's prompts elsewhere.</summary>
@@ -191,6 +235,10 @@ public sealed class DiscoveryTests
         var found = new DiscoveredModels(new Dictionary<string, UpstreamConfig> { ["llamacpp"] = new() { BaseUrl = "http://127.0.0.1:8080/v1", Preset = "llama.cpp" } }, new Dictionary<string, ModelConfig>(), []);
         var upstream = found.AddTo(new GatewayConfig { Upstreams = new Dictionary<string, UpstreamConfig> { ["llamacpp"] = new() { ApiKey = "sk-local" } } }).Upstreams["llamacpp"];
         Assert.Equal(("http://127.0.0.1:8080/v1", "llama.cpp", "sk-local"), (upstream.BaseUrl, upstream.Preset, upstream.ApiKey));
+        // An address of its own has a dialect of its own.
+        var elsewhere = new UpstreamConfig { BaseUrl = "https://models.example", Dialect = "anthropic" };
+        var moved = found.AddTo(new GatewayConfig { Upstreams = new Dictionary<string, UpstreamConfig> { ["llamacpp"] = elsewhere } }).Upstreams["llamacpp"];
+        Assert.Equal(("https://models.example", "anthropic"), (moved.BaseUrl, moved.Dialect));
     }
 
     [Fact]

@@ -134,10 +134,17 @@ public sealed class ModelCatalogTests
         Assert.InRange(health.Cooling.TotalSeconds, 1.99, 2.01);
         health.Failed(TimeSpan.FromSeconds(2));
         Assert.InRange(health.Cooling.TotalSeconds, 3.99, 4.01);
-        for (var i = 0; i < 40; i++) health.Failed(TimeSpan.FromSeconds(2));
+        for (var i = 0; i < 60; i++) health.Failed(TimeSpan.FromSeconds(2));
+        Assert.InRange(health.Cooling.TotalSeconds, 59, 60.01);
+        // Each rest for itself: of several at once only the longest shows.
+        _bench.Clock.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal((0, TimeSpan.Zero), (health.RestsUntil, health.Cooling));
+        health.Failed(TimeSpan.FromSeconds(2));
         Assert.InRange(health.Cooling.TotalSeconds, 59, 60.01);
         health.Succeeded();
         Assert.Equal(TimeSpan.Zero, health.Cooling);
+        health.Failed(TimeSpan.FromSeconds(2));
+        Assert.InRange(health.Cooling.TotalSeconds, 1.99, 2.01);
     }
 
     [Fact]
