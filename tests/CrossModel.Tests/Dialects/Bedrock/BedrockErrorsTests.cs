@@ -30,6 +30,8 @@ public sealed class BedrockErrorsTests
     [InlineData("ServiceUnavailableException", 503, "x", "ServerError", null)]
     [InlineData(null, 403, "x", "Operator", null)]
     [InlineData(null, 302, "x", "ServerError", null)]
+    [InlineData(null, 408, "x", "RateLimited", null)]
+    [InlineData(null, 429, "x", "RateLimited", null)]
     public void Error_EveryRowOfTheTable_IsJudged(string? type, int status, string message, string failure, string? code)
     {
         using var response = new HttpResponseMessage();
@@ -44,6 +46,14 @@ public sealed class BedrockErrorsTests
         using var response = new HttpResponseMessage();
         var fault = BedrockErrors.Read(400, response.Headers, "{\"__type\":\"com.amazon.coral.service#ThrottlingException\",\"Message\":\"slow down\"}"u8, DateTimeOffset.UnixEpoch);
         Assert.Equal("RateLimited", fault.Failure.ToString());
+    }
+
+    [Fact]
+    public void RateLimit_ThatSaysHowLong_IsThatLong()
+    {
+        using var response = new HttpResponseMessage();
+        response.Headers.TryAddWithoutValidation("Retry-After", "7");
+        Assert.Equal(TimeSpan.FromSeconds(7), BedrockErrors.Read(429, response.Headers, "{}"u8, DateTimeOffset.UnixEpoch).RetryAfter);
     }
 
     [Fact]
