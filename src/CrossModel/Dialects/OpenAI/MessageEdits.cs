@@ -14,7 +14,8 @@ internal sealed class MessageEdits(Preset preset, RouteModel model, BodySplice s
     private sealed class View
     {
         public int Start;
-        public JsonSpan Role, ReasoningContent, ReasoningContentMember, Reasoning, ToolCalls, ToolCallId;
+        public bool IsDeveloper, IsUser, IsAssistant;
+        public JsonSpan Role, ReasoningContent, ReasoningContentName, ReasoningContentMember, Reasoning, ToolCalls, ToolCallId;
     }
 
     public void Edit(ChatRequest request)
@@ -31,21 +32,19 @@ internal sealed class MessageEdits(Preset preset, RouteModel model, BodySplice s
         var body = request.Body.Span;
         var messages = Read(body, request.Value(ChatParameter.Messages));
         var lastUser = messages.Count - 1;
-        while (lastUser >= 0 && !Is(messages[lastUser].Role, body, "\"user\""u8)) lastUser--;
+        while (lastUser >= 0 && !messages[lastUser].IsUser) lastUser--;
         for (var i = 0; i < messages.Count; i++)
         {
             var message = messages[i];
-            if (roles && Is(message.Role, body, "\"developer\""u8)) splice.Replace(message.Role, "\"system\""u8);
+            if (roles && message.IsDeveloper) splice.Replace(message.Role, "\"system\""u8);
             if (ids) Rename(body, message);
             if (calls && message.ToolCalls.IsPresent) CallEdits.Fill(body, message.ToolCalls, splice);
             if (extras && message.ToolCalls.IsPresent) RemoveNested(body, message.ToolCalls, "extra_content", splice);
-            if (reasoning && Is(message.Role, body, "\"assistant\""u8)) EditReasoning(message, history, isBeforeLastUser: i < lastUser);
+            if (reasoning && message.IsAssistant) EditReasoning(message, history, isBeforeLastUser: i < lastUser);
         }
     }
 
     public static void RemoveStrict(ReadOnlySpan<byte> body, JsonSpan tools, BodySplice splice) => RemoveNested(body, tools, "strict", splice, parent: "function");
-
-    private static bool Is(JsonSpan span, ReadOnlySpan<byte> body, ReadOnlySpan<byte> value) => span.IsPresent && span.In(body).SequenceEqual(value);
 
     private void EditReasoning(View message, ReasoningHistory history, bool isBeforeLastUser)
     {
@@ -63,7 +62,7 @@ internal sealed class MessageEdits(Preset preset, RouteModel model, BodySplice s
                 break;
             case ReasoningHistory.AsReasoning when message.ReasoningContentMember.IsPresent:
                 if (message.Reasoning.IsPresent) splice.Remove(message.ReasoningContentMember);
-                else splice.Replace(new JsonSpan(message.ReasoningContentMember.Start, "\"reasoning_content\""u8.Length), "\"reasoning\""u8);
+                else splice.Replace(message.ReasoningContentName, "\"reasoning\""u8);
                 break;
         }
     }
@@ -123,6 +122,8 @@ internal sealed class MessageEdits(Preset preset, RouteModel model, BodySplice s
             while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
             {
                 var start = messages.Start + (int)json.TokenStartIndex;
+                // With its quotes, and as long as the caller wrote it: with escapes or without.
+                var name = new JsonSpan(start, json.ValueSpan.Length + 2);
                 var isRole = json.ValueTextEquals("role"u8);
                 var isReasoningContent = json.ValueTextEquals("reasoning_content"u8);
                 var isReasoning = json.ValueTextEquals("reasoning"u8);
@@ -130,11 +131,13 @@ internal sealed class MessageEdits(Preset preset, RouteModel model, BodySplice s
                 var isToolCallId = json.ValueTextEquals("tool_call_id"u8);
                 json.Read();
                 var kind = json.TokenType;
+                if (isRole && kind == JsonTokenType.String)
+                    (view.IsDeveloper, view.IsUser, view.IsAssistant) = (json.ValueTextEquals("developer"u8), json.ValueTextEquals("user"u8), json.ValueTextEquals("assistant"u8));
                 var value = messages.Start + (int)json.TokenStartIndex;
                 json.Skip();
                 var end = messages.Start + (int)json.BytesConsumed;
                 var span = new JsonSpan(value, end - value);
-                if (isReasoningContent) view.ReasoningContentMember = new JsonSpan(start, end - start);
+                if (isReasoningContent) (view.ReasoningContentName, view.ReasoningContentMember) = (name, new JsonSpan(start, end - start));
                 if (kind == JsonTokenType.Null) continue;
                 if (isRole) view.Role = span;
                 else if (isReasoningContent) view.ReasoningContent = span;

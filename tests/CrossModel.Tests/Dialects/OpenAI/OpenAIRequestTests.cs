@@ -142,6 +142,14 @@ public sealed class OpenAIRequestTests
         Assert.False(messages[1].GetProperty("tool_calls")[0].TryGetProperty("extra_content", out _));
     }
 
+    /// <summary>A name or a role means the same with escapes and without, and is as long as it is written.</summary>
+    [Theory]
+    [InlineData("groq", """{"role":"assistant","r\u0065asoning\u005Fcontent" : "r","content":"a"}""", """{"role":"assistant","reasoning" : "r","content":"a"}""")]
+    [InlineData("openrouter", """{"role":"\u0061ssistant","content":"a","reasoning_content":"r"}""", """{"role":"\u0061ssistant","content":"a","reasoning":"r"}""")]
+    [InlineData("mistral", """{"role":"develop\u0065r","content":"a"}""", """{"role":"system","content":"a"}""")]
+    public void Messages_WithEscapes_AreMendedToo(string preset, string message, string expected) =>
+        Assert.Contains(expected, Write($$"""{"model":"a/b","messages":[{{message}},{"role":"user","content":"b"}]}""", preset).Body);
+
     [Fact]
     public void DeepSeek_ReasoningInHistory_DependsOnTheModel()
     {
