@@ -35,4 +35,18 @@ internal static class ToolArguments
             return false;
         }
     }
+
+    /// <summary>No object in it has a name twice.</summary>
+    public static bool NamesOnce(byte[] json)
+    {
+        try
+        {
+            using var parsed = JsonDocument.Parse(json, new JsonDocumentOptions { AllowDuplicateProperties = false });
+            return true;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
 }

@@ -33,7 +33,7 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
             if (role.ValueEquals("user"u8))
             {
                 hasUser = true;
-                if (!isBehindResults) turn = index;
+                if (!isBehindResults && Says(message)) turn = index;
             }
             index++;
         }
@@ -178,7 +178,8 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         json.WriteString("name"u8, name);
         json.WritePropertyName("response"u8);
         var answer = Encoding.UTF8.GetBytes(text.ToString());
-        if (ToolArguments.IsObject(answer)) json.WriteRaw(answer);
+        // An object with a name twice is sent as text: as an object one of the two would be lost, or the request refused.
+        if (ToolArguments.IsObject(answer) && ToolArguments.NamesOnce(answer)) json.WriteRaw(answer);
         else
         {
             json.WriteStartObject();
@@ -246,6 +247,13 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
     {
         var type = block.GetProperty("type"u8);
         return type.ValueEquals("text"u8) ? block.GetProperty("text"u8) : type.ValueEquals("refusal"u8) ? block.GetProperty("refusal"u8) : null;
+    }
+
+    /// <summary>It has content that is sent.</summary>
+    private static bool Says(JsonElement message)
+    {
+        if (!message.TryGetProperty("content"u8, out var content)) return false;
+        return content.ValueKind == JsonValueKind.Array ? content.EnumerateArray().Any(block => TextOf(block)?.ValueEquals(""u8) is not true) : content.ValueKind == JsonValueKind.String && !content.ValueEquals(""u8);
     }
 
     /// <summary>An empty text is a fault there, and says nothing.</summary>

@@ -196,6 +196,13 @@ public sealed class GeminiRequestTests
     }
 
     [Theory]
+    [InlineData("{\\\"a\\\":1,\\\"a\\\":2}")]
+    [InlineData("{\\\"a\\\":[{\\\"b\\\":1,\\\"\\\\u0062\\\":2}]}")]
+    public void Result_WithANameTwice_IsText(string result) => Assert.Equal($"{{\"output\":\"{result}\"}}",
+        Write(Messages("""{"role":"user","content":"u"}""", $$"""{"role":"assistant","content":null,"tool_calls":[{{Call}}]}""",
+            $$"""{"role":"tool","tool_call_id":"c1","content":"{{result}}"}""")).Contents[2].GetProperty("parts")[0].GetProperty("functionResponse").GetProperty("response").GetRawText());
+
+    [Theory]
     [InlineData("gemini-3-pro-preview", """[{"functionResponse":{"id":"c1","name":"get_weather","response":{"output":"t"},"parts":[{"inlineData":{"mimeType":"image/png","data":"QUJD"}}]}}]""")]
     [InlineData("gemini-2.5-pro", """[{"functionResponse":{"id":"c1","name":"get_weather","response":{"output":"t"}}},{"inlineData":{"mimeType":"image/png","data":"QUJD"}}]""")]
     public void Result_WithAnImage_HasItInsideOrBehind(string model, string expected)
@@ -226,6 +233,14 @@ public sealed class GeminiRequestTests
         var sent = Write(Messages("""{"role":"user","content":"u"}""", $$"""{"role":"assistant","tool_calls":[{{call}}]}""", """{"role":"tool","tool_call_id":"c1","content":"r"}"""), model);
         Assert.Equal(expected, sent.Contents[1].GetProperty("parts")[0].TryGetProperty("thoughtSignature", out var signature) ? signature.GetString() : null);
     }
+
+    /// <summary>What is left out begins no turn.</summary>
+    [Theory]
+    [InlineData("\"\"")]
+    [InlineData("[{\"type\":\"text\",\"text\":\"\"}]")]
+    public void Signature_BeforeAUserWhoSaysNothing_IsSkippedStill(string nothing) => Assert.Contains("skip_thought_signature_validator",
+        Write(Messages("""{"role":"user","content":"u"}""", $$"""{"role":"assistant","content":null,"tool_calls":[{{Call}}]}""", """{"role":"tool","tool_call_id":"c1","content":"r"}""",
+            """{"role":"assistant","content":"a"}""", $$"""{"role":"user","content":{{nothing}}}"""), "gemini-3-pro-preview").Body);
 
     [Fact]
     public void Signature_OfAnAnsweredTurn_NeedsNoMarker()
