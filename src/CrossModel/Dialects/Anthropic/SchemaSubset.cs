@@ -17,11 +17,14 @@ internal static class SchemaSubset
 
     private static readonly HashSet<string> Formats = ["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"];
 
+    /// <summary>False: the API refuses it, or would hold the model to something else.</summary>
+    public static bool Fits(JsonElement schema) => Closes(schema) && SchemaReferences.End(schema);
+
     /// <summary>
     /// False: an object in it is a map, for whose names it lists none or has a schema, and closed those could never come. One that lists some and
     /// merely allows others is fine: what follows it closed follows it open.
     /// </summary>
-    public static bool Fits(JsonElement schema)
+    private static bool Closes(JsonElement schema)
     {
         if (schema.ValueKind != JsonValueKind.Object) return true;
         var isClosed = schema.TryGetProperty("additionalProperties"u8, out var others) && others.ValueKind == JsonValueKind.False;
@@ -29,9 +32,9 @@ internal static class SchemaSubset
         if (!isClosed && (others.ValueKind == JsonValueKind.Object || schema.TryGetProperty("patternProperties"u8, out _) || listsNone)) return false;
         return schema.EnumerateObject().All(member => Holds(member.Name) switch
         {
-            Parts.Named when member.Value.ValueKind == JsonValueKind.Object => member.Value.EnumerateObject().All(part => Fits(part.Value)),
-            Parts.Listed when member.Value.ValueKind == JsonValueKind.Array => member.Value.EnumerateArray().All(Fits),
-            Parts.One => Fits(member.Value),
+            Parts.Named when member.Value.ValueKind == JsonValueKind.Object => member.Value.EnumerateObject().All(part => Closes(part.Value)),
+            Parts.Listed when member.Value.ValueKind == JsonValueKind.Array => member.Value.EnumerateArray().All(Closes),
+            Parts.One => Closes(member.Value),
             _ => true,
         });
     }
@@ -73,7 +76,7 @@ internal static class SchemaSubset
     };
 
     /// <summary>How a member of a schema holds schemas.</summary>
-    private static Parts Holds(string member) => member switch
+    public static Parts Holds(string member) => member switch
     {
         "properties" or "$defs" or "definitions" => Parts.Named,
         "anyOf" or "oneOf" or "allOf" or "prefixItems" => Parts.Listed,
@@ -109,5 +112,5 @@ internal static class SchemaSubset
         }
     }
 
-    private enum Parts { None, One, Listed, Named }
+    public enum Parts { None, One, Listed, Named }
 }

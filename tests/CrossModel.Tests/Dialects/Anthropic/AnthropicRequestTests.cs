@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 using CrossModel.Configuration;
@@ -134,7 +135,31 @@ public sealed class AnthropicRequestTests
     [InlineData("""{"type":"object","properties":{"a":{"type":"array","items":{"type":"object"}}}}""", false)]
     [InlineData("""{"type":"object","properties":{"a":{"type":"object","additionalProperties":false}}}""", true)]
     [InlineData("""{"type":"object","properties":{"a":{"type":"object","properties":{"b":{"type":"integer"}}}}}""", true)]
-    public void Schema_WithAMap_IsNotClosed(string schema, bool isClosed)
+    public void Schema_WithAMap_IsNotClosed(string schema, bool isClosed) => AssertFits(schema, isClosed);
+
+    /// <summary>The API answers 400 then: "Circular reference detected in schema definitions".</summary>
+    [Theory]
+    [InlineData("""{"type":"object","properties":{"a":{"$ref":"#/$defs/n"}},"$defs":{"n":{"type":"object","properties":{"next":{"anyOf":[{"$ref":"#/$defs/n"},{"type":"null"}]}}}}}""", false)]
+    [InlineData("""{"type":"object","properties":{"a":{"$ref":"#/definitions/m"}},"definitions":{"m":{"items":{"$ref":"#/definitions/n"}},"n":{"anyOf":[{"$ref":"#/definitions/m"}]}}}""", false)]
+    [InlineData("""{"type":"object","properties":{"a":{"type":"array","items":{"$ref":"#"}}}}""", false)]
+    [InlineData("""{"type":"object","properties":{"a":{"anyOf":[{"type":"object","properties":{"b":{"$ref":"#/properties/a/anyOf/0"}}}]}}}""", false)]
+    [InlineData("""{"type":"object","properties":{"a":{"$ref":"#/$defs/m"},"b":{"$ref":"#/$defs/m"},"c":{"$ref":"#/$defs/n"}},"$defs":{"m":{"items":{"$ref":"#/$defs/n"}},"n":{"type":"string"}}}""", true)]
+    [InlineData("""{"type":"object","properties":{"a":{"$ref":"#/$defs/nowhere"},"$ref":{"const":{"$ref":"#"}}}}""", true)]
+    public void Schema_ThatLeadsBackToItself_IsNotHeldTo(string schema, bool ends) => AssertFits(schema, ends);
+
+    /// <summary>A search through all definitions for each reference would take minutes.</summary>
+    [Fact]
+    public void Schema_WithAChainOfReferences_IsReadInTime()
+    {
+        const int count = 200_000;
+        var links = string.Join(',', Enumerable.Range(0, count).Select(i => $"\"{i}\":{{\"items\":{{\"$ref\":\"#/$defs/{(i + 1) % count}\"}}}}"));
+        using var schema = JsonDocument.Parse($$$"""{"type":"object","properties":{"a":{"$ref":"#/$defs/0"}},"$defs":{ {{{links}}} }}""");
+        var clock = Stopwatch.StartNew();
+        Assert.False(SchemaSubset.Fits(schema.RootElement));
+        Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(20));
+    }
+
+    private void AssertFits(string schema, bool isClosed)
     {
         var format = Write(With($$$"""
             "response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{{{schema}}}}}
