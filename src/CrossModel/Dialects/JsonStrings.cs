@@ -17,4 +17,11 @@ internal static class JsonStrings
         var raw = JsonMarshal.GetRawUtf8Value(text)[1..^1];
         return raw.Contains((byte)'\\') ? Encoding.UTF8.GetBytes(text.GetString()!) : raw;
     }
+
+    /// <summary>Says nothing: white space only, or nothing at all. Its first letter tells as a rule: a text may be megabytes.</summary>
+    public static bool IsBlank(this JsonElement text)
+    {
+        var raw = JsonMarshal.GetRawUtf8Value(text)[1..^1];
+        return raw.IsEmpty || (raw[0] is <= (byte)' ' or >= 0x80 or (byte)'\\' && string.IsNullOrWhiteSpace(text.GetString()));
+    }
 }

@@ -5,7 +5,7 @@ namespace CrossModel.Dialects.Anthropic;
 
 /// <summary>
 /// Writes <c>system</c> and <c>messages</c>: system texts first, neighbours of one role merged, tool results in user messages, calls with
-/// objects for arguments, signed thinking back where it came from. What is empty is left out, because the API refuses it.
+/// objects for arguments, signed thinking back where it came from. What is blank is left out, because the API refuses it.
 /// </summary>
 internal sealed class AnthropicMessages
 {
@@ -40,7 +40,7 @@ internal sealed class AnthropicMessages
         var index = 0;
         foreach (var message in _messages.EnumerateArray())
         {
-            if (ChatMessage.Is(message, "system"u8) || ChatMessage.Is(message, "developer"u8))
+            if (ChatMessage.IsSystem(message))
             {
                 NoteName(message);
                 if (WriteContent(message, MarkOf(message), $"messages[{index}]", Begin, textOnly: true) is { } refusal) return refusal;
@@ -59,7 +59,7 @@ internal sealed class AnthropicMessages
     public ApiError? Write()
     {
         _json.WriteStartArray("messages"u8);
-        var count = _messages.GetArrayLength();
+        var (count, last) = (_messages.GetArrayLength(), ChatMessage.LastTurn(_messages));
         for (var i = 0; i < count; i++)
         {
             var message = _messages[i];
@@ -67,7 +67,7 @@ internal sealed class AnthropicMessages
             ApiError? refusal = null;
             if (ChatMessage.Is(message, "user"u8)) refusal = WriteContent(message, MarkOf(message), place, () => Open("user"), textOnly: false);
             else if (ChatMessage.Is(message, "tool"u8)) refusal = WriteResult(message, place);
-            else if (ChatMessage.Is(message, "assistant"u8)) refusal = WriteAssistant(message, place, i, isLast: i == count - 1);
+            else if (ChatMessage.Is(message, "assistant"u8)) refusal = WriteAssistant(message, place, i, isLast: i == last);
             else continue;
             if (refusal is not null) return refusal;
             NoteName(message);
@@ -127,16 +127,16 @@ internal sealed class AnthropicMessages
         return null;
     }
 
-    /// <summary>The last block that is not left out for being empty; where all are, the first.</summary>
+    /// <summary>The last block that is not left out for being blank; where all are, the first.</summary>
     private static int LastSaid(JsonElement content)
     {
         var last = content.GetArrayLength() - 1;
-        while (last > 0 && IsEmpty(content[last])) last--;
+        while (last > 0 && IsBlank(content[last])) last--;
         return last;
     }
 
-    private static bool IsEmpty(JsonElement block) =>
-        (block.TryGetProperty("text"u8, out var text) || block.TryGetProperty("refusal"u8, out text)) && text.ValueKind == JsonValueKind.String && text.ValueEquals(""u8);
+    private static bool IsBlank(JsonElement block) =>
+        (block.TryGetProperty("text"u8, out var text) || block.TryGetProperty("refusal"u8, out text)) && text.ValueKind == JsonValueKind.String && text.IsBlank();
 
     private void NoteBreakpoint(JsonElement block)
     {
@@ -159,7 +159,7 @@ internal sealed class AnthropicMessages
             }
             if (content.ValueKind == JsonValueKind.String)
             {
-                if (!content.ValueEquals(""u8)) _json.WriteRaw("content"u8, content);
+                if (!content.IsBlank()) _json.WriteRaw("content"u8, content);
             }
             else
             {
@@ -201,10 +201,9 @@ internal sealed class AnthropicMessages
     {
         if (ChatMessage.Texts(message, place, Misplaced, out var texts) is { } refusal) return refusal;
         if (ChatMessage.FirstMarked(message) is not null) _hints.Add("cache_control");
-        while (texts.Count > 0 && string.IsNullOrWhiteSpace(texts[^1])) texts.RemoveAt(texts.Count - 1);
+        texts.RemoveAll(string.IsNullOrWhiteSpace);
         for (var i = 0; i < texts.Count; i++)
         {
-            if (texts[i].Length == 0) continue;
             Open("assistant");
             WriteText(i == texts.Count - 1 ? texts[i].TrimEnd() : texts[i]);
         }

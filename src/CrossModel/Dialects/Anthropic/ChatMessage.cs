@@ -8,6 +8,20 @@ internal static class ChatMessage
 {
     public static bool Is(JsonElement message, ReadOnlySpan<byte> role) => message.GetProperty("role"u8).ValueEquals(role);
 
+    /// <summary>Instructions, which stand apart from the conversation.</summary>
+    public static bool IsSystem(JsonElement message) => Is(message, "system"u8) || Is(message, "developer"u8);
+
+    /// <summary>The last message that is sent as one: instructions, and users who say nothing, may stand behind it.</summary>
+    public static int LastTurn(JsonElement messages)
+    {
+        var last = messages.GetArrayLength() - 1;
+        while (last >= 0 && (IsSystem(messages[last]) || (Is(messages[last], "user"u8) && SaysNothing(messages[last])))) last--;
+        return last;
+    }
+
+    private static bool SaysNothing(JsonElement message) => !Has(message, "content"u8, out var content)
+        || (content.ValueKind == JsonValueKind.String ? content.IsBlank() : content.EnumerateArray().All(block => block.GetProperty("type"u8).ValueEquals("text"u8) && block.GetProperty("text"u8).IsBlank()));
+
     /// <summary>Has the member, and it is not null.</summary>
     public static bool Has(JsonElement message, ReadOnlySpan<byte> name, out JsonElement value) =>
         message.TryGetProperty(name, out value) && value.ValueKind is not (JsonValueKind.Null or JsonValueKind.Undefined);

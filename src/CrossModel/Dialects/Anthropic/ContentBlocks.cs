@@ -25,10 +25,10 @@ internal sealed class ContentBlocks(Utf8JsonWriter json, AnthropicForm form, Rem
         };
     }
 
-    /// <summary>Empty text is left out: the API refuses it. A mark on it goes with it, and is named.</summary>
+    /// <summary>Blank text is left out: the API refuses it. A mark on it goes with it, and is named.</summary>
     public ApiError? WriteText(JsonElement text, JsonElement mark, Action begin)
     {
-        if (text.ValueEquals(""u8))
+        if (text.IsBlank())
         {
             if (mark.ValueKind == JsonValueKind.Object) hints.Add("cache_control");
             return null;

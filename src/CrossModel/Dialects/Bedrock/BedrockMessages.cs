@@ -41,16 +41,16 @@ internal sealed class BedrockMessages
     public ApiError? Write()
     {
         _json.WriteStartArray("messages"u8);
-        var count = _messages.GetArrayLength();
+        var (count, last) = (_messages.GetArrayLength(), ChatMessage.LastTurn(_messages));
         for (var i = 0; i < count; i++)
         {
             var message = _messages[i];
             var place = $"messages[{i}]";
             ApiError? refusal = null;
-            if (IsSystem(message)) _hasSystem = true;
+            if (ChatMessage.IsSystem(message)) _hasSystem = true;
             else if (ChatMessage.Is(message, "user"u8)) refusal = WriteMarked(message, place, () => Open("user"), textOnly: false);
             else if (ChatMessage.Is(message, "tool"u8)) refusal = WriteResult(message, place);
-            else if (ChatMessage.Is(message, "assistant"u8)) refusal = WriteAssistant(message, place, i, isLast: i == count - 1);
+            else if (ChatMessage.Is(message, "assistant"u8)) refusal = WriteAssistant(message, place, i, isLast: i == last);
             if (refusal is not null) return refusal;
             if (ChatMessage.Has(message, "name"u8, out _)) _hints.Add("name");
         }
@@ -73,7 +73,7 @@ internal sealed class BedrockMessages
         var index = 0;
         foreach (var message in _messages.EnumerateArray())
         {
-            if (IsSystem(message) && WriteMarked(message, $"messages[{index}]", Begin, textOnly: true) is { } refusal) return refusal;
+            if (ChatMessage.IsSystem(message) && WriteMarked(message, $"messages[{index}]", Begin, textOnly: true) is { } refusal) return refusal;
             index++;
         }
         if (last is not null)
@@ -84,8 +84,6 @@ internal sealed class BedrockMessages
         if (isOpen) _json.WriteEndArray();
         return null;
     }
-
-    private static bool IsSystem(JsonElement message) => ChatMessage.Is(message, "system"u8) || ChatMessage.Is(message, "developer"u8);
 
     private void Open(string role)
     {
@@ -148,7 +146,7 @@ internal sealed class BedrockMessages
 
     private void WriteText(JsonElement text, Action begin)
     {
-        if (string.IsNullOrWhiteSpace(text.GetString())) return;
+        if (text.IsBlank()) return;
         begin();
         _blocks.WriteText(text);
     }

@@ -379,6 +379,31 @@ public sealed class AnthropicRequestTests
         Assert.Equal(2, message.GetProperty("content").GetArrayLength());
     }
 
+    /// <summary>The API answers 400 then: "text content blocks must contain non-whitespace text". Models that write a line break before a call are many.</summary>
+    [Theory]
+    [InlineData("\" \"")]
+    [InlineData("\"\\n\\n\"")]
+    [InlineData("\"\\u0020\\t\\u2003\"")]
+    [InlineData("[{\"type\":\"text\",\"text\":\"\\n\"},{\"type\":\"text\",\"text\":\"\u00a0\"}]")]
+    public void Text_OfWhiteSpaceOnly_IsLeftOut(string blank)
+    {
+        var sent = Write(Requests.Messages($$$"""
+            {"role":"system","content":{{{blank}}}},{"role":"user","content":"a"},{"role":"user","content":{{{blank}}}},
+            {"role":"assistant","content":{{{blank}}},"tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"1","content":{{{blank}}}}
+            """)).Json;
+        Assert.False(sent.TryGetProperty("system", out _));
+        Assert.Equal("""[{"role":"user","content":[{"type":"text","text":"a"}]},{"role":"assistant","content":[{"type":"tool_use","id":"1","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"1"}]}]""",
+            sent.GetProperty("messages").GetRawText());
+    }
+
+    /// <summary>What stands behind it is sent elsewhere, or not at all: "final assistant content cannot end with trailing whitespace".</summary>
+    [Theory]
+    [InlineData("""{"role":"system","content":"b"}""")]
+    [InlineData("""{"role":"user","content":"\n"},{"role":"developer","content":"b"}""")]
+    [InlineData("""{"role":"user","content":[{"type":"text","text":""}]}""")]
+    public void BeginningOfTheAnswer_BeforeWhatIsNoTurn_LosesItsSpaceToo(string behind) => Assert.Equal("""[{"type":"text","text":"The answer is"}]""",
+        Write(Requests.Messages($$"""{"role":"user","content":"a"},{"role":"assistant","content":"The answer is \n"},{{behind}}""")).Json.GetProperty("messages")[1].GetProperty("content").GetRawText());
+
     private const string Question = """{"role":"user","content":"Weather?"}""";
     private const string Result = """{"role":"tool","tool_call_id":"toolu_1","content":"Sunny"}""";
 

@@ -82,6 +82,10 @@ public sealed class BedrockRequestTests
     private static Sent Messages(string messages, string model = Haiku) => Write(Requests.Messages(messages), model);
 
     [Fact]
+    public void BeginningOfTheAnswer_BeforeInstructions_LosesItsSpaceToo() => Assert.Equal("\"The answer is\"",
+        Messages("""{"role":"user","content":"a"},{"role":"assistant","content":"The answer is \n"},{"role":"system","content":"b"}""").At("messages.1.content.0.text"));
+
+    [Fact]
     public void NoneAndJson_BesideCallsOfTheHistory_AreBothSaidInWords()
     {
         var sent = Write($$"""{"model":"a/b","messages":[{"role":"user","content":"q"},{"role":"assistant","content":null,"tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{}"} }]},{"role":"tool","tool_call_id":"c1","content":"s"}],{{Tool}},"tool_choice":"none","response_format":{"type":"json_object"} }""");
