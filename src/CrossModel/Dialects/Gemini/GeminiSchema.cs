@@ -9,11 +9,16 @@ internal sealed class GeminiSchema(Utf8JsonWriter json, JsonElement root)
 {
     private const int Deepest = 32;
 
+    /// <summary>References that are inlined can double at each step: a page of definitions would become gigabytes.</summary>
+    private const int Most = 20_000;
+
     private static readonly HashSet<string> Kept =
     [
         "format", "title", "description", "nullable", "minItems", "maxItems", "propertyOrdering", "minProperties", "maxProperties",
         "minimum", "maximum", "minLength", "maxLength", "pattern", "example", "default",
     ];
+
+    private int _written;
 
     public void Write() => Write(root, [], 0);
 
@@ -33,7 +38,7 @@ internal sealed class GeminiSchema(Utf8JsonWriter json, JsonElement root)
             schema = found;
         }
         json.WriteStartObject();
-        if (schema.ValueKind == JsonValueKind.Object && depth <= Deepest) Members(schema, open, depth);
+        if (schema.ValueKind == JsonValueKind.Object && depth <= Deepest && ++_written <= Most) Members(schema, open, depth);
         else json.WriteString("type"u8, "OBJECT"u8);
         json.WriteEndObject();
         if (entered is not null) open.Remove(entered);

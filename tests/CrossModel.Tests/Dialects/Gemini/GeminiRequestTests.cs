@@ -234,6 +234,17 @@ public sealed class GeminiRequestTests
         Assert.Equal(expected, sent.Contents[1].GetProperty("parts")[0].TryGetProperty("thoughtSignature", out var signature) ? signature.GetString() : null);
     }
 
+    /// <summary>Inlined whole, these definitions would be 2²⁴ objects.</summary>
+    [Fact]
+    public void Schema_WhoseReferencesDouble_IsCut()
+    {
+        var definitions = string.Join(',', Enumerable.Range(0, 24).Select(i => $$"""
+            "d{{i}}":{"type":"object","properties":{"a":{"$ref":"#/$defs/d{{i + 1}}"},"b":{"$ref":"#/$defs/d{{i + 1}}"} } }
+            """));
+        var sent = Write($$$"""{"model":"a/b","messages":[{"role":"user","content":"u"}],"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"type":"object","properties":{"r":{"$ref":"#/$defs/d0"}},"$defs":{ {{{definitions}}} } } } } }""", "gemini-2.0-flash");
+        Assert.InRange(sent.Body.Length, 1, 4_000_000);
+    }
+
     /// <summary>What is left out begins no turn.</summary>
     [Theory]
     [InlineData("\"\"")]
