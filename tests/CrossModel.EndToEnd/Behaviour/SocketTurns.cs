@@ -70,12 +70,13 @@ public sealed class SocketTurns
 
         await OtherGetsAsync(1_000_000);
         var longest = TimeSpan.Zero;
-        for (var i = 0; i < 40; i++)
+        for (var i = 0; i <= 40; i++)
         {
             var clock = Stopwatch.StartNew();
             await AskAsync(HttpMethod.Post, "/v1/chat/completions", Plain);
             await AskAsync(HttpMethod.Get, "/v1/models", null);
-            longest = clock.Elapsed > longest ? clock.Elapsed : longest;
+            // The first waits for the compiler, which is no turn of anybody's.
+            if (i > 0 && clock.Elapsed > longest) longest = clock.Elapsed;
         }
         // It ran on all the while, and nobody waited for its end.
         await OtherGetsAsync(100_000);
