@@ -95,7 +95,8 @@ internal static class ReplyHeaders
             events.Write("data: "u8);
             error.WriteJson(events);
             events.Write("\n\n"u8);
-            await output.EndAsync(events);
+            // At once, not with the end: the key of a repeated call is freed before that, in a database that may be away.
+            await output.WriteAsync(events);
             return;
         }
         call.Status = error.Status;

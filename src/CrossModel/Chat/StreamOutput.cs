@@ -62,9 +62,10 @@ internal sealed class StreamOutput : IAsyncDisposable
         await _gate.WaitAsync();
         try
         {
-            if (_closed || _call.Http.RequestAborted.IsCancellationRequested) return;
+            if (_closed) return;
             _closed = true;
             Start();
+            if (_call.Http.RequestAborted.IsCancellationRequested) return;
             System.Buffers.BuffersExtensions.Write(_call.Http.Response.BodyWriter, events.Span);
         }
         finally

@@ -6,7 +6,7 @@ namespace CrossModel.Upstreams;
 
 /// <summary>
 /// One try at one upstream: its deadlines, its body, and the name of whatever went wrong.
-/// Timers: connect (in the client), first byte, idle between reads, total. Any byte resets idle.
+/// Timers: connect (in the client), first byte, idle between reads, total. Any byte resets idle; an error's body has a time of its own.
 /// </summary>
 internal sealed class Attempt : IDisposable
 {
@@ -85,7 +85,7 @@ internal sealed class Attempt : IDisposable
     {
         try
         {
-            Arm(ErrorBodyTime, UpstreamFailure.IdleTimeout);
+            Arm(_timeouts.Idle < ErrorBodyTime ? _timeouts.Idle : ErrorBodyTime, UpstreamFailure.CutShort);
             int count;
             do
             {

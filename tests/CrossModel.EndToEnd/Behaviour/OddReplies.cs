@@ -136,6 +136,7 @@ public sealed class OddReplies
         var reply = await gateway.PostAsync(Plain);
 
         Assert.Equal(code, reply.ErrorCode);
-        Assert.InRange(clock.Elapsed.TotalSeconds, 0, 20);
+        Assert.InRange(clock.Elapsed.TotalSeconds, 0, 15);
+        Assert.DoesNotContain("idle", reply.Text, StringComparison.Ordinal);
     }
 }

@@ -131,12 +131,9 @@ internal sealed class AnthropicMessages
     private static int LastSaid(JsonElement content)
     {
         var last = content.GetArrayLength() - 1;
-        while (last > 0 && IsBlank(content[last])) last--;
+        while (last > 0 && ChatMessage.IsBlank(content[last])) last--;
         return last;
     }
-
-    private static bool IsBlank(JsonElement block) =>
-        (block.TryGetProperty("text"u8, out var text) || block.TryGetProperty("refusal"u8, out text)) && text.ValueKind == JsonValueKind.String && text.IsBlank();
 
     private void NoteBreakpoint(JsonElement block)
     {

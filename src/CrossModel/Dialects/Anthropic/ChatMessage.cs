@@ -11,16 +11,23 @@ internal static class ChatMessage
     /// <summary>Instructions, which stand apart from the conversation.</summary>
     public static bool IsSystem(JsonElement message) => Is(message, "system"u8) || Is(message, "developer"u8);
 
-    /// <summary>The last message that is sent as one: instructions, and users who say nothing, may stand behind it.</summary>
+    /// <summary>The last message that is sent as one: instructions, and messages that say nothing, may stand behind it.</summary>
     public static int LastTurn(JsonElement messages)
     {
         var last = messages.GetArrayLength() - 1;
-        while (last >= 0 && (IsSystem(messages[last]) || (Is(messages[last], "user"u8) && SaysNothing(messages[last])))) last--;
+        while (last >= 0 && (IsSystem(messages[last]) || SaysNothing(messages[last]))) last--;
         return last;
     }
 
-    private static bool SaysNothing(JsonElement message) => !Has(message, "content"u8, out var content)
-        || (content.ValueKind == JsonValueKind.String ? content.IsBlank() : content.EnumerateArray().All(block => block.GetProperty("type"u8).ValueEquals("text"u8) && block.GetProperty("text"u8).IsBlank()));
+    private static bool SaysNothing(JsonElement message)
+    {
+        if (Is(message, "tool"u8) || Has(message, "tool_calls"u8, out _) || (Has(message, "refusal"u8, out var refusal) && !refusal.IsBlank())) return false;
+        return !Has(message, "content"u8, out var content) || (content.ValueKind == JsonValueKind.String ? content.IsBlank() : content.EnumerateArray().All(IsBlank));
+    }
+
+    /// <summary>A text or refusal of white space only.</summary>
+    public static bool IsBlank(JsonElement block) =>
+        (block.TryGetProperty("text"u8, out var text) || block.TryGetProperty("refusal"u8, out text)) && text.ValueKind == JsonValueKind.String && text.IsBlank();
 
     /// <summary>Has the member, and it is not null.</summary>
     public static bool Has(JsonElement message, ReadOnlySpan<byte> name, out JsonElement value) =>

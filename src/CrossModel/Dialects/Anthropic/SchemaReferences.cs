@@ -4,7 +4,8 @@ using System.Text.Json;
 namespace CrossModel.Dialects.Anthropic;
 
 /// <summary>
-/// Follows the references of a JSON Schema. Without recursion and with an index of what they lead through: a caller may chain any number of them.
+/// Follows the references of a JSON Schema, one after the other instead of one inside the other and with an index of what they lead through: a caller may
+/// chain any number of them.
 /// </summary>
 internal static class SchemaReferences
 {
@@ -67,7 +68,7 @@ internal static class SchemaReferences
             if (next < 0) next = reference.Length;
             var place = reference[..end];
             if (!index.TryGetValue(place, out var parts)) index[place] = parts = PartsOf(schema);
-            if (!parts.TryGetValue(reference[(end + 1)..next], out schema)) return null;
+            if (!parts.TryGetValue(JsonStrings.Step(reference[(end + 1)..next]), out schema)) return null;
             end = next;
         }
         return schema;

@@ -29,7 +29,7 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         {
             var role = message.GetProperty("role"u8);
             if (role.ValueEquals("tool"u8)) isBehindResults = true;
-            if (role.ValueEquals("assistant"u8)) isBehindResults = false;
+            if (role.ValueEquals("assistant"u8) && (Says(message) || (message.TryGetProperty("tool_calls"u8, out var calls) && calls.ValueKind == JsonValueKind.Array))) isBehindResults = false;
             if (role.ValueEquals("user"u8))
             {
                 hasUser = true;
@@ -252,6 +252,7 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
     /// <summary>It has content that is sent.</summary>
     private static bool Says(JsonElement message)
     {
+        if (message.TextOf("refusal"u8) is { Length: > 0 }) return true;
         if (!message.TryGetProperty("content"u8, out var content)) return false;
         return content.ValueKind == JsonValueKind.Array ? content.EnumerateArray().Any(block => TextOf(block)?.ValueEquals(""u8) is not true) : content.ValueKind == JsonValueKind.String && !content.ValueEquals(""u8);
     }

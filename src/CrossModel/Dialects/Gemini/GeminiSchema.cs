@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 
 namespace CrossModel.Dialects.Gemini;
@@ -9,8 +10,8 @@ internal sealed class GeminiSchema(Utf8JsonWriter json, JsonElement root)
 {
     private const int Deepest = 32;
 
-    /// <summary>References that are inlined can double at each step: a page of definitions would become gigabytes.</summary>
-    private const int Most = 20_000;
+    /// <summary>Bytes beyond the schema's own: what is referred to is written at each reference, and a page of definitions could become gigabytes.</summary>
+    private const int MostInlined = 2 * 1024 * 1024;
 
     private static readonly HashSet<string> Kept =
     [
@@ -18,30 +19,30 @@ internal sealed class GeminiSchema(Utf8JsonWriter json, JsonElement root)
         "minimum", "maximum", "minLength", "maxLength", "pattern", "example", "default",
     ];
 
-    private int _written;
+    private readonly long _end = json.BytesCommitted + json.BytesPending + JsonMarshal.GetRawUtf8Value(root).Length + MostInlined;
 
     public void Write() => Write(root, [], 0);
 
     /// <param name="open">References on the way here: a cycle ends in an object about which nothing is said.</param>
     private void Write(JsonElement schema, HashSet<string> open, int depth)
     {
-        string? entered = null;
+        List<string> entered = [];
         while (schema.ValueKind == JsonValueKind.Object && schema.TryGetProperty("$ref"u8, out var reference) && reference.ValueKind == JsonValueKind.String)
         {
             var path = reference.GetString()!;
-            if (depth > Deepest || !open.Add(path) || Find(path) is not { } found)
+            if (depth > Deepest || !open.Add(path))
             {
                 schema = default;
                 break;
             }
-            entered ??= path;
-            schema = found;
+            entered.Add(path);
+            schema = Find(path) ?? default;
         }
         json.WriteStartObject();
-        if (schema.ValueKind == JsonValueKind.Object && depth <= Deepest && ++_written <= Most) Members(schema, open, depth);
+        if (schema.ValueKind == JsonValueKind.Object && depth <= Deepest && json.BytesCommitted + json.BytesPending < _end) Members(schema, open, depth);
         else json.WriteString("type"u8, "OBJECT"u8);
         json.WriteEndObject();
-        if (entered is not null) open.Remove(entered);
+        open.ExceptWith(entered);
     }
 
     private void Members(JsonElement schema, HashSet<string> open, int depth)
@@ -126,7 +127,7 @@ internal sealed class GeminiSchema(Utf8JsonWriter json, JsonElement root)
     {
         if (!path.StartsWith('#')) return null;
         var at = root;
-        foreach (var step in path.Split('/').Skip(1).Select(s => Uri.UnescapeDataString(s).Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal)))
+        foreach (var step in path.Split('/').Skip(1).Select(JsonStrings.Step))
         {
             if (at.ValueKind != JsonValueKind.Object || !at.TryGetProperty(step, out at)) return null;
         }

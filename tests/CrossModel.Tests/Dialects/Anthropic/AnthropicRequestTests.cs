@@ -142,6 +142,7 @@ public sealed class AnthropicRequestTests
     [InlineData("""{"type":"object","properties":{"a":{"$ref":"#/$defs/n"}},"$defs":{"n":{"type":"object","properties":{"next":{"anyOf":[{"$ref":"#/$defs/n"},{"type":"null"}]}}}}}""", false)]
     [InlineData("""{"type":"object","properties":{"a":{"$ref":"#/definitions/m"}},"definitions":{"m":{"items":{"$ref":"#/definitions/n"}},"n":{"anyOf":[{"$ref":"#/definitions/m"}]}}}""", false)]
     [InlineData("""{"type":"object","properties":{"a":{"type":"array","items":{"$ref":"#"}}}}""", false)]
+    [InlineData("""{"type":"object","properties":{"a":{"$ref":"#/$defs/Node%3Cx~1y%3E"}},"$defs":{"Node<x/y>":{"items":{"$ref":"#/$defs/Node%3Cx~1y%3E"}}}}""", false)]
     [InlineData("""{"type":"object","properties":{"a":{"anyOf":[{"type":"object","properties":{"b":{"$ref":"#/properties/a/anyOf/0"}}}]}}}""", false)]
     [InlineData("""{"type":"object","properties":{"a":{"$ref":"#/$defs/m"},"b":{"$ref":"#/$defs/m"},"c":{"$ref":"#/$defs/n"}},"$defs":{"m":{"items":{"$ref":"#/$defs/n"}},"n":{"type":"string"}}}""", true)]
     [InlineData("""{"type":"object","properties":{"a":{"$ref":"#/$defs/nowhere"},"$ref":{"const":{"$ref":"#"}}}}""", true)]
@@ -401,6 +402,8 @@ public sealed class AnthropicRequestTests
     [InlineData("""{"role":"system","content":"b"}""")]
     [InlineData("""{"role":"user","content":"\n"},{"role":"developer","content":"b"}""")]
     [InlineData("""{"role":"user","content":[{"type":"text","text":""}]}""")]
+    [InlineData("""{"role":"assistant","content":""}""")]
+    [InlineData("""{"role":"assistant","content":[{"type":"refusal","refusal":" "}]},{"role":"user","content":"\n"}""")]
     public void BeginningOfTheAnswer_BeforeWhatIsNoTurn_LosesItsSpaceToo(string behind) => Assert.Equal("""[{"type":"text","text":"The answer is"}]""",
         Write(Requests.Messages($$"""{"role":"user","content":"a"},{"role":"assistant","content":"The answer is \n"},{{behind}}""")).Json.GetProperty("messages")[1].GetProperty("content").GetRawText());
 

@@ -81,9 +81,11 @@ public sealed class BedrockRequestTests
 
     private static Sent Messages(string messages, string model = Haiku) => Write(Requests.Messages(messages), model);
 
-    [Fact]
-    public void BeginningOfTheAnswer_BeforeInstructions_LosesItsSpaceToo() => Assert.Equal("\"The answer is\"",
-        Messages("""{"role":"user","content":"a"},{"role":"assistant","content":"The answer is \n"},{"role":"system","content":"b"}""").At("messages.1.content.0.text"));
+    [Theory]
+    [InlineData("""{"role":"system","content":"b"}""")]
+    [InlineData("""{"role":"assistant","content":" "}""")]
+    public void BeginningOfTheAnswer_BeforeWhatIsNoTurn_LosesItsSpaceToo(string behind) => Assert.Equal("\"The answer is\"",
+        Messages($$"""{"role":"user","content":"a"},{"role":"assistant","content":"The answer is \n"},{{behind}}""").At("messages.1.content.0.text"));
 
     [Fact]
     public void NoneAndJson_BesideCallsOfTheHistory_AreBothSaidInWords()

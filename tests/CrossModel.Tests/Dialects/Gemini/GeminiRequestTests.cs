@@ -245,6 +245,29 @@ public sealed class GeminiRequestTests
         Assert.InRange(sent.Body.Length, 1, 4_000_000);
     }
 
+    /// <summary>What is referred to is written again at each reference, with all its words.</summary>
+    [Fact]
+    public void Schema_WhoseReferencesRepeatMuch_IsCut()
+    {
+        var properties = string.Join(',', Enumerable.Range(0, 5000).Select(i => $$""" "p{{i}}":{"$ref":"#/$defs/a"} """));
+        var sent = Write($$$"""{"model":"a/b","messages":[{"role":"user","content":"u"}],"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"type":"object","properties":{ {{{properties}}} },"$defs":{"a":{"type":"string","description":"{{{new string('x', 50_000)}}}"}} } } } }""", "gemini-2.0-flash");
+        Assert.InRange(sent.Body.Length, 1, 4_000_000);
+    }
+
+    /// <summary>No cycle, however many names one thing has.</summary>
+    [Fact]
+    public void Schema_OfAReferenceToAReference_IsInlinedEachTime()
+    {
+        var sent = Write("""{"model":"a/b","messages":[{"role":"user","content":"u"}],"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"type":"object","properties":{"x":{"$ref":"#/$defs/a"},"y":{"$ref":"#/$defs/b"}},"$defs":{"a":{"$ref":"#/$defs/b"},"b":{"type":"string"}}}}}}""", "gemini-2.0-flash");
+        Assert.Contains("\"x\":{\"type\":\"STRING\"},\"y\":{\"type\":\"STRING\"}", sent.Body, StringComparison.Ordinal);
+    }
+
+    /// <summary>Results, and the user's words behind them, are one content still.</summary>
+    [Fact]
+    public void Signature_BeforeAnAssistantWhoSaysNothing_IsSkippedStill() => Assert.Contains("skip_thought_signature_validator",
+        Write(Messages("""{"role":"user","content":"u"}""", $$"""{"role":"assistant","content":null,"tool_calls":[{{Call}}]}""", """{"role":"tool","tool_call_id":"c1","content":"r"}""",
+            """{"role":"assistant","content":""}""", """{"role":"user","content":"go on"}"""), "gemini-3-pro-preview").Body);
+
     /// <summary>What is left out begins no turn.</summary>
     [Theory]
     [InlineData("\"\"")]
