@@ -28,6 +28,17 @@ public sealed class RefreshAheadTests
         }
     }
 
+    /// <summary>Holds "a", which ends in four minutes: it is time to renew it.</summary>
+    private async Task<RefreshAhead<string>> NearItsEndAsync()
+    {
+        var token = Create();
+        var first = token.GetAsync(default).AsTask();
+        (await FetchAsync(0)).SetResult(("a", _clock.GetUtcNow() + TimeSpan.FromHours(1)));
+        await first;
+        _clock.Advance(TimeSpan.FromMinutes(56));
+        return token;
+    }
+
     [Fact]
     public async Task Get_WhileItHolds_AsksNobody()
     {
@@ -44,11 +55,7 @@ public sealed class RefreshAheadTests
     [Fact]
     public async Task Get_ShortlyBeforeTheEnd_RenewsOnceBesideTheOldOne()
     {
-        using var token = Create();
-        var first = token.GetAsync(default).AsTask();
-        (await FetchAsync(0)).SetResult(("a", _clock.GetUtcNow() + TimeSpan.FromHours(1)));
-        await first;
-        _clock.Advance(TimeSpan.FromMinutes(56));
+        using var token = await NearItsEndAsync();
         for (var i = 0; i < 20; i++) Assert.Equal("a", await token.GetAsync(default));
         (await FetchAsync(1)).SetResult(("b", _clock.GetUtcNow() + TimeSpan.FromHours(1)));
         while (await token.GetAsync(default) != "b") await Task.Yield();
@@ -58,11 +65,7 @@ public sealed class RefreshAheadTests
     [Fact]
     public async Task Get_RenewalFails_KeepsTheOldOneUntilItsEnd()
     {
-        using var token = Create();
-        var first = token.GetAsync(default).AsTask();
-        (await FetchAsync(0)).SetResult(("a", _clock.GetUtcNow() + TimeSpan.FromHours(1)));
-        await first;
-        _clock.Advance(TimeSpan.FromMinutes(56));
+        using var token = await NearItsEndAsync();
         _isAway = true;
         for (var i = 0; i < 20; i++) Assert.Equal("a", await token.GetAsync(default));
         _clock.Advance(TimeSpan.FromMinutes(5));
@@ -77,11 +80,7 @@ public sealed class RefreshAheadTests
     [Fact]
     public async Task Get_RenewalFails_AsksAgainTenSecondsLater()
     {
-        using var token = Create();
-        var first = token.GetAsync(default).AsTask();
-        (await FetchAsync(0)).SetResult(("a", _clock.GetUtcNow() + TimeSpan.FromHours(1)));
-        await first;
-        _clock.Advance(TimeSpan.FromMinutes(56));
+        using var token = await NearItsEndAsync();
         _isAway = true;
         foreach (var asked in new[] { 2, 3 })
         {
