@@ -49,6 +49,21 @@ internal static class JsonText
         target.Write("\""u8);
     }
 
+    /// <summary>The name of a member that was just read, without its escapes. What stands for no text is given as it is written: no name of ours looks like that.</summary>
+    public static ReadOnlySpan<byte> Name(scoped ref Utf8JsonReader json)
+    {
+        if (!json.ValueIsEscaped) return json.ValueSpan;
+        try
+        {
+            var name = new byte[json.ValueSpan.Length];
+            return name.AsSpan(0, json.CopyString(name));
+        }
+        catch (InvalidOperationException)
+        {
+            return json.ValueSpan;
+        }
+    }
+
     /// <summary>Nano-dollars (not negative) as USD in plain decimal: 1234500 -> 0.0012345.</summary>
     public static void WriteUsd(IBufferWriter<byte> target, long nano)
     {

@@ -92,7 +92,7 @@ internal static class UsageJson
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
         {
             var start = (int)json.TokenStartIndex;
-            var isInside = !inside.IsEmpty && json.ValueSpan.SequenceEqual(inside);
+            var isInside = !inside.IsEmpty && JsonText.Name(ref json).SequenceEqual(inside);
             var isOurs = inside.IsEmpty && IsOurs(ref json);
             json.Read();
             if (isInside && json.TokenType == JsonTokenType.StartObject)
@@ -117,11 +117,14 @@ internal static class UsageJson
         }
     }
 
-    private static bool IsOurs(ref Utf8JsonReader json) =>
-        json.ValueSpan.SequenceEqual("prompt_tokens"u8) || json.ValueSpan.SequenceEqual("completion_tokens"u8) || json.ValueSpan.SequenceEqual("total_tokens"u8)
-        || json.ValueSpan.SequenceEqual("prompt_tokens_details"u8) || json.ValueSpan.SequenceEqual("completion_tokens_details"u8)
-        || json.ValueSpan.SequenceEqual("cached_tokens"u8) || json.ValueSpan.SequenceEqual("reasoning_tokens"u8) || json.ValueSpan.SequenceEqual("cache_write_tokens"u8)
-        || json.ValueSpan.IndexOf("cost"u8) >= 0 || json.ValueSpan.SequenceEqual("is_byok"u8);
+    private static bool IsOurs(ref Utf8JsonReader json)
+    {
+        var name = JsonText.Name(ref json);
+        return name.SequenceEqual("prompt_tokens"u8) || name.SequenceEqual("completion_tokens"u8) || name.SequenceEqual("total_tokens"u8)
+            || name.SequenceEqual("prompt_tokens_details"u8) || name.SequenceEqual("completion_tokens_details"u8)
+            || name.SequenceEqual("cached_tokens"u8) || name.SequenceEqual("reasoning_tokens"u8) || name.SequenceEqual("cache_write_tokens"u8)
+            || name.IndexOf("cost"u8) >= 0 || name.SequenceEqual("is_byok"u8);
+    }
 
     private static void Copy(IBufferWriter<byte> target, ReadOnlySpan<byte> member)
     {

@@ -96,23 +96,24 @@ internal struct UsageNumbers
     private void Member(ref Utf8JsonReader json, Place place)
     {
         var isDetail = place != Place.Top;
-        if (json.ValueSpan.SequenceEqual("prompt_tokens"u8)) Count(ref json, ref _prompt);
-        else if (json.ValueSpan.SequenceEqual("completion_tokens"u8)) Count(ref json, ref _completion);
-        else if (json.ValueSpan.SequenceEqual("total_tokens"u8)) Count(ref json, ref _total);
-        else if (json.ValueSpan.SequenceEqual("reasoning_tokens"u8)) Count(ref json, ref _reasoning, isFallback: !isDetail);
-        else if (json.ValueSpan.SequenceEqual("cached_tokens"u8)) Count(ref json, ref _cached, isFallback: !isDetail);
-        else if (json.ValueSpan.SequenceEqual("num_cached_tokens"u8) || json.ValueSpan.SequenceEqual("prompt_cache_hit_tokens"u8)) Count(ref json, ref _cached, isFallback: true);
-        else if (json.ValueSpan.SequenceEqual("cache_write_tokens"u8) || json.ValueSpan.SequenceEqual("cache_creation_input_tokens"u8)) Count(ref json, ref _cacheWrite);
-        else if (isDetail && json.ValueSpan.SequenceEqual("audio_tokens"u8))
+        var name = JsonText.Name(ref json);
+        if (name.SequenceEqual("prompt_tokens"u8)) Count(ref json, ref _prompt);
+        else if (name.SequenceEqual("completion_tokens"u8)) Count(ref json, ref _completion);
+        else if (name.SequenceEqual("total_tokens"u8)) Count(ref json, ref _total);
+        else if (name.SequenceEqual("reasoning_tokens"u8)) Count(ref json, ref _reasoning, isFallback: !isDetail);
+        else if (name.SequenceEqual("cached_tokens"u8)) Count(ref json, ref _cached, isFallback: !isDetail);
+        else if (name.SequenceEqual("num_cached_tokens"u8) || name.SequenceEqual("prompt_cache_hit_tokens"u8)) Count(ref json, ref _cached, isFallback: true);
+        else if (name.SequenceEqual("cache_write_tokens"u8) || name.SequenceEqual("cache_creation_input_tokens"u8)) Count(ref json, ref _cacheWrite);
+        else if (isDetail && name.SequenceEqual("audio_tokens"u8))
         {
             if (place == Place.Prompt) Count(ref json, ref _audioInput);
             else Count(ref json, ref _audioOutput);
         }
-        else if (!isDetail && json.ValueSpan.SequenceEqual("prompt_tokens_details"u8)) Details(ref json, Place.Prompt);
-        else if (!isDetail && json.ValueSpan.SequenceEqual("completion_tokens_details"u8)) Details(ref json, Place.Completion);
+        else if (!isDetail && name.SequenceEqual("prompt_tokens_details"u8)) Details(ref json, Place.Prompt);
+        else if (!isDetail && name.SequenceEqual("completion_tokens_details"u8)) Details(ref json, Place.Completion);
         else
         {
-            _hasAudioSeconds |= json.ValueSpan.SequenceEqual("prompt_audio_seconds"u8);
+            _hasAudioSeconds |= name.SequenceEqual("prompt_audio_seconds"u8);
             json.Read();
             json.Skip();
         }

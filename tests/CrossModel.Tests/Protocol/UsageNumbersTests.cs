@@ -36,6 +36,8 @@ public sealed class UsageNumbersTests
     [InlineData("""{"prompt_tokens":10,"completion_tokens":5,"prompt_cache_hit_tokens":3,"prompt_cache_miss_tokens":7}""", 10, 3, 0, 5, 0)]
     [InlineData("""{"prompt_tokens":10,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":4,"cache_write_tokens":9}}""", 10, 4, 6, 5, 0)]
     [InlineData("""{"prompt_tokens":10,"total_tokens":15}""", 10, 0, 0, 5, 0)]
+    // a name is what it stands for, however it is written
+    [InlineData("""{"prompt_\u0074okens":10,"c\u006fmpletion_tokens":5,"prompt_tokens_d\u0065tails":{"c\u0061ched_tokens":4},"completion_tokens_details":{"reasoning_t\u006fkens":2},"\ud800":1}""", 10, 4, 0, 5, 2)]
     [InlineData("""{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}""", 0, 0, 0, 0, 0)]
     public void Usage_EveryShape_IsNormalised(string usage, long input, long cached, long written, long output, long reasoning)
     {

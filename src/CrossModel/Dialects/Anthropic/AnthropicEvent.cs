@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Unicode;
+using CrossModel.Protocol;
 
 namespace CrossModel.Dialects.Anthropic;
 
@@ -27,7 +28,7 @@ internal ref struct AnthropicEvent
 
     private void Member(scoped ref Utf8JsonReader json, ReadOnlySpan<byte> text)
     {
-        var name = json.ValueSpan;
+        var name = JsonText.Name(ref json);
         json.Read();
         switch (json.TokenType)
         {

@@ -17,12 +17,13 @@ internal static class BedrockUsage
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
         {
             var isGood = true;
-            if (json.ValueSpan.SequenceEqual("inputTokens"u8)) isGood = Count(ref json, ref input);
-            else if (json.ValueSpan.SequenceEqual("outputTokens"u8)) isGood = Count(ref json, ref output);
+            var name = JsonText.Name(ref json);
+            if (name.SequenceEqual("inputTokens"u8)) isGood = Count(ref json, ref input);
+            else if (name.SequenceEqual("outputTokens"u8)) isGood = Count(ref json, ref output);
             // Both spellings come, with the same number.
-            else if (json.ValueSpan.SequenceEqual("cacheReadInputTokens"u8) || json.ValueSpan.SequenceEqual("cacheReadInputTokenCount"u8)) isGood = Count(ref json, ref read);
-            else if (json.ValueSpan.SequenceEqual("cacheWriteInputTokens"u8) || json.ValueSpan.SequenceEqual("cacheWriteInputTokenCount"u8)) isGood = Count(ref json, ref written);
-            else if (json.ValueSpan.SequenceEqual("cacheDetails"u8)) isGood = Writes(ref json, out hour);
+            else if (name.SequenceEqual("cacheReadInputTokens"u8) || name.SequenceEqual("cacheReadInputTokenCount"u8)) isGood = Count(ref json, ref read);
+            else if (name.SequenceEqual("cacheWriteInputTokens"u8) || name.SequenceEqual("cacheWriteInputTokenCount"u8)) isGood = Count(ref json, ref written);
+            else if (name.SequenceEqual("cacheDetails"u8)) isGood = Writes(ref json, out hour);
             else
             {
                 json.Read();
@@ -61,12 +62,13 @@ internal static class BedrockUsage
             var (isHour, tokens) = (false, 0L);
             while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
             {
-                if (json.ValueSpan.SequenceEqual("inputTokens"u8))
+                var name = JsonText.Name(ref json);
+                if (name.SequenceEqual("inputTokens"u8))
                 {
                     if (!Count(ref json, ref tokens)) return false;
                     continue;
                 }
-                var isLife = json.ValueSpan.SequenceEqual("ttl"u8);
+                var isLife = name.SequenceEqual("ttl"u8);
                 json.Read();
                 if (isLife) isHour = json.TokenType == JsonTokenType.String && json.ValueSpan.SequenceEqual("1h"u8);
                 json.Skip();

@@ -51,8 +51,9 @@ internal static class ReplyText
         while (json.Read())
         {
             if (json.TokenType != JsonTokenType.PropertyName) continue;
-            var isName = json.ValueSpan.SequenceEqual(name);
-            var isExcepted = !except.IsEmpty && json.ValueSpan.SequenceEqual(except);
+            var member = JsonText.Name(ref json);
+            var isName = member.SequenceEqual(name);
+            var isExcepted = !except.IsEmpty && member.SequenceEqual(except);
             json.Read();
             var start = (int)json.TokenStartIndex;
             if (isExcepted) json.Skip();

@@ -33,6 +33,14 @@ public sealed class AnthropicStreamTests
         Assert.Equal("""{"a":1}""", Reading.OfStream(reply).AllContent);
     }
 
+    [Fact]
+    public void Names_WrittenWithEscapes_AreReadForWhatTheyStandFor()
+    {
+        var reply = Read(Start.Replace("message\":", "mess\\u0061ge\":", StringComparison.Ordinal), Text("Hi").Replace("\"text\":", "\"te\\u0078t\":", StringComparison.Ordinal),
+            End("end_turn", "\"output_t\\u006fkens\":7").Replace("usage", "us\\u0061ge", StringComparison.Ordinal), Stop);
+        Assert.Equal(("Hi", 10L, 7L), (Reading.OfStream(reply).AllContent, reply.Usage!.Value.InputTokens, reply.Usage.Value.OutputTokens));
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("\"input_tokens\":3")]

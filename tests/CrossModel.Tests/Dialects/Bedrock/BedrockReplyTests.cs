@@ -37,6 +37,13 @@ public sealed class BedrockReplyTests
         Replay.CompareUsage(exchange.Expect.GetProperty("usage"), reply.Usage);
     }
 
+    [Fact]
+    public void Usage_WithNamesWrittenWithEscapes_IsRead()
+    {
+        var reply = Plain("""{"output":{"message":{"role":"assistant","content":[{"text":"Hi"}]}},"stopReason":"end_turn","us\u0061ge":{"inputT\u006fkens":3,"outputTokens":2,"c\u0061cheReadInputTokens":4,"cacheWriteInputTokens":5,"cacheDetails":[{"\u0074tl":"1h","inputT\u006fkens":5}]}}"""u8.ToArray());
+        Assert.Equal(new CrossModel.Protocol.TokenUsage { InputTokens = 12, CachedInputTokens = 4, CacheWriteTokens = 5, CacheWriteHourTokens = 5, OutputTokens = 2 }, reply.Usage);
+    }
+
     [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Streams))]
     public void Stream_CutAnywhere_ComesOutTheSame(string name)
