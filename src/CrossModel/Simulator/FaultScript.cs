@@ -98,12 +98,12 @@ internal sealed record FaultScript
             if (script.Set(name, value))
                 continue;
             script = None; // what was read of it must not happen: a status of 99 is no HTTP
-            return $"x-simulate: \"{part}\" is not part of the fault grammar (docs/simulator.md)";
+            return $"The script is not understood: \"{part}\" is not part of the fault grammar (docs/simulator.md)";
         }
         if (script.Idle() is not { } idle)
             return null;
         script = None;
-        return $"x-simulate: {idle} (docs/simulator.md)";
+        return $"The script is not understood: {idle} (docs/simulator.md)";
     }
 
     /// <summary>What stands in the script and would change nothing; null: all of it counts.</summary>

@@ -72,6 +72,8 @@ public sealed class FaultTests : IAsyncLifetime
         var answer = await _simulator.AskAsync(model);
         Assert.Equal((400, "invalid_simulation"), (answer.Status, (string?)answer.Json["error"]!["code"]));
         Assert.Contains(model[(model.LastIndexOfAny([':', ';']) + 1)..], (string?)answer.Json["error"]!["message"], StringComparison.Ordinal);
+        // It stands in the model's name here, and in no header.
+        Assert.DoesNotContain("x-simulate", (string?)answer.Json["error"]!["message"], StringComparison.Ordinal);
     }
 
     [Theory]
