@@ -109,7 +109,7 @@ internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bo
         }
         var uri = new Uri(url);
         if (uri.UserInfo.Length > 0 || uri.Query.Length > 0 || uri.Fragment.Length > 0)
-            _faults.Add(new ConfigFault(path, "an address without user, query and fragment is expected") { Hint = "keys belong into apiKey, extra headers into headers" });
+            _faults.Add(new ConfigFault(path, "an address without user, query and fragment is expected") { Hint = uri.Query.Contains("api-version", StringComparison.OrdinalIgnoreCase) ? "the version belongs into apiVersion" : "keys belong into apiKey, extra headers into headers" });
         else if (uri.AbsolutePath.EndsWith("/chat/completions", StringComparison.Ordinal))
             _faults.Add(new ConfigFault(path, "this is the address of one operation") { Hint = "leave /chat/completions out" });
     }

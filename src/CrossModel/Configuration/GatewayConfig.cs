@@ -175,7 +175,7 @@ internal sealed record UpstreamConfig
     [Credential]
     public string? SessionToken { get; init; }
 
-    /// <summary>Azure: the <c>api-version</c> of a classic endpoint; null: the base URL ends in <c>/openai/v1</c>.</summary>
+    /// <summary>Azure: the <c>api-version</c> of a classic endpoint, or <c>preview</c>; null: the base URL ends in <c>/openai/v1</c>.</summary>
     public string? ApiVersion { get; init; }
     /// <summary>Azure: the Entra ID tenant; null: <c>apiKey</c> is used.</summary>
     public string? TenantId { get; init; }

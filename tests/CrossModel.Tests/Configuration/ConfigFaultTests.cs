@@ -76,6 +76,11 @@ public sealed class ConfigFaultTests
     }
 
     [Theory]
+    [InlineData("https://x.openai.azure.com/openai/v1?api-version=preview", "the version belongs into apiVersion")]
+    [InlineData("https://host/v1?key=x", "keys belong into apiKey, extra headers into headers")]
+    public void BaseUrl_WithAQuery_IsToldWhereItBelongs(string url, string hint) => Assert.Equal(hint, Given.Fault(Given.Upstream($"\"baseUrl\": \"{url}\"")).Hint);
+
+    [Theory]
     [InlineData("\"baseUrl\": \"http://user:pw@host/v1\"", "baseUrl", "without user, query and fragment")]
     [InlineData("\"baseUrl\": \"http://host/v1/chat/completions\"", "baseUrl", "one operation")]
     [InlineData("\"preset\": \"olama\"", "preset", "no such preset")]

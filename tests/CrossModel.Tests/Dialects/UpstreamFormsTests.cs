@@ -20,6 +20,7 @@ public sealed class UpstreamFormsTests
     [InlineData("\"dialect\": \"openai\", \"baseUrl\": \"https://api.deepseek.com\"")]
     [InlineData("\"dialect\": \"azure\", \"baseUrl\": \"https://x.openai.azure.com/openai/v1/\", \"tenantId\": \"t\", \"clientId\": \"c\", \"clientSecret\": \"s\"")]
     [InlineData("\"dialect\": \"azure\", \"baseUrl\": \"https://x.openai.azure.com\", \"apiVersion\": \"2024-10-21\"")]
+    [InlineData("\"dialect\": \"azure\", \"baseUrl\": \"https://x.openai.azure.com/openai/v1\", \"apiVersion\": \"preview\"")]
     [InlineData("\"dialect\": \"anthropic\", \"baseUrl\": \"https://api.anthropic.com\"")]
     [InlineData("\"dialect\": \"anthropic\", \"baseUrl\": \"https://api.anthropic.com/v1\"")]
     [InlineData("\"dialect\": \"gemini\"")]

@@ -32,7 +32,7 @@ internal sealed class AzureAddress
 
     public AzureStyle Style { get; }
 
-    /// <summary>E.g. <c>2024-10-21</c>; null for the versionless form.</summary>
+    /// <summary>E.g. <c>2024-10-21</c>; null or <c>preview</c> for the versionless form.</summary>
     public string? Version { get; }
 
     /// <summary>A dated version from before the one that brought <c>stream_options</c> and <c>max_completion_tokens</c>.</summary>
@@ -42,7 +42,7 @@ internal sealed class AzureAddress
     {
         var path = Style == AzureStyle.Deployment ? $"{_path}/openai/deployments/{Uri.EscapeDataString(deployment)}" : _path;
         // Assembled as text: a builder would undo the encoding of the deployment's name.
-        var query = Version is null ? _root.Query : "?api-version=" + Uri.EscapeDataString(Version);
+        var query = Version is null ? "" : "?api-version=" + Uri.EscapeDataString(Version);
         return new Uri($"{_root.Scheme}://{_root.Uri.Authority}{path}/chat/completions{query}");
     }
 

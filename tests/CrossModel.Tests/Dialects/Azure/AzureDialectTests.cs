@@ -31,7 +31,7 @@ public sealed class AzureDialectTests
     [Theory]
     [InlineData(Resource + "/openai/v1", null, Resource + "/openai/v1/chat/completions")]
     [InlineData(Resource + "/openai/v1/", null, Resource + "/openai/v1/chat/completions")]
-    [InlineData(Resource + "/openai/v1?api-version=preview", null, Resource + "/openai/v1/chat/completions?api-version=preview")]
+    [InlineData(Resource + "/openai/v1", "preview", Resource + "/openai/v1/chat/completions?api-version=preview")]
     [InlineData(Resource, "2024-10-21", Resource + "/openai/deployments/my%20gpt%2F4o/chat/completions?api-version=2024-10-21")]
     [InlineData(Resource + "/openai/", "2024-10-21", Resource + "/openai/deployments/my%20gpt%2F4o/chat/completions?api-version=2024-10-21")]
     [InlineData("https://res.services.ai.azure.com/models", "2024-05-01-preview", "https://res.services.ai.azure.com/models/chat/completions?api-version=2024-05-01-preview")]
