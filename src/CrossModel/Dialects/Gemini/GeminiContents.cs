@@ -119,6 +119,8 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         var arguments = ToolArguments.Of(function);
         if (!ToolArguments.IsObject(arguments))
             return ApiErrors.InvalidMessages(place + ".function.arguments", $"{ApiErrors.Echo(place)}.function.arguments is not a JSON object, and this model takes nothing else.");
+        if (!ToolArguments.NamesOnce(arguments))
+            return ApiErrors.InvalidMessages(place + ".function.arguments", $"{ApiErrors.Echo(place)}.function.arguments has a name twice in one object, and this model takes each once. Leave one of them out.");
         Open("model");
         json.WriteStartObject();
         json.WriteStartObject("functionCall"u8);

@@ -10,20 +10,23 @@ internal sealed class GeminiTools(Utf8JsonWriter json, UpstreamRequest upstream)
 
     public ApiError? Write(JsonElement root)
     {
-        var names = new HashSet<string>();
+        var names = new List<string>();
         json.WriteStartArray("tools"u8);
         json.WriteStartObject();
         json.WriteStartArray("functionDeclarations"u8);
         foreach (var tool in root.GetProperty("tools"u8).EnumerateArray())
         {
             var function = tool.GetProperty("function"u8);
-            names.Add(function.GetProperty("name"u8).GetString()!);
+            var name = function.GetProperty("name"u8).GetString()!;
+            if (!char.IsAsciiLetter(name[0]) && name[0] != '_')
+                return ApiErrors.UnsupportedParameter($"tools[{names.Count}].function.name", "With this model the name of a function begins with a letter or _. Give the function another name.");
+            names.Add(name);
             Declare(function);
         }
         json.WriteEndArray();
         json.WriteEndObject();
         json.WriteEndArray();
-        upstream.ToolNames = names;
+        upstream.ToolNames = names.ToHashSet();
         return WriteChoice(root.TryGetProperty("tool_choice"u8, out var choice) ? choice : default);
     }
 

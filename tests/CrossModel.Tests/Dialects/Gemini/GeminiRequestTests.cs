@@ -217,7 +217,9 @@ public sealed class GeminiRequestTests
     [InlineData("nothing")]
     [InlineData("{\\\"a\\\":")]
     [InlineData("{\\\"a\\\":\\\"\\\\ud800\\\"}")]
-    public void Arguments_ThatAreNoObject_AreRefused(string arguments)
+    [InlineData("{\\\"a\\\":1,\\\"a\\\":2}")]
+    [InlineData("{\\\"a\\\":[{\\\"b\\\":1,\\\"\\\\u0062\\\":2}]}")]
+    public void Arguments_ThatAreNoObjectOfNamesOnce_AreRefused(string arguments)
     {
         var refusal = Write(Messages("""{"role":"user","content":"u"}""", "{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"a\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"" + arguments + "\"}}]}", """{"role":"tool","tool_call_id":"a","content":"r"}""")).Refusal;
         Assert.Equal(("invalid_messages", "messages[1].tool_calls[0].function.arguments"), (refusal!.Code, refusal.Param));
@@ -354,6 +356,20 @@ public sealed class GeminiRequestTests
     [InlineData("{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":\"required\",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"get_weather\"}}]}}", "{\"mode\":\"ANY\",\"allowedFunctionNames\":[\"get_weather\"]}")]
     public void ToolChoice_Every_HasItsMode(string choice, string expected) =>
         Same(expected, Write(With($"\"tools\":[{Tool}],\"tool_choice\":{choice}")).Json.GetProperty("toolConfig").GetProperty("functionCallingConfig"));
+
+    /// <summary>Google answers 400 then: "Invalid function name. Must start with a letter or an underscore."</summary>
+    [Theory]
+    [InlineData("2fa", false)]
+    [InlineData("-f", false)]
+    [InlineData("_2fa", true)]
+    [InlineData("f-2", true)]
+    public void Tool_WhoseNameBeginsWithNoLetter_IsRefused(string name, bool isTaken)
+    {
+        var refusal = Write(With($$$"""
+            "tools":[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"{{{name}}}"}}]
+            """)).Refusal;
+        Assert.Equal(isTaken ? (null, null) : ("unsupported_parameter", "tools[1].function.name"), (refusal?.Code, refusal?.Param));
+    }
 
     [Fact]
     public void Tools_Strict_AreValidated() =>
