@@ -8,10 +8,12 @@ namespace CrossModel.Dialects.Anthropic;
 /// Ids of calls as Anthropic takes them: <c>[A-Za-z0-9_-]</c>, at most 64 characters, each once in a conversation. Others (from another
 /// provider, or counted anew in each turn) get a replacement that depends only on what stands before, so it is the same in every later turn.
 /// </summary>
-internal sealed class ToolIds
+/// <param name="isNine">The model takes exactly nine letters and digits.</param>
+internal sealed class ToolIds(bool isNine = false)
 {
     private const int Longest = 64;
-    private static readonly SearchValues<char> Allowed = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
+    private const string Alphanumeric = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    private static readonly SearchValues<char> Allowed = SearchValues.Create(Alphanumeric + "_-");
 
     private readonly Dictionary<string, string> _current = [];
     private readonly Dictionary<string, int> _uses = [];
@@ -25,7 +27,10 @@ internal sealed class ToolIds
         for (var attempt = 0; !IsAllowed(issued) || !_taken.Add(issued); attempt++)
         {
             var hash = SHA256.HashData(Encoding.UTF8.GetBytes($"{id}#{_uses[id]}#{attempt}"));
-            issued = "toolu_" + Convert.ToHexStringLower(hash.AsSpan(0, 12));
+            issued = isNine ? string.Create(9, hash, static (text, from) =>
+            {
+                for (var i = 0; i < text.Length; i++) text[i] = Alphanumeric[from[i] % Alphanumeric.Length];
+            }) : "toolu_" + Convert.ToHexStringLower(hash.AsSpan(0, 12));
         }
         return _current[id] = issued;
     }
@@ -33,5 +38,5 @@ internal sealed class ToolIds
     /// <summary>The id that a call's result names: that of the nearest call before it.</summary>
     public string Answer(string id) => _current.GetValueOrDefault(id, id);
 
-    private static bool IsAllowed(string id) => id.Length is > 0 and <= Longest && !id.AsSpan().ContainsAnyExcept(Allowed);
+    private bool IsAllowed(string id) => isNine ? id.Length == 9 && id.All(char.IsAsciiLetterOrDigit) : id.Length is > 0 and <= Longest && !id.AsSpan().ContainsAnyExcept(Allowed);
 }

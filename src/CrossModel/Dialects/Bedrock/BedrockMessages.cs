@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
 using CrossModel.Dialects.Anthropic;
 using CrossModel.Protocol;
@@ -12,7 +10,6 @@ namespace CrossModel.Dialects.Bedrock;
 /// </summary>
 internal sealed class BedrockMessages
 {
-    private const string Alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     private const string Misplaced = "Bedrock takes media in user messages and tool results only. Move the block there.";
     private const string AboutDocuments = "Use the attached document.";
 
@@ -22,7 +19,7 @@ internal sealed class BedrockMessages
     private readonly JsonElement _messages;
     private readonly ThinkingHistory? _thinking;
     private readonly HashSet<string> _hints;
-    private readonly ToolIds _ids = new();
+    private readonly ToolIds _ids;
     private readonly List<string> _called = [];
     private string? _open;
     private bool _hasSystem;
@@ -32,6 +29,7 @@ internal sealed class BedrockMessages
     public BedrockMessages(Utf8JsonWriter json, BedrockFamily family, JsonElement messages, ThinkingHistory? thinking, RemoteLinks remote, HashSet<string> hints)
     {
         (_json, _family, _messages, _thinking, _hints) = (json, family, messages, thinking, hints);
+        _ids = new ToolIds(family.NineCharacterIds);
         _blocks = new BedrockBlocks(json, remote, hints);
     }
 
@@ -156,7 +154,7 @@ internal sealed class BedrockMessages
         Open("user");
         _json.WriteStartObject();
         _json.WriteStartObject("toolResult"u8);
-        _json.WriteString("toolUseId"u8, IdOf(message.GetProperty("tool_call_id"u8).GetString()!, isAnswer: true));
+        _json.WriteString("toolUseId"u8, _ids.Answer(message.GetProperty("tool_call_id"u8).GetString()!));
         _json.WriteStartArray("content"u8);
         var isEmpty = true;
         // Inside a result nothing counts towards the message's own text and documents.
@@ -247,7 +245,7 @@ internal sealed class BedrockMessages
             Open("assistant");
             _json.WriteStartObject();
             _json.WriteStartObject("toolUse"u8);
-            _json.WriteString("toolUseId"u8, IdOf(call.GetProperty("id"u8).GetString()!, isAnswer: false));
+            _json.WriteString("toolUseId"u8, _ids.Issue(call.GetProperty("id"u8).GetString()!));
             _json.WriteString("name"u8, name);
             _json.WriteRaw("input"u8, arguments);
             _json.WriteEndObject();
@@ -256,17 +254,5 @@ internal sealed class BedrockMessages
             Mark(call);
         }
         return null;
-    }
-
-    private string IdOf(string id, bool isAnswer)
-    {
-        if (!_family.NineCharacterIds) return isAnswer ? _ids.Answer(id) : _ids.Issue(id);
-        if (id.Length == 9 && id.All(char.IsAsciiLetterOrDigit)) return id;
-        // The same id always becomes the same nine characters, in the call and in its result, today and in the next turn.
-        var hash = SHA256.HashData(Encoding.UTF8.GetBytes(id));
-        return string.Create(9, hash, static (text, from) =>
-        {
-            for (var i = 0; i < text.Length; i++) text[i] = Alphanumeric[from[i] % Alphanumeric.Length];
-        });
     }
 }

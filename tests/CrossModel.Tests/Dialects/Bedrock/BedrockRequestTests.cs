@@ -224,6 +224,18 @@ public sealed class BedrockRequestTests
     }
 
     [Fact]
+    [Fact]
+    public void ToolLoop_OnMistral_OfAnIdInTwoTurns_HasTwo()
+    {
+        var loop = Loop.Replace("EXTRA", "", StringComparison.Ordinal).Replace("c2", "abcDEF123", StringComparison.Ordinal);
+        var sent = Messages(loop + "," + loop, Mistral);
+        string[] ids = [.. new[] { "1.content.0.toolUse", "1.content.1.toolUse", "3.content.0.toolUse", "3.content.1.toolUse" }.Select(at => sent.At($"messages.{at}.toolUseId"))];
+        Assert.Equal("\"abcDEF123\"", ids[1]);
+        Assert.Equal(4, ids.Distinct().Count());
+        Assert.All(ids, id => Assert.Matches("^\"[a-zA-Z0-9]{9}\"$", id));
+        Assert.Equal(ids, new[] { "2.content.0", "2.content.1", "4.content.0", "4.content.1" }.Select(at => sent.At($"messages.{at}.toolResult.toolUseId")));
+    }
+
     public void ToolLoop_WithBadArguments_IsRefused()
     {
         var refusal = Messages(Loop.Replace("EXTRA", "", StringComparison.Ordinal).Replace("{\\\"a\\\":1}", "{oops", StringComparison.Ordinal)).Refusal;
