@@ -24,17 +24,24 @@ internal static class Sampling
         else ignored.Add("top_p");
     }
 
-    /// <param name="takesBlank">False: an entry of white space only is left out, because the model refuses it.</param>
+    /// <param name="takesBlank">False: an entry of white space only is left out, because the model refuses it, and named by its place.</param>
     public static void WriteStop(Utf8JsonWriter json, ChatRequest request, ReadOnlySpan<byte> name, bool takesBlank, HashSet<string> hints)
     {
         if (!request.Has(ChatParameter.Stop)) return;
         using var stop = ChatParts.Parse(request, ChatParameter.Stop);
         var entries = stop.RootElement.ValueKind == JsonValueKind.Array ? stop.RootElement.EnumerateArray().ToList() : [stop.RootElement];
-        var usable = takesBlank ? entries : entries.FindAll(e => !string.IsNullOrWhiteSpace(e.GetString()));
-        if (usable.Count < entries.Count) hints.Add("stop");
-        if (usable.Count == 0) return;
+        bool IsTaken(JsonElement entry) => takesBlank || !string.IsNullOrWhiteSpace(entry.GetString());
+        if (!entries.Exists(IsTaken))
+        {
+            hints.Add("stop");
+            return;
+        }
         json.WriteStartArray(name);
-        foreach (var entry in usable) json.WriteRaw(entry);
+        for (var i = 0; i < entries.Count; i++)
+        {
+            if (IsTaken(entries[i])) json.WriteRaw(entries[i]);
+            else hints.Add($"stop[{i}]");
+        }
         json.WriteEndArray();
     }
 }

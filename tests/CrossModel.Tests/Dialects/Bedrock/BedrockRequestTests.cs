@@ -116,7 +116,7 @@ public sealed class BedrockRequestTests
     [InlineData(Nova, "\"temperature\":1.5", "inferenceConfig", "{\"temperature\":1}", "temperature=1")]
     [InlineData(Haiku, "\"temperature\":0.5,\"top_p\":0.9", "inferenceConfig", "{\"temperature\":0.5}", "top_p")]
     [InlineData(Opus48, "\"temperature\":0.5,\"top_p\":0.9", "inferenceConfig", "{}", "temperature, top_p")]
-    [InlineData(Haiku, "\"stop\":[\" \",\"x\"]", "inferenceConfig", "{\"stopSequences\":[\"x\"]}", "stop")]
+    [InlineData(Haiku, "\"stop\":[\" \",\"x\"]", "inferenceConfig", "{\"stopSequences\":[\"x\"]}", "stop[0]")]
     [InlineData(Nova, "\"service_tier\":\"flex\"", "serviceTier", "{\"type\":\"flex\"}", "")]
     [InlineData(Nova, "\"service_tier\":\"auto\"", "serviceTier", "", "")]
     [InlineData(Nova, "\"user\":\"u\",\"safety_identifier\":\"s\",\"metadata\":{\"a\":\"b\"}", "requestMetadata", "", "metadata, safety_identifier, user")]
