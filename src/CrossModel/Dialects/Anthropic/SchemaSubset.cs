@@ -6,46 +6,59 @@ namespace CrossModel.Dialects.Anthropic;
 /// <summary>
 /// Writes a caller's JSON Schema in the subset that structured outputs and strict tools take: every object closed, <c>oneOf</c> as
 /// <c>anyOf</c>, no limits on numbers, lengths and patterns. What is left out is said in the description, so the model still reads it.
+/// A keyword that is not taken is a 400 there ("For 'array' type, property 'uniqueItems' is not supported").
 /// </summary>
 internal static class SchemaSubset
 {
-    private static readonly HashSet<string> Unenforceable =
+    private static readonly HashSet<string> Taken =
     [
-        "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern",
-        "maxItems", "uniqueItems", "minContains", "maxContains", "minProperties", "maxProperties", "patternProperties", "propertyNames",
+        "type", "properties", "required", "additionalProperties", "items", "anyOf", "allOf", "enum", "const", "default",
+        "$ref", "$defs", "definitions", "title", "description", "$schema", "$id",
+    ];
+
+    /// <summary>Not taken, and more than limits: they hold schemas, which no other keyword stands for.</summary>
+    private static readonly HashSet<string> Beyond =
+    [
+        "prefixItems", "additionalItems", "unevaluatedItems", "contains", "patternProperties", "unevaluatedProperties",
+        "dependentSchemas", "dependencies", "not", "if", "then", "else", "$dynamicRef", "$recursiveRef",
     ];
 
     private static readonly HashSet<string> Formats = ["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"];
 
     /// <summary>False: the API refuses it, or would hold the model to something else.</summary>
-    public static bool Fits(JsonElement schema) => Closes(schema) && SchemaReferences.End(schema);
+    public static bool Fits(JsonElement schema) => schema.ValueKind != JsonValueKind.Object || (IsSaid(schema) && SchemaReferences.End(schema));
+
+    /// <summary>False: a schema in it has a keyword for which there is no other, is a bare true or false, or an object that cannot be closed.</summary>
+    private static bool IsSaid(JsonElement schema) => schema.ValueKind == JsonValueKind.Object && !IsMap(schema) && schema.EnumerateObject().All(member => Holds(member.Name) switch
+    {
+        Parts.Named when member.Value.ValueKind == JsonValueKind.Object => member.Value.EnumerateObject().All(part => IsSaid(part.Value)),
+        Parts.Listed when member.Value.ValueKind == JsonValueKind.Array => member.Value.EnumerateArray().All(part => IsSaid(part) && (member.Name != "allOf" || JoinsOthers(part))),
+        Parts.One => IsSaid(member.Value),
+        _ => member.Name switch
+        {
+            "$ref" => member.Value.ValueKind == JsonValueKind.String && member.Value.GetString()!.StartsWith("#/", StringComparison.Ordinal),
+            "enum" => member.Value.ValueKind == JsonValueKind.Array && member.Value.EnumerateArray().All(value => value.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array)),
+            _ => !Beyond.Contains(member.Name),
+        },
+    });
 
     /// <summary>
-    /// False: an object in it is a map, for whose names it lists none or has a schema, and closed those could never come. One that lists some and
-    /// merely allows others is fine: what follows it closed follows it open.
+    /// For the object's names it lists none or has a schema, and closed those could never come. One that lists some and merely allows others is
+    /// no map: what follows it closed follows it open.
     /// </summary>
-    private static bool Closes(JsonElement schema)
+    private static bool IsMap(JsonElement schema)
     {
-        if (schema.ValueKind != JsonValueKind.Object) return true;
         var isClosed = schema.TryGetProperty("additionalProperties"u8, out var others) && others.ValueKind == JsonValueKind.False;
         var listsNone = !schema.TryGetProperty("properties"u8, out _) && (IsObject(schema) || others.ValueKind == JsonValueKind.True);
-        if (!isClosed && (others.ValueKind == JsonValueKind.Object || schema.TryGetProperty("patternProperties"u8, out _) || listsNone)) return false;
-        return schema.EnumerateObject().All(member => Holds(member.Name) switch
-        {
-            Parts.Named when member.Value.ValueKind == JsonValueKind.Object => member.Value.EnumerateObject().All(part => Closes(part.Value)),
-            Parts.Listed when member.Value.ValueKind == JsonValueKind.Array => member.Value.EnumerateArray().All(Closes),
-            Parts.One => Closes(member.Value),
-            _ => true,
-        });
+        return !isClosed && (others.ValueKind == JsonValueKind.Object || listsNone);
     }
 
+    /// <summary>In <c>allOf</c>. No reference is taken there, and of objects each, closed, would forbid what the others demand.</summary>
+    private static bool JoinsOthers(JsonElement part) => !IsObject(part) && !part.TryGetProperty("$ref"u8, out _);
+
+    /// <param name="schema">One that <see cref="Fits"/>.</param>
     public static void Write(Utf8JsonWriter json, JsonElement schema)
     {
-        if (schema.ValueKind != JsonValueKind.Object)
-        {
-            schema.WriteTo(json);
-            return;
-        }
         var notes = new StringBuilder();
         string? description = null;
         json.WriteStartObject();
@@ -72,15 +85,15 @@ internal static class SchemaSubset
         "minItems" => member.Value.ValueKind == JsonValueKind.Number && member.Value.TryGetInt32(out var least) && least is 0 or 1,
         "format" => member.Value.ValueKind == JsonValueKind.String && Formats.Contains(member.Value.GetString()!),
         "oneOf" => !schema.TryGetProperty("anyOf"u8, out _),
-        _ => !Unenforceable.Contains(member.Name),
+        _ => Taken.Contains(member.Name),
     };
 
     /// <summary>How a member of a schema holds schemas.</summary>
     public static Parts Holds(string member) => member switch
     {
         "properties" or "$defs" or "definitions" => Parts.Named,
-        "anyOf" or "oneOf" or "allOf" or "prefixItems" => Parts.Listed,
-        "items" or "not" => Parts.One,
+        "anyOf" or "oneOf" or "allOf" => Parts.Listed,
+        "items" => Parts.One,
         _ => Parts.None,
     };
 

@@ -148,6 +148,46 @@ public sealed class AnthropicRequestTests
     [InlineData("""{"type":"object","properties":{"a":{"$ref":"#/$defs/nowhere"},"$ref":{"const":{"$ref":"#"}}}}""", true)]
     public void Schema_ThatLeadsBackToItself_IsNotHeldTo(string schema, bool ends) => AssertFits(schema, ends);
 
+    /// <summary>The API answers 400 to what is not of its subset of JSON Schema.</summary>
+    [Theory]
+    [InlineData("""{"type":"object","properties":{"a":{"type":"array","prefixItems":[{"type":"string"},{"type":"integer"}],"minItems":2,"maxItems":2}}}""", false)]
+    [InlineData("""{"type":"object","properties":{"a":{"type":"array","items":[{"type":"string"}]}}}""", false)]
+    [InlineData("""{"type":"object","properties":{"a":{"type":"array","items":true}}}""", false)]
+    [InlineData("""{"type":"object","properties":{"a":{"type":"array","items":{"type":"string"},"contains":{"const":"x"}}}}""", false)]
+    [InlineData("""{"type":"object","properties":{"a":{"not":{"type":"null"}}}}""", false)]
+    [InlineData("""{"type":"object","properties":{"a":{"type":"string"}},"if":{"required":["a"]},"then":{"required":["b"]}}""", false)]
+    [InlineData("""{"type":"object","properties":{"a":{"type":"string"}},"dependentSchemas":{"a":{"properties":{"b":{"type":"string"}}}}}""", false)]
+    [InlineData("""{"type":"object","patternProperties":{"^x":{"type":"string"}},"additionalProperties":false}""", false)]
+    [InlineData("""{"type":"object","properties":{"a":{"allOf":[{"$ref":"#/$defs/m"}]}},"$defs":{"m":{"type":"string"}}}""", false)]
+    [InlineData("""{"type":"object","properties":{"a":{"allOf":[{"properties":{"b":{"type":"string"}}},{"properties":{"c":{"type":"string"}}}]}}}""", false)]
+    [InlineData("""{"type":"object","properties":{"a":{"allOf":[{"type":"string"},{"enum":["b"]}]}}}""", true)]
+    [InlineData("""{"type":"object","properties":{"a":{"$ref":"https://example.com/m.json"}}}""", false)]
+    [InlineData("""{"type":"object","properties":{"a":{"enum":["b",{"c":1}]}}}""", false)]
+    [InlineData("""{"type":"object","properties":{"not":{"type":"string"},"if":{"enum":["b",1,true,null]},"contains":{"$ref":"#/$defs/prefixItems"}},"$defs":{"prefixItems":{"type":"string"}}}""", true)]
+    public void Schema_WithAKeywordThatIsNotTaken_IsNotHeldTo(string schema, bool isHeldTo) => AssertFits(schema, isHeldTo);
+
+    [Fact]
+    public void Schema_WithLimitsAndRemarks_SaysThemInTheDescription()
+    {
+        var sent = Write(With("""
+            "response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","properties":{
+            "a":{"type":"array","description":"A","items":{"type":"string"},"minItems":2,"examples":[["b"]]},"c":{"type":"integer","minimum":1,"deprecated":true,"default":2}},"dependentRequired":{"a":["c"]}}}}
+            """));
+        Assert.Equal("""{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","properties":{"a":{"type":"array","items":{"type":"string"},"description":"A (minItems: 2, examples: [[\"b\"]])"},"c":{"type":"integer","default":2,"description":"(minimum: 1, deprecated: true)"}},"additionalProperties":false,"description":"(dependentRequired: {\"a\":[\"c\"]})"}""",
+            sent.Json.GetProperty("output_config").GetProperty("format").GetProperty("schema").GetRawText());
+    }
+
+    [Theory]
+    [InlineData("[\"\\n\",\"END\",\" \"]", "[\"END\"]", "stop[0], stop[2]")]
+    [InlineData("[\"\\n\",\" \"]", null, "stop")]
+    [InlineData("\"\\n\"", null, "stop")]
+    [InlineData("\"END\"", "[\"END\"]", "")]
+    public void Stop_OfWhiteSpaceOnly_IsNamedByItsPlace(string stop, string? expected, string ignored)
+    {
+        var sent = Write(With($"\"stop\":{stop}"));
+        Assert.Equal((expected, ignored), (sent.Json.TryGetProperty("stop_sequences", out var said) ? said.GetRawText() : null, sent.Ignored));
+    }
+
     /// <summary>A search through all definitions for each reference would take minutes.</summary>
     [Fact]
     public void Schema_WithAChainOfReferences_IsReadInTime()

@@ -141,6 +141,7 @@ public sealed class BedrockRequestTests
     [InlineData(Nova, "\"response_format\":{\"type\":\"json_object\"}", "system", "[{\"text\":\"Respond with one JSON object and nothing else.\"}]", "")]
     [InlineData(GptOss, "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"object\"}}}", "outputConfig", "{\"textFormat\":{\"type\":\"json_schema\",\"structure\":{\"jsonSchema\":{\"name\":\"n\",\"schema\":\"{\\\"type\\\":\\\"object\\\"}\"}}}}", "")]
     [InlineData(Nova, "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"object\"}}}", "toolConfig.toolChoice", "{\"tool\":{\"name\":\"json\"}}", "")]
+    [InlineData(Haiku, "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"array\",\"prefixItems\":[{\"type\":\"string\"}]}}}}}", "toolConfig.toolChoice", "{\"tool\":{\"name\":\"json\"}}", "")]
     public void Parameter_OfTheTable_BecomesWhatItSays(string model, string members, string path, string value, string ignored)
     {
         var sent = With(members, model);
@@ -224,7 +225,6 @@ public sealed class BedrockRequestTests
     }
 
     [Fact]
-    [Fact]
     public void ToolLoop_OnMistral_OfAnIdInTwoTurns_HasTwo()
     {
         var loop = Loop.Replace("EXTRA", "", StringComparison.Ordinal).Replace("c2", "abcDEF123", StringComparison.Ordinal);
@@ -236,6 +236,7 @@ public sealed class BedrockRequestTests
         Assert.Equal(ids, new[] { "2.content.0", "2.content.1", "4.content.0", "4.content.1" }.Select(at => sent.At($"messages.{at}.toolResult.toolUseId")));
     }
 
+    [Fact]
     public void ToolLoop_WithBadArguments_IsRefused()
     {
         var refusal = Messages(Loop.Replace("EXTRA", "", StringComparison.Ordinal).Replace("{\\\"a\\\":1}", "{oops", StringComparison.Ordinal)).Refusal;
