@@ -146,7 +146,8 @@ internal sealed partial class ChatEndpoint(
             if (tries > 1 && fault.Failure != UpstreamFailure.Rejected) fault = fault with { TryAgain = false };
             var rule = FailureRules.Of(fault);
             route.Failed(fault);
-            Failed(log, call.RequestId, route.Upstream.Name, fault.Failure, fault.Status, fault.Detail, rule.Alarm);
+            // A caller that leaves is no failure of the upstream's: the line of the call says 499.
+            if (fault.Failure != UpstreamFailure.ClientGone) Failed(log, call.RequestId, route.Upstream.Name, fault.Failure, fault.Status, fault.Detail, rule.Alarm);
             if (isAnswered) return null;
             call.Faults.Add(fault);
             var most = fault is { Failure: UpstreamFailure.Rejected, TryAgain: true } ? FailureRules.MostLessons : 1;

@@ -99,6 +99,7 @@ public sealed class Leaving
         await gone.Task.WaitAsync(TimeSpan.FromSeconds(2));
 
         await Until.TrueAsync(() => gateway.Log.All.Any(l => l.Contains("status=499", StringComparison.Ordinal)));
+        Assert.DoesNotContain(gateway.Log.All, l => l.Contains("attempt failed", StringComparison.Ordinal));
         Assert.Equal("100.00", (string?)(await gateway.Http.GetAsync("/v1/account", gateway.Key)).Json["balance"]);
         await Until.TrueAsync(async () => (string?)(await gateway.Http.GetAsync("/v1/account", gateway.Key)).Json["held"] == "0.00");
     }
