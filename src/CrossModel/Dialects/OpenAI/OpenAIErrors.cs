@@ -23,6 +23,9 @@ internal sealed record ErrorText(string? Message, string? Type, string? Code, st
 /// <summary>Reads the error shapes of OpenAI-compatible servers into one failure each; the table is docs/dialects.md's.</summary>
 internal static partial class OpenAIErrors
 {
+    /// <summary>What llama.cpp says before the words of a model's own template: that roles must alternate, that there is no system role.</summary>
+    public const string OfTemplate = "Jinja Exception: ";
+
     /// <summary>A reply whose status is not 2xx.</summary>
     /// <param name="requestFaults"><see cref="Preset.RequestFaults"/>; null: none.</param>
     public static UpstreamFault Read(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, DateTimeOffset now, IReadOnlyList<string>? requestFaults = null)
@@ -58,7 +61,7 @@ internal static partial class OpenAIErrors
     private static UpstreamFault Judge(int status, ErrorText error)
     {
         UpstreamFault Fault(UpstreamFailure failure) => new(failure, status, Detail: Detail(status, error));
-        UpstreamFault Rejected(string code) => new(UpstreamFailure.Rejected, status, Scrub.Message(error.Message), code, Scrub.Param(error.Param ?? Unrecognized(error.Message)), Detail(status, error));
+        UpstreamFault Rejected(string code) => new(UpstreamFailure.Rejected, status, Scrub.Message(WordsOf(error.Message)), code, Scrub.Param(error.Param ?? Unrecognized(error.Message)), Detail(status, error));
 
         if (error.IsCode("insufficient_quota", "billing_hard_limit_reached", "insufficient_balance", "1113", "1008")) return Fault(UpstreamFailure.Operator);
         if (error.IsCode("invalid_api_key", "invalid_authentication_error", "authentication_error", "1004") || status is 401 or 402 or 403) return Fault(UpstreamFailure.Operator);
@@ -83,6 +86,10 @@ internal static partial class OpenAIErrors
                 return Fault(UpstreamFailure.BadReply);
         }
     }
+
+    /// <summary>Of a template's refusal without the lines of the template that stand before it.</summary>
+    private static string? WordsOf(string? message) =>
+        message?.LastIndexOf(OfTemplate, StringComparison.Ordinal) is { } at and >= 0 ? message[(at + OfTemplate.Length)..] : message;
 
     /// <summary>The parameter that a server does not know, in the words of OpenAI's older versions; null: it says nothing such.</summary>
     private static string? Unrecognized(string? message) => UnrecognizedArgument().Match(message ?? "") is { Success: true } said ? said.Groups[1].Value : null;

@@ -10,9 +10,12 @@ internal static class Presets
     /// <summary>Without these a caller gets what was asked for all the same.</summary>
     public static IReadOnlyList<string> Dispensable { get; } = [.. OpenAIOnly, "safety_identifier", "user", "seed", "logit_bias", "presence_penalty", "frequency_penalty", "reasoning_effort"];
 
-    /// <summary>llama.cpp answers most faults of a request with 400 by now, but not these: what a model is asked to read and cannot, and what older builds cannot make sense of.</summary>
+    /// <summary>llama.cpp answers most faults of a request with 400 by now, but not these: what a model is asked to read and cannot, what its template refuses, and what older builds cannot make sense of.</summary>
     private static readonly string[] LlamaFaults =
-        ["image input is not supported", "audio input is not supported", "Failed to parse tools:", "Failed to parse messages:", "Failed to parse tool call arguments as JSON", "JSON schema conversion failed:"];
+    [
+        "image input is not supported", "audio input is not supported", OpenAIErrors.OfTemplate, "Failed to parse tools:", "Failed to parse messages:", "Failed to parse tool call arguments as JSON",
+        "JSON schema conversion failed:",
+    ];
 
     private static readonly HashSet<string> AudioOut = ["modalities", "audio"];
 

@@ -57,6 +57,7 @@ public sealed class OpenAIErrorsTests
     [InlineData("gpustack", "Failed to parse tools: Unsupported tool type", "Rejected")]
     [InlineData("llama.cpp", "Failed to parse tool call arguments as JSON: [json.exception.parse_error.101] parse error at line 1, column 1", "Rejected")]
     [InlineData("llama.cpp", "JSON schema conversion failed:\\nUnrecognized schema: {}", "Rejected")]
+    [InlineData("llama.cpp", "\\n------------\\nWhile executing CallExpression at line 48, column 32 in source:\\n...== 0) %}\u21b5  {{- raise_exception('After the\\n   ^\\nError: Jinja Exception: Roles must alternate", "Rejected")]
     [InlineData("llama.cpp", "context shift is disabled", "ServerError")]
     [InlineData("vllm", "image input is not supported", "ServerError")]
     public void Fault_OfARequestAnsweredWith500_IsTheCallersWhereTheServerSaysItSo(string preset, string message, string failure)
@@ -68,6 +69,11 @@ public sealed class OpenAIErrorsTests
         Assert.Equal((failure, failure == "Rejected" ? "upstream_rejected" : null), (fault.Failure.ToString(), fault.Code));
         Assert.Equal("ServerError", dialect.ReadFault(503, response.Headers, Encoding.UTF8.GetBytes("{\"error\":{\"message\":\"" + message + "\"}}"), upstream).Failure.ToString());
     }
+
+    /// <summary>llama.cpp tells where in the template it stands, before the words that help.</summary>
+    [Fact]
+    public void Refusal_OfAModelsTemplate_IsToldInItsOwnWords() => Assert.Equal("Roles must alternate user/assistant",
+        Read(400, """{"error":{"code":400,"message":"Automatic parser generation failed: \n------------\nWhile executing CallExpression at line 1, column 226 in source:\n...{{ raise_exception('Conv...\n    ^\nError: Jinja Exception: Roles must alternate user/assistant","type":"invalid_request_error"}}""").Message);
 
     [Theory]
     [InlineData("Incorrect key sk-proj-abcdef123456 given", "sk-proj", "Incorrect key")]
