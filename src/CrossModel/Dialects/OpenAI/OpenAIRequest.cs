@@ -223,8 +223,16 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
 
     private void TopLogprobs()
     {
+        if (preset.MinTopLogprobs == 0 || !request.Features.HasFlag(ChatFeatures.Logprobs)) return;
         var value = request.Value(ChatParameter.TopLogprobs);
-        if (!value.IsPresent || !Utf8Parser.TryParse(value.In(Body), out int asked, out _) || asked >= preset.MinTopLogprobs) return;
+        if (!value.IsPresent)
+        {
+            // To leave it out is to ask for none; such a server gives twenty then, a kilobyte and more a token.
+            Remove(ChatParameter.TopLogprobs);
+            InsertTop(Encoding.ASCII.GetBytes($"\"top_logprobs\":{preset.MinTopLogprobs}"));
+            return;
+        }
+        if (!Utf8Parser.TryParse(value.In(Body), out int asked, out _) || asked >= preset.MinTopLogprobs) return;
         _splice.Replace(value, Encoding.ASCII.GetBytes(preset.MinTopLogprobs.ToString(CultureInfo.InvariantCulture)));
         upstream.Ignored.Add($"top_logprobs={preset.MinTopLogprobs}");
     }

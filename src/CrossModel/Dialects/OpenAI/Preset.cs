@@ -99,7 +99,7 @@ internal sealed record Preset
     /// <summary>Holds to <c>response_format</c> json_object only with a schema in it: one of any object is put there.</summary>
     public bool ObjectSchema { get; init; }
 
-    /// <summary>Lowest <c>top_logprobs</c> with which it gives log probabilities; a lower one is raised and named.</summary>
+    /// <summary>Lowest <c>top_logprobs</c> with which it gives log probabilities: a lower one is raised and named, and it is sent where the caller leaves it out. 0: any.</summary>
     public int MinTopLogprobs { get; init; }
 
     /// <summary>Closes the connection after each stream, though it promises to keep it: who reuses it meets its end.</summary>

@@ -84,6 +84,18 @@ public sealed class LocalServerRequestTests
         Assert.Equal("0", Write(Requests.With("\"logprobs\":true,\"top_logprobs\":0")).Json.GetProperty("top_logprobs").GetRawText());
     }
 
+    /// <summary>llama.cpp gives twenty alternatives a token to whoever does not say how many, OpenAI none.</summary>
+    [Theory]
+    [InlineData("\"logprobs\":true", "1")]
+    [InlineData("\"logprobs\":true,\"top_logprobs\":null", "1")]
+    [InlineData("\"logprobs\":false", null)]
+    public void TopLogprobs_LeftOut_AreAsFewAsTheServerGives(string members, string? sends)
+    {
+        var sent = Write(Requests.With(members), "llama.cpp");
+        Assert.Equal((sends, ""), (sent.Json.TryGetProperty("top_logprobs", out var number) ? number.GetRawText() : null, sent.Ignored));
+        Assert.False(Write(Requests.With("\"logprobs\":true")).Json.TryGetProperty("top_logprobs", out _));
+    }
+
     [Fact]
     public void Calls_OfTheHistory_AreFilledIn()
     {
