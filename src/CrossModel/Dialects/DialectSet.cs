@@ -24,6 +24,9 @@ internal static class DialectSet
 
     public static IReadOnlySet<string> Known { get; } = Makers.Keys.ToHashSet();
 
+    /// <inheritdoc cref="OpenAI.Presets.Missing"/>
+    public static string? MissingPreset(UpstreamConfig config, ReadOnlyMemory<byte> models) => OpenAI.Presets.Missing(config, models);
+
     /// <summary>What the configuration is judged by.</summary>
     public static ConfigRules Rules(TimeProvider time) => new(Known, OpenAI.Presets.Names) { Time = time, CheckUpstream = UpstreamForms.Check, CheckRoute = UpstreamForms.CheckRoute };
 

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using CrossModel.Configuration;
 using CrossModel.Dialects;
+using CrossModel.Protocol;
 
 namespace CrossModel.Upstreams;
 
@@ -27,6 +28,7 @@ internal sealed record ProbeResult(string Upstream, Reach Reach, int? Status, st
 internal sealed class UpstreamProbe(TimeProvider time)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private const int LargestList = 1024 * 1024;
 
     /// <summary>In the order of the configuration.</summary>
     public Task<ProbeResult[]> RunAsync(GatewayConfig config, CancellationToken cancellation) =>
@@ -50,6 +52,8 @@ internal sealed class UpstreamProbe(TimeProvider time)
             if (request.Uri is null) return Result(Reach.Reached, null, "not tried: this dialect chooses its address by the request");
             using var response = await client.GetAsync(request, hasList ? dialect : null, patience.Token);
             var (reach, message) = Read(response.StatusCode, hasList);
+            if (hasList && response.IsSuccessStatusCode && await PresetAsync(config, response, patience.Token) is { } preset)
+                message += $", and it is one of {preset}: add \"preset\": \"{preset}\", so that what it does otherwise is known";
             return Result(reach, (int)response.StatusCode, message);
         }
         catch (CredentialException e)
@@ -64,6 +68,20 @@ internal sealed class UpstreamProbe(TimeProvider time)
         {
             return Result(Reach.NotReached, null, Explain(e));
         }
+    }
+
+    /// <summary>The preset that is missing, as far as the list of models says; null: none.</summary>
+    private static async Task<string?> PresetAsync(UpstreamConfig config, HttpResponseMessage response, CancellationToken cancellation)
+    {
+        using var body = new PooledBuffer();
+        await using var stream = await response.Content.ReadAsStreamAsync(cancellation);
+        int read;
+        while ((read = await stream.ReadAsync(body.GetMemory(4096), cancellation)) > 0)
+        {
+            body.Advance(read);
+            if (body.Length > LargestList) return null;
+        }
+        return DialectSet.MissingPreset(config, body.Memory);
     }
 
     private static (Reach Reach, string Message) Read(HttpStatusCode status, bool withCredentials) => (int)status switch

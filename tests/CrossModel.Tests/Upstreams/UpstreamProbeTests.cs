@@ -12,6 +12,7 @@ public sealed class UpstreamProbeTests : IAsyncLifetime
 {
     private readonly CommandRun _run = new();
     private readonly List<string> _seen = [];
+    private string _list = "";
     private WebApplication _server = null!;
 
     /// <summary>Answers with the status that its path begins with; 200 only to the right key.</summary>
@@ -26,7 +27,7 @@ public sealed class UpstreamProbeTests : IAsyncLifetime
             lock (_seen) _seen.Add($"{http.Request.Method} {http.Request.Path}");
             var status = int.Parse(http.Request.Path.Value!.Split('/')[1], System.Globalization.CultureInfo.InvariantCulture);
             http.Response.StatusCode = status == 200 && http.Request.Headers.Authorization != "Bearer sk-right" ? 401 : status;
-            return Task.CompletedTask;
+            return http.Response.WriteAsync(_list);
         });
         await _server.StartAsync();
     }
@@ -91,6 +92,35 @@ public sealed class UpstreamProbeTests : IAsyncLifetime
         using var message = new HttpRequestMessage(HttpMethod.Get, list.Uri);
         await made.AuthorizeAsync(message, list, TestContext.Current.CancellationToken);
         Assert.Equal((path, "sk-right"), (list.Uri.AbsolutePath, message.Headers.GetValues(header).Single()));
+    }
+
+    [Theory]
+    [InlineData("llamacpp", "llama.cpp")]
+    [InlineData("vllm", "vllm")]
+    [InlineData("sglang", "sglang")]
+    [InlineData("gpustack", "gpustack")]
+    [InlineData("openai", null)]
+    [InlineData("ollama", null)]
+    public async Task Check_Online_OfAServerThatNamesItself_SaysWhichPresetIsMissing(string owner, string? preset)
+    {
+        _list = $$"""{"object":"list","data":[{"id":"m","object":"model","owned_by":"{{owner}}"}]}""";
+        await ConfigureAsync(("up", At(200), "sk-right"));
+        await _run.GoodAsync("check", "--online");
+        if (preset is null) Assert.DoesNotContain("preset", _run.Out, StringComparison.Ordinal);
+        else Assert.Contains($"add \"preset\": \"{preset}\"", _run.Out, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("[]")]
+    [InlineData("{\"data\":[1,{\"owned_by\":2},{}]}")]
+    [InlineData("<html>")]
+    public async Task Check_Online_OfAListOfAnotherForm_IsReached(string list)
+    {
+        _list = list;
+        await ConfigureAsync(("up", At(200), "sk-right"));
+        await _run.GoodAsync("check", "--online");
+        Assert.DoesNotContain("preset", _run.Out, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using CrossModel.Configuration;
 
 namespace CrossModel.Dialects.OpenAI;
@@ -171,6 +172,26 @@ internal static class Presets
     {
         if (name is not null) return All.FirstOrDefault(p => p.Name == name) ?? Unknown;
         return All.FirstOrDefault(p => p.Hosts.Any(host => IsAt(address, host))) ?? Unknown;
+    }
+
+    /// <summary>
+    /// What a server without an address of its own calls itself in its list of models (<c>owned_by</c>: vllm, sglang, llamacpp, gpustack), where nothing
+    /// tells its preset; null: nothing is missing, or nobody known.
+    /// </summary>
+    public static string? Missing(UpstreamConfig config, ReadOnlyMemory<byte> models)
+    {
+        if (config is not { Dialect: "openai", Preset: null, BaseUrl: { } address } || Choose(null, new Uri(address)) != Unknown) return null;
+        try
+        {
+            using var json = JsonDocument.Parse(models);
+            if (json.RootElement.ValueKind != JsonValueKind.Object || !json.RootElement.TryGetProperty("data"u8, out var data) || data.ValueKind != JsonValueKind.Array) return null;
+            return All.FirstOrDefault(p => p.Hosts.Count == 0 && data.EnumerateArray().Any(model => model.ValueKind == JsonValueKind.Object
+                && model.TryGetProperty("owned_by"u8, out var owner) && owner.ValueKind == JsonValueKind.String && owner.ValueEquals(p.Name.Replace(".", ""))))?.Name;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
     }
 
     private static bool IsAt(Uri address, string host) => host[0] == ':'
