@@ -145,8 +145,8 @@ internal sealed class Alerts : IAsyncDisposable
 
     private async Task<bool> PostAsync(AlertRule rule, string body, long now)
     {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
-        patience.CancelAfter(LongestAnswer);
+        using var deadline = new CancellationTokenSource(LongestAnswer, _database.Time);
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token, deadline.Token);
         using var request = new HttpRequestMessage(HttpMethod.Post, rule.Webhook)
         {
             Content = new StringContent(body, Encoding.UTF8, new MediaTypeHeaderValue("application/json")),

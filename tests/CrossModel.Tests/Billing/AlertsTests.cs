@@ -80,6 +80,25 @@ public sealed class AlertsTests
         Assert.False(listener.Pending());
     }
 
+    [Fact]
+    public async Task Webhook_ThatNeverAnswers_IsGivenTenSecondsOfTheClocks()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var (clock, log) = (new FakeClock(), new Lines());
+        await using var till = await Till.OpenNewAsync(postgres: false, clock);
+        var rule = new AlertRule(900, new Uri($"http://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}/hook"), null);
+        await using var alerts = new Alerts(till.Database, () => rule, log);
+        till.Settlements.BalanceChanged = alerts.Note;
+        await till.ChargeAsync(await till.NewAccountAsync(1000), 200, 200);
+        using var silent = await listener.AcceptTcpClientAsync(TestContext.Current.CancellationToken);
+        clock.Advance(TimeSpan.FromSeconds(9.9));
+        Assert.Equal(0, log.Undelivered);
+        clock.Advance(TimeSpan.FromSeconds(0.1));
+        // Sooner than ten seconds of the machine's own have passed.
+        await Till.UntilAsync(() => Task.FromResult(log.Undelivered == 1)).WaitAsync(TimeSpan.FromSeconds(7), TestContext.Current.CancellationToken);
+    }
+
     private static string Signature(string head) => head.Split("\r\n").Single(line => line.StartsWith("x-crossmodel-signature:", StringComparison.OrdinalIgnoreCase));
 
     private sealed class Lines : Microsoft.Extensions.Logging.ILogger
