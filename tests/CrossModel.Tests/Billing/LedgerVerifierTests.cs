@@ -83,6 +83,7 @@ public sealed class LedgerVerifierTests
         "DELETE FROM credit_reference",
         "UPDATE credit_reference SET amount = 101",
         "INSERT INTO lease VALUES ('node_x', 'acc_x', 5)",
+        "INSERT INTO lease SELECT 'node_x', id, 9000000000000000000 FROM account; INSERT INTO lease SELECT 'node_y', id, 9000000000000000000 FROM account",
     ];
 
     [Theory]
