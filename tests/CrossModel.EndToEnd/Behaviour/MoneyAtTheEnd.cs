@@ -273,5 +273,36 @@ public sealed class MoneyAtTheEnd
         Assert.Equal(status == 200 ? 1 : 0, upstream.Received.Count);
     }
 
+    /// <summary>Where no deadline can be made an upstream cannot be asked: a defect between the hold and the reply.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Call_ThatBreaksInsideAfterItWasAdmitted_IsOnTheBooksWaived_AndHoldsNothing(bool streamed)
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        var clock = new BreakableClock();
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced, time: clock);
+        clock.BreakOnce();
+        var reply = await gateway.PostAsync(streamed ? Plain[..^1] + ",\"stream\":true}" : Plain);
+        Assert.Equal((500, "internal_error"), ((int)reply.Status, reply.ErrorCode));
+        Assert.Empty(upstream.Received);
+
+        JsonNode? receipt = null;
+        await Until.TrueAsync(async () => (receipt = (await gateway.Http.GetAsync("/v1/requests/" + reply.Header("x-request-id"), gateway.Key)).Json)["basis"] is not null);
+        Assert.Equal(("waived", 500, "internal_error", "0.00"), ((string?)receipt!["basis"], (int)receipt["status"]!, (string?)receipt["error"], (string?)receipt["cost"]));
+        var account = (await gateway.Http.GetAsync("/v1/account", gateway.Key)).Json;
+        Assert.Equal(("100.00", "0.00"), ((string?)account["balance"], (string?)account["held"]));
+    }
+
+    private sealed class BreakableClock : TimeProvider
+    {
+        private int _breaks;
+
+        public void BreakOnce() => _breaks = 1;
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+            dueTime == Timeout.InfiniteTimeSpan && Interlocked.Exchange(ref _breaks, 0) == 1 ? throw new InvalidOperationException("This clock is broken.") : base.CreateTimer(callback, state, dueTime, period);
+    }
+
     private static decimal Amount(JsonNode? amount) => decimal.Parse((string)amount!, CultureInfo.InvariantCulture);
 }
