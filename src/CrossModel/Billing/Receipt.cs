@@ -9,7 +9,7 @@ namespace CrossModel.Billing;
 /// <summary>A request for those who pay it: <c>GET /v1/requests/{id}</c> and the command line's lists.</summary>
 internal static class Receipt
 {
-    /// <param name="showsUpstream">Name upstreams in the attempts, and the operator's cost.</param>
+    /// <param name="showsUpstream">Name upstreams in the attempts. What the operator pays them is never shown here: it is the command line's.</param>
     public static void Write(IBufferWriter<byte> target, StoredRequest request, bool showsUpstream)
     {
         using var json = new Utf8JsonWriter(target, new JsonWriterOptions { Encoder = JsonText.Encoder });
@@ -29,7 +29,6 @@ internal static class Receipt
         json.Usd("uncovered", request.Uncovered);
         WriteIgnored(json, record);
         WriteAttempts(json, record, showsUpstream);
-        if (showsUpstream && record.OperatorCost is { } operatorCost) json.Usd("operator_cost", operatorCost);
         json.WriteNumber("duration_ms"u8, record.DurationMs);
         json.WriteString("error"u8, record.ErrorCode);
         json.WriteString("client_request_id"u8, record.ClientRequestId);

@@ -26,6 +26,7 @@ public sealed class UsageQueriesTests
         Usage = new TokenUsage { InputTokens = 30, CachedInputTokens = 10, CacheWriteTokens = 5, CacheWriteHourTokens = 3, AudioInputTokens = 2, OutputTokens = 9, ReasoningTokens = 4, AudioOutputTokens = 1 },
         Lines = [new CostLine("input", 15, 1_500_000), new CostLine("request", 1, 2_000_000)],
         Price = 25, // 22.5 + 2 = 24.5, half up
+        OperatorCost = 21,
         Ignored = ["seed"],
         Attempts = [new AttemptRecord("hidden", "m", "rate_limited", 429, 100, null, 7), new AttemptRecord("hidden", "m", "ok", 200, 107, 20, 50)],
     };
@@ -53,7 +54,10 @@ public sealed class UsageQueriesTests
         Assert.Equal("15 input tokens × 0.0015 USD per million + 1 request × 0.000000002 USD = 0.0000000245 USD, rounded half up to a nano-dollar 0.000000025 USD; 0.00000002 USD charged, 0.000000005 USD uncovered",
             json.GetProperty("arithmetic").GetString());
         Assert.DoesNotContain("hidden", json.GetRawText(), StringComparison.Ordinal);
-        Assert.Contains("hidden", Json(b => Receipt.Write(b, stored!, showsUpstream: true)).GetRawText(), StringComparison.Ordinal);
+        var exposed = Json(b => Receipt.Write(b, stored!, showsUpstream: true));
+        Assert.Contains("hidden", exposed.GetRawText(), StringComparison.Ordinal);
+        // What the operator pays is nobody's who pays him, whatever else is shown.
+        Assert.Equal(json.EnumerateObject().Select(m => m.Name), exposed.EnumerateObject().Select(m => m.Name));
     }
 
     [Fact]
