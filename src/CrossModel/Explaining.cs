@@ -21,7 +21,7 @@ internal static class Explaining
         {
             foreach (var (name, upstream) in config.Upstreams)
                 upstreams[name] = new Upstream(name, upstream, DialectSet.Create(upstream, time), new UpstreamClient(upstream), time);
-            var catalog = ModelCatalog.Build(config, upstreams, null, time);
+            var catalog = ModelCatalog.Build(config, upstreams, null);
             body.Write(order.Body.Span);
             if (body.Length > config.Limits.BodyBytes) return ApiErrors.RequestTooLarge(config.Limits.BodyBytes);
             var now = time.GetUtcNow();

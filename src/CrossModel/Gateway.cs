@@ -121,7 +121,7 @@ internal sealed class Gateway : IAsyncDisposable
             async Task<Snapshot> MakeAsync(GatewayConfig next, ModelCatalog? before)
             {
                 var whole = await simulator.PlaceAsync(discovered.AddTo(next));
-                var catalog = ModelCatalog.Build(whole, upstreams.Update(whole.Upstreams), before, time);
+                var catalog = ModelCatalog.Build(whole, upstreams.Update(whole.Upstreams), before);
                 return new Snapshot(whole, catalog, new ModelsEndpoint(catalog, time));
             }
             var snapshots = new Snapshots(await MakeAsync(config, null));

@@ -6,7 +6,7 @@ using CrossModel.Dialects;
 namespace CrossModel.Routing;
 
 /// <summary>One public model as it is in force: who serves it, what is known of it, what it costs.</summary>
-internal sealed class Model(string id, ModelConfig config, ModelFacts facts, PriceList price, DateTimeOffset created)
+internal sealed class Model(string id, ModelConfig config, ModelFacts facts, PriceList price, DateTimeOffset? released)
 {
     /// <summary>What callers write in <c>model</c>.</summary>
     public string Id => id;
@@ -18,8 +18,8 @@ internal sealed class Model(string id, ModelConfig config, ModelFacts facts, Pri
     /// <summary>Has at least one version. While the first lies in the future <see cref="PriceList.At"/> is null and the model is off.</summary>
     public PriceList Price => price;
 
-    /// <summary>The date of release where it is known, else when this process first saw the model.</summary>
-    public DateTimeOffset Created => created;
+    /// <summary>Null: the catalogue does not know it.</summary>
+    public DateTimeOffset? Released => released;
 
     /// <summary>Tokens held for media of unknown size.</summary>
     public MediaTokens Media { get; } = config.MediaTokens is { } m

@@ -53,10 +53,9 @@ internal sealed class ModelCatalog
     public Model? Find(string id) => _byId.GetValueOrDefault(id);
 
     /// <param name="upstreams">By name: <see cref="UpstreamSet.Update"/>'s answer. A route to a name that is not there is left out (the loader has said so).</param>
-    /// <param name="previous">The snapshot before: what it knows of calls in flight and first sight goes on.</param>
-    public static ModelCatalog Build(GatewayConfig config, IReadOnlyDictionary<string, Upstream> upstreams, ModelCatalog? previous, TimeProvider time)
+    /// <param name="previous">The snapshot before: what it knows of calls in flight goes on.</param>
+    public static ModelCatalog Build(GatewayConfig config, IReadOnlyDictionary<string, Upstream> upstreams, ModelCatalog? previous)
     {
-        var now = DateTimeOffset.FromUnixTimeSeconds(time.GetUtcNow().ToUnixTimeSeconds());
         var models = new List<Model>(config.Models.Count);
         foreach (var (id, model) in config.Models)
         {
@@ -76,7 +75,7 @@ internal sealed class ModelCatalog
             var facts = routes.Select(r => FactsOf(id, r.Config, r.Upstream)).FirstOrDefault(f => f is not null);
             var shown = Overlay(model, facts);
             var array = new Route[routes.Count];
-            var made = new Model(id, model, shown, Prices.From(price), facts?.Released ?? before?.Created ?? now) { RouteArray = array };
+            var made = new Model(id, model, shown, Prices.From(price), facts?.Released) { RouteArray = array };
             for (var i = 0; i < array.Length; i++)
             {
                 var (route, upstream, position) = routes[i];

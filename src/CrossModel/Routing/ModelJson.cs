@@ -18,7 +18,8 @@ internal static class ModelJson
         json.WriteStartObject();
         json.WriteString("id"u8, model.Id);
         json.WriteString("object"u8, "model"u8);
-        json.WriteNumber("created"u8, model.Created.ToUnixTimeSeconds());
+        // Clients want a number, and the same one from every node and after every start.
+        json.WriteNumber("created"u8, model.Released?.ToUnixTimeSeconds() ?? 0);
         json.WriteString("owned_by"u8, model.Id.IndexOf('/') is > 0 and var slash ? model.Id[..slash] : "crossmodel");
         json.WriteString("name"u8, facts.Name ?? model.Id);
         json.WriteString("description"u8, facts.Description);

@@ -83,14 +83,6 @@ public sealed class ModelCatalogTests
     }
 
     [Fact]
-    public void Reload_OfAModelThatNoCatalogueKnows_KeepsTheTimeOfItsFirst()
-    {
-        var first = _bench.Build(Config("x/m", To("a")));
-        _bench.Clock.Advance(TimeSpan.FromHours(1));
-        Assert.Equal(first.Find("x/m")!.Created, _bench.Build(Config("x/m", To("a"), To("b")), first).Find("x/m")!.Created);
-    }
-
-    [Fact]
     public void Reload_ThatChangesAKey_MakesTheUpstreamAnew()
     {
         var config = Config("x/m", To("a"));

@@ -27,7 +27,7 @@ internal sealed class RoutingBench
     public DateTimeOffset Now => Clock.GetUtcNow();
 
     public ModelCatalog Build(GatewayConfig config, ModelCatalog? previous = null) =>
-        ModelCatalog.Build(config, Upstreams.Update(config.Upstreams), previous, Clock);
+        ModelCatalog.Build(config, Upstreams.Update(config.Upstreams), previous);
 
     public static GatewayConfig Config(Dictionary<string, ModelConfig> models, bool exposes = false) => new()
     {
