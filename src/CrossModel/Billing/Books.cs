@@ -97,7 +97,7 @@ internal sealed class Books : IAsyncDisposable
             }
             catch (Exception e) when (items.Count == 1)
             {
-                _log.BookItemFailed(e.GetType().Name, items[0].GetType().Name);
+                _log.BookItemFailed(_database.Reason(e), items[0].GetType().Name);
                 items[0].Failed(away: false);
                 return;
             }

@@ -105,7 +105,7 @@ internal sealed class Purses : IAsyncDisposable
             catch (Exception e)
             {
                 // It tries again at the next beat; meanwhile IsAlive turns false by itself and nobody is admitted.
-                _books.Log.BeatFailed(e.GetType().Name);
+                _books.Log.BeatFailed(_books.Database.Reason(e));
             }
         }
     }
@@ -143,7 +143,7 @@ internal sealed class Purses : IAsyncDisposable
         }
         catch (Exception e) when (_books.Database.IsAway(e))
         {
-            _books.Log.BeatFailed(e.GetType().Name); // the others bury this node in ten seconds
+            _books.Log.BeatFailed(_books.Database.Reason(e)); // the others bury this node in ten seconds
         }
         _stopping.Dispose();
     }

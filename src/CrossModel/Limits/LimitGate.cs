@@ -99,7 +99,7 @@ internal sealed class LimitGate : IAsyncDisposable
         }
         catch (Exception e) when (_database.IsAway(e))
         {
-            _log.LimitsUnknown(e.GetType().Name);
+            _log.LimitsUnknown(_database.Reason(e));
             return new(ApiErrors.ModelUnavailable("The gateway cannot look up this key's limits right now. Retry shortly."), null);
         }
     }
@@ -172,7 +172,7 @@ internal sealed class LimitGate : IAsyncDisposable
                 catch (Exception e) when (e is not OperationCanceledException)
                 {
                     // Leases that cannot be renewed run out by themselves; the next tick tries again.
-                    _log.UpkeepFailed(e.GetType().Name);
+                    _log.UpkeepFailed(_database.Reason(e));
                 }
             }
         }
@@ -210,7 +210,7 @@ internal sealed class LimitGate : IAsyncDisposable
         }
         catch (Exception e) when (_database.IsAway(e))
         {
-            _log.UpkeepFailed(e.GetType().Name);
+            _log.UpkeepFailed(_database.Reason(e));
         }
     }
 }

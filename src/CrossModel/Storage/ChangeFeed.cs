@@ -88,7 +88,7 @@ internal sealed class ChangeFeed(Database database, ILogger log) : IAsyncDisposa
             catch (Exception e)
             {
                 // Whatever it was, the feed must go on: staleness is what callers feel, and the first failure says why.
-                if (!_failing) log.ChangesNotFollowed(e.GetType().Name);
+                if (!_failing) log.ChangesNotFollowed(database.Reason(e));
                 _failing = true;
             }
         }

@@ -114,7 +114,13 @@ internal sealed class PostgresDatabase : Database
         _ => false,
     };
 
-    public override string Reason(Exception e) => e is PostgresException p ? $"PostgreSQL's state {p.SqlState}" : base.Reason(e);
+    public override string Reason(Exception e) => e switch
+    {
+        // A prepared statement is not there, is there already, or is another: each transaction has had another connection.
+        PostgresException { SqlState: "26000" or "42P05" or "08P01" } p => $"PostgreSQL's state {p.SqlState}; through a pooler in transaction mode the database's address must end in ?Max Auto Prepare=0&No Reset On Close=true",
+        PostgresException p => $"PostgreSQL's state {p.SqlState}",
+        _ => base.Reason(e),
+    };
 
     public override Task BackupAsync(string file, CancellationToken ct) =>
         throw new DatabaseException("A PostgreSQL database is copied with its own tool: pg_dump --format=custom --file=FILE DATABASE.");

@@ -63,6 +63,21 @@ public sealed class PostgresDatabaseTests
         Assert.Equal(2, await database.WriteAsync(session => ChangeFeed.NextAsync(session, "a"), Cancel));
     }
 
+    /// <summary>As it is behind a pooler that gives each transaction a connection of its own.</summary>
+    [Fact]
+    public async Task Reason_OfPreparedStatementsThatAreLost_NamesThePoolersSettings()
+    {
+        await using var database = await TestDatabase.OpenNewAsync(postgres: true);
+        var fault = await Assert.ThrowsAsync<PostgresException>(() => database.ReadAsync(async session =>
+        {
+            for (var i = 0; i < 3; i++) await session.QueryAsync("SELECT number FROM change WHERE kind = @kind", row => row.GetInt64(0), ("@kind", "a"));
+            await session.ExecuteAsync("DEALLOCATE ALL");
+            return await session.QueryAsync("SELECT number FROM change WHERE kind = @kind", row => row.GetInt64(0), ("@kind", "a"));
+        }, Cancel));
+        Assert.Contains("state 26000; through a pooler in transaction mode", database.Reason(fault), StringComparison.Ordinal);
+        Assert.Contains("?Max Auto Prepare=0&No Reset On Close=true", database.Reason(fault), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Backup_IsRefusedNamingTheRightTool()
     {
