@@ -72,6 +72,9 @@ internal static class PostgresAddress
             "target_session_attrs" => "Target Session Attributes",
             _ => name,
         };
+        // The driver would say of a root certificate that is not there what it says of a server that is not believed.
+        if (own is "Root Certificate" or "SSL Certificate" or "SSL Key" && !File.Exists(value))
+            throw new DatabaseException($"The PostgreSQL address names a file in \"{name}\" that does not exist or may not be seen by this user. Write its whole path.");
         if (name is "sslmode" or "target_session_attrs") value = value.Replace("-", "", StringComparison.Ordinal);
         try
         {

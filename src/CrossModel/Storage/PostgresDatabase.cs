@@ -1,6 +1,7 @@
 using System.Data;
 using System.Net.Sockets;
 using System.Security.Authentication;
+using System.Security.Cryptography;
 using Npgsql;
 
 namespace CrossModel.Storage;
@@ -23,7 +24,7 @@ internal sealed class PostgresDatabase : Database
             await using var connection = await source.OpenConnectionAsync(ct);
             return new PostgresDatabase(source, options.Time);
         }
-        catch (Exception e) when (e is NpgsqlException or TimeoutException or SocketException)
+        catch (Exception e) when (e is NpgsqlException or TimeoutException or SocketException || IsOfAFile(e))
         {
             await source.DisposeAsync();
             // The driver's message about a connection names the host; the server's (wrong password, no such database) and the driver's own refusals
@@ -31,6 +32,7 @@ internal sealed class PostgresDatabase : Database
             var what = e switch
             {
                 PostgresException answer => answer.MessageText,
+                _ when IsOfAFile(e.InnerException ?? e) => "a file of sslrootcert, sslcert or sslkey cannot be used",
                 NpgsqlException { InnerException: SocketException socket } => socket.Message,
                 NpgsqlException { InnerException: AuthenticationException } => "its certificate is not believed; see sslmode and sslrootcert",
                 NpgsqlException { InnerException: null } refusal => refusal.Message.TrimEnd('.'),
@@ -39,6 +41,9 @@ internal sealed class PostgresDatabase : Database
             throw new DatabaseException($"The PostgreSQL database cannot be reached: {what}. Check \"database\" in the configuration and that the server runs.", e);
         }
     }
+
+    /// <summary>What the driver lets through as it is: no certificate or key, or one that this user may not read.</summary>
+    private static bool IsOfAFile(Exception e) => e is CryptographicException or UnauthorizedAccessException or FileNotFoundException;
 
     public override Task<T> ReadAsync<T>(Func<Session, Task<T>> read, CancellationToken ct = default) => ElsewhereAsync(async () =>
     {
@@ -126,6 +131,8 @@ internal sealed class PostgresDatabase : Database
         throw new DatabaseException("A PostgreSQL database is copied with its own tool: pg_dump --format=custom --file=FILE DATABASE.");
 
     public override string Name => "The PostgreSQL database";
+
+    protected override string Remedy => "The role in the address must own the database, or may create in its schema public.";
 
     public override bool IsShared => true;
 

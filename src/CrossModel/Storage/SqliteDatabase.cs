@@ -74,7 +74,8 @@ internal sealed class SqliteDatabase : Database
         {
             return new FileStream(real + ".lock", FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
-        catch (IOException e) when (e is not (DirectoryNotFoundException or FileNotFoundException or PathTooLongException))
+        // EWOULDBLOCK of Linux and macOS, a sharing violation of Windows. Whatever else there is (a file system that takes no writes) is no other server.
+        catch (IOException e) when (e.HResult is 11 or 35 or unchecked((int)0x80070020))
         {
             throw new DatabaseException(
                 $"Another CrossModel server already runs on the database file {file}. Stop it first, give this one a \"database\" of its own, or use PostgreSQL for several servers.", e);
@@ -170,6 +171,8 @@ internal sealed class SqliteDatabase : Database
     }
 
     public override string Name => $"The database file {_file}";
+
+    protected override string Remedy => "Is it whole, and CrossModel's own? Put a copy in its place, or name another in \"database\".";
 
     public override bool IsShared => false;
 

@@ -239,6 +239,7 @@ public sealed class ConfigFaultTests
     [InlineData("postgresql://u:hunter2@h/d?sslmod=require", "sslmod")]
     [InlineData("postgresql://u:hunter2@h/d?sslmode=sometimes", "sslmode")]
     [InlineData("postgresql://u:hunter2@h/d?connect_timeout=soon", "connect_timeout")]
+    [InlineData("postgresql://u:hunter2@h/d?sslmode=verify-full&sslrootcert=/nowhere/ca.pem", "sslrootcert")]
     public void Database_WithAParameterThatIsNone_IsAFault(string address, string named)
     {
         using var given = new Given($$"""{ "database": "{{address}}" }""");
@@ -247,7 +248,7 @@ public sealed class ConfigFaultTests
         Assert.Equal(("database", 1), (fault.Path, fault.Line));
         Assert.Contains($"\"{named}\"", fault.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("hunter2", fault.ToString(), StringComparison.Ordinal);
-        given.Write("""{ "database": "postgresql://u:p@h/d?sslmode=verify-full&sslrootcert=/x.pem&connect_timeout=3&Maximum Pool Size=9" }""");
+        given.Write($$"""{ "database": "postgresql://u:p@h/d?sslmode=verify-full&sslrootcert={{given.File}}&connect_timeout=3&Maximum Pool Size=9" }""");
         Assert.Empty(given.Load(rules: Gateway.Rules(TimeProvider.System)).Faults);
     }
 

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using CrossModel.Storage;
 using CrossModel.Tests.Support;
 using Npgsql;
@@ -22,6 +24,8 @@ public sealed class PostgresDatabaseTests
     [InlineData("postgresql://user:secret@host:x/db", "cannot be read")]
     [InlineData("postgresql://user:secret@host/db?sslmod=require", "sslmod")]
     [InlineData("postgresql://user:secret@host/db?sslmode=perhaps", "sslmode")]
+    [InlineData("postgresql://user:secret@host/db?sslrootcert=/nowhere/ca.pem", "names a file in \"sslrootcert\" that does not exist")]
+    [InlineData("postgresql://user:secret@host/db?SSL%20Key=nowhere.key", "names a file in \"SSL Key\" that does not exist")]
     public void Address_Wrong_IsRefusedWithoutThePassword(string address, string reason)
     {
         var refusal = Assert.Throws<DatabaseException>(() => PostgresAddress.ToConnectionString(address));
@@ -44,6 +48,42 @@ public sealed class PostgresDatabaseTests
         var refusal = await Assert.ThrowsAsync<DatabaseException>(() => TestDatabase.OpenAsync(address + "?sslmode=require"));
         Assert.Contains("cannot be reached: SSL connection requested", refusal.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("127.0.0.1", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Open_WithACertificateThatIsNone_IsRefusedInWords()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
+        var speaksTls = SpeakTlsAsync();
+        var file = Path.Combine(TempFolder.New(), "client.crt");
+        await File.WriteAllTextAsync(file, "no certificate", Cancel);
+        var refusal = await Assert.ThrowsAsync<DatabaseException>(() => TestDatabase.OpenAsync($"postgresql://u:secret@127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}/db?sslmode=require&sslcert={file}"));
+        Assert.Contains("cannot be reached: a file of sslrootcert, sslcert or sslkey cannot be used", refusal.Message, StringComparison.Ordinal);
+        await ending.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => speaksTls);
+
+        // The driver asks on a second connection too.
+        async Task SpeakTlsAsync()
+        {
+            while (true)
+            {
+                using var client = await listener.AcceptTcpClientAsync(ending.Token);
+                await client.GetStream().ReadExactlyAsync(new byte[8], ending.Token);
+                await client.GetStream().WriteAsync("S"u8.ToArray(), ending.Token);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Open_AsARoleThatMayMakeNoTables_IsToldWhatItMust()
+    {
+        var address = await (await PostgresServer.Shared()).CreateDatabaseAsync();
+        await using (var database = await TestDatabase.OpenAsync(address)) await database.WriteAsync(session => session.ExecuteAsync("CREATE ROLE weak LOGIN"), Cancel);
+        var refusal = await Assert.ThrowsAsync<DatabaseException>(() => TestDatabase.OpenAsync(address.Replace("postgres:unused@", "weak@", StringComparison.Ordinal)));
+        Assert.EndsWith("permission denied for schema public. The role in the address must own the database, or may create in its schema public.", refusal.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("\n", refusal.Message, StringComparison.Ordinal);
     }
 
     [Fact]

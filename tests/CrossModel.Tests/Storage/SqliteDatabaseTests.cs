@@ -47,6 +47,7 @@ public sealed class SqliteDatabaseTests
         await File.WriteAllTextAsync(file, text, Cancel);
         var refusal = await Assert.ThrowsAsync<DatabaseException>(() => TestDatabase.OpenAsync("sqlite:" + file));
         Assert.Contains(file, refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("name another in \"database\"", refusal.Message, StringComparison.Ordinal);
         Assert.Equal(text, await File.ReadAllTextAsync(file, Cancel));
     }
 
@@ -62,6 +63,17 @@ public sealed class SqliteDatabaseTests
         }
         var refusal = await Assert.ThrowsAsync<DatabaseException>(() => TestDatabase.OpenAsync("sqlite:" + file));
         Assert.Contains(file, refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("Put a copy in its place", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Server_WhoseLockCannotBeMade_IsNotToldOfAnotherServer()
+    {
+        var file = Path.Combine(TempFolder.New(), "test.db");
+        File.CreateSymbolicLink(file + ".lock", file + ".lock"); // leads to itself: neither opened nor made
+        var refusal = await Assert.ThrowsAsync<DatabaseException>(() => TestDatabase.OpenAsync("sqlite:" + file, server: true));
+        Assert.Contains("cannot be opened", refusal.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("Another", refusal.Message, StringComparison.Ordinal);
     }
 
     [Fact]
