@@ -113,7 +113,7 @@ internal static class AccountCommands
         var accounts = new AccountStore(context.Database);
         if (await accounts.FindAsync(name) is { } found) return found;
         var hint = Nearest.Hint(name, (await accounts.ListAsync()).Select(account => account.Account.Name));
-        throw new RefusedException($"There is no account \"{name}\"{(hint is null ? "." : "; " + hint)} crossmodel accounts list shows all, crossmodel accounts create {name} makes it.");
+        throw new RefusedException($"There is no account \"{name}\"{(hint is null ? "." : "; " + hint)} crossmodel accounts list shows all, crossmodel accounts create {Options.Word(name)} makes it.");
     }
 
     private static string Status(Account account) => account.Enabled ? "enabled" : "disabled";

@@ -49,10 +49,10 @@ internal static class CommandLine
             Say(environment, e.Message);
             return Refused;
         }
-        catch (IOException e)
+        catch (Exception e) when (IsOfOutput(e))
         {
-            // A full disk behind stdout: the work is done by then, the answer alone is missing.
-            Say(environment, $"The answer could not be written: {e.Message.TrimEnd('.')}. What the command does may be done: look before you repeat it.");
+            // A full disk behind stdout, or no stdout at all: the work is done by then, the answer alone is missing.
+            Say(environment, $"The answer could not be written: {(e.InnerException ?? e).Message.TrimEnd('.')}. What the command does may be done: look before you repeat it.");
             return Refused;
         }
     }
@@ -63,11 +63,14 @@ internal static class CommandLine
         {
             environment.Error.WriteLine(text);
         }
-        catch (IOException)
+        catch (Exception e) when (IsOfOutput(e))
         {
             // Nobody can be told; the exit code still says it.
         }
     }
+
+    /// <summary>The second is what .NET makes of a stream that is closed (<c>&gt;&amp;-</c>).</summary>
+    private static bool IsOfOutput(Exception e) => e is IOException or UnauthorizedAccessException { InnerException: IOException };
 
     /// <summary>Gives the command a body that works on the database.</summary>
     /// <param name="makes">A SQLite file that is not there is made; otherwise it is refused.</param>

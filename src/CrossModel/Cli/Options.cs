@@ -64,11 +64,11 @@ internal static class Options
     public static Given<long?>? ReadAmountOrNone(ArgumentResult result) => ReadOrNone(result, text => Usd.Parse(text) is > 0 and <= MostUsd and var nano ? nano : null,
         "a positive plain decimal in USD, at most 1000000000 and with at most 9 places, or none");
 
-    public static Given<long?>? ReadCountOrNone(ArgumentResult result) => ReadOrNone(result, text => ReadCount(text, long.MaxValue), "a whole number from 1, or none");
+    public static Given<long?>? ReadCountOrNone(ArgumentResult result) => ReadOrNone(result, text => ReadCount(text, long.MaxValue), "a whole number from 1, or none", text => TooMany(text, long.MaxValue));
 
-    public static Given<long?>? ReadSmallCountOrNone(ArgumentResult result) => ReadOrNone(result, text => ReadCount(text, int.MaxValue), "a whole number from 1, or none");
+    public static Given<long?>? ReadSmallCountOrNone(ArgumentResult result) => ReadOrNone(result, text => ReadCount(text, int.MaxValue), "a whole number from 1, or none", text => TooMany(text, int.MaxValue));
 
-    public static long? ReadCount(ArgumentResult result) => Read(result, text => ReadCount(text, long.MaxValue), "a whole number from 1");
+    public static long? ReadCount(ArgumentResult result) => Read(result, text => ReadCount(text, long.MaxValue), "a whole number from 1", text => TooMany(text, long.MaxValue));
 
     /// <summary>Milliseconds.</summary>
     public static long? ReadDuration(ArgumentResult result) => Read(result, ReadDuration, "a duration like 300ms, 30s, 5m, 24h or 90d", TooLong);
@@ -128,6 +128,9 @@ internal static class Options
         double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var usd) && usd > long.MaxValue / Usd.Nano ? $"{long.MaxValue / Usd.Nano} USD" : null;
 
     private static string? TooLong(string text) => Durations.IsTooLong(text) ? "36525d (a hundred years)" : null;
+
+    private static string? TooMany(string text, long most) =>
+        Int128.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count > most ? most.ToString(CultureInfo.InvariantCulture) : null;
 
     private static long? ReadCount(string text, long most) =>
         long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count >= 1 && count <= most ? count : null;

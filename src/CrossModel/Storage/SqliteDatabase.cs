@@ -154,7 +154,7 @@ internal sealed class SqliteDatabase : Database
 
     public override async Task BackupAsync(string file, CancellationToken ct)
     {
-        if (File.Exists(file)) throw new DatabaseException($"{file} exists already. Name a new file, so that no older copy is lost.");
+        if (Path.Exists(file)) throw new DatabaseException($"{file} exists already. Name a new file, so that no older copy is lost.");
         var unfinished = file + ".part";
         await using var session = Connect(forWriting: true);
         try

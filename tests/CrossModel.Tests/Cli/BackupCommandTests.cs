@@ -19,9 +19,14 @@ public sealed class BackupCommandTests
     public async Task Backup_OntoAFileThatIsThere_IsRefusedAndLeavesIt()
     {
         var run = new CommandRun();
+        await run.GoodAsync("accounts", "create", "acme");
         var file = Path.Combine(run.Folder, "copy.db");
         await File.WriteAllTextAsync(file, "mine");
-        Assert.Equal(1, await run.RunAsync("backup", "copy.db"));
+        foreach (var taken in new[] { "copy.db", "." })
+        {
+            Assert.Equal(1, await run.RunAsync("backup", taken));
+            Assert.Contains("exists already. Name a new file", run.Error, StringComparison.Ordinal);
+        }
         Assert.Equal("mine", await File.ReadAllTextAsync(file));
     }
 

@@ -43,6 +43,9 @@ public sealed class CommandLineTests
     [Theory]
     [InlineData("accounts credit a 99999999999999", "9223372036 USD is the most")]
     [InlineData("accounts create a --balance 99999999999999", "9223372036 USD is the most")]
+    [InlineData("accounts set a --parallel 99999999999", "2147483647 is the most")]
+    [InlineData("accounts set a --rpm 99999999999999999999", "9223372036854775807 is the most")]
+    [InlineData("requests list --account a --limit 99999999999999999999", "9223372036854775807 is the most")]
     [InlineData("margin --since 99999d", "36525d (a hundred years) is the most")]
     [InlineData("keys rotate x --grace 99999d", "36525d (a hundred years) is the most")]
     [InlineData("ledger rerate --model a --since 99999d", "36525d (a hundred years) is the most")]
@@ -96,19 +99,23 @@ public sealed class CommandLineTests
     {
         var run = new CommandRun();
         await run.GoodAsync("accounts", "create", "acme");
-        var full = new CommandRun(folder: run.Folder) { Stdout = new FullDisk() };
+        var full = new CommandRun(folder: run.Folder) { Stdout = new Broken(() => new IOException("No space left on device")) };
         Assert.Equal(1, await full.RunAsync(line.Split(' ')));
         Assert.Contains("The answer could not be written: No space left", full.Error, StringComparison.Ordinal);
+        // As .NET tells of a stream that is closed.
+        var closed = new CommandRun(folder: run.Folder) { Stdout = new Broken(() => new UnauthorizedAccessException("Access to the path is denied.", new IOException("Bad file descriptor"))) };
+        Assert.Equal(1, await closed.RunAsync(line.Split(' ')));
+        Assert.Contains("The answer could not be written: Bad file descriptor", closed.Error, StringComparison.Ordinal);
     }
 
-    private sealed class FullDisk : StringWriter
+    private sealed class Broken(Func<Exception> fault) : StringWriter
     {
-        public override void Write(char value) => throw new IOException("No space left on device");
-        public override void Write(string? value) => throw new IOException("No space left on device");
-        public override void Write(char[] buffer, int index, int count) => throw new IOException("No space left on device");
-        public override void WriteLine(string? value) => throw new IOException("No space left on device");
-        public override Task WriteAsync(string? value) => throw new IOException("No space left on device");
-        public override Task WriteLineAsync(string? value) => throw new IOException("No space left on device");
+        public override void Write(char value) => throw fault();
+        public override void Write(string? value) => throw fault();
+        public override void Write(char[] buffer, int index, int count) => throw fault();
+        public override void WriteLine(string? value) => throw fault();
+        public override Task WriteAsync(string? value) => throw fault();
+        public override Task WriteLineAsync(string? value) => throw fault();
     }
 
     [Fact]
