@@ -38,6 +38,7 @@ internal static class ConfigLoader
         var expansion = new Expansion(environment, folder, expandSecrets);
         var binder = new ConfigBinder(expansion, folder, faults);
         GatewayConfig config = binder.Bind(root);
+        config = config with { Database = ConfigValidator.ResolveDatabase(config.Database, folder) };
         if (syntax is not null)
         {
             // What follows the fault was not read: to call its names unknown or missing would only mislead.
@@ -46,7 +47,6 @@ internal static class ConfigLoader
         }
         else
             faults.AddRange(new ConfigValidator(rules, binder.Source, complete: expandSecrets).Validate(config));
-        config = config with { Database = ConfigValidator.ResolveDatabase(config.Database, folder) };
 
         List<ConfigFault> placed = [.. faults.Select(fault => fault.Line is null ? fault with { Line = binder.Source.LineOf(fault.Path), Variable = binder.Source.VariableOf(fault.Path) } : fault)
             .OrderBy(fault => fault.Kind).ThenBy(fault => fault.Line)];

@@ -85,7 +85,11 @@ internal sealed class ConfigNode(JsonValueKind kind, int? line)
         {
             int line = (int)(e.LineNumber ?? 0) + 1;
             fault = new ConfigFault("$", $"this is not valid JSON from line {line}, byte {(e.BytePositionInLine ?? 0) + 1} on")
-            { Hint = "look there and just before for a missing or surplus quote, comma or bracket", Line = line };
+            {
+                Hint = text.StartsWith((ReadOnlySpan<byte>)[0xFF, 0xFE]) || text.StartsWith((ReadOnlySpan<byte>)[0xFE, 0xFF])
+                    ? "the file is in UTF-16: save it as UTF-8" : "look there and just before for a missing or surplus quote, comma or bracket",
+                Line = line,
+            };
         }
         catch (InvalidOperationException)
         {

@@ -13,15 +13,20 @@ internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bo
     public List<ConfigFault> Validate(GatewayConfig config)
     {
         CheckUrls(config.Urls, "urls");
-        if ((DatabaseFault(config.Database) ?? AddressFault(config.Database)) is { } database)
+        if ((DatabaseFault(config.Database) ?? AddressFault(config.Database) ?? FolderFault(config.Database)) is { } database)
             _faults.Add(database);
         if (config.Metrics.Urls is { } metrics)
+        {
             CheckUrls(metrics, "metrics.urls");
+            if (ListenAddresses.Share(config.Urls, metrics))
+                _faults.Add(new ConfigFault("metrics.urls", "urls has this address too, and no server can start so unless --urls gives it another", FaultKind.Warning)
+                { Hint = "give metrics a port of their own, or take metrics.urls out" });
+        }
         if (config.Alerts is { } alerts)
             CheckAlerts(alerts);
         for (int i = 0; i < config.TrustedProxies.Count; i++)
             if (!IPAddress.TryParse(config.TrustedProxies[i], out _) && !IPNetwork.TryParse(config.TrustedProxies[i], out _))
-                _faults.Add(new ConfigFault($"trustedProxies[{i}]", "this is neither an IP address nor a network") { Hint = "write \"10.0.0.5\" or \"10.0.0.0/8\"; host bits must be zero" });
+                _faults.Add(new ConfigFault($"trustedProxies[{i}]", "this is neither an IP address nor a network") { Hint = "write \"10.0.0.5\" or \"10.0.0.0/8\"" });
         foreach ((string name, UpstreamConfig upstream) in config.Upstreams)
             CheckUpstream(name, upstream);
         foreach ((string id, ModelConfig model) in config.Models)
@@ -43,6 +48,9 @@ internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bo
     }
 
     private ConfigFault? AddressFault(string address) => rules.CheckDatabase(address) is { } message ? new ConfigFault("database", message) : null;
+
+    private static ConfigFault? FolderFault(string address) => address.StartsWith("sqlite:", StringComparison.Ordinal) && Directory.Exists(address["sqlite:".Length..])
+        ? new ConfigFault("database", "this is a folder, not a file") { Hint = "name a file in it: \"sqlite:FOLDER/crossmodel.db\"" } : null;
 
     /// <summary>A SQLite file's path made absolute; other addresses stay.</summary>
     public static string ResolveDatabase(string address, string folder) =>
@@ -150,8 +158,13 @@ internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bo
             if (route.Upstream.Length == 0)
                 _faults.Add(new ConfigFault($"{at}.upstream", "the route names no upstream") { Hint = "name one of upstreams" });
             else if (!config.Upstreams.TryGetValue(route.Upstream, out UpstreamConfig? upstream))
+            {
+                // What is wrong with the upstream itself has been said.
+                if (source.IsMisfit(ConfigPath.Member("upstreams", route.Upstream)))
+                    continue;
                 _faults.Add(new ConfigFault($"{at}.upstream", $"no upstream is named {source.Quote($"{at}.upstream", route.Upstream)}")
                 { Hint = Nearest.Hint(route.Upstream, config.Upstreams.Keys) ?? "upstreams has " + (config.Upstreams.Count == 0 ? "none" : string.Join(", ", config.Upstreams.Keys.Take(20))) });
+            }
             else if (complete)
                 AddRemarks(rules.CheckRoute(upstream, id, route), at);
             if (route.Cost is { } cost)

@@ -14,7 +14,18 @@ internal static class ListenAddresses
     public static (string Message, string Hint)? Fault(string urls)
     {
         string[] each = Split(urls);
-        return each.Length == 0 ? NoAddress : each.Select(FaultOf).FirstOrDefault(fault => fault is not null);
+        return each.Length == 0 ? NoAddress
+            : each.Select(FaultOf).FirstOrDefault(fault => fault is not null) ?? (Repeats(each) ? ("an address stands here twice", "name each once") : null);
+    }
+
+    /// <summary>Both are without fault, and one address is in both.</summary>
+    public static bool Share(string urls, string others) => Fault(urls) is null && Fault(others) is null && Repeats([.. Split(urls), .. Split(others)]);
+
+    /// <summary>Port 0 is another one each time.</summary>
+    private static bool Repeats(string[] urls)
+    {
+        BindingAddress[] ports = [.. urls.Select(BindingAddress.Parse).Where(address => address.Port > 0)];
+        return ports.Distinct().Count() < ports.Length;
     }
 
     private static (string Message, string Hint)? FaultOf(string url)

@@ -6,6 +6,9 @@ internal static class PriceRules
     // A line of a receipt has its price per million units, in nano-dollars: more would not fit.
     private const decimal MostForAUnit = 9_000;
 
+    // The dearest models ask less than that for one token, the cheapest more for a million.
+    private const decimal LeastForAMillion = 0.001m;
+
     public static void Check(PriceConfig price, string path, TimeProvider time, ConfigSource source, List<ConfigFault> faults)
     {
         if (price.IsFree)
@@ -27,8 +30,19 @@ internal static class PriceRules
                 faults.Add(new ConfigFault($"{at}.from", "two prices hold from the same time") { Hint = "give each its own \"from\"" });
             if (Math.Max(Math.Max(version.Request ?? 0, version.Image ?? 0), version.AudioSecond ?? 0) > MostForAUnit)
                 faults.Add(new ConfigFault(at, $"a request, an image or a second of audio costs {MostForAUnit} USD at most"));
+            if (IsOfOneToken(version))
+                faults.Add(new ConfigFault(at, "each of these prices is below 0.001 USD per million tokens", FaultKind.Warning) { Hint = "if they are the prices of one token, multiply them by 1000000" });
             CheckTiers(version.Tiers, $"{at}.tiers", faults);
         }
+    }
+
+    private static bool IsOfOneToken(PriceVersionConfig price)
+    {
+        decimal most = new[]
+        {
+            price.Input, price.CachedInput, price.CacheWrite, price.CacheWriteHour, price.AudioInput, price.Output, price.Reasoning, price.AudioOutput,
+        }.Max() ?? 0;
+        return most is > 0 and < LeastForAMillion;
     }
 
     private static void CheckTiers(IReadOnlyList<PriceTierConfig> tiers, string path, List<ConfigFault> faults)

@@ -1,3 +1,4 @@
+using System.Text;
 using CrossModel.Configuration;
 using CrossModel.Tests.Support;
 
@@ -58,6 +59,12 @@ public sealed class ConfigFaultTests
     [InlineData("{ \"urls\": \"https://127.0.0.1:1\" }", "urls", "TLS is not spoken here")]
     [InlineData("{ \"urls\": \"http://127.0.0.1:1;http://myhost.example:1\" }", "urls", "a host name is no address to listen on")]
     [InlineData("{ \"metrics\": { \"urls\": \"https://127.0.0.1:1\" } }", "metrics.urls", "TLS is not spoken here")]
+    [InlineData("{ \"urls\": \"http://127.0.0.1:1; http://127.0.0.1:1/\" }", "urls", "an address stands here twice")]
+    [InlineData("{ \"metrics\": { \"urls\": \"http://127.0.0.1:0;http://localhost:2;http://localhost:2\" } }", "metrics.urls", "an address stands here twice")]
+    [InlineData("{ \"database\": \"sqlite:/\" }", "database", "this is a folder, not a file")]
+    [InlineData("{ \"database\": \"sqlite:../\" }", "database", "this is a folder, not a file")]
+    [InlineData("{ \"upstreams\": [], \"models\": { \"a\": { \"routes\": [{ \"upstream\": \"x\" }], \"price\": \"free\" } } }", "upstreams", "an object { … } is expected, not a list")]
+    [InlineData("{ \"upstreams\": { \"x\": \"openai\" }, \"models\": { \"a\": { \"routes\": [{ \"upstream\": \"x\" }], \"price\": \"free\" } } }", "upstreams.x", "an object { … } is expected, not this text")]
     [InlineData("{ \"database\": \"sqlite:\" }", "database", "the database file is not named")]
     [InlineData("{ \"database\": \"crossmodel.db\" }", "database", "this is not the address of a database")]
     [InlineData("{ \"database\": \"postgresql://host\" }", "database", "the server or the database is not named")]
@@ -79,6 +86,32 @@ public sealed class ConfigFaultTests
     [InlineData("https://x.openai.azure.com/openai/v1?api-version=preview", "the version belongs into apiVersion")]
     [InlineData("https://host/v1?key=x", "keys belong into apiKey, extra headers into headers")]
     public void BaseUrl_WithAQuery_IsToldWhereItBelongs(string url, string hint) => Assert.Equal(hint, Given.Fault(Given.Upstream($"\"baseUrl\": \"{url}\"")).Hint);
+
+    [Theory]
+    [InlineData("{ \"urls\": \"http://127.0.0.1:0;http://127.0.0.1:0\", \"metrics\": { \"urls\": \"http://127.0.0.1:0\" } }")]
+    [InlineData("{ \"urls\": \"http://127.0.0.1:1;http://[::1]:1;http://localhost:2\", \"metrics\": { \"urls\": \"http://127.0.0.1:3\" } }")]
+    public void Addresses_ThatDiffer_AreNoFault(string json) => Given.Good(json);
+
+    /// <summary>A warning, since --urls may be what the servers go by.</summary>
+    [Theory]
+    [InlineData("{ \"urls\": \"http://127.0.0.1:1;http://127.0.0.1:2\", \"metrics\": { \"urls\": \"http://127.0.0.1:2\" } }")]
+    [InlineData("{ \"metrics\": { \"urls\": \"http://127.0.0.1:8080/\" } }")]
+    public void MetricsAddress_ThatIsTheMainOne_IsAWarning(string json)
+    {
+        ConfigFault fault = Given.Fault(json);
+        Assert.Equal(("metrics.urls", FaultKind.Warning), (fault.Path, fault.Kind));
+        Assert.Contains("urls has this address too", fault.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void File_InUtf16_IsToldSo(bool bigEndian)
+    {
+        Encoding utf16 = new UnicodeEncoding(bigEndian, byteOrderMark: true);
+        LoadedConfig loaded = ConfigLoader.LoadText([.. utf16.GetPreamble(), .. utf16.GetBytes("{ }")], "/etc/crossmodel/crossmodel.json", new Dictionary<string, string>(), expandSecrets: true, Given.Rules);
+        Assert.Equal("the file is in UTF-16: save it as UTF-8", Assert.Single(loaded.Faults).Hint);
+    }
 
     [Theory]
     [InlineData("\"baseUrl\": \"http://user:pw@host/v1\"", "baseUrl", "without user, query and fragment")]
@@ -108,6 +141,7 @@ public sealed class ConfigFaultTests
     [InlineData("{ \"input\": 1, \"output\": 2, \"tiers\": [{ \"above\": 5 }] }", "price.tiers[0]", "names no price", "Fault")]
     [InlineData("{ \"input\": 1, \"output\": 2, \"tiers\": [{ \"above\": 5, \"input\": 1 }, { \"above\": 5, \"input\": 2 }] }", "price.tiers[1].above", "same size", "Fault")]
     [InlineData("[{ \"input\": 1, \"output\": 2 }, { \"input\": 3, \"output\": 4 }]", "price[1].from", "same time", "Fault")]
+    [InlineData("{ \"input\": 0.00000025, \"cachedInput\": 0, \"output\": 0.000075 }", "price", "below 0.001 USD per million tokens", "Warning")]
     [InlineData("[]", "price", "no price in it", "MissingPrice")]
     [InlineData("[{ \"from\": \"2999-01-01T00:00:00Z\", \"input\": 3, \"output\": 4 }]", "price", "no price has begun yet", "MissingPrice")]
     public void Price_AtFault_IsNamedWithItsPath(string price, string member, string message, string kind)
@@ -116,6 +150,12 @@ public sealed class ConfigFaultTests
         Assert.Equal(($"models[\"a/b\"].{member}", kind), (fault.Path, fault.Kind.ToString()));
         Assert.Contains(message, fault.Message, StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData("{ \"input\": 0, \"output\": 0, \"request\": 0.0001 }")]
+    [InlineData("{ \"input\": 0.00000025, \"output\": 0.01 }")]
+    [InlineData("{ \"input\": 0.001, \"output\": 0.001 }")]
+    public void Price_ThatIsLowOrNothing_IsNoFault(string price) => Given.Good(Given.Model("", price: price));
 
     [Fact]
     public void Price_OfTheFuture_HoldsOnceItHasBegun()
