@@ -13,7 +13,7 @@ internal sealed class RefreshAhead<T>(Func<CancellationToken, Task<(T Value, Dat
     /// <summary>How long before its end it is renewed.</summary>
     private static readonly TimeSpan Ahead = TimeSpan.FromMinutes(5);
 
-    /// <summary>After a failed renewal the provider is left alone this long while the old credential holds.</summary>
+    /// <summary>While a credential holds, its renewal is begun this often at most: one may fail, or bring what is near its end itself.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(10);
 
     private readonly Lock _lock = new();
@@ -54,7 +54,7 @@ internal sealed class RefreshAhead<T>(Func<CancellationToken, Task<(T Value, Dat
         lock (_lock)
         {
             if (_value is null || time.GetUtcNow() - _since < olderThan) return false;
-            (_value, _notBefore) = (null, default);
+            _value = null;
             return true;
         }
     }
@@ -69,7 +69,7 @@ internal sealed class RefreshAhead<T>(Func<CancellationToken, Task<(T Value, Dat
         try
         {
             var (value, until) = await fetch(_stopping.Token).ConfigureAwait(false);
-            lock (_lock) (_value, _until, _since, _notBefore) = (value, until, time.GetUtcNow(), default);
+            lock (_lock) (_value, _until, _since) = (value, until, time.GetUtcNow());
             // All who waited go on from here.
             await SocketTurn.End();
             return value;

@@ -94,6 +94,27 @@ public sealed class RefreshAheadTests
         }
     }
 
+    /// <summary>A machine's own token server may give what is near its end again and again.</summary>
+    [Fact]
+    public async Task Get_OfWhatIsNearItsEndWhenItComes_AsksAgainTenSecondsLater()
+    {
+        using var token = Create();
+        var first = token.GetAsync(default).AsTask();
+        for (var number = 0; number < 3; number++)
+        {
+            (await FetchAsync(number)).SetResult(("a", _clock.GetUtcNow() + TimeSpan.FromMinutes(4)));
+            Assert.Equal("a", await first);
+            for (var i = 0; i < 20; i++)
+            {
+                Assert.Equal("a", await token.GetAsync(default));
+                await Task.Delay(5, TestContext.Current.CancellationToken);
+            }
+            Assert.Equal(number + 1, Volatile.Read(ref _asked));
+            _clock.Advance(TimeSpan.FromSeconds(10));
+            Assert.Equal("a", await token.GetAsync(default));
+        }
+    }
+
     [Fact]
     public async Task Get_OneLeaves_TheOthersStillGetIt()
     {
