@@ -113,7 +113,7 @@ public sealed class DiscoveryTests
     [Fact]
     public async Task Probe_OfARunningServer_BringsItsModels_FreeOfCharge()
     {
-        await using var server = await ServeAsync("""{"object":"list","data":[{"id":"llama3.2:1b"},{"id":"/models/tiny.gguf"},{"id":"nomic-embed-text"},{"id":7}]}""");
+        await using var server = await ServeAsync("""{"object":"list","data":[{"id":"llama3.2:1b"},{"id":"/models/tiny.gguf"},{"id":"/other/tiny.gguf"},{"id":"nomic-embed-text"},{"id":7},7]}""");
         using var servers = new LoopbackServers([new LoopbackServer("ollama", "Ollama", Port(server), "ollama")], None, TimeProvider.System);
         var found = await servers.ProbeAsync(TestContext.Current.CancellationToken);
         Assert.Equal(["ollama/llama3.2:1b", "ollama/tiny"], found.Models.Keys);
@@ -126,12 +126,24 @@ public sealed class DiscoveryTests
     [InlineData("<html>hello</html>")]
     [InlineData("[]")]
     [InlineData("""{"data":{}}""")]
+    [InlineData("""{"data":[{"id":"\ud800"}]}""")]
     [InlineData("""{"data":[{"id":"crossmodel/simulated"},{"id":"openai/gpt-4o"}]}""")]
     public async Task Probe_OfSomethingElseOrOfAnotherGateway_BringsNothing(string answer)
     {
         await using var server = await ServeAsync(answer);
         using var servers = new LoopbackServers([new LoopbackServer("vllm", "vLLM", Port(server), "vllm")], None, TimeProvider.System);
         Assert.Empty((await servers.ProbeAsync(TestContext.Current.CancellationToken)).Models);
+    }
+
+    /// <summary>Whatever answers at such a port must not fill the catalogue.</summary>
+    [Theory]
+    [InlineData(600, 500)]
+    [InlineData(100_000, 0)]
+    public async Task Probe_OfAListWithoutEnd_BringsFiveHundredModelsAtMost(int listed, int brought)
+    {
+        await using var server = await ServeAsync($$"""{"data":[{{string.Join(',', Enumerable.Range(0, listed).Select(i => $$"""{"id":"m{{i}}"}"""))}}]}""");
+        using var servers = new LoopbackServers([new LoopbackServer("vllm", "vLLM", Port(server), "vllm")], None, TimeProvider.System);
+        Assert.Equal(brought, (await servers.ProbeAsync(TestContext.Current.CancellationToken)).Models.Count);
     }
 
     [Fact]
@@ -235,6 +247,8 @@ public sealed class DiscoveryTests
         var found = new DiscoveredModels(new Dictionary<string, UpstreamConfig> { ["llamacpp"] = new() { BaseUrl = "http://127.0.0.1:8080/v1", Preset = "llama.cpp" } }, new Dictionary<string, ModelConfig>(), []);
         var upstream = found.AddTo(new GatewayConfig { Upstreams = new Dictionary<string, UpstreamConfig> { ["llamacpp"] = new() { ApiKey = "sk-local" } } }).Upstreams["llamacpp"];
         Assert.Equal(("http://127.0.0.1:8080/v1", "llama.cpp", "sk-local"), (upstream.BaseUrl, upstream.Preset, upstream.ApiKey));
+        var provider = new DiscoveredModels(new Dictionary<string, UpstreamConfig> { ["openai"] = new() { ApiKey = "sk-found" } }, new Dictionary<string, ModelConfig>(), []);
+        Assert.Equal("sk-found", provider.AddTo(new GatewayConfig { Upstreams = new Dictionary<string, UpstreamConfig> { ["openai"] = new() { MaxParallel = 2 } } }).Upstreams["openai"].ApiKey);
         // An address of its own has a dialect of its own.
         var elsewhere = new UpstreamConfig { BaseUrl = "https://models.example", Dialect = "anthropic" };
         var moved = found.AddTo(new GatewayConfig { Upstreams = new Dictionary<string, UpstreamConfig> { ["llamacpp"] = elsewhere } }).Upstreams["llamacpp"];

@@ -97,7 +97,7 @@ internal sealed class LoopbackServers(IReadOnlyList<LoopbackServer> servers, IRe
             await SocketTurn.End();
             return Ids(body.Memory);
         }
-        catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException or JsonException)
+        catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException or JsonException or InvalidOperationException)
         {
             return [];
         }
