@@ -29,7 +29,7 @@ internal sealed class UpstreamHealth(TimeProvider time)
     public void Failed(TimeSpan rest, TimeSpan? asked = null)
     {
         var doublings = Math.Min(Interlocked.Increment(ref _failures) - 1, 10);
-        var span = asked is { } hint ? Min(hint, 10 * Longest) : Min(rest * (1 << doublings), Longest > rest ? Longest : rest);
+        var span = asked is { } hint ? Min(hint, 10 * Longest) : Min(rest * (1 << doublings), Longest);
         var until = time.GetTimestamp() + (long)(span.TotalSeconds * time.TimestampFrequency);
         // The longest rest wins: a late failure of an older call must not shorten what a newer one asked for.
         long seen;
