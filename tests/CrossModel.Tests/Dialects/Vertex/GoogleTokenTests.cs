@@ -1,7 +1,10 @@
 using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using CrossModel.Configuration;
 using CrossModel.Dialects;
 using CrossModel.Dialects.Vertex;
 using CrossModel.Tests.Support;
@@ -36,6 +39,7 @@ public sealed class GoogleTokenTests : IAsyncLifetime
             _asked.Enqueue((await reader.ReadToEndAsync(), http.Request.Headers["Metadata-Flavor"]));
             var (status, body) = _answer(_asked.Count);
             http.Response.StatusCode = status;
+            if (status == 302) http.Response.Headers.Location = "/elsewhere";
             await http.Response.WriteAsync(body);
         });
         await _endpoint.StartAsync();
@@ -129,6 +133,7 @@ public sealed class GoogleTokenTests : IAsyncLifetime
     [InlineData(200, "{}", "access token")]
     [InlineData(200, """{"access_token":""}""", "empty")]
     [InlineData(302, "", "302")]
+    [InlineData(400, """{"error":"the secret of 127.0.0.1"}""", "400")]
     public async Task Token_NotGiven_IsTheOperatorsFault(int status, string body, string says)
     {
         _answer = _ => (status, body);
@@ -137,18 +142,86 @@ public sealed class GoogleTokenTests : IAsyncLifetime
         Assert.Contains(says, fault.Message);
         Assert.DoesNotContain("secret", fault.Message);
         Assert.DoesNotContain("127.0.0.1", fault.Message);
+        Assert.Single(_asked);
+    }
+
+    [Fact]
+    public async Task Token_HoldsAsLongAsItsEndpointSays()
+    {
+        _answer = n => (200, $$"""{"access_token":"token-{{n}}","expires_in":600}""");
+        using var token = ServiceAccount();
+        await token.GetAsync(default);
+        _clock.Advance(TimeSpan.FromMinutes(4));
+        Assert.Equal("token-1", await token.GetAsync(default));
+        _clock.Advance(TimeSpan.FromMinutes(6));
+        Assert.Equal("token-2", await token.GetAsync(default));
+    }
+
+    [Fact]
+    public async Task Token_OfAnEndpointThatIsSilent_IsGivenUpAfterTwentySeconds()
+    {
+        using var silent = new TcpListener(IPAddress.Loopback, 0);
+        silent.Start();
+        using var token = new GoogleToken(null, _clock, $"http://{silent.LocalEndpoint}/token");
+        var asked = token.GetAsync(default).AsTask();
+        using var connection = await silent.AcceptSocketAsync(TestContext.Current.CancellationToken);
+        _clock.Advance(TimeSpan.FromSeconds(20));
+        var fault = await Assert.ThrowsAsync<CredentialException>(() => asked.WaitAsync(TimeSpan.FromSeconds(30)));
+        Assert.Contains("in time", fault.Message);
+    }
+
+    [Fact]
+    public async Task Token_OfAnEndpointThatIsNotThere_IsTheOperatorsFault()
+    {
+        using var closed = new TcpListener(IPAddress.Loopback, 0);
+        closed.Start();
+        var address = $"http://{closed.LocalEndpoint}/token";
+        closed.Stop();
+        using var token = new GoogleToken(null, _clock, address);
+        await Assert.ThrowsAsync<CredentialException>(() => token.GetAsync(default).AsTask());
+    }
+
+    /// <summary>What a person's sign-in leaves names no address.</summary>
+    [Fact]
+    public void File_WithoutATokenAddress_AsksGoogle()
+    {
+        var path = Path.Combine(_folder, "user.json");
+        File.WriteAllText(path, """{"type":"authorized_user","client_id":"id","client_secret":"s","refresh_token":"r"}""");
+        Assert.Equal("https://oauth2.googleapis.com/token", GoogleKeyFile.Read(path).TokenAddress.ToString());
+    }
+
+    [Fact]
+    public async Task Upstream_WithAServiceAccount_SendsItsToken_AndAnotherOnceAnOldOneIsRefused()
+    {
+        using var given = ServiceAccount();
+        using var dialect = new VertexDialect(new UpstreamConfig { Dialect = "vertex", Project = "p", ServiceAccount = Path.Combine(_folder, "key.json") }, _clock);
+        using var upstream = new UpstreamRequest { Uri = new Uri("https://aiplatform.googleapis.com/") };
+        using var response = new HttpResponseMessage();
+        async Task<string?> SentAsync()
+        {
+            using var message = new HttpRequestMessage();
+            await dialect.AuthorizeAsync(message, upstream, default);
+            return message.Headers.Authorization?.ToString();
+        }
+        Assert.Equal("Bearer token-1", await SentAsync());
+        Assert.False(dialect.ReadFault(401, response.Headers, default, upstream).TryAgain);
+        _clock.Advance(TimeSpan.FromMinutes(2));
+        Assert.True(dialect.ReadFault(401, response.Headers, default, upstream).TryAgain);
+        Assert.Equal("Bearer token-2", await SentAsync());
     }
 
     [Theory]
     [InlineData("""{"type":"external_account"}""")]
     [InlineData("""{"type":"service_account","client_email":"a","private_key":"nothing"}""")]
     [InlineData("""{"type":"service_account"}""")]
+    [InlineData("""{"type":"authorized_user","client_id":"a","client_secret":"b","refresh_token":"c","token_uri":"ftp://tokens.example/"}""")]
     [InlineData("[]")]
     [InlineData("nothing")]
-    public async Task File_ThatCannotBeUsed_IsSaidSo(string text)
+    [InlineData(null)]
+    public async Task File_ThatCannotBeUsed_IsSaidSo(string? text)
     {
         var path = Path.Combine(_folder, "bad.json");
-        await File.WriteAllTextAsync(path, text);
+        if (text is not null) await File.WriteAllTextAsync(path, text);
         using var token = new GoogleToken(path, _clock);
         await Assert.ThrowsAsync<CredentialException>(() => token.GetAsync(default).AsTask());
     }

@@ -30,6 +30,9 @@ public sealed class VertexDialectTests
     [InlineData("eu", "gemini-2.5-pro", true, "https://aiplatform.eu.rep.googleapis.com/v1beta1/projects/my-project/locations/eu/publishers/google/models/gemini-2.5-pro:streamGenerateContent?alt=sse")]
     [InlineData("us-east5", "claude-sonnet-4@20250514", false, "https://us-east5-aiplatform.googleapis.com/v1/projects/my-project/locations/us-east5/publishers/anthropic/models/claude-sonnet-4%4020250514:rawPredict")]
     [InlineData("us-east5", "claude-sonnet-4@20250514", true, "https://us-east5-aiplatform.googleapis.com/v1/projects/my-project/locations/us-east5/publishers/anthropic/models/claude-sonnet-4%4020250514:streamRawPredict")]
+    [InlineData("us", "gemini-2.5-pro", false, "https://aiplatform.us.rep.googleapis.com/v1beta1/projects/my-project/locations/us/publishers/google/models/gemini-2.5-pro:generateContent")]
+    [InlineData("us-east5", "publishers/anthropic/models/claude-sonnet-4@20250514", false, "https://us-east5-aiplatform.googleapis.com/v1/projects/my-project/locations/us-east5/publishers/anthropic/models/claude-sonnet-4%4020250514:rawPredict")]
+    [InlineData("us-east5", "projects/12/locations/us-east5/endpoints/7", false, "https://us-east5-aiplatform.googleapis.com/v1beta1/projects/12/locations/us-east5/endpoints/7:generateContent")]
     [InlineData("us-east5", "endpoints/123", false, "https://us-east5-aiplatform.googleapis.com/v1beta1/projects/my-project/locations/us-east5/endpoints/123:generateContent")]
     public void Address_ByLocation_IsTheHostsOwn(string location, string model, bool stream, string expected) =>
         Assert.Equal(expected, Write(Requests.With($"\"max_tokens\":5,\"stream\":{(stream ? "true" : "false")}"), model, InProject with { Location = location }).Address.Replace("@", "%40", StringComparison.Ordinal));
@@ -37,6 +40,27 @@ public sealed class VertexDialectTests
     [Fact]
     public void Address_InExpressMode_NamesNoProject() =>
         Assert.Equal("https://aiplatform.googleapis.com/v1beta1/publishers/google/models/gemini-2.5-flash:generateContent", Write(Requests.With("\"n\":1"), config: new UpstreamConfig { ApiKey = "k" }).Address);
+
+    [Fact]
+    public void Address_WithABaseUrl_IsThere() =>
+        Assert.Equal("https://gate.example/vertex/v1beta1/projects/my-project/locations/europe-west1/publishers/google/models/gemini-2.5-flash:generateContent",
+            Write(Requests.With("\"n\":1"), config: InProject with { BaseUrl = "https://gate.example/vertex/" }).Address);
+
+    [Fact]
+    public void Address_OfAPlainReplyThatIsTooLongToWaitFor_IsTheStreams() =>
+        Assert.EndsWith(":streamRawPredict", Write(Requests.With("\"max_tokens\":30000"), "claude-sonnet-4-5@20250929").Address);
+
+    [Fact]
+    public async Task Key_OfTheConfiguration_IsAHeader_BesideTheConfigurationsOwn()
+    {
+        var config = InProject with { Headers = new Dictionary<string, string> { ["X-Goog-User-Project"] = "billed" } };
+        using var dialect = new VertexDialect(config, TimeProvider.System);
+        using var upstream = new UpstreamRequest();
+        using var message = new HttpRequestMessage();
+        await dialect.AuthorizeAsync(message, upstream, TestContext.Current.CancellationToken);
+        Assert.Equal(("k", null), (message.Headers.GetValues("x-goog-api-key").Single(), message.Headers.Authorization));
+        Assert.Contains(new("X-Goog-User-Project", "billed"), Write(Requests.With("\"n\":1"), config: config).Headers);
+    }
 
     [Fact]
     public void Calls_AndResults_HaveNoIds()
@@ -91,6 +115,7 @@ public sealed class VertexDialectTests
     [InlineData("gemini-2.5-flash", 404, """[{"error":{"code":404,"message":"Publisher Model `projects/p/x` was not found or your project does not have access to it.","status":"NOT_FOUND"}}]""", nameof(UpstreamFailure.ModelMissing))]
     [InlineData("claude-sonnet-4", 404, """{"error":{"code":404,"message":"Publisher Model `projects/p/x` was not found.","status":"NOT_FOUND"}}""", nameof(UpstreamFailure.ModelMissing))]
     [InlineData("claude-sonnet-4", 429, """{"error":{"code":429,"message":"Quota exceeded","status":"RESOURCE_EXHAUSTED"}}""", nameof(UpstreamFailure.RateLimited))]
+    [InlineData("claude-sonnet-4", 400, """{"error":{"code":400,"message":"Project `1` is not allowed to use Publisher Model","status":"FAILED_PRECONDITION"}}""", nameof(UpstreamFailure.Operator))]
     [InlineData("claude-sonnet-4", 529, """{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}""", nameof(UpstreamFailure.ServerError))]
     [InlineData("claude-sonnet-4", 400, """{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 9 tokens > 8 maximum"}}""", nameof(UpstreamFailure.Rejected))]
     public void Error_OfEitherSpeaker_IsRead(string model, int status, string body, string failure)
