@@ -77,6 +77,15 @@ public sealed class AzureDialectTests
         Assert.Equal(("unsupported_parameter", "messages"), (refusal!.Code, refusal.Param));
     }
 
+    [Theory]
+    [InlineData(Resource + "/openai/v1", null, "developer")]
+    [InlineData("https://res.services.ai.azure.com/models", "2024-05-01-preview", "system")]
+    public void Request_OfADeveloper_KeepsItsRoleWhereThatIsKnown(string baseUrl, string? version, string role)
+    {
+        using var dialect = At(baseUrl, version);
+        Assert.Equal(role, Write(dialect, Requests.Messages("{\"role\":\"developer\",\"content\":\"d\"},{\"role\":\"user\",\"content\":\"u\"}")).Body.GetProperty("messages")[0].GetProperty("role").GetString());
+    }
+
     [Fact]
     public async Task Keys_SeveralConfigured_AreSentInTurn()
     {
@@ -114,6 +123,29 @@ public sealed class AzureDialectTests
         var (_, sent, ignored, _) = Write(dialect, "\"store\":true");
         Assert.False(sent.TryGetProperty("store", out _));
         Assert.Equal("store", ignored);
+    }
+
+    [Fact]
+    public void Refusal_NamingTheDeployment_ReachesTheCallerWithoutIt()
+    {
+        using var dialect = At(Resource + "/openai/v1");
+        Assert.Null(Requests.Read(Encoding.UTF8.GetBytes(Requests.With("\"n\":1")), out var request));
+        using (request)
+        using (var upstream = new UpstreamRequest())
+        using (var response = new HttpResponseMessage())
+        {
+            Assert.Null(dialect.Write(request!, Model, new WriteOptions(null, "account"), upstream));
+            var fault = dialect.ReadFault(400, response.Headers, "{\"error\":{\"message\":\"The operation does not work with My GPT/4o.\",\"code\":\"OperationNotSupported\"}}"u8, upstream);
+            Assert.Equal("The operation does not work with [deployment].", fault.Message);
+        }
+    }
+
+    /// <summary>A name of a letter or two stands inside other words.</summary>
+    [Fact]
+    public void Refusal_WhereTheDeploymentsNameIsShort_StaysAsItIs()
+    {
+        using var response = new HttpResponseMessage();
+        Assert.Equal("It is too long.", AzureErrors.Read(400, response.Headers, "{\"error\":{\"message\":\"It is too long.\"}}"u8, DateTimeOffset.UnixEpoch, "o").Message);
     }
 
     [Fact]
@@ -279,7 +311,7 @@ public sealed class AzureDialectTests
 
     [Theory]
     [InlineData("0", "7", "x", 7)]
-    [InlineData("1500", "7", "x", 1.5)]
+    [InlineData("1500", "7", "Please retry after 12 seconds.", 1.5)]
     [InlineData(null, null, "Please retry after 12 seconds.", 12)]
     public void RateLimit_WithHints_IsAsLongAsTheySay(string? milliseconds, string? seconds, string message, double expected)
     {

@@ -71,5 +71,6 @@ public sealed class EntraTokenTests
     [Theory]
     [InlineData("https://res.openai.azure.com/openai/v1", "https://cognitiveservices.azure.com/.default")]
     [InlineData("https://res.openai.azure.us/openai/v1", "https://cognitiveservices.azure.us/.default")]
+    [InlineData("https://res.openai.azure.cn/openai/v1", "https://cognitiveservices.azure.cn/.default")]
     public void Scope_OfACloud_IsItsOwn(string baseUrl, string scope) => Assert.Equal(scope, new AzureAddress(new UpstreamConfig { BaseUrl = baseUrl }).Scope);
 }
