@@ -4,35 +4,35 @@ using Xunit;
 
 namespace CrossModel.Tests.Routing;
 
-/// <summary>The failure table, row by row: upstream → caller's status, type, code; whether other routes are tried; what rests; who is told.</summary>
+/// <summary>The failure table, row by row: upstream → caller's status, type, code; whether other routes are tried; what rests, and for how long; who is told.</summary>
 public sealed class FailureRulesTests
 {
-    public static TheoryData<string, int, string, string, bool, string, bool> Rows() => new()
+    public static TheoryData<string, int, string, string, bool, string, int, bool> Rows() => new()
     {
-        { "Rejected", 400, "invalid_request_error", "upstream_rejected", false, "Nothing", false },
-        { "Operator", 502, "provider_error", "provider_error", true, "Upstream", true },
-        { "ModelMissing", 503, "api_error", "model_unavailable", true, "Model", true },
-        { "RateLimited", 429, "rate_limit_error", "provider_rate_limited", true, "Model", false },
-        { "ServerError", 502, "provider_error", "provider_error", true, "Model", false },
-        { "Connect", 502, "provider_error", "provider_error", true, "Upstream", false },
-        { "BadReply", 502, "provider_error", "provider_error", true, "Model", false },
-        { "CutShort", 502, "provider_error", "provider_error", true, "Model", false },
-        { "FirstByteTimeout", 502, "provider_error", "provider_error", true, "Model", false },
-        { "IdleTimeout", 502, "provider_error", "provider_error", true, "Model", false },
-        { "TotalTimeout", 502, "provider_error", "provider_error", true, "Nothing", false },
-        { "Stopping", 503, "api_error", "model_unavailable", false, "Nothing", false },
-        { "ClientGone", 502, "provider_error", "provider_error", false, "Nothing", false },
+        { "Rejected", 400, "invalid_request_error", "upstream_rejected", false, "Nothing", 0, false },
+        { "Operator", 502, "provider_error", "provider_error", true, "Upstream", 30, true },
+        { "ModelMissing", 503, "api_error", "model_unavailable", true, "Model", 30, true },
+        { "RateLimited", 429, "rate_limit_error", "provider_rate_limited", true, "Model", 5, false },
+        { "ServerError", 502, "provider_error", "provider_error", true, "Model", 2, false },
+        { "Connect", 502, "provider_error", "provider_error", true, "Upstream", 2, false },
+        { "BadReply", 502, "provider_error", "provider_error", true, "Model", 2, false },
+        { "CutShort", 502, "provider_error", "provider_error", true, "Model", 2, false },
+        { "FirstByteTimeout", 502, "provider_error", "provider_error", true, "Model", 10, false },
+        { "IdleTimeout", 502, "provider_error", "provider_error", true, "Model", 10, false },
+        { "TotalTimeout", 502, "provider_error", "provider_error", true, "Nothing", 0, false },
+        { "Stopping", 503, "api_error", "model_unavailable", false, "Nothing", 0, false },
+        { "ClientGone", 502, "provider_error", "provider_error", false, "Nothing", 0, false },
     };
 
     [Theory]
     [MemberData(nameof(Rows))]
-    public void Rule_OfEachFailure_IsTheTables(string failure, int status, string type, string code, bool next, string cools, bool alarm)
+    public void Rule_OfEachFailure_IsTheTables(string failure, int status, string type, string code, bool next, string cools, int seconds, bool alarm)
     {
         var fault = new UpstreamFault(Enum.Parse<UpstreamFailure>(failure));
         var rule = FailureRules.Of(fault);
         var error = FailureRules.ToCaller(fault);
         Assert.Equal((status, type, code), (error.Status, error.Type, error.Code));
-        Assert.Equal((next, cools, alarm), (rule.TryNext, rule.Cools.ToString(), rule.Alarm));
+        Assert.Equal((next, cools, TimeSpan.FromSeconds(seconds), alarm), (rule.TryNext, rule.Cools.ToString(), rule.Rest, rule.Alarm));
     }
 
     [Fact]
@@ -75,7 +75,11 @@ public sealed class FailureRulesTests
 
     [Fact]
     public void ServerError_ThatAsksForALongRest_IsNotAskedAgain() =>
-        Assert.Null(FailureRules.Of(new UpstreamFault(UpstreamFailure.ServerError, 503, RetryAfter: TimeSpan.FromSeconds(20))).RetryAfter);
+        Assert.Null(FailureRules.Of(new UpstreamFault(UpstreamFailure.ServerError, 503, RetryAfter: TimeSpan.FromSeconds(1))).RetryAfter);
+
+    [Fact]
+    public void Connect_ThatFailed_IsTriedAgainSoon() =>
+        Assert.Equal(TimeSpan.FromMilliseconds(250), FailureRules.Of(new UpstreamFault(UpstreamFailure.Connect)).RetryAfter);
 
     [Theory]
     [InlineData("Rejected")]

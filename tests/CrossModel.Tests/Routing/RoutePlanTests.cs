@@ -15,6 +15,9 @@ public sealed class RoutePlanTests
     public void Plan_OfThreeRoutes_IsTheConfigurationsOrder() => Assert.Equal(["a", "b", "c"], Plan(Config("x/m", To("a"), To("b"), To("c"))));
 
     [Fact]
+    public void Plan_OfTwentyRoutes_HasThemAll() => Assert.Equal(20, Plan(Config("x/m", [.. Enumerable.Range(0, 20).Select(i => To($"u{i}"))])).Count);
+
+    [Fact]
     public void Plan_WithPriorities_PutsTheLowerFirst() => Assert.Equal(["c", "b", "a"], Plan(Config("x/m", To("a", 3), To("b", 2), To("c", 1))));
 
     [Fact]
@@ -85,7 +88,7 @@ public sealed class RoutePlanTests
     public void Plan_OfSeveralModels_TriesThemInTheCallersOrder()
     {
         var catalog = _bench.Build(Config(new() { ["x/1"] = Priced(To("a"), To("b")), ["x/2"] = Priced(To("c")) }));
-        Assert.Null(catalog.Resolve("x/2", ["nobody/knows", "x/1", "x/2"], null, _bench.Now, out var choice));
+        Assert.Null(catalog.Resolve("x/2", ["nobody/knows", "x/1", "x/1", "x/2"], null, _bench.Now, out var choice));
         Assert.Null(RoutePlan.Make(catalog, choice, null, _bench.Now, out var plan));
         Assert.Equal(["c", "a", "b"], Names(plan));
         Assert.Equal("x/1", plan[2].Owner.Id);
@@ -96,7 +99,9 @@ public sealed class RoutePlanTests
     {
         var catalog = _bench.Build(Config("x/m", To("a"), To("b"), To("c")));
         catalog.Find("x/m")!.Routes[2].Failed(new UpstreamFault(UpstreamFailure.ServerError, 500));
-        Assert.Equal(["c", "b", "a"], Names(Made(catalog, new RoutePreferences { Order = ["c", "unknown", "b"] })));
+        var wishes = new RoutePreferences { Order = ["c", "unknown", "b"] };
+        Assert.Null(RouteWishes.Check(wishes, catalog));
+        Assert.Equal(["c", "b", "a"], Names(Made(catalog, wishes)));
     }
 
     [Fact]
@@ -112,8 +117,12 @@ public sealed class RoutePlanTests
         Assert.Equal(["b"], Plan(Three(), new RoutePreferences { Only = ["a", "b"], Ignore = ["a"] }));
 
     [Fact]
-    public void SortByPrice_OfTheRoutes_PutsTheCheapestFirst() =>
-        Assert.Equal(["c", "a", "b"], Plan(Config("x/m", To("a", cost: 0.5m), To("b", cost: 0.9m), To("c", cost: 0.1m)), new RoutePreferences { Sort = "price" }));
+    public void SortByPrice_OfTheRoutes_PutsTheCheapestFirst()
+    {
+        var config = Config("x/m", To("a", cost: 0.5m), To("b", cost: 0.9m), To("c", cost: 0.1m), To("d") with { Cost = Price(0.1m, 3) });
+        Assert.Equal(["c", "a", "b", "d"], Plan(config, new RoutePreferences { Sort = "price" }));
+        Assert.Equal(["a", "b", "c", "d"], Plan(config, new RoutePreferences { RequireParameters = true }));
+    }
 
     [Fact]
     public void RequireParameters_OfTheCaller_IsOnThePlan() =>
@@ -124,7 +133,8 @@ public sealed class RoutePlanTests
         { "order", "provider.order" },
         { "only", "provider.only" },
         { "ignore", "provider.ignore" },
-        { "price", "provider.max_price" },
+        { "input", "provider.max_price" },
+        { "output", "provider.max_price" },
     };
 
     [Theory]
@@ -136,6 +146,7 @@ public sealed class RoutePlanTests
             "order" => new RoutePreferences { Order = ["unknown"], AllowFallbacks = false },
             "only" => new RoutePreferences { Only = ["unknown"] },
             "ignore" => new RoutePreferences { Ignore = ["a", "b", "c"] },
+            "input" => new RoutePreferences { MaxInputPrice = 0.99m },
             _ => new RoutePreferences { MaxOutputPrice = 1.99m },
         });
         Assert.Equal((400, "unsupported_parameter", param), (refusal.Status, refusal.Code, refusal.Param));
