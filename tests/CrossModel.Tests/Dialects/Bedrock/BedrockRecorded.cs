@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Text;
 using System.Text.Json;
 using CrossModel.Configuration;
@@ -64,6 +65,19 @@ internal static class Frames
 {
     public static byte[] Event(string type, string json) =>
         CrossModel.Simulator.EventFrame.Write(Encoding.UTF8.GetBytes(json), (":event-type", type), (":content-type", "application/json"), (":message-type", "event"));
+
+    /// <summary>The same with one more header at the end of its headers, given as hex.</summary>
+    public static byte[] Event(string type, string json, string header)
+    {
+        var (plain, more) = (Event(type, json), Convert.FromHexString(header));
+        var end = 12 + BinaryPrimitives.ReadInt32BigEndian(plain.AsSpan(4));
+        byte[] frame = [.. plain[..end], .. more, .. plain[end..]];
+        BinaryPrimitives.WriteInt32BigEndian(frame, frame.Length);
+        BinaryPrimitives.WriteInt32BigEndian(frame.AsSpan(4), end - 12 + more.Length);
+        BinaryPrimitives.WriteUInt32BigEndian(frame.AsSpan(8), Crc32.Of(frame.AsSpan(0, 8)));
+        BinaryPrimitives.WriteUInt32BigEndian(frame.AsSpan(frame.Length - 4), Crc32.Of(frame.AsSpan(0, frame.Length - 4)));
+        return frame;
+    }
 
     public static byte[] Exception(string type, string message) =>
         CrossModel.Simulator.EventFrame.Write(Encoding.UTF8.GetBytes($"{{\"message\":\"{message}\"}}"), (":exception-type", type), (":message-type", "exception"));

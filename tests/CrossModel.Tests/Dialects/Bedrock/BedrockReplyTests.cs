@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Text;
 using System.Text.Json;
 using CrossModel.Dialects;
@@ -214,14 +215,48 @@ public sealed class BedrockReplyTests
     [InlineData("{\"output\":{\"message\":{\"content\":[]}}}")]
     public void Plain_ThatIsNoReply_Fails(string body) => Assert.Equal(UpstreamFailure.BadReply, Plain(Encoding.UTF8.GetBytes(body)).Fault!.Failure);
 
-    [Fact]
-    public void Stream_OfAFrameTooLong_IsGarbageBeforeItIsRead()
+    [Theory]
+    [InlineData(25u * 1024 * 1024, 0u, true)]
+    [InlineData(15u, 0u, true)]
+    [InlineData(16u, 1u, true)]
+    [InlineData(100u, 0u, false)]
+    public void Stream_OfAFrameThatCannotBe_IsGarbageBeforeItIsRead(uint total, uint headers, bool isChecked)
     {
         var prelude = new byte[12];
-        System.Buffers.Binary.BinaryPrimitives.WriteUInt32BigEndian(prelude, 25u * 1024 * 1024);
-        System.Buffers.Binary.BinaryPrimitives.WriteUInt32BigEndian(prelude.AsSpan(8), Crc32.Of(prelude.AsSpan(0, 8)));
+        BinaryPrimitives.WriteUInt32BigEndian(prelude, total);
+        BinaryPrimitives.WriteUInt32BigEndian(prelude.AsSpan(4), headers);
+        if (isChecked) BinaryPrimitives.WriteUInt32BigEndian(prelude.AsSpan(8), Crc32.Of(prelude.AsSpan(0, 8)));
         Assert.Equal(UpstreamFailure.BadReply, Stream(prelude).Fault!.Failure);
     }
+
+    /// <summary>A header named "a" of each kind that there is, and some that are cut or of no kind.</summary>
+    [Theory]
+    [InlineData("016100", true)]
+    [InlineData("016101", true)]
+    [InlineData("016102ff", true)]
+    [InlineData("01610300ff", true)]
+    [InlineData("016104000000ff", true)]
+    [InlineData("01610500000000000000ff", true)]
+    [InlineData("0161060002abcd", true)]
+    [InlineData("01610700023132", true)]
+    [InlineData("01610800000000000000ff", true)]
+    [InlineData("016109000102030405060708090a0b0c0d0e0f", true)]
+    [InlineData("01610a", false)]
+    [InlineData("ff6100", false)]
+    [InlineData("016104ff", false)]
+    [InlineData("01610600", false)]
+    [InlineData("0161070003ab", false)]
+    public void Header_OfAnyKind_IsPassedOver_AndABrokenOneIsGarbage(string header, bool isRead)
+    {
+        var reply = Stream([.. Frames.Event("messageStart", "{\"role\":\"assistant\"}", header),
+            .. Frames.Stream("contentBlockDelta {\"contentBlockIndex\":0,\"delta\":{\"text\":\"x\"}}", "messageStop {\"stopReason\":\"end_turn\"}")]);
+        Assert.Equal(isRead ? null : UpstreamFailure.BadReply, reply.Fault?.Failure);
+        if (isRead) Assert.Equal("x", Reading.OfStream(reply).AllContent);
+    }
+
+    [Fact]
+    public void Error_InsideAStream_IsAFailure() =>
+        Assert.Equal(UpstreamFailure.RateLimited, Stream(CrossModel.Simulator.EventFrame.Write([], (":message-type", "error"), (":error-code", "throttlingException"), (":error-message", "m"))).Fault!.Failure);
 
     /// <summary>Where the frame of messageStop ends.</summary>
     private static long FinishEnd(byte[] body)

@@ -21,6 +21,9 @@ public sealed class BedrockRequestTests
     private const string Mistral = "mistral.mistral-large-2407-v1:0";
     private const string Llama = "us.meta.llama3-3-70b-instruct-v1:0";
     private const string Tool = "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"description\":\"\",\"strict\":true}}]";
+    private const string TwoTools = "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}},{\"type\":\"function\",\"function\":{\"name\":\"g\"},\"cache_control\":{\"type\":\"ephemeral\"}}]";
+    private const string SpecF = "{\"toolSpec\":{\"name\":\"f\",\"inputSchema\":{\"json\":{\"type\":\"object\",\"properties\":{}}}}}";
+    private const string SpecG = "{\"toolSpec\":{\"name\":\"g\",\"inputSchema\":{\"json\":{\"type\":\"object\",\"properties\":{}}}}}";
     private const string Png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";
 
     private sealed record Sent(string Body, string Ignored, ApiError? Refusal)
@@ -118,11 +121,16 @@ public sealed class BedrockRequestTests
     [InlineData(Opus48, "\"temperature\":0.5,\"top_p\":0.9", "inferenceConfig", "{}", "temperature, top_p")]
     [InlineData(Haiku, "\"stop\":[\" \",\"x\"]", "inferenceConfig", "{\"stopSequences\":[\"x\"]}", "stop[0]")]
     [InlineData(Nova, "\"service_tier\":\"flex\"", "serviceTier", "{\"type\":\"flex\"}", "")]
+    [InlineData(Nova, "\"service_tier\":\"priority\"", "serviceTier", "{\"type\":\"priority\"}", "")]
+    [InlineData(Nova, "\"service_tier\":\"scale\"", "serviceTier", "", "service_tier")]
     [InlineData(Nova, "\"service_tier\":\"auto\"", "serviceTier", "", "")]
+    [InlineData(Nova, "\"inferenceConfig\":{\"topP\":1}", "inferenceConfig", "{}", "inferenceConfig")]
     [InlineData(Nova, "\"user\":\"u\",\"safety_identifier\":\"s\",\"metadata\":{\"a\":\"b\"}", "requestMetadata", "", "metadata, safety_identifier, user")]
     [InlineData(Nova, "\"presence_penalty\":1,\"frequency_penalty\":0,\"logit_bias\":{},\"store\":true,\"verbosity\":\"low\",\"prediction\":{\"type\":\"content\",\"content\":\"x\"}", "additionalModelRequestFields", "", "presence_penalty, logit_bias, prediction, verbosity, store")]
     [InlineData(Haiku, "\"reasoning_effort\":\"high\"", "additionalModelRequestFields", "{\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":4096}}", "")]
     [InlineData(Opus46, "\"reasoning_effort\":\"xhigh\"", "additionalModelRequestFields", "{\"thinking\":{\"type\":\"adaptive\"},\"output_config\":{\"effort\":\"max\"}}", "")]
+    [InlineData(Opus46, "\"reasoning_effort\":\"high\",\"output_config\":{\"effort\":\"low\"}", "additionalModelRequestFields", "{\"thinking\":{\"type\":\"adaptive\"},\"output_config\":{\"effort\":\"low\"}}", "")]
+    [InlineData(GptOss, "\"reasoning_effort\":\"none\"", "additionalModelRequestFields", "", "reasoning_effort")]
     [InlineData(GptOss, "\"reasoning_effort\":\"minimal\"", "additionalModelRequestFields", "{\"reasoning_effort\":\"low\"}", "reasoning_effort=low")]
     [InlineData(Nova2, "\"reasoning_effort\":\"medium\"", "additionalModelRequestFields", "{\"reasoningConfig\":{\"type\":\"enabled\",\"maxReasoningEffort\":\"medium\"}}", "")]
     [InlineData(Nova2, "\"reasoning_effort\":\"none\"", "additionalModelRequestFields", "{\"reasoningConfig\":{\"type\":\"disabled\"}}", "")]
@@ -134,6 +142,10 @@ public sealed class BedrockRequestTests
     [InlineData(Nova, Tool + ",\"tool_choice\":\"required\"", "toolConfig.toolChoice", "{\"any\":{}}", "tools.strict")]
     [InlineData(Nova, Tool + ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}", "toolConfig.toolChoice", "{\"tool\":{\"name\":\"f\"}}", "tools.strict")]
     [InlineData(Mistral, Tool + ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}", "toolConfig.toolChoice", "{\"any\":{}}", "tools.strict")]
+    [InlineData(Nova, TwoTools + ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}", "toolConfig", "{\"tools\":[" + SpecF + "," + SpecG + ",{\"cachePoint\":{\"type\":\"default\"}}],\"toolChoice\":{\"tool\":{\"name\":\"f\"}}}", "")]
+    [InlineData(Mistral, TwoTools + ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}", "toolConfig", "{\"tools\":[" + SpecF + "],\"toolChoice\":{\"any\":{}}}", "cache_control")]
+    [InlineData(Haiku, TwoTools, "toolConfig", "{\"tools\":[" + SpecF + "," + SpecG + ",{\"cachePoint\":{\"type\":\"default\"}}]}", "")]
+    [InlineData(Haiku, TwoTools + ",\"tool_choice\":\"none\"", "toolConfig", "", "cache_control")]
     [InlineData(Nova, Tool + ",\"tool_choice\":\"none\"", "toolConfig", "", "")]
     [InlineData(Nova, Tool + ",\"parallel_tool_calls\":false", "additionalModelRequestFields", "", "parallel_tool_calls, tools.strict")]
     [InlineData(OldClaude, Tool + ",\"parallel_tool_calls\":false", "additionalModelRequestFields", "{\"tool_choice\":{\"type\":\"auto\",\"disable_parallel_tool_use\":true}}", "tools.strict")]
@@ -142,6 +154,7 @@ public sealed class BedrockRequestTests
     [InlineData(GptOss, "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"object\"}}}", "outputConfig", "{\"textFormat\":{\"type\":\"json_schema\",\"structure\":{\"jsonSchema\":{\"name\":\"n\",\"schema\":\"{\\\"type\\\":\\\"object\\\"}\"}}}}", "")]
     [InlineData(Nova, "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"object\"}}}", "toolConfig.toolChoice", "{\"tool\":{\"name\":\"json\"}}", "")]
     [InlineData(Haiku, "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"array\",\"prefixItems\":[{\"type\":\"string\"}]}}}}}", "toolConfig.toolChoice", "{\"tool\":{\"name\":\"json\"}}", "")]
+    [InlineData(Nova, TwoTools + ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"description\":\"d\",\"schema\":{\"type\":\"object\"}}}", "toolConfig.toolChoice", "{\"any\":{}}", "response_format.json_schema.description")]
     public void Parameter_OfTheTable_BecomesWhatItSays(string model, string members, string path, string value, string ignored)
     {
         var sent = With(members, model);
@@ -165,6 +178,9 @@ public sealed class BedrockRequestTests
     [InlineData("{\"type\":\"image_url\",\"image_url\":{\"url\":\"s3://b/a.jpg\"}}", "{\"image\":{\"format\":\"jpeg\",\"source\":{\"s3Location\":{\"uri\":\"s3://b/a.jpg\"}}}}")]
     [InlineData("{\"type\":\"file\",\"file\":{\"filename\":\"My  report_v2.final.pdf\",\"file_data\":\"data:application/pdf;base64,JVBERi0x\"}}", "{\"document\":{\"format\":\"pdf\",\"name\":\"My report-v2-final\",\"source\":{\"bytes\":\"JVBERi0x\"}}}")]
     [InlineData("{\"type\":\"file\",\"file\":{\"filename\":\"ü.csv\",\"file_data\":\"data:application/octet-stream;base64,YSxi\"}}", "{\"document\":{\"format\":\"csv\",\"name\":\"document\",\"source\":{\"bytes\":\"YSxi\"}}}")]
+    [InlineData("{\"type\":\"file\",\"file\":{\"filename\":\"a.py\",\"file_data\":\"data:text/x-python;base64,YSxi\"}}", "{\"document\":{\"format\":\"txt\",\"name\":\"a-py\",\"source\":{\"bytes\":\"YSxi\"}}}")]
+    [InlineData("{\"type\":\"file\",\"file\":{\"filename\":\" (a)\",\"file_data\":\"data:application/octet-stream;base64,JVBERi0x\"}}", "{\"document\":{\"format\":\"pdf\",\"name\":\"(a)\",\"source\":{\"bytes\":\"JVBERi0x\"}}}")]
+    [InlineData("{\"type\":\"file\",\"file\":{\"filename\":\"a.png\",\"file_data\":\"data:image/png;base64," + Png + "\"}}", "{\"image\":{\"format\":\"png\",\"source\":{\"bytes\":\"" + Png + "\"}}}")]
     [InlineData("{\"type\":\"video_url\",\"video_url\":{\"url\":\"data:video/quicktime;base64,AAAA\"}}", "{\"video\":{\"format\":\"mov\",\"source\":{\"bytes\":\"AAAA\"}}}")]
     [InlineData("{\"type\":\"video_url\",\"video_url\":{\"url\":\"s3://b/a.3gp\"}}", "{\"video\":{\"format\":\"three_gp\",\"source\":{\"s3Location\":{\"uri\":\"s3://b/a.3gp\"}}}}")]
     [InlineData("{\"type\":\"video\",\"video\":[\"data:image/png;base64," + Png + "\"]}", "{\"image\":{\"format\":\"png\",\"source\":{\"bytes\":\"" + Png + "\"}}}")]
@@ -179,6 +195,8 @@ public sealed class BedrockRequestTests
     [Theory]
     [InlineData("{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://x.example/a.png\"}}", "messages[0].content[0].image_url.url")]
     [InlineData("{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/tiff;base64,AAAA\"}}", "messages[0].content[0].image_url.url")]
+    [InlineData("{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:application/pdf;base64,JVBERi0x\"}}", "messages[0].content[0].image_url.url")]
+    [InlineData("{\"type\":\"image_url\",\"image_url\":{\"url\":\"s3://b/a.mp4\"}}", "messages[0].content[0].image_url.url")]
     [InlineData("{\"type\":\"video_url\",\"video_url\":{\"url\":\"https://x.example/a.mp4\"}}", "messages[0].content[0].video_url.url")]
     [InlineData("{\"type\":\"file\",\"file\":{\"file_id\":\"file-1\"}}", "messages[0].content[0].file.file_id")]
     [InlineData("{\"type\":\"file\",\"file\":{\"filename\":\"a.zip\",\"file_data\":\"data:application/zip;base64,AAAA\"}}", "messages[0].content[0].file.file_data")]
@@ -193,10 +211,47 @@ public sealed class BedrockRequestTests
         Assert.Equal("[{\"document\":{\"format\":\"txt\",\"name\":\"a\",\"source\":{\"bytes\":\"YQ==\"}}},{\"document\":{\"format\":\"txt\",\"name\":\"a 2\",\"source\":{\"bytes\":\"YQ==\"}}},{\"text\":\"Use the attached document.\"}]", content);
     }
 
+    /// <summary>Converse refuses names of more than 200 characters.</summary>
+    [Fact]
+    public void Document_OfALongName_HasItsBeginning() => Assert.Equal($"\"{new string('x', 190)}\"",
+        Messages("{\"role\":\"user\",\"content\":[{\"type\":\"file\",\"file\":{\"filename\":\"" + new string('x', 300) + ".txt\",\"file_data\":\"data:text/plain;base64,YQ==\"}}]}", Nova).At("messages.0.content.0.document.name"));
+
+    /// <summary>The text of a tool's result is not beside the document, though it stands in the same message.</summary>
+    [Fact]
+    public void Document_BehindAToolsResult_GetsATextToo() => Assert.Equal("{\"text\":\"Use the attached document.\"}", Messages(
+        "{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"c\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"c\",\"content\":\"r\"}," +
+        "{\"role\":\"user\",\"content\":[{\"type\":\"file\",\"file\":{\"filename\":\"a.txt\",\"file_data\":\"data:text/plain;base64,YQ==\"}}]}", Nova).At("messages.2.content.2"));
+
+    [Fact]
+    public void Facts_OfTheModel_CapTheReply_DropTheTemperature_AndAllowTheSchema()
+    {
+        var sent = Write(Requests.With("\"max_tokens\":500,\"temperature\":0.5,\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"object\"}}}"), Nova,
+            new ModelFacts { MaxOutputTokens = 100, Temperature = false, StructuredOutput = true });
+        Assert.Equal(("{\"maxTokens\":100}", "max_tokens=100, temperature"), (sent.At("inferenceConfig"), sent.Ignored));
+        Assert.NotEqual("", sent.At("outputConfig"));
+        Assert.Equal("{\"maxTokens\":300}", Write(Requests.With("\"n\":1"), Nova, cap: 300).At("inferenceConfig"));
+    }
+
+    [Theory]
+    [InlineData("""{"role":"assistant","audio":{"id":"a"} }""", "messages[1].audio")]
+    [InlineData("""{"role":"assistant","function_call":{"name":"f","arguments":"{}"} }""", "messages[1].function_call")]
+    public void Message_ThatCannotBeSent_IsRefused(string message, string param)
+    {
+        var refusal = Messages($$"""{"role":"user","content":"a"},{{message}},{"role":"user","content":"b"}""").Refusal;
+        Assert.Equal(("unsupported_parameter", param), (refusal!.Code, refusal.Param));
+    }
+
+    [Fact]
+    public void Refusal_OfAnEarlierTurn_IsItsText_AndANameIsNamed()
+    {
+        var sent = Messages("""{"role":"user","name":"n","content":"a"},{"role":"assistant","refusal":"no"},{"role":"user","content":"b"}""");
+        Assert.Equal(("[{\"text\":\"no\"}]", "name"), (sent.At("messages.1.content"), sent.Ignored));
+    }
+
     [Fact]
     public void Messages_OfNeighbours_AreMergedAndBlankTextsDropped()
     {
-        var sent = Messages("{\"role\":\"system\",\"content\":\"S\"},{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\" \"},{\"type\":\"text\",\"text\":\"b\"}]},{\"role\":\"assistant\",\"content\":\"\"},{\"role\":\"developer\",\"content\":\"D\"},{\"role\":\"user\",\"content\":\"c\"},{\"role\":\"assistant\",\"content\":\"pre  \"}");
+        var sent = Messages("{\"role\":\"system\",\"content\":\"S\"},{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\" \"},{\"type\":\"text\",\"text\":\"b\"}]},{\"role\":\"assistant\",\"content\":\"\"},{\"role\":\"developer\",\"content\":\"D\"},{\"role\":\"user\",\"content\":\"c\"},{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"pre  \"},{\"type\":\"text\",\"text\":\" \"}]}");
         Assert.Equal("[{\"role\":\"user\",\"content\":[{\"text\":\"a\"},{\"text\":\"b\"},{\"text\":\"c\"}]},{\"role\":\"assistant\",\"content\":[{\"text\":\"pre\"}]}]", sent.At("messages"));
         Assert.Equal("[{\"text\":\"S\"},{\"text\":\"D\"}]", sent.At("system"));
     }
@@ -206,13 +261,14 @@ public sealed class BedrockRequestTests
     [Fact]
     public void ToolLoop_WithoutTools_DeclaresTheOnesUsed()
     {
-        var sent = Messages(Loop.Replace("EXTRA", "", StringComparison.Ordinal) + ",{\"role\":\"user\",\"content\":\"and?\"}", Nova);
+        var loop = Loop.Replace("EXTRA", "", StringComparison.Ordinal);
+        var sent = Messages(loop + ",{\"role\":\"user\",\"content\":\"and?\"}," + loop.Replace("functions.f:0", "c3", StringComparison.Ordinal).Replace("c2", "c4", StringComparison.Ordinal), Nova);
         Assert.Equal("[\"f\",\"g\"]", JsonSerializer.Serialize(JsonNode.Parse(sent.At("toolConfig.tools"))!.AsArray().Select(t => t!["toolSpec"]!["name"]!.GetValue<string>())));
         var id = sent.At("messages.1.content.0.toolUse.toolUseId");
         Assert.Matches("^\"[a-zA-Z0-9_-]{1,64}\"$", id);
         Assert.Equal("{\"a\":1}", sent.At("messages.1.content.0.toolUse.input"));
         Assert.Equal("{}", sent.At("messages.1.content.1.toolUse.input"));
-        Assert.Equal("[{\"toolResult\":{\"toolUseId\":" + id + ",\"content\":[{\"text\":\"one\"}]}},{\"toolResult\":{\"toolUseId\":\"c2\",\"content\":[{\"text\":\"(nothing)\"}]}},{\"text\":\"and?\"}]", sent.At("messages.2.content"));
+        Assert.Equal("[{\"toolResult\":{\"toolUseId\":" + id + ",\"content\":[{\"text\":\"one\"}]}},{\"toolResult\":{\"toolUseId\":\"c2\",\"content\":[{\"text\":\"(nothing)\"}]}},{\"text\":\"and?\"},{\"text\":\"q\"}]", sent.At("messages.2.content"));
         Assert.Contains("Do not call a tool", sent.At("system"), StringComparison.Ordinal);
     }
 
@@ -279,6 +335,7 @@ public sealed class BedrockRequestTests
     [InlineData("""{"role":"user","content":[{"type":"text","text":"q"},{"type":"file","file":{"filename":"a.csv","file_data":"data:text/csv;base64,YSxi"},MARK}]}""", Haiku, null, "cache_control")]
     [InlineData("""{"role":"user","content":[{"type":"file","file":{"filename":"a.csv","file_data":"data:text/csv;base64,YSxi"}},{"type":"text","text":"q",MARK}]}""", Haiku, "messages.0.content.2", "")]
     [InlineData("""{"role":"user","content":[{"type":"text","text":"q",MARK}],MARK}""", Haiku, "messages.0.content.1", "")]
+    [InlineData("""{"role":"user","content":[{"type":"text","text":"q","cache_control":{"type":"ephemeral","ttl":"5m"}}]}""", Haiku, "messages.0.content.1", "")]
     public void CacheMark_StandsBehindWhatItMarks_OrIsNamed(string messages, string model, string? place, string ignored)
     {
         var sent = Messages(messages.Replace("CALL", """{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}""", StringComparison.Ordinal)
