@@ -222,6 +222,16 @@ public sealed class RemoteFilesTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Name_OfSeveralAddresses_IsFetchedFromTheNext_WhereOneDoesNotAnswer()
+    {
+        var mute = IPAddress.Parse("127.0.0.3");
+        _addresses = _ => [mute, Public];
+        _answer = Sending(Png, "image/png");
+        await using var files = Files(isAllowed: a => a.Equals(Public) || a.Equals(mute));
+        Assert.Null((await files.FetchAsync([Link(At("/a"))], Take, TestContext.Current.CancellationToken)).Refusal);
+    }
+
+    [Fact]
     public async Task Redirect_ToAPrivateAddress_IsNotFollowed()
     {
         _answer = http =>
