@@ -89,6 +89,39 @@ public sealed class DryRunTests
         await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl,
             """ "a/cheap": { "routes": [ { "upstream": "up", "model": "m" } ], "price": { "input": 1, "output": 2 } }, "a/dear": { "routes": [ { "upstream": "up", "model": "m" } ], "price": { "input": 100, "output": 200 } } """);
         var reply = await gateway.PostAsync("""{"model":"a/cheap","models":["a/dear"],"provider":{"max_price":{"prompt":5}},"messages":[{"role":"user","content":"Hi"}]}""", null, ("x-crossmodel-dry-run", "1"));
-        Assert.Equal("a/dear", (string?)Assert.Single(reply.Json["left_out"]!.AsArray())!["model"]);
+        var left = Assert.Single(reply.Json["left_out"]!.AsArray())!;
+        Assert.Equal(("a/dear", null), ((string?)left["model"], left["upstream"]));
     }
+
+    [Fact]
+    public async Task Route_ThatRests_SaysSo()
+    {
+        await using var upstream = await ScriptedUpstream.AlwaysAsync(429, "application/json", "{}"u8.ToArray(), ("Retry-After", "60"));
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl);
+        await gateway.PostAsync(Ask);
+        Assert.Contains(await ReasonsAsync(gateway), r => r.StartsWith("rests for ", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(""", "maxParallel": 1""", "")]
+    [InlineData("", """, "maxParallel": 1""")]
+    public async Task Route_AtItsLimit_SaysSo(string ofUpstream, string ofRoute)
+    {
+        var go = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, received) =>
+        {
+            await go.Task;
+            await UsualReply.AnswerAsync(http, received);
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, $$""" "test/model": { "routes": [ { "upstream": "up", "model": "m"{{ofRoute}} } ], "price": "free" } """, upstreamMore: ofUpstream);
+        Assert.Equal(["the only route of its model"], await ReasonsAsync(gateway));
+        var running = gateway.PostAsync(Ask);
+        await Until.TrueAsync(() => upstream.Received.Count == 1);
+        Assert.Contains(await ReasonsAsync(gateway), r => r.StartsWith("at its limit ", StringComparison.Ordinal));
+        go.SetResult();
+        await running;
+    }
+
+    private static async Task<List<string>> ReasonsAsync(TestGateway gateway) =>
+        [.. (await gateway.PostAsync(Ask, null, ("x-crossmodel-dry-run", "1"))).Json["routes"]![0]!["reasons"]!.AsArray().Select(r => (string)r!)];
 }

@@ -40,6 +40,48 @@ public sealed class ExplainCommandTests
         Assert.Equal(highest, (await _run.JsonAsync("explain", "request.json")).GetProperty("cost").GetProperty("highest").GetString());
     }
 
+    // Z.ai gives one reply at a time, and knows neither seed nor logprobs.
+    private const string TwoModels = """
+        {"upstreams":{"up":{"baseUrl":"http://127.0.0.1:1/v1","apiKey":"k"},"zai":{"baseUrl":"https://api.z.ai/api/paas/v4","apiKey":"k"}},"models":{
+        "a/b":{"routes":[{"upstream":"up","model":"m","priority":0,"weight":3},{"upstream":"up","model":"n","priority":0}],"price":{"input":1,"output":2}},
+        "c/d":{"routes":[{"upstream":"zai","model":"a-glm"}],"price":{"input":10,"cachedInput":5,"output":20}}}}
+        """;
+
+    [Fact]
+    public async Task Explain_OfSeveralModels_SaysOfEachRouteWhyItIsThere_WhatItIgnores_AndHowManyCallsItTakes()
+    {
+        await WriteAsync("""{"model":"a/b","models":["c/d"],"provider":{"allow_fallbacks":true},"n":2,"seed":7,"messages":[{"role":"user","content":"Hello"}]}""", TwoModels);
+        var shown = await _run.JsonAsync("explain", "request.json");
+        var routes = shown.GetProperty("routes").EnumerateArray().OrderBy(r => r.GetProperty("upstream_model").GetString(), StringComparer.Ordinal).ToList();
+        static string Texts(System.Text.Json.JsonElement array) => string.Join(" | ", array.EnumerateArray().Select(t => t.GetString()));
+        Assert.Equal(
+            [
+                "serves c/d, which the request names in models | ordered by the request's provider object first | the only route of its model",
+                "ordered by the request's provider object first | priority 0: lower ones are tried first | weight 3 of 4 among 2 of this priority: chance decides anew for each call",
+                "ordered by the request's provider object first | priority 0: lower ones are tried first | weight 1 of 4 among 2 of this priority: chance decides anew for each call",
+            ], routes.Select(r => Texts(r.GetProperty("reasons"))));
+        Assert.Equal(["2 seed", "1 ", "1 "], routes.Select(r => $"{r.GetProperty("calls")} {Texts(r.GetProperty("ignored"))}"));
+        // The cheapest route: 2 tokens of prompt, and one of each candidate at 2.
+        Assert.Equal("0.000006", shown.GetProperty("cost").GetProperty("lowest").GetString());
+    }
+
+    [Fact]
+    public async Task Explain_OfSeveralCalls_CountsThePromptOfEach_FromTheCache()
+    {
+        await WriteAsync("""{"model":"c/d","n":2,"messages":[{"role":"user","content":"Hello"}]}""", TwoModels);
+        // Twice 2 tokens at 5 and one at 20.
+        Assert.Equal("0.00006", (await _run.JsonAsync("explain", "request.json")).GetProperty("cost").GetProperty("lowest").GetString());
+    }
+
+    [Fact]
+    public async Task Explain_WhereOneRouteCannot_SaysWhy_AndShowsTheOthers()
+    {
+        await WriteAsync("""{"model":"c/d","models":["a/b"],"logprobs":true,"messages":[{"role":"user","content":"Hello"}]}""", TwoModels);
+        var routes = (await _run.JsonAsync("explain", "request.json")).GetProperty("routes");
+        Assert.Contains("logprobs", routes[0].GetProperty("refusal").GetString(), StringComparison.Ordinal);
+        Assert.Equal((System.Text.Json.JsonValueKind.Null, System.Text.Json.JsonValueKind.Object), (routes[0].GetProperty("body").ValueKind, routes[1].GetProperty("body").ValueKind));
+    }
+
     [Fact]
     public async Task Explain_WhatWouldBeRefused_EndsWithOneAndTheError()
     {
