@@ -108,6 +108,40 @@ public sealed class RepeatedCalls
     }
 
     [Fact]
+    public async Task Repeat_WhileTheFirstRuns_SharesItsFailure()
+    {
+        var go = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await go.Task;
+            http.Response.StatusCode = 400;
+            await UsualReply.JsonAsync(http, """{"error":{"message":"no","type":"invalid_request_error"}}""");
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+
+        var first = gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1"));
+        await Until.TrueAsync(() => upstream.Received.Count == 1);
+        var joined = gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1"));
+        await Task.Delay(300);
+        go.SetResult();
+
+        Assert.Equal((400, (await first).Text), ((int)(await joined).Status, (await joined).Text));
+        Assert.Single(upstream.Received);
+    }
+
+    [Theory]
+    [InlineData("x", 255, 200)]
+    [InlineData("x", 256, 400)]
+    [InlineData("a b", 1, 400)]
+    [InlineData("", 1, 400)]
+    public async Task Key_OfAnotherForm_IsRefused(string key, int times, int status)
+    {
+        await using var upstream = await ScriptedUpstream.JsonAsync(Reply);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+        Assert.Equal(status, (int)(await gateway.PostAsync(Ask, null, ("Idempotency-Key", string.Concat(Enumerable.Repeat(key, times))))).Status);
+    }
+
+    [Fact]
     public async Task Key_WithAnotherBodyWhileTheFirstRuns_IsRefusedAtOnce()
     {
         var go = new TaskCompletionSource();
@@ -224,6 +258,8 @@ public sealed class RepeatedCalls
             await using var body = await response.Content.ReadAsStreamAsync();
             Assert.True(await body.ReadAsync(new byte[16]) > 0);
         }
+        // Time to notice it in: a call that ends with its caller has ended now.
+        await Task.Delay(700);
         go.SetResult();
         var again = await gateway.PostAsync(AskStream, null, ("Idempotency-Key", "k1"));
 
