@@ -43,6 +43,17 @@ public sealed class MetricsTests
     }
 
     [Fact]
+    public async Task Metrics_OfACallThatWentOn_NameTheModelThatServedIt()
+    {
+        await using var upstream = await ScriptedUpstream.JsonAsync(Reply);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl,
+            """ "a/gone": { "routes": [ { "upstream": "away", "model": "m" } ], "price": "free" }, "a/here": { "routes": [ { "upstream": "up", "model": "m" } ], "price": "free" } """,
+            upstreams: """, "away": { "baseUrl": "http://127.0.0.1:1/v1", "apiKey": "k" } """);
+        Assert.Equal(200, (int)(await gateway.PostAsync("""{"model":"a/gone","models":["a/here"],"messages":[{"role":"user","content":"Hello"}]}""")).Status);
+        Assert.Equal(1, Value((await gateway.Http.GetAsync("/metrics")).Text, """crossmodel_calls_total{gen_ai_request_model="a/here",crossmodel_upstream="up",http_response_status_code="200"}"""));
+    }
+
+    [Fact]
     public async Task Metrics_NameNoAccountKeyRequestOrCallersModel()
     {
         await using var upstream = await ScriptedUpstream.JsonAsync(Reply);

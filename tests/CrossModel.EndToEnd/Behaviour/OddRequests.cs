@@ -38,6 +38,7 @@ public sealed class OddRequests
         var reply = await gateway.PostAsync($$"""{"model":"test/model","messages":[{"role":"user","content":"Hi"}]{{names}}}""");
         Assert.Equal(200, (int)reply.Status);
         Assert.InRange(reply.Header("x-crossmodel-ignored")!.Length, 1000, 3000);
+        Assert.Equal(32 + 1, reply.Header("x-crossmodel-ignored")!.Split(", ").Length);
         Assert.EndsWith(", and 1968 more", reply.Header("x-crossmodel-ignored"), StringComparison.Ordinal);
     }
 
