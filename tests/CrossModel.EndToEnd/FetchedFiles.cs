@@ -125,6 +125,29 @@ public sealed class FetchedFiles
         Assert.DoesNotContain(stage.Host, receipt.ToJsonString() + string.Join('\n', stage.Gateway.Log.All), StringComparison.Ordinal);
     }
 
+    /// <summary>What is fetched counts against the bytes that the gateway may hold, and so does the body that it is put into.</summary>
+    [Theory]
+    [InlineData(50_000, true, 200)]
+    [InlineData(100_000, true, 503)]
+    [InlineData(200_000, false, 503)]
+    public async Task Bytes_ThatAreFetched_CountAsHeld(int size, bool isImage, int status)
+    {
+        await using var stage = await Stage.StartAsync((http, _) => http.Response.Body.WriteAsync((byte[])[.. isImage ? Png : [], .. new byte[size]]).AsTask(), more: """ "limits": { "bufferedBytes": 190000 }, """);
+        Assert.Equal(status, (int)(await stage.AskAsync("claude", stage.Image())).Status);
+    }
+
+    /// <summary>Gemini gets the results in the order of the calls, and each keeps its own picture.</summary>
+    [Fact]
+    public async Task Files_OfResultsThatCameInAnotherOrder_ArriveWhereTheyBelong()
+    {
+        await using var stage = await Stage.StartAsync();
+        static string Call(string id) => $$$"""{"id":"{{{id}}}","type":"function","function":{"name":"f{{{id}}}","arguments":"{}"}}""";
+        string Result(string id) => $$"""{"role":"tool","tool_call_id":"{{id}}","content":[{{stage.Image($"/{id}.png")}}]}""";
+        var reply = await stage.Gateway.PostAsync($$"""{"model":"test/vertex","max_tokens":50,"messages":[{"role":"user","content":"q"},{"role":"assistant","tool_calls":[{{Call("a")}},{{Call("b")}}]},{{Result("b")}},{{Result("a")}}]}""");
+        Assert.Equal((200, 2), ((int)reply.Status, stage.Files.Received.Count));
+        Assert.Equal(2, Encoding.UTF8.GetString(Assert.Single(stage.Provider.Requests).Body).Split(Convert.ToBase64String(Png)).Length - 1);
+    }
+
     [Fact]
     public async Task Files_OfOneCall_AreFetchedOnce_ForAllItsCandidatesAndRoutes()
     {
