@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text;
 using CrossModel.Accounts;
 using CrossModel.Billing;
@@ -30,8 +31,28 @@ public abstract class KeptReplyContract(bool postgres)
         var record = Till.Record(account.Id, 2000);
         Assert.Equal(default, await store.ClaimAsync(account.Id, "k", BodyHash, record.Id));
         Assert.True((await till.Settlements.SettleAsync(record, await till.HoldAsync(account, 5000), new Beside(false, Reply(account.Id, record.Id, 2000)))).Committed);
+        // A restart frees what was cut, not what was kept.
+        await store.FreeAllRunningAsync();
         Assert.Equal("""{"id":"x","usage":{"prompt_tokens":1,"cost":0.000002}}""", await KeptAsync(store, account));
         Assert.Equal(record.Id, (await store.ClaimAsync(account.Id, "k", BodyHash, "req_repeat")).Kept!.RequestId);
+    }
+
+    /// <summary>Who reads the database has the hash of the key alone; what opens a reply is the key itself, with its account.</summary>
+    [Fact]
+    public async Task Reply_UnderAnotherKeyOrAccount_CannotBeOpened()
+    {
+        await using var till = await Till.OpenNewAsync(postgres);
+        var store = new ReplyStore(till.Database, till.Books.Node);
+        var (account, other) = (await till.NewAccountAsync(1_000_000), await till.NewAccountAsync(1_000_000));
+        var record = Till.Record(account.Id, 2000);
+        await store.ClaimAsync(account.Id, "k", BodyHash, record.Id);
+        await till.Settlements.SettleAsync(record, await till.HoldAsync(account, 5000), new Beside(false, Reply(account.Id, record.Id, 2000)));
+        foreach (var (whose, key) in new[] { (account.Id, "another"), (other.Id, "k") })
+        {
+            await till.Database.WriteAsync(session => session.ExecuteAsync("UPDATE stored_reply SET account_id = @account, key_hash = @key", ("@account", whose), ("@key", ReplyStore.HashOf(key))));
+            await Assert.ThrowsAnyAsync<CryptographicException>(() => store.ClaimAsync(whose, key, BodyHash, "req_repeat"));
+        }
+        Assert.NotEqual(ReplyStore.Seal("acc_1", "k", [1]), ReplyStore.Seal("acc_1", "k", [1]));
     }
 
     [Fact]
@@ -162,5 +183,16 @@ public sealed class PostgresKeptReplyTests() : KeptReplyContract(postgres: true)
         Assert.True((await other.ClaimAsync("acc_1", "k", new byte[32], "req_2")).RunsElsewhere);
         await database.WriteAsync(session => session.ExecuteAsync("DELETE FROM node WHERE id = 'node_1'"));
         Assert.Equal(default, await other.ClaimAsync("acc_1", "k", new byte[32], "req_2"));
+    }
+
+    [Fact]
+    public async Task Reply_OfANodeThatDied_IsStillKept()
+    {
+        await using var till = await Till.OpenNewAsync(postgres: true);
+        var account = await till.NewAccountAsync(1_000_000);
+        var record = Till.Record(account.Id, 2000);
+        await new ReplyStore(till.Database, "node_dead").ClaimAsync(account.Id, "k", new byte[32], record.Id);
+        await till.Settlements.SettleAsync(record, await till.HoldAsync(account, 5000), new Beside(false, new ReplyToKeep(account.Id, "k", new KeptReply(record.Id, "application/json", "{}"u8.ToArray()), 2000)));
+        Assert.NotNull((await new ReplyStore(till.Database, till.Books.Node).ClaimAsync(account.Id, "k", new byte[32], "req_2")).Kept);
     }
 }
