@@ -44,7 +44,7 @@ public sealed class ExplainCommandTests
     private const string TwoModels = """
         {"upstreams":{"up":{"baseUrl":"http://127.0.0.1:1/v1","apiKey":"k"},"zai":{"baseUrl":"https://api.z.ai/api/paas/v4","apiKey":"k"}},"models":{
         "a/b":{"routes":[{"upstream":"up","model":"m","priority":0,"weight":3},{"upstream":"up","model":"n","priority":0}],"price":{"input":1,"output":2}},
-        "c/d":{"routes":[{"upstream":"zai","model":"a-glm"}],"price":{"input":10,"cachedInput":5,"output":20}}}}
+        "c/d":{"routes":[{"upstream":"zai","model":"a-glm"}],"price":{"input":10,"cachedInput":5,"output":20,"image":0.001}}}}
         """;
 
     [Fact]
@@ -61,16 +61,17 @@ public sealed class ExplainCommandTests
                 "ordered by the request's provider object first | priority 0: lower ones are tried first | weight 1 of 4 among 2 of this priority: chance decides anew for each call",
             ], routes.Select(r => Texts(r.GetProperty("reasons"))));
         Assert.Equal(["2 seed", "1 ", "1 "], routes.Select(r => $"{r.GetProperty("calls")} {Texts(r.GetProperty("ignored"))}"));
-        // The cheapest route: 2 tokens of prompt, and one of each candidate at 2.
-        Assert.Equal("0.000006", shown.GetProperty("cost").GetProperty("lowest").GetString());
+        // The cheapest route: 2 tokens of prompt, and one of each candidate at 2. The dearest: twice 10 tokens at 10, and 8,192 of each candidate at 20.
+        Assert.Equal(("0.000006", "0.32788"), (shown.GetProperty("cost").GetProperty("lowest").GetString(), shown.GetProperty("cost").GetProperty("highest").GetString()));
     }
 
     [Fact]
-    public async Task Explain_OfSeveralCalls_CountsThePromptOfEach_FromTheCache()
+    public async Task Explain_OfSeveralCalls_CountsThePromptOfEachWithItsImage()
     {
-        await WriteAsync("""{"model":"c/d","n":2,"messages":[{"role":"user","content":"Hello"}]}""", TwoModels);
-        // Twice 2 tokens at 5 and one at 20.
-        Assert.Equal("0.00006", (await _run.JsonAsync("explain", "request.json")).GetProperty("cost").GetProperty("lowest").GetString());
+        await WriteAsync("""{"model":"c/d","n":2,"messages":[{"role":"user","content":[{"type":"text","text":"Hello"},{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]}]}""", TwoModels);
+        var cost = (await _run.JsonAsync("explain", "request.json")).GetProperty("cost");
+        // Twice 2 tokens at 5, one at 20 and an image for 1,000; at most 2,010 tokens at 10, 8,192 at 20 and the image.
+        Assert.Equal(("0.00206", "0.36988"), (cost.GetProperty("lowest").GetString(), cost.GetProperty("highest").GetString()));
     }
 
     [Fact]

@@ -1,3 +1,5 @@
+using CrossModel.Accounts;
+using CrossModel.Billing;
 using CrossModel.Configuration;
 using CrossModel.Dialects;
 using CrossModel.Routing;
@@ -65,6 +67,25 @@ public sealed class ModelCatalogTests
     {
         var config = Config(new() { ["x/m"] = Priced(To("a")) with { Passthrough = ["top_k"] } }) with { Passthrough = ["min_p"] };
         Assert.Equal(["min_p", "top_k"], _bench.Build(config).Find("x/m")!.Routes[0].Model.Passthrough.Order());
+    }
+
+    [Fact]
+    public void Limits_AndTokensOfMedia_AreTheConfigurations()
+    {
+        var catalog = _bench.Build(Config(new()
+        {
+            ["x/limited"] = Priced(To("a")) with
+            {
+                Limits = new ModelLimitsConfig { Rpm = 1, Tpm = 2, Parallel = 3, SpendDay = 4, SpendMonth = 5, SpendTotal = 6 },
+                MediaTokens = new MediaTokensConfig { Image = 7, Page = 8, AudioSecond = 9, Video = 10 },
+            },
+            ["x/open"] = Priced(To("a")) with { Limits = new ModelLimitsConfig() },
+        }));
+        var model = catalog.Find("x/limited")!;
+        var terms = new Terms { RequestsPerMinute = 1, TokensPerMinute = 2, Parallel = 3, SpendDay = 4 * Usd.Nano, SpendMonth = 5 * Usd.Nano, SpendTotal = 6 * Usd.Nano };
+        Assert.Equal(new ModelTerms("x/limited", terms), model.Limits);
+        Assert.Null(catalog.Find("x/open")!.Limits);
+        Assert.Equal((7, 8, 9, 10), (model.Media.Image, model.Media.Page, model.Media.AudioSecond, model.Media.Video));
     }
 
     [Fact]
