@@ -252,7 +252,7 @@ public sealed class RemoteFilesTests : IAsyncLifetime
         {
             var hop = int.Parse(http.Request.Path.Value![1..], System.Globalization.CultureInfo.InvariantCulture);
             if (hop == count) return Sending(Png, "image/png")(http);
-            http.Response.StatusCode = 307;
+            http.Response.StatusCode = hop % 2 == 0 ? 308 : 307;
             http.Response.Headers.Location = hop % 2 == 0 ? $"/{hop + 1}" : At($"/{hop + 1}", "other.example");
             return Task.CompletedTask;
         };
@@ -411,6 +411,8 @@ public sealed class RemoteFilesTests : IAsyncLifetime
         { 1, "application/pdf", "<html>log in</html>", null },
         { 1, "text/csv; charset=utf-8", "a,b", "text/csv" },
         { 1, "APPLICATION/JSON", "{}", "application/json" },
+        { 1, "audio/mpeg", "sound", "audio/mpeg" },
+        { 1, "application/vnd.openxmlformats-officedocument.wordprocessingml.document", "PK", "application/vnd.openxmlformats-officedocument.wordprocessingml.document" },
         { 1, "image/png", "none", null },
         { 1, "application/zip", "PK", null },
         { 1, "application/octet-stream", "?", null },

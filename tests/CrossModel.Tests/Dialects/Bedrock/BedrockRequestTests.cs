@@ -179,7 +179,7 @@ public sealed class BedrockRequestTests
     [InlineData("{\"type\":\"file\",\"file\":{\"filename\":\"My  report_v2.final.pdf\",\"file_data\":\"data:application/pdf;base64,JVBERi0x\"}}", "{\"document\":{\"format\":\"pdf\",\"name\":\"My report-v2-final\",\"source\":{\"bytes\":\"JVBERi0x\"}}}")]
     [InlineData("{\"type\":\"file\",\"file\":{\"filename\":\"ü.csv\",\"file_data\":\"data:application/octet-stream;base64,YSxi\"}}", "{\"document\":{\"format\":\"csv\",\"name\":\"document\",\"source\":{\"bytes\":\"YSxi\"}}}")]
     [InlineData("{\"type\":\"file\",\"file\":{\"filename\":\"a.py\",\"file_data\":\"data:text/x-python;base64,YSxi\"}}", "{\"document\":{\"format\":\"txt\",\"name\":\"a-py\",\"source\":{\"bytes\":\"YSxi\"}}}")]
-    [InlineData("{\"type\":\"file\",\"file\":{\"filename\":\" (a)\",\"file_data\":\"data:application/octet-stream;base64,JVBERi0x\"}}", "{\"document\":{\"format\":\"pdf\",\"name\":\"(a)\",\"source\":{\"bytes\":\"JVBERi0x\"}}}")]
+    [InlineData("{\"type\":\"file\",\"file\":{\"filename\":\" (a) \",\"file_data\":\"data:application/octet-stream;base64,JVBERi0x\"}}", "{\"document\":{\"format\":\"pdf\",\"name\":\"(a)\",\"source\":{\"bytes\":\"JVBERi0x\"}}}")]
     [InlineData("{\"type\":\"file\",\"file\":{\"filename\":\"a.png\",\"file_data\":\"data:image/png;base64," + Png + "\"}}", "{\"image\":{\"format\":\"png\",\"source\":{\"bytes\":\"" + Png + "\"}}}")]
     [InlineData("{\"type\":\"video_url\",\"video_url\":{\"url\":\"data:video/quicktime;base64,AAAA\"}}", "{\"video\":{\"format\":\"mov\",\"source\":{\"bytes\":\"AAAA\"}}}")]
     [InlineData("{\"type\":\"video_url\",\"video_url\":{\"url\":\"s3://b/a.3gp\"}}", "{\"video\":{\"format\":\"three_gp\",\"source\":{\"s3Location\":{\"uri\":\"s3://b/a.3gp\"}}}}")]
