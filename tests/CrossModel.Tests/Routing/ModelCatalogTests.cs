@@ -212,6 +212,21 @@ public sealed class ModelCatalogTests
         var route = _bench.Build(Config("x/m", To("a"))).Find("x/m")!.Routes[0];
         route.Failed(new UpstreamFault(UpstreamFailure.Operator, 403, RetryAfter: TimeSpan.FromSeconds(90)));
         Assert.InRange(route.Cooling.TotalSeconds, 89.9, 90.1);
+        // Of the model's rest and the upstream's the longer one shows.
+        route.Failed(new UpstreamFault(UpstreamFailure.RateLimited, 429, RetryAfter: TimeSpan.FromSeconds(200)));
+        Assert.InRange(route.Cooling.TotalSeconds, 199.9, 200.1);
+    }
+
+    [Theory]
+    [InlineData(nameof(UpstreamFailure.ServerError))]
+    [InlineData(nameof(UpstreamFailure.Connect))]
+    public void Health_OfARouteThatAnswers_IsGoodAgain(string failure)
+    {
+        var route = _bench.Build(Config("x/m", To("a"))).Find("x/m")!.Routes[0];
+        route.Failed(new UpstreamFault(Enum.Parse<UpstreamFailure>(failure)));
+        Assert.True(route.Cooling > TimeSpan.Zero);
+        route.Succeeded();
+        Assert.Equal(TimeSpan.Zero, route.Cooling);
     }
 
     [Fact]

@@ -103,6 +103,13 @@ public sealed class AzureDialectTests
     }
 
     [Fact]
+    public void Key_AloneInItsList_IsOne_AndAnEmptyOneIsNone()
+    {
+        Assert.Equal("k", KeyTurns.Of(new UpstreamConfig { ApiKeys = ["k"] }).Next());
+        Assert.True(KeyTurns.Of(new UpstreamConfig { ApiKey = "" }).IsEmpty);
+    }
+
+    [Fact]
     public void Refusal_OfAnArgumentThatIsATaste_IsLearned()
     {
         using var dialect = At(Resource, "2024-10-21");
