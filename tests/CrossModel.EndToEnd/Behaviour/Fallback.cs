@@ -37,6 +37,20 @@ public sealed class Fallback
         Assert.Equal(2, (await ReceiptAsync(gateway, reply))["attempts"]!.AsArray().Count);
     }
 
+    [Fact]
+    public async Task Credential_ThatCannotBeHad_IsTheOperatorsFault_AndTheNextRouteServes()
+    {
+        var keyFile = Path.Combine(Directory.CreateTempSubdirectory("crossmodel-e2e-").FullName, "key.json");
+        await File.WriteAllTextAsync(keyFile, "{}");
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl,
+            """ "test/model": { "routes": [ { "upstream": "google", "model": "gemini-2.5-flash" }, { "upstream": "up", "model": "m" } ], "price": "free" } """,
+            upstreams: $$""", "google": { "dialect": "vertex", "project": "p", "location": "global", "serviceAccount": "{{keyFile}}" } """);
+        var reply = await gateway.PostAsync(Plain);
+        Assert.Equal(200, (int)reply.Status);
+        Assert.Equal(["operator", "ok"], (await ReceiptAsync(gateway, reply))["attempts"]!.AsArray().Select(a => (string?)a!["outcome"]));
+    }
+
     /// <summary>Once is an accident of one reply, and the same route is asked again; twice is none.</summary>
     [Fact]
     public async Task Reply_ThatFailsTwiceOfItself_LetsItsRouteRest()
