@@ -115,6 +115,7 @@ public sealed class UpstreamProbeTests : IAsyncLifetime
     [InlineData("[]")]
     [InlineData("{\"data\":[1,{\"owned_by\":2},{}]}")]
     [InlineData("<html>")]
+    [InlineData("{\"data\":[{\"owned_by\":\"\\ud800\"}]}")]
     public async Task Check_Online_OfAListOfAnotherForm_IsReached(string list)
     {
         _list = list;

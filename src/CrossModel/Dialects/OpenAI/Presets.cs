@@ -188,8 +188,9 @@ internal static class Presets
             return All.FirstOrDefault(p => p.Hosts.Count == 0 && data.EnumerateArray().Any(model => model.ValueKind == JsonValueKind.Object
                 && model.TryGetProperty("owned_by"u8, out var owner) && owner.ValueKind == JsonValueKind.String && owner.ValueEquals(p.Name.Replace(".", ""))))?.Name;
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
+            // The second: an escape in it stands for no text.
             return null;
         }
     }
