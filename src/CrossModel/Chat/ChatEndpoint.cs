@@ -46,9 +46,9 @@ internal sealed partial class ChatEndpoint(
         }
         catch
         {
-            (call.Status, call.ErrorCode) = (StatusCodes.Status500InternalServerError, ApiErrors.Internal().Code);
             // A defect is a call that failed like any other: it costs nothing, and the books say that it was there.
             if (call.Hold is { HasEnded: false }) settlement.Waive(call, ApiErrors.Internal());
+            (call.Status, call.ErrorCode) = (StatusCodes.Status500InternalServerError, ApiErrors.Internal().Code);
             throw;
         }
         finally

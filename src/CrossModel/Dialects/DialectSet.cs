@@ -24,8 +24,12 @@ internal static class DialectSet
 
     public static IReadOnlySet<string> Known { get; } = Makers.Keys.ToHashSet();
 
-    /// <inheritdoc cref="OpenAI.Presets.Missing"/>
-    public static string? MissingPreset(UpstreamConfig config, ReadOnlyMemory<byte> models) => OpenAI.Presets.Missing(config, models);
+    /// <summary>Neither its configuration nor its address tells which server this is.</summary>
+    public static bool MayMissPreset(UpstreamConfig config) =>
+        config is { Dialect: "openai", Preset: null, BaseUrl: { } address } && OpenAI.Presets.Choose(null, new Uri(address)) == OpenAI.Presets.Unknown;
+
+    /// <inheritdoc cref="OpenAI.Presets.Of"/>
+    public static string? PresetOf(ReadOnlyMemory<byte> models) => OpenAI.Presets.Of(models);
 
     /// <summary>What the configuration is judged by.</summary>
     public static ConfigRules Rules(TimeProvider time) => new(Known, OpenAI.Presets.Names) { Time = time, CheckUpstream = UpstreamForms.Check, CheckRoute = UpstreamForms.CheckRoute };

@@ -46,8 +46,8 @@ internal static class UpstreamForms
     {
         if (upstream.BaseUrl is null)
             yield return new("baseUrl", "the resource's address is needed, such as https://NAME.openai.azure.com/openai/v1");
-        // The versionless form takes the words v1 and preview.
-        else if (PathOf(upstream) is { } path && path.EndsWith("/openai/v1", StringComparison.Ordinal) == upstream.ApiVersion is [>= '0' and <= '9', ..])
+        // The versionless form takes a few words all the same.
+        else if (PathOf(upstream) is { } path && (path.EndsWith("/openai/v1", StringComparison.Ordinal) ? upstream.ApiVersion is not (null or "v1" or "preview" or "latest") : upstream.ApiVersion is null))
             yield return new("apiVersion", "give either a dated apiVersion and the root, or a base URL that ends in /openai/v1");
         int entra = new[] { upstream.TenantId, upstream.ClientId, upstream.ClientSecret }.Count(part => part is not null);
         if (entra is 1 or 2)

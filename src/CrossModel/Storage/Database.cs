@@ -29,8 +29,8 @@ internal abstract class Database(TimeProvider time) : IAsyncDisposable
     /// <summary>For messages: <c>The database file /x/crossmodel.db</c>; never with a password.</summary>
     public abstract string Name { get; }
 
-    /// <summary>What helps, most likely, where the schema cannot be made or read.</summary>
-    protected abstract string Remedy { get; }
+    /// <summary>What helps against this failure of making or reading the schema, as a sentence behind a space; empty: its own words must do.</summary>
+    protected abstract string Remedy(Exception e);
 
     /// <summary>Commits begun so far: what fails without a further one has changed nothing, else nobody can say.</summary>
     public long Commits => Volatile.Read(ref _commits);
@@ -58,7 +58,7 @@ internal abstract class Database(TimeProvider time) : IAsyncDisposable
         {
             await database.DisposeAsync();
             if (e is DatabaseException or OperationCanceledException) throw;
-            throw new DatabaseException($"{database.Name} could not be brought up to date: {e.Message.Split('\n')[0].TrimEnd('.')}. {database.Remedy}", e);
+            throw new DatabaseException($"{database.Name} could not be brought up to date: {e.Message.Split('\n')[0].TrimEnd('.')}.{database.Remedy(e)}", e);
         }
     }
 

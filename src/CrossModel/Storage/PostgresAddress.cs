@@ -55,6 +55,9 @@ internal static class PostgresAddress
             var value = equals < 0 ? "" : Uri.UnescapeDataString(pair[(equals + 1)..]);
             Set(parts, name, value);
         }
+        // Where it is needed: the driver would say of one that is not there what it says of a server that is not believed.
+        if (parts is { SslMode: SslMode.VerifyCA or SslMode.VerifyFull, RootCertificate.Length: > 0 } && !File.Exists(parts.RootCertificate))
+            throw new DatabaseException("The PostgreSQL address names a file in \"sslrootcert\" that does not exist or may not be seen by this user. Write its whole path.");
         return parts.ConnectionString;
     }
 
@@ -72,9 +75,6 @@ internal static class PostgresAddress
             "target_session_attrs" => "Target Session Attributes",
             _ => name,
         };
-        // The driver would say of a root certificate that is not there what it says of a server that is not believed.
-        if (own is "Root Certificate" or "SSL Certificate" or "SSL Key" && !File.Exists(value))
-            throw new DatabaseException($"The PostgreSQL address names a file in \"{name}\" that does not exist or may not be seen by this user. Write its whole path.");
         if (name is "sslmode" or "target_session_attrs") value = value.Replace("-", "", StringComparison.Ordinal);
         try
         {

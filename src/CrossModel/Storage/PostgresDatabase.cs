@@ -43,7 +43,7 @@ internal sealed class PostgresDatabase : Database
     }
 
     /// <summary>What the driver lets through as it is: no certificate or key, or one that this user may not read.</summary>
-    private static bool IsOfAFile(Exception e) => e is CryptographicException or UnauthorizedAccessException or FileNotFoundException;
+    private static bool IsOfAFile(Exception e) => e is CryptographicException or UnauthorizedAccessException or FileNotFoundException or DirectoryNotFoundException;
 
     public override Task<T> ReadAsync<T>(Func<Session, Task<T>> read, CancellationToken ct = default) => ElsewhereAsync(async () =>
     {
@@ -132,7 +132,8 @@ internal sealed class PostgresDatabase : Database
 
     public override string Name => "The PostgreSQL database";
 
-    protected override string Remedy => "The role in the address must own the database, or may create in its schema public.";
+    protected override string Remedy(Exception e) =>
+        e is PostgresException { SqlState: PostgresErrorCodes.InsufficientPrivilege } ? " The role in the address must own the database, or may create in its schema public." : "";
 
     public override bool IsShared => true;
 

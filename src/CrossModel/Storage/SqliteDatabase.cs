@@ -172,7 +172,13 @@ internal sealed class SqliteDatabase : Database
 
     public override string Name => $"The database file {_file}";
 
-    protected override string Remedy => "Is it whole, and CrossModel's own? Put a copy in its place, or name another in \"database\".";
+    protected override string Remedy(Exception e) => (e as SqliteException)?.SqliteErrorCode switch
+    {
+        8 => " Run this as the user whose file it is, and see that its folder may be written.",
+        11 => " The file is damaged. Keep it, and put a copy in its place (crossmodel backup makes such).",
+        26 => " The file is no database of SQLite's. Name another in \"database\".",
+        _ => "",
+    };
 
     public override bool IsShared => false;
 

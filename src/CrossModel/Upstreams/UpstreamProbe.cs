@@ -52,9 +52,10 @@ internal sealed class UpstreamProbe(TimeProvider time)
             if (request.Uri is null) return Result(Reach.Reached, null, "not tried: this dialect chooses its address by the request");
             using var response = await client.GetAsync(request, hasList ? dialect : null, patience.Token);
             var (reach, message) = Read(response.StatusCode, hasList);
-            if (hasList && response.IsSuccessStatusCode && await PresetAsync(config, response, patience.Token) is { } preset)
-                message += $", and it is one of {preset}: add \"preset\": \"{preset}\", so that what it does otherwise is known";
-            return Result(reach, (int)response.StatusCode, message);
+            var result = Result(reach, (int)response.StatusCode, message);
+            return hasList && response.IsSuccessStatusCode && await PresetAsync(config, response, patience.Token) is { } preset
+                ? result with { Message = $"{message}, and it is one of {preset}: add \"preset\": \"{preset}\", so that what it does otherwise is known" }
+                : result;
         }
         catch (CredentialException e)
         {
@@ -70,18 +71,22 @@ internal sealed class UpstreamProbe(TimeProvider time)
         }
     }
 
-    /// <summary>The preset that is missing, as far as the list of models says; null: none.</summary>
+    /// <summary>The preset that is missing, as far as the list of models says; null: none. What becomes of the list says nothing of how the server was reached.</summary>
     private static async Task<string?> PresetAsync(UpstreamConfig config, HttpResponseMessage response, CancellationToken cancellation)
     {
+        if (!DialectSet.MayMissPreset(config)) return null;
         using var body = new PooledBuffer();
-        await using var stream = await response.Content.ReadAsStreamAsync(cancellation);
-        int read;
-        while ((read = await stream.ReadAsync(body.GetMemory(4096), cancellation)) > 0)
+        try
         {
-            body.Advance(read);
-            if (body.Length > LargestList) return null;
+            await using var stream = await response.Content.ReadAsStreamAsync(cancellation);
+            int read;
+            while (body.Length <= LargestList && (read = await stream.ReadAsync(body.GetMemory(4096), cancellation)) > 0) body.Advance(read);
         }
-        return DialectSet.MissingPreset(config, body.Memory);
+        catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException)
+        {
+            return null;
+        }
+        return DialectSet.PresetOf(body.Memory);
     }
 
     private static (Reach Reach, string Message) Read(HttpStatusCode status, bool withCredentials) => (int)status switch

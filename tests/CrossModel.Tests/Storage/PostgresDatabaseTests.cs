@@ -24,8 +24,7 @@ public sealed class PostgresDatabaseTests
     [InlineData("postgresql://user:secret@host:x/db", "cannot be read")]
     [InlineData("postgresql://user:secret@host/db?sslmod=require", "sslmod")]
     [InlineData("postgresql://user:secret@host/db?sslmode=perhaps", "sslmode")]
-    [InlineData("postgresql://user:secret@host/db?sslrootcert=/nowhere/ca.pem", "names a file in \"sslrootcert\" that does not exist")]
-    [InlineData("postgresql://user:secret@host/db?SSL%20Key=nowhere.key", "names a file in \"SSL Key\" that does not exist")]
+    [InlineData("postgresql://user:secret@host/db?sslmode=verify-ca&sslrootcert=/nowhere/ca.pem", "names a file in \"sslrootcert\" that does not exist")]
     public void Address_Wrong_IsRefusedWithoutThePassword(string address, string reason)
     {
         var refusal = Assert.Throws<DatabaseException>(() => PostgresAddress.ToConnectionString(address));
@@ -50,15 +49,17 @@ public sealed class PostgresDatabaseTests
         Assert.DoesNotContain("127.0.0.1", refusal.Message, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task Open_WithACertificateThatIsNone_IsRefusedInWords()
+    [Theory]
+    [InlineData("no certificate")]
+    [InlineData(null)]
+    public async Task Open_WithACertificateThatIsNone_OrIsNotThere_IsRefusedInWords(string? text)
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
         var speaksTls = SpeakTlsAsync();
         var file = Path.Combine(TempFolder.New(), "client.crt");
-        await File.WriteAllTextAsync(file, "no certificate", Cancel);
+        if (text is not null) await File.WriteAllTextAsync(file, text, Cancel);
         var refusal = await Assert.ThrowsAsync<DatabaseException>(() => TestDatabase.OpenAsync($"postgresql://u:secret@127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}/db?sslmode=require&sslcert={file}"));
         Assert.Contains("cannot be reached: a file of sslrootcert, sslcert or sslkey cannot be used", refusal.Message, StringComparison.Ordinal);
         await ending.CancelAsync();
@@ -102,6 +103,20 @@ public sealed class PostgresDatabaseTests
         await server.StartAsync();
         Assert.Equal(2, await database.WriteAsync(session => ChangeFeed.NextAsync(session, "a"), Cancel));
     }
+
+    [Fact]
+    public async Task Open_OfAStandby_IsToldWhatItSays_AndNothingOfRoles()
+    {
+        var address = await (await PostgresServer.Shared()).CreateDatabaseAsync();
+        var refusal = await Assert.ThrowsAsync<DatabaseException>(() => TestDatabase.OpenAsync(address + "?Options=-c default_transaction_read_only=on"));
+        Assert.EndsWith("in a read-only transaction.", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("sslmode=disable&sslrootcert=/nowhere/ca.pem")]
+    [InlineData("sslrootcert=")]
+    [InlineData("sslmode=require&sslrootcert=/nowhere/ca.pem&sslkey=/nowhere/k.pem")]
+    public void Address_WithAFileThatTheModeDoesNotNeed_IsGood(string parameters) => Assert.Null(PostgresAddress.Fault("postgresql://u:p@h/d?" + parameters));
 
     /// <summary>As it is behind a pooler that gives each transaction a connection of its own.</summary>
     [Fact]

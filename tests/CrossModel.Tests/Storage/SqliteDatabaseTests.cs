@@ -47,7 +47,7 @@ public sealed class SqliteDatabaseTests
         await File.WriteAllTextAsync(file, text, Cancel);
         var refusal = await Assert.ThrowsAsync<DatabaseException>(() => TestDatabase.OpenAsync("sqlite:" + file));
         Assert.Contains(file, refusal.Message, StringComparison.Ordinal);
-        Assert.Contains("name another in \"database\"", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("Name another in \"database\"", refusal.Message, StringComparison.Ordinal);
         Assert.Equal(text, await File.ReadAllTextAsync(file, Cancel));
     }
 
@@ -63,7 +63,7 @@ public sealed class SqliteDatabaseTests
         }
         var refusal = await Assert.ThrowsAsync<DatabaseException>(() => TestDatabase.OpenAsync("sqlite:" + file));
         Assert.Contains(file, refusal.Message, StringComparison.Ordinal);
-        Assert.Contains("Put a copy in its place", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("put a copy in its place", refusal.Message, StringComparison.Ordinal);
     }
 
     [Fact]

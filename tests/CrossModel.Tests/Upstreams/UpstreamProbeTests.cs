@@ -115,6 +115,8 @@ public sealed class UpstreamProbeTests : IAsyncLifetime
     [InlineData("[]")]
     [InlineData("{\"data\":[1,{\"owned_by\":2},{}]}")]
     [InlineData("<html>")]
+    [InlineData("{\"data\":[]}")]
+    [InlineData("{\"data\":[{\"owned_by\":\"vllm\"},{\"owned_by\":\"openai\"}]}")]
     [InlineData("{\"data\":[{\"owned_by\":\"\\ud800\"}]}")]
     public async Task Check_Online_OfAListOfAnotherForm_IsReached(string list)
     {

@@ -92,6 +92,10 @@ internal sealed class AnthropicTools(ClaudeModel model, JsonElement tools, JsonE
         {
             json.WriteRaw(isStrict ? """{"type":"object","properties":{},"additionalProperties":false}"""u8 : """{"type":"object","properties":{}}"""u8);
         }
+        else if (isStrict && SchemaSubset.SolePart(schema) is { } part)
+        {
+            WriteSchema(json, part, isStrict);
+        }
         else if (isStrict)
         {
             using var typed = schema.TryGetProperty("type"u8, out _) ? null : JsonDocument.Parse((byte[])[.. """{"type":"object","""u8, .. JsonMarshal.GetRawUtf8Value(schema)[1..]]);

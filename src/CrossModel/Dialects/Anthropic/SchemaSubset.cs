@@ -16,12 +16,11 @@ internal static class SchemaSubset
         "$ref", "$defs", "definitions", "title", "description", "$schema", "$id",
     ];
 
-    /// <summary>Not taken, and more than limits: they hold schemas, which no other keyword stands for.</summary>
+    /// <summary>Not taken, and more than limits: they say what parts are, and no other keyword does.</summary>
     private static readonly HashSet<string> Beyond =
-    [
-        "prefixItems", "additionalItems", "unevaluatedItems", "contains", "patternProperties", "unevaluatedProperties",
-        "dependentSchemas", "dependencies", "not", "if", "then", "else", "$dynamicRef", "$recursiveRef",
-    ];
+        ["prefixItems", "patternProperties", "dependentSchemas", "dependencies", "if", "then", "else", "$dynamicRef", "$recursiveRef"];
+
+    private static readonly HashSet<string> Remarks = ["title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"];
 
     private static readonly HashSet<string> Formats = ["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"];
 
@@ -29,18 +28,20 @@ internal static class SchemaSubset
     public static bool Fits(JsonElement schema) => schema.ValueKind != JsonValueKind.Object || (IsSaid(schema) && SchemaReferences.End(schema));
 
     /// <summary>False: a schema in it has a keyword for which there is no other, is a bare true or false, or an object that cannot be closed.</summary>
-    private static bool IsSaid(JsonElement schema) => schema.ValueKind == JsonValueKind.Object && !IsMap(schema) && schema.EnumerateObject().All(member => Holds(member.Name) switch
-    {
-        Parts.Named when member.Value.ValueKind == JsonValueKind.Object => member.Value.EnumerateObject().All(part => IsSaid(part.Value)),
-        Parts.Listed when member.Value.ValueKind == JsonValueKind.Array => member.Value.EnumerateArray().All(part => IsSaid(part) && (member.Name != "allOf" || JoinsOthers(part))),
-        Parts.One => IsSaid(member.Value),
-        _ => member.Name switch
+    private static bool IsSaid(JsonElement schema) => SolePart(schema) is { } part ? IsSaid(part) :
+        schema.ValueKind == JsonValueKind.Object && !IsMap(schema) && schema.EnumerateObject().All(member => Holds(member.Name) switch
         {
-            "$ref" => member.Value.ValueKind == JsonValueKind.String && member.Value.GetString()!.StartsWith("#/", StringComparison.Ordinal),
-            "enum" => member.Value.ValueKind == JsonValueKind.Array && member.Value.EnumerateArray().All(value => value.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array)),
-            _ => !Beyond.Contains(member.Name),
-        },
-    });
+            Parts.Named when member.Value.ValueKind == JsonValueKind.Object => member.Value.EnumerateObject().All(part => IsSaid(part.Value)),
+            Parts.Listed when member.Value.ValueKind == JsonValueKind.Array => member.Value.EnumerateArray().All(part => IsSaid(part) && (member.Name != "allOf" || JoinsOthers(part))),
+            Parts.One => IsSaid(member.Value),
+            _ => member.Name switch
+            {
+                "$ref" => member.Value.ValueKind == JsonValueKind.String && member.Value.GetString()!.StartsWith("#/", StringComparison.Ordinal),
+                "unevaluatedProperties" or "unevaluatedItems" or "additionalItems" => member.Value.ValueKind is JsonValueKind.True or JsonValueKind.False,
+                "enum" => member.Value.ValueKind == JsonValueKind.Array && member.Value.EnumerateArray().All(value => value.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array)),
+                _ => !Beyond.Contains(member.Name),
+            },
+        });
 
     /// <summary>
     /// For the object's names it lists none or has a schema, and closed those could never come. One that lists some and merely allows others is
@@ -53,19 +54,30 @@ internal static class SchemaSubset
         return !isClosed && (others.ValueKind == JsonValueKind.Object || listsNone);
     }
 
+    /// <summary>Of an <c>allOf</c> of one, beside which stand remarks alone, as generators write a reference with a description; null: it is none.</summary>
+    public static JsonElement? SolePart(JsonElement schema) =>
+        schema.ValueKind == JsonValueKind.Object && schema.TryGetProperty("allOf"u8, out var parts) && parts.ValueKind == JsonValueKind.Array && parts.GetArrayLength() == 1
+        && schema.EnumerateObject().All(member => member.NameEquals("allOf"u8) || Remarks.Contains(member.Name)) ? parts[0] : null;
+
     /// <summary>In <c>allOf</c>. No reference is taken there, and of objects each, closed, would forbid what the others demand.</summary>
     private static bool JoinsOthers(JsonElement part) => !IsObject(part) && !part.TryGetProperty("$ref"u8, out _);
 
     /// <param name="schema">One that <see cref="Fits"/>.</param>
-    public static void Write(Utf8JsonWriter json, JsonElement schema)
+    /// <param name="remark">A description that stands around it; null: none.</param>
+    public static void Write(Utf8JsonWriter json, JsonElement schema, string? remark = null)
     {
+        if (SolePart(schema) is { } part)
+        {
+            Write(json, part, remark ?? DescriptionOf(schema));
+            return;
+        }
         var notes = new StringBuilder();
-        string? description = null;
+        var description = remark ?? DescriptionOf(schema);
         json.WriteStartObject();
         foreach (var member in schema.EnumerateObject())
         {
-            if (member.NameEquals("description"u8) && member.Value.ValueKind == JsonValueKind.String) description = member.Value.GetString();
-            else if (!IsTaken(schema, member)) notes.Append(notes.Length > 0 ? ", " : "").Append(member.Name).Append(": ").Append(member.Value.GetRawText());
+            if (member.NameEquals("description"u8)) continue;
+            if (!IsTaken(schema, member)) notes.Append(notes.Length > 0 ? ", " : "").Append(member.Name).Append(": ").Append(member.Value.GetRawText());
             else if (!member.NameEquals("additionalProperties"u8)) WriteMember(json, member);
         }
         if (IsObject(schema)) json.WriteBoolean("additionalProperties"u8, false);
@@ -73,6 +85,9 @@ internal static class SchemaSubset
         if (description is not null) json.WriteString("description"u8, description);
         json.WriteEndObject();
     }
+
+    private static string? DescriptionOf(JsonElement schema) =>
+        schema.TryGetProperty("description"u8, out var text) && text.ValueKind == JsonValueKind.String ? text.GetString() : null;
 
     private static bool IsObject(JsonElement schema) =>
         schema.TryGetProperty("properties"u8, out _) || (schema.TryGetProperty("type"u8, out var type)

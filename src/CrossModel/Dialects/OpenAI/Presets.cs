@@ -175,17 +175,17 @@ internal static class Presets
     }
 
     /// <summary>
-    /// What a server without an address of its own calls itself in its list of models (<c>owned_by</c>: vllm, sglang, llamacpp, gpustack), where nothing
-    /// tells its preset; null: nothing is missing, or nobody known.
+    /// The preset of a server without an address of its own, by what it calls itself in its list of models (<c>owned_by</c>: vllm, sglang, llamacpp,
+    /// gpustack); null: nobody known.
     /// </summary>
-    public static string? Missing(UpstreamConfig config, ReadOnlyMemory<byte> models)
+    public static string? Of(ReadOnlyMemory<byte> models)
     {
-        if (config is not { Dialect: "openai", Preset: null, BaseUrl: { } address } || Choose(null, new Uri(address)) != Unknown) return null;
         try
         {
             using var json = JsonDocument.Parse(models);
             if (json.RootElement.ValueKind != JsonValueKind.Object || !json.RootElement.TryGetProperty("data"u8, out var data) || data.ValueKind != JsonValueKind.Array) return null;
-            return All.FirstOrDefault(p => p.Hosts.Count == 0 && data.EnumerateArray().Any(model => model.ValueKind == JsonValueKind.Object
+            // All its models: a gateway that lists those of many says so too.
+            return data.GetArrayLength() == 0 ? null : All.FirstOrDefault(p => p.Hosts.Count == 0 && data.EnumerateArray().All(model => model.ValueKind == JsonValueKind.Object
                 && model.TryGetProperty("owned_by"u8, out var owner) && owner.ValueKind == JsonValueKind.String && owner.ValueEquals(p.Name.Replace(".", ""))))?.Name;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)

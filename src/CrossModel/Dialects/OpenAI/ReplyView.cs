@@ -105,7 +105,7 @@ internal sealed class ReplyView
         }
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
         {
-            if (Name(ref json).SequenceEqual("usage"u8)) Value(ref json, ref GroqUsage);
+            if (JsonText.Name(ref json).SequenceEqual("usage"u8)) Value(ref json, ref GroqUsage);
             else Skip(ref json);
         }
     }

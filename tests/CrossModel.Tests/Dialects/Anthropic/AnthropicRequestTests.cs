@@ -153,12 +153,17 @@ public sealed class AnthropicRequestTests
     [InlineData("""{"type":"object","properties":{"a":{"type":"array","prefixItems":[{"type":"string"},{"type":"integer"}],"minItems":2,"maxItems":2}}}""", false)]
     [InlineData("""{"type":"object","properties":{"a":{"type":"array","items":[{"type":"string"}]}}}""", false)]
     [InlineData("""{"type":"object","properties":{"a":{"type":"array","items":true}}}""", false)]
-    [InlineData("""{"type":"object","properties":{"a":{"type":"array","items":{"type":"string"},"contains":{"const":"x"}}}}""", false)]
-    [InlineData("""{"type":"object","properties":{"a":{"not":{"type":"null"}}}}""", false)]
+    [InlineData("""{"type":"object","properties":{"a":{"type":"array","items":{"type":"string"},"contains":{"const":"x"}}}}""", true)]
+    [InlineData("""{"type":"object","properties":{"a":{"not":{"type":"null"}}}}""", true)]
+    [InlineData("""{"type":"object","properties":{"a":{"type":"string"}},"unevaluatedProperties":false}""", true)]
+    [InlineData("""{"type":"object","properties":{"a":{"type":"string"}},"unevaluatedProperties":{"type":"string"}}""", false)]
+    [InlineData("""{"type":"object","properties":{"a":{"type":"array","items":{"type":"string"},"additionalItems":false}}}""", true)]
+    [InlineData("""{"allOf":[{"type":"object","properties":{"a":{"type":"string"}}}]}""", true)]
+    [InlineData("""{"type":"object","properties":{"a":{"minLength":1,"allOf":[{"$ref":"#/$defs/m"}]}},"$defs":{"m":{"type":"string"}}}""", false)]
     [InlineData("""{"type":"object","properties":{"a":{"type":"string"}},"if":{"required":["a"]},"then":{"required":["b"]}}""", false)]
     [InlineData("""{"type":"object","properties":{"a":{"type":"string"}},"dependentSchemas":{"a":{"properties":{"b":{"type":"string"}}}}}""", false)]
     [InlineData("""{"type":"object","patternProperties":{"^x":{"type":"string"}},"additionalProperties":false}""", false)]
-    [InlineData("""{"type":"object","properties":{"a":{"allOf":[{"$ref":"#/$defs/m"}]}},"$defs":{"m":{"type":"string"}}}""", false)]
+    [InlineData("""{"type":"object","properties":{"a":{"description":"A","allOf":[{"$ref":"#/$defs/m"}]}},"$defs":{"m":{"type":"string"}}}""", true)]
     [InlineData("""{"type":"object","properties":{"a":{"allOf":[{"properties":{"b":{"type":"string"}}},{"properties":{"c":{"type":"string"}}}]}}}""", false)]
     [InlineData("""{"type":"object","properties":{"a":{"allOf":[{"type":"string"},{"enum":["b"]}]}}}""", true)]
     [InlineData("""{"type":"object","properties":{"a":{"$ref":"https://example.com/m.json"}}}""", false)]
@@ -175,6 +180,23 @@ public sealed class AnthropicRequestTests
             """));
         Assert.Equal("""{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","properties":{"a":{"type":"array","items":{"type":"string"},"description":"A (minItems: 2, examples: [[\"b\"]])"},"c":{"type":"integer","default":2,"description":"(minimum: 1, deprecated: true)"}},"additionalProperties":false,"description":"(dependentRequired: {\"a\":[\"c\"]})"}""",
             sent.Json.GetProperty("output_config").GetProperty("format").GetProperty("schema").GetRawText());
+    }
+
+    /// <summary>As generators write what stands for one other type: all tools and formats take it as that type.</summary>
+    [Fact]
+    public void Schema_OfOnePartInAllOf_IsThatPart()
+    {
+        const string schema = """{"description":"R","allOf":[{"type":"object","properties":{"a":{"description":"A","allOf":[{"type":"string","description":"B","minLength":1}]}}}]}""";
+        const string expected = """{"type":"object","properties":{"a":{"type":"string","description":"A (minLength: 1)"}},"additionalProperties":false,"description":"R"}""";
+        var format = Write(With($$$"""
+            "response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{{{schema}}}}}
+            """));
+        Assert.Equal(expected, format.Json.GetProperty("output_config").GetProperty("format").GetProperty("schema").GetRawText());
+        var tool = Write(With($$$"""
+            "tools":[{"type":"function","function":{"name":"f","strict":true,"parameters":{{{schema}}}}}]
+            """));
+        Assert.Equal(expected.Replace(""","description":"R"}""", "}", StringComparison.Ordinal), tool.Json.GetProperty("tools")[0].GetProperty("input_schema").GetRawText());
+        Assert.True(tool.Json.GetProperty("tools")[0].GetProperty("strict").GetBoolean());
     }
 
     [Theory]
