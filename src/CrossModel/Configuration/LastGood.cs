@@ -42,10 +42,7 @@ internal static partial class LastGood
         string draft = place + ".new";
         // The text may contain keys that were not put into the environment: nobody else may read it. A leftover draft would keep its own mode.
         File.Delete(draft);
-        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
-        if (!OperatingSystem.IsWindows())
-            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        using (var stream = new FileStream(draft, options))
+        using (FileStream stream = PrivateFile.Open(draft, FileMode.CreateNew, FileAccess.Write))
         {
             stream.Write(text);
             stream.Flush(flushToDisk: true);

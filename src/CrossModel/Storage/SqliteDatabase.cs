@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using CrossModel.Configuration;
 using Microsoft.Data.Sqlite;
 
 namespace CrossModel.Storage;
@@ -42,13 +43,15 @@ internal sealed class SqliteDatabase : Database
                 throw new DatabaseException($"There is no database at {file}. Run the command in the server's folder, or name the server's configuration with --config.");
             Directory.CreateDirectory(Path.GetDirectoryName(file)!);
             if (options.Server) serverLock = TakeServerLock(file);
+            // SQLite would let everybody read it. The files that it makes beside it have this one's mode.
+            if (!File.Exists(file)) PrivateFile.Open(file, FileMode.OpenOrCreate, FileAccess.Write, FileShare.ReadWrite).Dispose();
             var database = new SqliteDatabase(file, options, serverLock);
             var session = database.Connect(forWriting: true);
             // Asked for writing, SQLite opens what it may only read all the same, and a transaction that writes begins as well.
             if (options.Server && SQLitePCL.raw.sqlite3_db_readonly(((SqliteConnection)session.Connection).Handle, "main") == 1)
             {
                 session.DisposeAsync().AsTask().GetAwaiter().GetResult();
-                throw new DatabaseException($"The database file {file} cannot be written by this user. Give it to this user (chown), and run commands as the service's user: what another user's command makes belongs to that user.");
+                throw OfAnotherUser(file);
             }
             database._writer.Start(session);
             return database;
@@ -56,6 +59,8 @@ internal sealed class SqliteDatabase : Database
         catch (Exception e) when (e is SqliteException or IOException or UnauthorizedAccessException)
         {
             serverLock?.Dispose();
+            // 14: cannot open. It is there, so it is this user who cannot.
+            if ((e is SqliteException { SqliteErrorCode: 14 } or UnauthorizedAccessException) && File.Exists(path)) throw OfAnotherUser(path);
             throw new DatabaseException($"The database file {path} cannot be opened: {e.Message} Check \"database\" in the configuration and the folder's permissions.", e);
         }
         catch
@@ -65,6 +70,9 @@ internal sealed class SqliteDatabase : Database
         }
     }
 
+    private static DatabaseException OfAnotherUser(string file) =>
+        new($"The database file {file} cannot be written by this user. Give it to this user (chown), and run commands as the service's user: what another user's command makes belongs to that user.");
+
     // An operating-system lock on a file beside the database: it ends with the process, however that ends. Not on the database file itself, since
     // closing any other handle of that would drop the locks that SQLite holds on it (POSIX).
     private static FileStream TakeServerLock(string file)
@@ -72,7 +80,7 @@ internal sealed class SqliteDatabase : Database
         var real = File.Exists(file) ? File.ResolveLinkTarget(file, returnFinalTarget: true)?.FullName ?? file : file;
         try
         {
-            return new FileStream(real + ".lock", FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            return PrivateFile.Open(real + ".lock", FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
         // EWOULDBLOCK of Linux and macOS, a sharing violation of Windows. Whatever else there is (a file system that takes no writes) is no other server.
         catch (IOException e) when (e.HResult is 11 or 35 or unchecked((int)0x80070020))
@@ -160,6 +168,7 @@ internal sealed class SqliteDatabase : Database
         try
         {
             File.Delete(unfinished);
+            PrivateFile.Open(unfinished, FileMode.CreateNew, FileAccess.Write).Dispose();
             await session.ExecuteAsync("VACUUM INTO @file", ("@file", unfinished));
             File.Move(unfinished, file);
         }

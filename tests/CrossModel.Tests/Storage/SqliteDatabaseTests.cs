@@ -32,6 +32,20 @@ public sealed class SqliteDatabaseTests
     }
 
     [Fact]
+    public async Task Files_OfANewDatabase_AreThisUsersAlone()
+    {
+        if (OperatingSystem.IsWindows()) return;
+        var folder = TempFolder.New();
+        await using var server = await TestDatabase.OpenAsync("sqlite:" + Path.Combine(folder, "a.db"), server: true);
+        await server.WriteAsync(session => ChangeFeed.NextAsync(session, "a"), Cancel);
+        await server.BackupAsync(Path.Combine(folder, "copy.db"), Cancel);
+
+        var files = Directory.GetFiles(folder);
+        Assert.Equal(["a.db", "a.db-shm", "a.db-wal", "a.db.lock", "copy.db"], files.Select(f => Path.GetFileName(f)!).Order(StringComparer.Ordinal));
+        foreach (var file in files) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
+    }
+
+    [Fact]
     public async Task Open_FolderMissing_IsMade()
     {
         var file = Path.Combine(TempFolder.New(), "a", "b", "c.db");
