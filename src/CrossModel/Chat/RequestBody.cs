@@ -8,6 +8,9 @@ internal static class RequestBody
 {
     private const int Step = 16 * 1024;
 
+    /// <summary>What is announced is room taken from others, and costs whoever announces it nothing: beyond this only what has come counts.</summary>
+    private const int MostUnseen = 1024 * 1024;
+
     /// <summary>Answers 413, 415, 503 or 400; null when the whole body is in <paramref name="body"/>.</summary>
     public static async ValueTask<ApiError?> ReadAsync(ChatCall call, PooledBuffer body, long limit)
     {
@@ -17,11 +20,11 @@ internal static class RequestBody
         var announced = request.ContentLength;
         if (announced > limit) return ApiErrors.RequestTooLarge(limit);
 
-        var taken = Math.Max(announced ?? Step, 1);
+        var taken = Math.Clamp(announced ?? Step, 1, MostUnseen);
         if (call.Take(taken) is { } full) return full;
         try
         {
-            // Room for all of it: one that grows is copied each time.
+            // Room for all of it, where it is no giant: one that grows is copied each time.
             _ = body.GetMemory((int)taken);
             while (true)
             {
@@ -37,8 +40,9 @@ internal static class RequestBody
                 if (length > limit) refusal = ApiErrors.RequestTooLarge(limit);
                 else if (length > taken)
                 {
-                    refusal = call.Take(length);
-                    taken += length;
+                    var more = Math.Min(length, (announced ?? long.MaxValue) - taken);
+                    refusal = call.Take(more);
+                    taken += more;
                 }
                 if (refusal is null)
                     foreach (var part in read.Buffer) body.Write(part.Span);

@@ -104,6 +104,20 @@ public sealed class Ceilings
     }
 
     [Fact]
+    public async Task Body_OnlyAnnounced_TakesNoRoomFromOthers()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, more: "\"limits\": { \"bufferedBytes\": 40000000 },");
+        using var socket = new TcpClient();
+        await socket.ConnectAsync("127.0.0.1", gateway.Address.Port, TestContext.Current.CancellationToken);
+        await socket.GetStream().WriteAsync(Encoding.ASCII.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {gateway.Key}\r\nContent-Length: 33000000\r\n\r\n{{"));
+        await Until.TrueAsync(async () => (await gateway.Http.GetAsync("/metrics")).Text.Contains("crossmodel_calls_in_flight 1\n", StringComparison.Ordinal));
+
+        Assert.Equal(200, (int)(await gateway.PostAsync(Plain.PadRight(10_000_000))).Status);
+        Assert.Equal(200, (int)(await ChunkedAsync(gateway, Plain.PadRight(10_000_000))).Status);
+    }
+
+    [Fact]
     public async Task Route_AtItsLimitOfParallelCalls_IsPassedOverOr503()
     {
         var open = new TaskCompletionSource();
