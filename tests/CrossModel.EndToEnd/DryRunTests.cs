@@ -59,6 +59,20 @@ public sealed class DryRunTests
         Assert.DoesNotContain("sk-upstream", shown.Text, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task DryRun_OfALargeRequestToManyRoutes_ShowsNoMoreThanABodyMayHold()
+    {
+        await using var upstream = await UpstreamAsync();
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes, more: """ "limits": { "bodyBytes": 100000 }, """);
+        string Of(int letters) => Ask.Replace("Hello", new string('x', letters), StringComparison.Ordinal);
+
+        Assert.Equal(200, (int)(await gateway.PostAsync(Of(40_000), null, ("x-crossmodel-dry-run", "1"))).Status);
+        var large = await gateway.PostAsync(Of(60_000), null, ("x-crossmodel-dry-run", "1"));
+
+        Assert.Equal((413, "request_too_large"), ((int)large.Status, large.ErrorCode));
+        Assert.Equal(200, (int)(await gateway.PostAsync(Of(60_000))).Status);
+    }
+
     [Theory]
     [InlineData("""{"model":"nobody/knows","messages":[{"role":"user","content":"Hello"}]}""", 404, "model_not_found")]
     [InlineData("""{"model":"test/model","messages":[]}""", 400, null)]

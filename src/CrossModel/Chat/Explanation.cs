@@ -28,11 +28,15 @@ internal static class Explanation
         json.WriteStartArray("routes");
         ApiError? first = null;
         var refusals = 0;
+        var shown = 0L;
         var lowest = long.MaxValue;
         for (var i = 0; i < plan.Count; i++)
         {
-            var (refusal, calls) = WriteRoute(json, request, snapshot, plan, i, account, now, showsUpstreams);
+            var (refusal, calls, bytes) = WriteRoute(json, request, snapshot, plan, i, account, now, showsUpstreams);
             lowest = Math.Min(lowest, Lowest(request, plan[i], calls, now));
+            // Costs nothing and asks no limit: a large request to all models would be as much as all of them together.
+            shown += bytes;
+            if (i > 0 && shown > snapshot.Config.Limits.BodyBytes) return ApiErrors.ExplanationTooLarge(plan.Count, snapshot.Config.Limits.BodyBytes);
             if (refusal is null) continue;
             refusals++;
             first ??= refusal;
@@ -54,7 +58,7 @@ internal static class Explanation
         return refusals == plan.Count ? first : null;
     }
 
-    private static (ApiError? Refusal, int Calls) WriteRoute(Utf8JsonWriter json, ChatRequest request, Snapshot snapshot, in RoutePlan plan, int index, string account, DateTimeOffset now, bool showsUpstreams)
+    private static (ApiError? Refusal, int Calls, int Bytes) WriteRoute(Utf8JsonWriter json, ChatRequest request, Snapshot snapshot, in RoutePlan plan, int index, string account, DateTimeOffset now, bool showsUpstreams)
     {
         var route = plan[index];
         using var upstream = new UpstreamRequest();
@@ -86,7 +90,7 @@ internal static class Explanation
         if (refusal is null) json.WriteRawValue(upstream.Body.Span, skipInputValidation: true);
         else json.WriteNullValue();
         json.WriteEndObject();
-        return (refusal, calls);
+        return (refusal, calls, upstream.Body.Length);
     }
 
     /// <summary>Why the route stands where it stands, in the order in which the plan weighs it.</summary>

@@ -37,6 +37,7 @@ internal static class ReplyHeaders
         await SocketTurn.End();
         using var body = new PooledBuffer();
         if (Explanation.Write(body, call.Request, call.Snapshot, call.Plan, call.Caller.Key.Models is null ? null : call.Caller.Key.Allows, call.Caller.Account.Id, call.Created, call.Snapshot.Config.ExposeUpstream) is { } refusal) return refusal;
+        if (call.Take(body.Length) is { } full) return full;
         var response = call.Http.Response;
         response.StatusCode = call.Status = StatusCodes.Status200OK;
         response.ContentType = "application/json";

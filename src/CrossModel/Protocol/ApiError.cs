@@ -69,6 +69,9 @@ internal static class ApiErrors
     public static ApiError RequestTooLarge(long limit) =>
         new(413, InvalidRequest, "request_too_large", $"The request body is larger than {limit} bytes. Send less, or ask the operator to raise limits.bodyBytes.");
 
+    public static ApiError ExplanationTooLarge(int routes, long limit) =>
+        new(413, InvalidRequest, "request_too_large", $"What these {routes} routes would be sent is larger than {limit} bytes in all, the most that is shown at once. Name fewer models, or send less.");
+
     public static ApiError UnsupportedContentEncoding(string encoding) =>
         new(415, InvalidRequest, "unsupported_content_encoding", $"Content-Encoding {Echo(encoding)} is not read here. Send the body as plain JSON.");
 
