@@ -13,7 +13,7 @@ internal sealed class AnthropicMessages
 
     private readonly Utf8JsonWriter _json;
     private readonly ContentBlocks _blocks;
-    private readonly JsonElement _messages;
+    private readonly JsonElement[] _messages;
     private readonly ThinkingHistory? _thinking;
     private readonly HashSet<string> _hints;
     private readonly ToolIds _ids = new();
@@ -22,7 +22,7 @@ internal sealed class AnthropicMessages
     /// <param name="thinking">Signed thinking to put back; null: it is left out.</param>
     /// <param name="remote">Takes the files that must be fetched.</param>
     /// <param name="hints">Takes the names of what was left out.</param>
-    public AnthropicMessages(Utf8JsonWriter json, AnthropicForm form, JsonElement messages, ThinkingHistory? thinking, RemoteLinks remote, HashSet<string> hints)
+    public AnthropicMessages(Utf8JsonWriter json, AnthropicForm form, JsonElement[] messages, ThinkingHistory? thinking, RemoteLinks remote, HashSet<string> hints)
     {
         (_json, _messages, _thinking, _hints) = (json, messages, thinking, hints);
         _blocks = new ContentBlocks(json, form, remote, hints);
@@ -37,15 +37,12 @@ internal sealed class AnthropicMessages
             if (!isOpen) _json.WriteStartArray("system"u8);
             isOpen = true;
         }
-        var index = 0;
-        foreach (var message in _messages.EnumerateArray())
+        for (var i = 0; i < _messages.Length; i++)
         {
-            if (ChatMessage.IsSystem(message))
-            {
-                NoteName(message);
-                if (WriteContent(message, MarkOf(message), $"messages[{index}]", Begin, textOnly: true) is { } refusal) return refusal;
-            }
-            index++;
+            var message = _messages[i];
+            if (!ChatMessage.IsSystem(message)) continue;
+            NoteName(message);
+            if (WriteContent(message, MarkOf(message), $"messages[{i}]", Begin, textOnly: true) is { } refusal) return refusal;
         }
         if (last is not null)
         {
@@ -59,8 +56,8 @@ internal sealed class AnthropicMessages
     public ApiError? Write()
     {
         _json.WriteStartArray("messages"u8);
-        var (count, last) = (_messages.GetArrayLength(), ChatMessage.LastTurn(_messages));
-        for (var i = 0; i < count; i++)
+        var last = ChatMessage.LastTurn(_messages);
+        for (var i = 0; i < _messages.Length; i++)
         {
             var message = _messages[i];
             var place = $"messages[{i}]";
@@ -130,8 +127,12 @@ internal sealed class AnthropicMessages
     /// <summary>The last block that is not left out for being blank; where all are, the first.</summary>
     private static int LastSaid(JsonElement content)
     {
-        var last = content.GetArrayLength() - 1;
-        while (last > 0 && ChatMessage.IsBlank(content[last])) last--;
+        var (index, last) = (0, 0);
+        foreach (var block in content.EnumerateArray())
+        {
+            if (!ChatMessage.IsBlank(block)) last = index;
+            index++;
+        }
         return last;
     }
 

@@ -37,7 +37,9 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
     {
         // A schema that the model itself cannot follow becomes a tool, so that fact refuses nothing here.
         if ((Capabilities.Check(request, route.Facts with { StructuredOutput = null }) ?? ChatParts.Refuse(request, "Claude")) is { } unfit) return unfit;
-        using var messages = ChatParts.Parse(request, ChatParameter.Messages);
+        using var conversation = ChatParts.Parse(request, ChatParameter.Messages);
+        // Counted once: parsed JSON looks for an element by its number from the first one on.
+        JsonElement[] messages = [.. conversation.RootElement.EnumerateArray()];
         using var tools = ChatParts.Parse(request, ChatParameter.Tools);
         using var choice = ChatParts.Parse(request, ChatParameter.ToolChoice);
         using var format = ChatParts.Parse(request, ChatParameter.ResponseFormat);
@@ -48,7 +50,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         // A tool takes any schema: what is refused of strict ones is no loss there.
         var followsSchema = _model.StructuredOutput && SchemaSubset.Fits(schema);
         upstream.ContentTool = hasSchema && !followsSchema && !IsForced ? AnthropicTools.ContentToolName(tools.RootElement) : null;
-        var history = HistoryOf(messages.RootElement, options);
+        var history = HistoryOf(messages, options);
         var plan = ThinkingPlan.Of(request, _model, options.CapOutputTokens, MayThink(history), upstream.Ignored);
         if (OwnOutput && hasSchema && followsSchema)
             return ApiErrors.UnsupportedParameter("response_format", "output_config goes to this model as you wrote it, and response_format would be lost beside it. Put the schema into output_config.format, or leave output_config out.");
@@ -59,7 +61,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         {
             json.WriteStartObject();
             WriteHead(json, plan);
-            var writer = new AnthropicMessages(json, form, messages.RootElement, KeepsThinking(plan) ? history : null, upstream.Remote, _hints);
+            var writer = new AnthropicMessages(json, form, messages, KeepsThinking(plan) ? history : null, upstream.Remote, _hints);
             if ((writer.WriteSystem(ChatParts.WantsBareJson(request, hasSchema) ? ChatParts.OnlyJson : null) ?? writer.Write()) is { } refusal) return refusal;
             new AnthropicTools(_model, tools.RootElement, choice.RootElement, upstream.ContentTool, schema)
                 .Write(json, ChatParts.Is(request, ChatParameter.ParallelToolCalls, "false"u8), _hints);
@@ -77,7 +79,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         return null;
     }
 
-    private ThinkingHistory? HistoryOf(JsonElement messages, WriteOptions options) =>
+    private ThinkingHistory? HistoryOf(JsonElement[] messages, WriteOptions options) =>
         request.Features.HasFlag(ChatFeatures.ToolHistory) && (OwnThinking || _model.ThinksByDefault || request.ReasoningEffort is not (null or "none"))
             ? new ThinkingHistory(messages, options.Account, memory)
             : null;

@@ -12,9 +12,9 @@ internal static class ChatMessage
     public static bool IsSystem(JsonElement message) => Is(message, "system"u8) || Is(message, "developer"u8);
 
     /// <summary>The last message that is sent as one: instructions, and messages that say nothing, may stand behind it.</summary>
-    public static int LastTurn(JsonElement messages)
+    public static int LastTurn(JsonElement[] messages)
     {
-        var last = messages.GetArrayLength() - 1;
+        var last = messages.Length - 1;
         while (last >= 0 && (IsSystem(messages[last]) || SaysNothing(messages[last]))) last--;
         return last;
     }

@@ -17,10 +17,9 @@ internal sealed class ThinkingHistory
     /// <summary>Every assistant message of the open tool loop is accounted for: the first begins with thinking, and what the others had is known.</summary>
     public bool IsWhole { get; }
 
-    public ThinkingHistory(JsonElement messages, string account, ReasoningMemory memory)
+    public ThinkingHistory(JsonElement[] messages, string account, ReasoningMemory memory)
     {
-        var count = messages.GetArrayLength();
-        for (var i = 0; i < count; i++)
+        for (var i = 0; i < messages.Length; i++)
         {
             if (CallsOf(messages[i]) is { } calls && Find(calls, account, memory) is { } blocks) _blocks[i] = blocks;
         }
@@ -32,11 +31,11 @@ internal sealed class ThinkingHistory
     public IReadOnlyList<byte[]> Of(int message) => _blocks.GetValueOrDefault(message) ?? [];
 
     /// <summary>The assistant messages whose calls the model is still working on, in order.</summary>
-    private static List<int> OpenLoop(JsonElement messages)
+    private static List<int> OpenLoop(JsonElement[] messages)
     {
         var open = new List<int>();
         var isBeforeUser = false;
-        for (var i = messages.GetArrayLength() - 1; i >= 0; i--)
+        for (var i = messages.Length - 1; i >= 0; i--)
         {
             var role = messages[i].GetProperty("role"u8);
             if (role.ValueEquals("user"u8))
@@ -46,10 +45,11 @@ internal sealed class ThinkingHistory
             }
             if (!role.ValueEquals("assistant"u8)) continue;
             if (CallsOf(messages[i]) is null) break;
-            open.Insert(0, i);
+            open.Add(i);
             // What a user said after the results is part of the same turn at Anthropic, but there the loop begins anew.
             if (isBeforeUser) break;
         }
+        open.Reverse();
         return open;
     }
 

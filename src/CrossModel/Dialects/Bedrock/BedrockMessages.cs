@@ -16,17 +16,17 @@ internal sealed class BedrockMessages
     private readonly Utf8JsonWriter _json;
     private readonly BedrockBlocks _blocks;
     private readonly BedrockFamily _family;
-    private readonly JsonElement _messages;
+    private readonly JsonElement[] _messages;
     private readonly ThinkingHistory? _thinking;
     private readonly HashSet<string> _hints;
     private readonly ToolIds _ids;
-    private readonly List<string> _called = [];
+    private readonly OrderedDictionary<string, bool> _called = [];
     private string? _open;
     private bool _hasSystem;
 
     /// <param name="thinking">Signed thinking to put back; null: it is left out.</param>
     /// <param name="hints">Takes the names of what was left out.</param>
-    public BedrockMessages(Utf8JsonWriter json, BedrockFamily family, JsonElement messages, ThinkingHistory? thinking, RemoteLinks remote, HashSet<string> hints)
+    public BedrockMessages(Utf8JsonWriter json, BedrockFamily family, JsonElement[] messages, ThinkingHistory? thinking, RemoteLinks remote, HashSet<string> hints)
     {
         (_json, _family, _messages, _thinking, _hints) = (json, family, messages, thinking, hints);
         _ids = new ToolIds(family.NineCharacterIds);
@@ -34,13 +34,13 @@ internal sealed class BedrockMessages
     }
 
     /// <summary>Names of the tools that assistant messages call, each once.</summary>
-    public IReadOnlyCollection<string> CalledTools => _called;
+    public IReadOnlyCollection<string> CalledTools => _called.Keys;
 
     public ApiError? Write()
     {
         _json.WriteStartArray("messages"u8);
-        var (count, last) = (_messages.GetArrayLength(), ChatMessage.LastTurn(_messages));
-        for (var i = 0; i < count; i++)
+        var last = ChatMessage.LastTurn(_messages);
+        for (var i = 0; i < _messages.Length; i++)
         {
             var message = _messages[i];
             var place = $"messages[{i}]";
@@ -68,11 +68,9 @@ internal sealed class BedrockMessages
             if (!isOpen) _json.WriteStartArray("system"u8);
             isOpen = true;
         }
-        var index = 0;
-        foreach (var message in _messages.EnumerateArray())
+        for (var i = 0; i < _messages.Length; i++)
         {
-            if (ChatMessage.IsSystem(message) && WriteMarked(message, $"messages[{index}]", Begin, textOnly: true) is { } refusal) return refusal;
-            index++;
+            if (ChatMessage.IsSystem(_messages[i]) && WriteMarked(_messages[i], $"messages[{i}]", Begin, textOnly: true) is { } refusal) return refusal;
         }
         if (last is not null)
         {
@@ -241,7 +239,7 @@ internal sealed class BedrockMessages
             var at = $"{place}.tool_calls[{index++}]";
             if (ChatMessage.Call(call, at, "Models on Bedrock call functions only.", out var function, out var arguments) is { } refusal) return refusal;
             var name = function.GetProperty("name"u8).GetString()!;
-            if (!_called.Contains(name)) _called.Add(name);
+            _called.TryAdd(name, true);
             Open("assistant");
             _json.WriteStartObject();
             _json.WriteStartObject("toolUse"u8);

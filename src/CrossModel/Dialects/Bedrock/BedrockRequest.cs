@@ -43,7 +43,9 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
     {
         // A schema that the model itself cannot follow becomes a tool, so that fact refuses nothing here.
         if ((Capabilities.Check(request, route.Facts with { StructuredOutput = null }) ?? ChatParts.Refuse(request, "Bedrock")) is { } unfit) return unfit;
-        using var messages = ChatParts.Parse(request, ChatParameter.Messages);
+        using var conversation = ChatParts.Parse(request, ChatParameter.Messages);
+        // Counted once: parsed JSON looks for an element by its number from the first one on.
+        JsonElement[] messages = [.. conversation.RootElement.EnumerateArray()];
         using var tools = ChatParts.Parse(request, ChatParameter.Tools);
         using var choice = ChatParts.Parse(request, ChatParameter.ToolChoice);
         using var format = ChatParts.Parse(request, ChatParameter.ResponseFormat);
@@ -58,14 +60,14 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         }
         var bedrockTools = new BedrockTools(family, _claude, tools.RootElement, choice.RootElement, upstream.ContentTool, schema);
         if (bedrockTools.Check() is { } unknown) return unknown;
-        var history = HistoryOf(messages.RootElement, options);
+        var history = HistoryOf(messages, options);
         var plan = Plan(options, MayThink(history));
         var keepsThinking = plan.IsOn || (plan.Says == ThinkingPlan.Word.Nothing && _claude.ThinksByDefault);
 
         using (var json = new Utf8JsonWriter(upstream.Body, WriterOptions))
         {
             json.WriteStartObject();
-            var writer = new BedrockMessages(json, family, messages.RootElement, keepsThinking ? history : null, upstream.Remote, _hints);
+            var writer = new BedrockMessages(json, family, messages, keepsThinking ? history : null, upstream.Remote, _hints);
             if (writer.Write() is { } refusal) return refusal;
             var parallel = !ChatParts.Is(request, ChatParameter.ParallelToolCalls, "false"u8);
             var mustNotCall = bedrockTools.Write(json, writer.CalledTools, parallel, _fields, _hints);
@@ -83,7 +85,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         return null;
     }
 
-    private ThinkingHistory? HistoryOf(JsonElement messages, WriteOptions options) =>
+    private ThinkingHistory? HistoryOf(JsonElement[] messages, WriteOptions options) =>
         family.IsClaude && request.Features.HasFlag(ChatFeatures.ToolHistory) && (_claude.ThinksByDefault || request.ReasoningEffort is not (null or "none"))
             ? new ThinkingHistory(messages, options.Account, memory)
             : null;

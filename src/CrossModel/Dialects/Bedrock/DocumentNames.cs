@@ -8,6 +8,8 @@ internal sealed class DocumentNames
     private const int Longest = 200;
 
     private readonly HashSet<string> _taken = new(StringComparer.OrdinalIgnoreCase);
+    // Of a name that many documents have: the search goes on where the last one ended.
+    private readonly Dictionary<string, int> _next = new(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>Letters, digits, single spaces, hyphens, parentheses and square brackets only, and each name once in a request. The model reads it: the rest stays.</summary>
     public string Of(string title)
@@ -24,7 +26,9 @@ internal sealed class DocumentNames
         var name = text.ToString().Trim();
         if (name.Length == 0) name = "document";
         var unique = name;
-        for (var number = 2; !_taken.Add(unique); number++) unique = $"{name} {number}";
+        var number = _next.GetValueOrDefault(name, 2);
+        for (; !_taken.Add(unique); number++) unique = $"{name} {number}";
+        _next[name] = number;
         return unique;
     }
 }

@@ -12,18 +12,17 @@ internal static class GeminiLogprobs
     public static byte[]? Convert(JsonElement result)
     {
         if (!result.TryGetProperty("chosenCandidates"u8, out var chosen) || chosen.ValueKind != JsonValueKind.Array || chosen.GetArrayLength() == 0) return null;
-        var top = result.TryGetProperty("topCandidates"u8, out var given) && given.ValueKind == JsonValueKind.Array ? given : default;
+        var top = result.TryGetProperty("topCandidates"u8, out var given) && given.ValueKind == JsonValueKind.Array ? given.EnumerateArray() : default;
         var target = new ArrayBufferWriter<byte>();
         using var json = new Utf8JsonWriter(target, new JsonWriterOptions { Encoder = JsonText.Encoder });
         json.WriteStartObject();
         json.WriteStartArray("content"u8);
-        var position = 0;
         foreach (var token in chosen.EnumerateArray())
         {
             json.WriteStartObject();
             Write(json, token);
             json.WriteStartArray("top_logprobs"u8);
-            foreach (var other in Others(top, position++))
+            foreach (var other in Others(top.MoveNext() ? top.Current : default))
             {
                 json.WriteStartObject();
                 Write(json, other);
@@ -39,12 +38,8 @@ internal static class GeminiLogprobs
         return target.WrittenSpan.ToArray();
     }
 
-    private static JsonElement.ArrayEnumerator Others(JsonElement top, int position)
-    {
-        if (top.ValueKind != JsonValueKind.Array || position >= top.GetArrayLength()) return default;
-        var step = top[position];
-        return step.ValueKind == JsonValueKind.Object && step.TryGetProperty("candidates"u8, out var candidates) && candidates.ValueKind == JsonValueKind.Array ? candidates.EnumerateArray() : default;
-    }
+    private static JsonElement.ArrayEnumerator Others(JsonElement step) =>
+        step.ValueKind == JsonValueKind.Object && step.TryGetProperty("candidates"u8, out var candidates) && candidates.ValueKind == JsonValueKind.Array ? candidates.EnumerateArray() : default;
 
     private static void Write(Utf8JsonWriter json, JsonElement token)
     {

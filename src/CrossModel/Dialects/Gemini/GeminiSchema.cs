@@ -21,6 +21,8 @@ internal sealed class GeminiSchema(Utf8JsonWriter json, JsonElement root)
 
     private readonly long _end = json.BytesCommitted + json.BytesPending + JsonMarshal.GetRawUtf8Value(root).Length + MostInlined;
 
+    private readonly SchemaIndex _index = new(root);
+
     public void Write() => Write(root, [], 0);
 
     /// <param name="open">References on the way here: a cycle ends in an object about which nothing is said.</param>
@@ -30,13 +32,14 @@ internal sealed class GeminiSchema(Utf8JsonWriter json, JsonElement root)
         while (schema.ValueKind == JsonValueKind.Object && schema.TryGetProperty("$ref"u8, out var reference) && reference.ValueKind == JsonValueKind.String)
         {
             var path = reference.GetString()!;
-            if (depth > Deepest || !open.Add(path))
+            // A chain of references counts as depth: many may lead into one that is long.
+            if (depth + entered.Count > Deepest || !open.Add(path))
             {
                 schema = default;
                 break;
             }
             entered.Add(path);
-            schema = Find(path) ?? default;
+            schema = _index.Find(path) ?? default;
         }
         json.WriteStartObject();
         if (schema.ValueKind == JsonValueKind.Object && depth <= Deepest && json.BytesCommitted + json.BytesPending < _end) Members(schema, open, depth);
@@ -115,22 +118,11 @@ internal sealed class GeminiSchema(Utf8JsonWriter json, JsonElement root)
         }
         json.WriteEndObject();
         if (!schema.TryGetProperty("required"u8, out var required) || required.ValueKind != JsonValueKind.Array) return;
-        var names = required.EnumerateArray().Where(n => n.ValueKind == JsonValueKind.String && properties.TryGetProperty(n.GetString()!, out _)).ToList();
+        var known = properties.EnumerateObject().Select(property => property.Name).ToHashSet();
+        var names = required.EnumerateArray().Where(n => n.ValueKind == JsonValueKind.String && known.Contains(n.GetString()!)).ToList();
         if (names.Count == 0) return;
         json.WriteStartArray("required"u8);
         foreach (var name in names) json.WriteRaw(name);
         json.WriteEndArray();
-    }
-
-    /// <summary><c>#/$defs/name</c></summary>
-    private JsonElement? Find(string path)
-    {
-        if (!path.StartsWith('#')) return null;
-        var at = root;
-        foreach (var step in path.Split('/').Skip(1).Select(JsonStrings.Step))
-        {
-            if (at.ValueKind != JsonValueKind.Object || !at.TryGetProperty(step, out at)) return null;
-        }
-        return at;
     }
 }

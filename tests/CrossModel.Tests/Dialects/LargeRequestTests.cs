@@ -1,0 +1,66 @@
+using System.Diagnostics;
+using System.Text;
+using System.Text.Json;
+using CrossModel.Dialects;
+using CrossModel.Dialects.Gemini;
+using CrossModel.Protocol;
+using CrossModel.Tests.Golden;
+
+namespace CrossModel.Tests.Dialects;
+
+/// <summary>A request is written before anybody asks for money: however many parts it has, each costs the same. Where one costs more the more there are, a body of 32 MiB takes a processor for hours.</summary>
+public sealed class LargeRequestTests
+{
+    private const string User = """{"role":"user","content":"a"}""";
+    private const string Calls = "\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"c\",\"type\":\"function\",\"function\":{\"name\":\"f#\",\"arguments\":\"{}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"c\",\"content\":\"r\"";
+    private const string Document = """{"type":"file","file":{"filename":"a.pdf","file_data":"data:application/pdf;base64,JVBERi0xLjQK"}}""";
+
+    public static TheoryData<string, string> Shapes()
+    {
+        var data = new TheoryData<string, string>();
+        foreach (var dialect in GoldenCase.Dialects())
+            foreach (var shape in (string[])["messages", "instructions", "blank blocks", "calls", "documents"]) data.Add(dialect, shape);
+        return data;
+    }
+
+    private static string Many(int count, string part) => string.Join(',', Enumerable.Range(0, count).Select(i => part.Replace("#", i.ToString(System.Globalization.CultureInfo.InvariantCulture), StringComparison.Ordinal)));
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void Request_WithManyParts_IsWrittenInTime(string dialect, string shape)
+    {
+        var messages = shape switch
+        {
+            "messages" => Many(200_000, User),
+            "instructions" => User + "," + Many(200_000, """{"role":"system","content":"a"}"""),
+            "blank blocks" => $$"""{"role":"user","content":[{{Many(200_000, """{"type":"text","text":" "}""")}}]},{{User}}""",
+            "calls" => Many(40_000, "{" + Calls + "}"),
+            _ => $$"""{"role":"user","content":[{{Many(40_000, Document)}}]}""",
+        };
+        var body = new PooledBuffer();
+        body.Write(Encoding.UTF8.GetBytes($$"""{"model":"a/b","reasoning_effort":"low","messages":[{{messages}}]}"""));
+        Assert.Null(ChatRequestReader.Read(body, out var request));
+        using (request)
+        {
+            using var speaker = GoldenCase.Dialect(dialect, TimeProvider.System);
+            using var upstream = new UpstreamRequest();
+            var clock = Stopwatch.StartNew();
+            speaker.Write(request!, GoldenCase.DefaultRoute(dialect), new WriteOptions(null, "account"), upstream);
+            Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(10));
+        }
+    }
+
+    [Fact]
+    public void Schema_WithManyReferencesAndRequiredMembers_IsWrittenInTime()
+    {
+        const int count = 100_000;
+        var schema = "{\"type\":\"object\",\"properties\":{" + Many(count, "\"p#\":{\"$ref\":\"@/$defs/d#\"}").Replace('@', '#') + "},\"required\":[" + Many(count, "\"p#\"") + "],\"$defs\":{"
+            + string.Join(',', Enumerable.Range(0, count).Select(i => $"\"d{i}\":{{\"$ref\":\"#/$defs/d{i + 1}\"}}")) + "}}";
+        using var parsed = JsonDocument.Parse(schema);
+        using var target = new MemoryStream();
+        using var json = new Utf8JsonWriter(target);
+        var clock = Stopwatch.StartNew();
+        new GeminiSchema(json, parsed.RootElement).Write();
+        Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(10));
+    }
+}
