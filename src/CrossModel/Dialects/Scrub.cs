@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
 using CrossModel.Configuration;
@@ -26,7 +27,7 @@ internal static partial class Scrub
 
     /// <summary>
     /// The last word on a failure, whatever the upstream said: no upstream's keys in whatever form they were configured, not where one is, and in what
-    /// is logged none of the caller's own words.
+    /// is logged none of the caller's own words, on one line.
     /// </summary>
     /// <param name="upstream">The one that said it.</param>
     /// <param name="all">All of the configuration: one server may speak of another behind it.</param>
@@ -34,7 +35,7 @@ internal static partial class Scrub
     {
         Message = WithoutSecrets(fault.Message, upstream, all),
         Param = WithoutSecrets(fault.Param, upstream, all),
-        Detail = fault.Detail is null ? null : WithoutQuotes(Message(WithoutSecrets(fault.Detail, upstream, all)), request),
+        Detail = fault.Detail is null ? null : OneLine(WithoutQuotes(Message(WithoutSecrets(fault.Detail, upstream, all)), request)),
     };
 
     private static string? WithoutSecrets(string? text, UpstreamConfig speaker, IEnumerable<UpstreamConfig> all)
@@ -57,6 +58,10 @@ internal static partial class Scrub
         if (!Uri.TryCreate(upstream.BaseUrl, UriKind.Absolute, out var address) || !(isSpeaker || address.Host.Contains('.', StringComparison.Ordinal))) return text;
         return text.Replace(address.Authority, "[address]", StringComparison.OrdinalIgnoreCase).Replace(address.Host, "[address]", StringComparison.OrdinalIgnoreCase);
     }
+
+    /// <summary>A log is read at a terminal, too, which obeys what it is shown: nothing may begin a line, move the cursor or turn the writing around.</summary>
+    private static string OneLine(string text) => string.Concat(text.Select(letter =>
+        char.IsControl(letter) || char.GetUnicodeCategory(letter) is UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator ? ' ' : letter));
 
     /// <summary>Stretches of text that stand in the request too are cut out; of a large request nothing is searched and nothing told.</summary>
     private static string WithoutQuotes(string text, ReadOnlySpan<byte> request)

@@ -41,4 +41,12 @@ public sealed class ScrubTests
         var fault = new UpstreamFault(UpstreamFailure.Rejected, 400, "must be a non-empty array for vllm, not a-key-of-some-length at gpu.rack.example");
         Assert.Equal("must be a non-empty array for vllm, not [key] at [address]", Scrub.Fault(fault, new(), others, "{}"u8).Message);
     }
+
+    /// <summary>Providers quote callers, and a terminal obeys what a log shows it.</summary>
+    [Fact]
+    public void Fault_WithWordsForATerminal_IsLoggedAsOneLineOfText()
+    {
+        var fault = new UpstreamFault(UpstreamFailure.Rejected, 400, Detail: "400 a: no \u001b[2J\u001b]0;title\u0007\u202eeht\nINFO all is well\u009b1m\u2028end");
+        Assert.Equal("400 a: no  [2J ]0;title  eht INFO all is well 1m end", Scrub.Fault(fault, new(), [], "{}"u8).Detail);
+    }
 }
