@@ -48,7 +48,7 @@ internal static class UpstreamForms
             yield return new("baseUrl", "the resource's address is needed, such as https://NAME.openai.azure.com/openai/v1");
         // The versionless form takes a few words all the same.
         else if (PathOf(upstream) is { } path && (path.EndsWith("/openai/v1", StringComparison.Ordinal) ? upstream.ApiVersion is not (null or "v1" or "preview" or "latest") : upstream.ApiVersion is null))
-            yield return new("apiVersion", "give either a dated apiVersion and the root, or a base URL that ends in /openai/v1");
+            yield return new("apiVersion", "give a dated apiVersion with the root, or with a base URL that ends in /openai/v1 none (or \"preview\")");
         int entra = new[] { upstream.TenantId, upstream.ClientId, upstream.ClientSecret }.Count(part => part is not null);
         if (entra is 1 or 2)
             yield return new("tenantId", "tenantId, clientId and clientSecret belong together");

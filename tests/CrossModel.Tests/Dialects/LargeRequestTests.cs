@@ -45,7 +45,9 @@ public sealed class LargeRequestTests
             using var speaker = GoldenCase.Dialect(dialect, TimeProvider.System);
             using var upstream = new UpstreamRequest();
             var clock = Stopwatch.StartNew();
-            speaker.Write(request!, GoldenCase.DefaultRoute(dialect), new WriteOptions(null, "account"), upstream);
+            var refusal = speaker.Write(request!, GoldenCase.DefaultRoute(dialect), new WriteOptions(null, "account"), upstream);
+            // Some models read no documents; what is refused at the first shows nothing of the others.
+            Assert.True(refusal is null || shape == "documents", refusal?.Message);
             Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(10));
         }
     }
