@@ -28,6 +28,8 @@ internal sealed class AccountStore(Database database)
     public static string? FaultOfName(string name) =>
         name.Length is 0 or > LongestName ? $"A name has 1 to {LongestName} characters."
         : name.Any(char.IsControl) || name.Trim() != name ? "A name holds no control characters and neither begins nor ends with a blank."
+        // A mistyped option would else become an account.
+        : name[0] == '-' ? "A name does not begin with a hyphen, as options do."
         : null;
 
     /// <summary>Inside a transaction of the caller's, so that the first credit is part of it. Null: the name is taken.</summary>

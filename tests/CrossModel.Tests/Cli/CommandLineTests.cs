@@ -8,6 +8,8 @@ public sealed class CommandLineTests
     [InlineData("accounts")]
     [InlineData("accounts create")]
     [InlineData("accounts create a b")]
+    [InlineData("accounts create --blance")]
+    [InlineData("accounts create -x")]
     [InlineData("accounts frobnicate")]
     [InlineData("frobnicate")]
     [InlineData("--frobnicate")]
