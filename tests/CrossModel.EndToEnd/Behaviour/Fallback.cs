@@ -37,6 +37,38 @@ public sealed class Fallback
         Assert.Equal(2, (await ReceiptAsync(gateway, reply))["attempts"]!.AsArray().Count);
     }
 
+    /// <summary>A model that is gone and an account that is empty have many names; the next route knows neither.</summary>
+    [Theory]
+    [InlineData(400, """{"error":{"message":"The model `m` has been decommissioned and is no longer supported.","code":"model_decommissioned"}}""")]
+    [InlineData(400, """{"error":{"message":"a/m is not a valid model ID","code":400},"user_id":"user_x"}""")]
+    [InlineData(400, """{"error":{"code":"Arrearage","message":"Access denied, please make sure your account is in good standing.","type":"Arrearage"}}""")]
+    public async Task Refusal_ThatIsTheOperators_IsNotSeenByTheCaller(int status, string body)
+    {
+        await using var upstream = await FirstAsync(http => UsualReply.JsonAsync(http, body, status));
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes);
+
+        var reply = await gateway.PostAsync(Plain);
+
+        Assert.Equal((200, "2"), ((int)reply.Status, reply.Header("x-crossmodel-attempts")));
+    }
+
+    /// <summary>What one caller says must not make the operator's access look bad: no other route is tried, and this one does not rest.</summary>
+    [Fact]
+    public async Task Content_RefusedWithAStatusOfAccess_IsTheCallers()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync((http, received) => received.Text.Contains("harm", StringComparison.Ordinal)
+            ? UsualReply.JsonAsync(http, """{"code":"permission-denied","error":"Content violates usage guidelines."}""", 403)
+            : UsualReply.AnswerAsync(http, received));
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes);
+
+        var refused = await gateway.PostAsync("""{"model":"test/model","messages":[{"role":"user","content":"harm"}]}""");
+        var next = await gateway.PostAsync(Plain);
+
+        Assert.Equal((400, "content_filter", "1"), ((int)refused.Status, refused.ErrorCode, refused.Header("x-crossmodel-attempts")));
+        Assert.Equal(200, (int)next.Status);
+        Assert.Equal(["first", "first"], upstream.Received.Select(r => (string?)r.Json["model"]));
+    }
+
     [Fact]
     public async Task Credential_ThatCannotBeHad_IsTheOperatorsFault_AndTheNextRouteServes()
     {

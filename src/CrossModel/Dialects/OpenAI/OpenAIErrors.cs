@@ -63,11 +63,13 @@ internal static partial class OpenAIErrors
         UpstreamFault Fault(UpstreamFailure failure) => new(failure, status, Detail: Detail(status, error));
         UpstreamFault Rejected(string code) => new(UpstreamFailure.Rejected, status, Scrub.Message(WordsOf(error.Message)), code, Scrub.Param(error.Param ?? Unrecognized(error.Message)), Detail(status, error));
 
-        if (error.IsCode("insufficient_quota", "billing_hard_limit_reached", "insufficient_balance", "1113", "1008")) return Fault(UpstreamFailure.Operator);
+        if (error.IsCode("insufficient_quota", "billing_hard_limit_reached", "insufficient_balance", "exceeded_current_quota_error", "Arrearage", "1113", "1008")) return Fault(UpstreamFailure.Operator);
+        // Whoever says something unwelcome must not be able to make the operator's access look bad: xAI and OpenRouter answer that with 403.
+        if (status == 403 && IsAboutContent(error)) return Rejected("content_filter");
         if (error.IsCode("invalid_api_key", "invalid_authentication_error", "authentication_error", "1004") || status is 401 or 402 or 403) return Fault(UpstreamFailure.Operator);
         if (status == 429 || error.IsCode("rate_limit_exceeded", "1302", "1002")) return Fault(UpstreamFailure.RateLimited);
-        if (error.IsCode("context_length_exceeded", "exceed_context_size_error", "too_many_prompt_tokens") || IsTooLong(error)) return Rejected("context_length_exceeded");
-        if (error.IsCode("model_not_found", "model_not_available", "1211", "DeploymentNotFound")) return Fault(UpstreamFailure.ModelMissing);
+        if (error.IsCode("context_length_exceeded", "exceed_context_size_error", "too_many_prompt_tokens", "1261") || IsTooLong(error)) return Rejected("context_length_exceeded");
+        if (error.IsCode("model_not_found", "model_not_available", "model_decommissioned", "invalid_model", "1211", "DeploymentNotFound") || NoModel().IsMatch(error.Message ?? "")) return Fault(UpstreamFailure.ModelMissing);
         switch (status)
         {
             case 404:
@@ -78,7 +80,7 @@ internal static partial class OpenAIErrors
             case 400 or 409 or 413 or 415 or 422:
                 // xAI answers a bad key with 400 and no code of its own. In the middle of a sentence it may be the caller's words that are quoted.
                 if (BadKey().IsMatch(error.Message ?? "")) return Fault(UpstreamFailure.Operator);
-                if (error.IsCode("content_filter", "content_policy_violation", "data_inspection_failed", "ResponsibleAIPolicyViolation", "1301", "1026")) return Rejected("content_filter");
+                if (IsAboutContent(error)) return Rejected("content_filter");
                 return Rejected(CodeOf(error));
             case 408 or >= 500 or (>= 300 and < 400):
                 return Fault(UpstreamFailure.ServerError);
@@ -100,8 +102,18 @@ internal static partial class OpenAIErrors
     [GeneratedRegex("^(?:incorrect|invalid|expired) API key|^(?:the |your )?API key (?:provided )?(?:is |has )?(?:incorrect|invalid|not valid|expired)", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex BadKey();
 
+    /// <summary>DeepSeek and OpenRouter answer a model that they do not have with 400 and no code of its own.</summary>
+    [GeneratedRegex("^Model Not Exist$|^[^ ]+ is not a valid model ID$", RegexOptions.CultureInvariant)]
+    private static partial Regex NoModel();
+
+    private static bool IsAboutContent(ErrorText error) =>
+        error.IsCode("content_filter", "content_policy_violation", "data_inspection_failed", "ResponsibleAIPolicyViolation", "1301", "1026")
+        || error.Mentions("violates usage guidelines") || error.Mentions("input was flagged") || error.Mentions("Content Exists Risk");
+
     private static bool IsTooLong(ErrorText error) =>
         error.Mentions("maximum context length") || error.Mentions("prompt too long") || error.Mentions("prompt is too long") || error.Mentions("max context length")
+        || error.Mentions("maximum prompt length") || error.Mentions("maximum allowed input length") || error.Mentions("exceeded model token limit")
+        || error.Mentions("range of input length") || error.Mentions("greater than the context length") || error.Mentions("context length of only") || error.Mentions("longer than the maximum model length")
         || error.Mentions("context window") || error.Mentions("available context size") || error.Mentions("input token count")
         || (error.Mentions("longer than") && error.Mentions("context length")) || error.Mentions("length of all messages is too long");
 
@@ -136,6 +148,8 @@ internal static partial class OpenAIErrors
         if (json.ValueKind == JsonValueKind.Array) return json.GetArrayLength() == 0 ? new(null, null, null, null, null) : Of(json[0]);
         if (json.ValueKind != JsonValueKind.Object) return new(Text(json), null, null, null, null);
         if (json.TryGetProperty("error", out var error) && error.ValueKind == JsonValueKind.Object) return Inner(error);
+        // Cloudflare and watsonx make a list of them.
+        if (json.TryGetProperty("errors", out var errors) && errors.ValueKind == JsonValueKind.Array && errors.GetArrayLength() > 0 && errors[0].ValueKind == JsonValueKind.Object) return Inner(errors[0]);
         if (json.TryGetProperty("base_resp", out var minimax) && minimax.ValueKind == JsonValueKind.Object)
         {
             return new(Member(minimax, "status_msg"), null, Member(minimax, "status_code"), null, null);
