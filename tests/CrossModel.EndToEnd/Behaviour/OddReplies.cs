@@ -36,6 +36,25 @@ public sealed class OddReplies
         Assert.Equal("100.00", (string?)(await gateway.Http.GetAsync("/v1/account", gateway.Key)).Json["balance"]);
     }
 
+    /// <summary>vLLM and SGLang say so of a call that their engine has dropped, Groq of a stream that it ends early: what there is of it is no whole reply.</summary>
+    [Theory]
+    [InlineData("\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"abort\"}]")]
+    [InlineData("\"choices\":[],\"x_groq\":{\"id\":\"req_1\",\"error\":\"over_capacity\"}")]
+    public async Task Reply_ThatItsServerHasBrokenOff_IsAFailure(string last)
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync((http, _) => UsualReply.BeginAsync(http,
+            UsualReply.Chunk(UsualReply.Role) + UsualReply.Chunk(UsualReply.Text("Hello")) + $$"""data: {"id":"up-1","object":"chat.completion.chunk","created":1,"model":"m",{{last}}}""" + "\n\n" + UsualReply.Done));
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl);
+
+        var streamed = await gateway.PostAsync(Stream);
+        var plain = await gateway.PostAsync(Plain);
+
+        Assert.Contains("Hello", streamed.Text, StringComparison.Ordinal);
+        Assert.Contains("data: {\"error\":", streamed.Text, StringComparison.Ordinal);
+        Assert.DoesNotContain("[DONE]", streamed.Text, StringComparison.Ordinal);
+        Assert.Equal((502, "provider_error"), ((int)plain.Status, plain.ErrorCode));
+    }
+
     [Fact]
     public async Task Arguments_NullInAStreamThatIsGathered_AddNothing()
     {

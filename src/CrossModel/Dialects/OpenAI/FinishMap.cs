@@ -27,7 +27,7 @@ internal static class FinishMap
         {
             reason = FinishReason.ContentFilter;
         }
-        else if (word.SequenceEqual("error"u8) || word.SequenceEqual("network_error"u8) || word.SequenceEqual("insufficient_system_resource"u8))
+        else if (word.SequenceEqual("error"u8) || word.SequenceEqual("abort"u8) || word.SequenceEqual("network_error"u8) || word.SequenceEqual("insufficient_system_resource"u8))
         {
             return Said.Failed;
         }

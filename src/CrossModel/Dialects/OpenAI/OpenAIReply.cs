@@ -145,7 +145,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
         ReadUsage(text, client);
         if (View.IsError(text))
         {
-            Fault = OpenAIErrors.ReadInReply(text);
+            Fault = OpenAIErrors.ReadInReply(View.ErrorIn(text));
             return;
         }
         var chunk = new OpenAIChunk(_tools, preset, isOneLine && !isStripped ? _pattern : null);
@@ -266,7 +266,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
         }
         if (View.IsError(text))
         {
-            Fault = OpenAIErrors.ReadInReply(text);
+            Fault = OpenAIErrors.ReadInReply(View.ErrorIn(text));
             return null;
         }
         if (View.ChoiceCount == 0)

@@ -12,7 +12,7 @@ internal sealed class ReplyView
     private ChoiceView[] _choices = new ChoiceView[1];
 
     public int ObjectStart { get; private set; }
-    public JsonSpan Id, Object, Created, Model, Choices, Usage, UsageMember, GroqUsage, Error, BaseResp;
+    public JsonSpan Id, Object, Created, Model, Choices, Usage, UsageMember, GroqUsage, Error, GroqError, BaseResp;
     /// <summary>The places of the root members that are not named above.</summary>
     public List<JsonSpan> Others { get; } = [];
     /// <summary>One of the others is not what every chunk of some servers carries.</summary>
@@ -26,7 +26,7 @@ internal sealed class ReplyView
     /// <summary>False: the text is JSON but no object. Throws JsonException where it is not JSON.</summary>
     public bool Read(ReadOnlySpan<byte> text, ReadOnlySpan<byte> messageName)
     {
-        Id = Object = Created = Model = Choices = Usage = UsageMember = GroqUsage = Error = BaseResp = default;
+        Id = Object = Created = Model = Choices = Usage = UsageMember = GroqUsage = Error = GroqError = BaseResp = default;
         Others.Clear();
         ChoiceCount = 0;
         HasNews = false;
@@ -72,9 +72,15 @@ internal sealed class ReplyView
     /// <summary>It is an error, or says that it is one.</summary>
     public bool IsError(ReadOnlySpan<byte> text)
     {
-        if (Error.IsPresent && Error.In(text) is var error && !error.SequenceEqual("null"u8) && !error.SequenceEqual("{}"u8) && !error.SequenceEqual("\"\""u8)) return true;
+        if (Says(text, Error) || Says(text, GroqError)) return true;
         return (IsBareError && !Usage.IsPresent) || (BaseResp.IsPresent && !OpenAIErrors.IsSuccess(BaseResp.In(text)));
     }
+
+    /// <summary>Of an error, what says it.</summary>
+    public ReadOnlySpan<byte> ErrorIn(ReadOnlySpan<byte> text) => Says(text, GroqError) ? GroqError.In(text) : text;
+
+    private static bool Says(ReadOnlySpan<byte> text, JsonSpan error) =>
+        error.IsPresent && error.In(text) is var said && !said.SequenceEqual("null"u8) && !said.SequenceEqual("{}"u8) && !said.SequenceEqual("\"\""u8);
 
     private void ReadChoices(ref Utf8JsonReader json, ReadOnlySpan<byte> messageName)
     {
@@ -105,7 +111,10 @@ internal sealed class ReplyView
         }
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
         {
-            if (JsonText.Name(ref json).SequenceEqual("usage"u8)) Value(ref json, ref GroqUsage);
+            var name = JsonText.Name(ref json);
+            if (name.SequenceEqual("usage"u8)) Value(ref json, ref GroqUsage);
+            // Why the stream ends before the reply does.
+            else if (name.SequenceEqual("error"u8)) Value(ref json, ref GroqError);
             else Skip(ref json);
         }
     }
