@@ -6,7 +6,9 @@ using CrossModel.Protocol;
 namespace CrossModel.Dialects.OpenAI;
 
 /// <summary>What some servers need changed inside messages: roles, call ids, reasoning of earlier turns. Most need nothing.</summary>
-internal sealed class MessageEdits(Preset preset, RouteModel model, BodySplice splice)
+/// <param name="noReasoning">The model has refused reasoning of earlier turns.</param>
+/// <param name="ignored">Takes the names of what was left out.</param>
+internal sealed class MessageEdits(Preset preset, bool noReasoning, RouteModel model, BodySplice splice, List<string> ignored)
 {
     private const string Alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -14,34 +16,50 @@ internal sealed class MessageEdits(Preset preset, RouteModel model, BodySplice s
     private sealed class View
     {
         public int Start;
-        public bool IsDeveloper, IsUser, IsAssistant;
-        public JsonSpan Role, ReasoningContent, ReasoningContentName, ReasoningContentMember, Reasoning, ToolCalls, ToolCallId;
+        public string? RoleName;
+        public JsonSpan Role, Name, NameMember, ReasoningContent, ReasoningContentName, ReasoningContentMember, Reasoning, ReasoningMember, DetailsMember, ToolCalls, ToolCallId;
     }
 
     public void Edit(ChatRequest request)
     {
-        var history = preset.ReasoningRequiredBy is { } beginning && model.UpstreamModel.StartsWith(beginning, StringComparison.Ordinal) ? ReasoningHistory.Required : preset.History;
+        var history = noReasoning ? ReasoningHistory.Dropped : preset.ReasoningRequiredBy is { } beginning && model.UpstreamModel.StartsWith(beginning, StringComparison.Ordinal) ? ReasoningHistory.Required : preset.History;
         var has = request.Features;
         var roles = !preset.DeveloperRole && has.HasFlag(ChatFeatures.DeveloperRole);
         var ids = preset.NineCharacterIds && has.HasFlag(ChatFeatures.ToolHistory);
         var reasoning = history == ReasoningHistory.Required || (history != ReasoningHistory.Kept && has.HasFlag(ChatFeatures.ReasoningHistory));
         var extras = !preset.ExtraContent && has.HasFlag(ChatFeatures.ExtraContent);
         var calls = preset.FillsCalls && has.HasFlag(ChatFeatures.ToolHistory);
-        if (!roles && !ids && !reasoning && !extras && !calls) return;
-
         var body = request.Body.Span;
+        var names = preset.NamedRoles is not null && request.Value(ChatParameter.Messages).In(body).IndexOf("\"name\""u8) >= 0;
+        if (!roles && !ids && !reasoning && !extras && !calls && !names) return;
+
         var messages = Read(body, request.Value(ChatParameter.Messages));
         var lastUser = messages.Count - 1;
-        while (lastUser >= 0 && !messages[lastUser].IsUser) lastUser--;
+        while (lastUser >= 0 && messages[lastUser].RoleName != "user") lastUser--;
         for (var i = 0; i < messages.Count; i++)
         {
             var message = messages[i];
-            if (roles && message.IsDeveloper) splice.Replace(message.Role, "\"system\""u8);
+            if (roles && message.RoleName == "developer") splice.Replace(message.Role, "\"system\""u8);
+            if (names && message.NameMember.IsPresent && !preset.NamedRoles!.Contains(message.RoleName!)) DropName(message);
             if (ids) Rename(body, message);
             if (calls && message.ToolCalls.IsPresent) CallEdits.Fill(body, message.ToolCalls, splice);
             if (extras && message.ToolCalls.IsPresent) RemoveNested(body, message.ToolCalls, "extra_content", splice);
-            if (reasoning && message.IsAssistant) EditReasoning(message, history, isBeforeLastUser: i < lastUser);
+            if (reasoning && message.RoleName == "assistant") EditReasoning(message, history, isBeforeLastUser: i < lastUser);
         }
+    }
+
+    /// <summary>A message of a body of ours says something of earlier thinking.</summary>
+    public static bool HaveReasoning(ReadOnlySpan<byte> sent)
+    {
+        var json = new Utf8JsonReader(sent);
+        var inMessages = false;
+        while (json.Read())
+        {
+            if (json.TokenType != JsonTokenType.PropertyName) continue;
+            if (json.CurrentDepth == 1) inMessages = json.ValueTextEquals("messages"u8);
+            else if (inMessages && json.CurrentDepth == 3 && (json.ValueTextEquals("reasoning_content"u8) || json.ValueTextEquals("reasoning"u8) || json.ValueTextEquals("reasoning_details"u8))) return true;
+        }
+        return false;
     }
 
     public static void RemoveStrict(ReadOnlySpan<byte> body, JsonSpan tools, BodySplice splice) => RemoveNested(body, tools, "strict", splice, parent: "function");
@@ -57,14 +75,25 @@ internal sealed class MessageEdits(Preset preset, RouteModel model, BodySplice s
                 splice.Replace(message.ReasoningContentMember, "\"reasoning_content\":\"\""u8);
                 break;
             case ReasoningHistory.NotBeforeLastUser when isBeforeLastUser && message.ReasoningContentMember.IsPresent:
-            case ReasoningHistory.Dropped when message.ReasoningContentMember.IsPresent:
                 splice.Remove(message.ReasoningContentMember);
+                break;
+            case ReasoningHistory.Dropped:
+                foreach (var member in (ReadOnlySpan<JsonSpan>)[message.ReasoningContentMember, message.ReasoningMember, message.DetailsMember])
+                {
+                    if (member.IsPresent) splice.Remove(member);
+                }
                 break;
             case ReasoningHistory.AsReasoning when message.ReasoningContentMember.IsPresent:
                 if (message.Reasoning.IsPresent) splice.Remove(message.ReasoningContentMember);
                 else splice.Replace(message.ReasoningContentName, "\"reasoning\""u8);
                 break;
         }
+    }
+
+    private void DropName(View message)
+    {
+        splice.Remove(message.NameMember);
+        if (message.Name.IsPresent && !ignored.Contains("name")) ignored.Add("name");
     }
 
     /// <summary>Gives the ids of calls and results the nine characters that the server asks for.</summary>
@@ -127,21 +156,27 @@ internal sealed class MessageEdits(Preset preset, RouteModel model, BodySplice s
                 var isRole = json.ValueTextEquals("role"u8);
                 var isReasoningContent = json.ValueTextEquals("reasoning_content"u8);
                 var isReasoning = json.ValueTextEquals("reasoning"u8);
+                var isDetails = json.ValueTextEquals("reasoning_details"u8);
+                var isName = json.ValueTextEquals("name"u8);
                 var isToolCalls = json.ValueTextEquals("tool_calls"u8);
                 var isToolCallId = json.ValueTextEquals("tool_call_id"u8);
                 json.Read();
                 var kind = json.TokenType;
-                if (isRole && kind == JsonTokenType.String)
-                    (view.IsDeveloper, view.IsUser, view.IsAssistant) = (json.ValueTextEquals("developer"u8), json.ValueTextEquals("user"u8), json.ValueTextEquals("assistant"u8));
+                if (isRole && kind == JsonTokenType.String) view.RoleName = json.GetString();
                 var value = messages.Start + (int)json.TokenStartIndex;
                 json.Skip();
                 var end = messages.Start + (int)json.BytesConsumed;
                 var span = new JsonSpan(value, end - value);
-                if (isReasoningContent) (view.ReasoningContentName, view.ReasoningContentMember) = (name, new JsonSpan(start, end - start));
+                var member = new JsonSpan(start, end - start);
+                if (isReasoningContent) (view.ReasoningContentName, view.ReasoningContentMember) = (name, member);
+                else if (isReasoning) view.ReasoningMember = member;
+                else if (isDetails) view.DetailsMember = member;
+                else if (isName) view.NameMember = member;
                 if (kind == JsonTokenType.Null) continue;
                 if (isRole) view.Role = span;
                 else if (isReasoningContent) view.ReasoningContent = span;
                 else if (isReasoning) view.Reasoning = span;
+                else if (isName) view.Name = span;
                 else if (isToolCalls) view.ToolCalls = span;
                 else if (isToolCallId) view.ToolCallId = span;
             }

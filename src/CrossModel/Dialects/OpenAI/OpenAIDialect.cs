@@ -21,7 +21,8 @@ internal sealed partial class OpenAIDialect : IDialect
     /// <param name="Cap">The spelling to use; null: the preset's.</param>
     /// <param name="Drops">Parameters that it does not know and that change taste only; null: none so far.</param>
     /// <param name="OneCandidate">It has given fewer replies than it was asked for.</param>
-    internal readonly record struct Learned(CapSpelling? Cap, bool NoStreamOptions, HashSet<string>? Drops, bool OneCandidate);
+    /// <param name="NoReasoning">It does not take reasoning of earlier turns.</param>
+    internal readonly record struct Learned(CapSpelling? Cap, bool NoStreamOptions, HashSet<string>? Drops, bool OneCandidate, bool NoReasoning);
 
     public OpenAIDialect(UpstreamConfig config, Preset? preset, TimeProvider time)
     {
@@ -96,6 +97,11 @@ internal sealed partial class OpenAIDialect : IDialect
             Note(model, known => known.Drops?.Contains(unknown) is true ? known : known with { Drops = [.. known.Drops ?? [], unknown] });
             return true;
         }
+        if (RefusesReasoning(body) && MessageEdits.HaveReasoning(sent) && !CallersWords.Hold(sent, "reasoning_content", ours: int.MaxValue))
+        {
+            Note(model, known => known with { NoReasoning = true });
+            return true;
+        }
         var (refused, other) = TopLevel.Has(sent, "max_completion_tokens"u8) ? (CapSpelling.MaxCompletionTokens, CapSpelling.MaxTokens) : (CapSpelling.MaxTokens, CapSpelling.MaxCompletionTokens);
         var name = refused == CapSpelling.MaxTokens ? "max_tokens"u8 : "max_completion_tokens"u8;
         if (!TopLevel.Has(sent, name) || !Names(body, name) || CallersWords.Hold(sent, System.Text.Encoding.ASCII.GetString(name))) return false;
@@ -114,6 +120,17 @@ internal sealed partial class OpenAIDialect : IDialect
         var plain = said.Groups[1].Value.Replace("_", "", StringComparison.Ordinal);
         var name = Presets.Dispensable.FirstOrDefault(known => known.Replace("_", "", StringComparison.Ordinal).Equals(plain, StringComparison.OrdinalIgnoreCase));
         return name is not null && TopLevel.Has(sent, System.Text.Encoding.ASCII.GetBytes(name)) ? name : null;
+    }
+
+    /// <summary>What an assistant said of its thinking in an earlier turn is what the server does not know, or what this model does not take.</summary>
+    private static bool RefusesReasoning(ReadOnlySpan<byte> body)
+    {
+        if (body.IndexOf("messages"u8) < 0) return false;
+        foreach (var name in (ReadOnlySpan<string>)["reasoning_content", "reasoning_details", "'reasoning'", "\"reasoning\"", "].reasoning`", "assistant.reasoning"])
+        {
+            if (Names(body, System.Text.Encoding.ASCII.GetBytes(name))) return true;
+        }
+        return false;
     }
 
     /// <summary>OpenAI and Azure; xAI, today and before.</summary>

@@ -34,7 +34,7 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
         Drops();
         Unknown();
         if (preset.Adds is { } added && !Forwards(added.Name)) InsertTop(Encoding.UTF8.GetBytes($"\"{added.Name}\":{added.Json}"));
-        new MessageEdits(preset, model, _splice).Edit(request);
+        new MessageEdits(preset, learned.NoReasoning, model, _splice, upstream.Ignored).Edit(request);
         // One array of the right size: growing to it would copy the body several times.
         _ = upstream.Body.GetSpan(Body.Length + 256);
         _splice.Write(Body, upstream.Body);

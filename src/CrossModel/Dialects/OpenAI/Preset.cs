@@ -105,6 +105,9 @@ internal sealed record Preset
     /// <summary>Closes the connection after each stream, though it promises to keep it: who reuses it meets its end.</summary>
     public bool ClosesStreams { get; init; }
 
+    /// <summary>Roles whose messages may have a name: elsewhere it is left out, and named to the caller. Null: all.</summary>
+    public IReadOnlyList<string>? NamedRoles { get; init; }
+
     /// <summary>Tool call ids must be exactly nine letters or digits.</summary>
     public bool NineCharacterIds { get; init; }
 

@@ -49,13 +49,13 @@ internal static class Presets
         new()
         {
             Name = "mistral", Hosts = ["api.mistral.ai"], Reasoning = ReasoningStyle.NoneOrHigh, History = ReasoningHistory.Dropped,
-            Seed = "random_seed", RequiredTool = "any", NineCharacterIds = true, Candidates = true, StreamOptions = false,
+            Seed = "random_seed", RequiredTool = "any", NineCharacterIds = true, Candidates = true, StreamOptions = false, NamedRoles = ["tool"],
             Drops = [.. OpenAIOnly, "logit_bias"], Refuses = [.. AudioOut, "logprobs", "top_logprobs"],
         },
         new()
         {
             Name = "xai", Hosts = ["api.x.ai"], Cap = CapSpelling.MaxCompletionTokens, User = UserSpelling.User, Candidates = true,
-            Reasoning = ReasoningStyle.NearestEffort, Efforts = FromLowToHigh, Drops = OpenAIOnly, Refuses = AudioOut,
+            Reasoning = ReasoningStyle.NearestEffort, Efforts = FromLowToHigh, Drops = OpenAIOnly, Refuses = AudioOut, NamedRoles = ["user"],
         },
         new()
         {

@@ -142,6 +142,50 @@ public sealed class OpenAIRequestTests
         Assert.False(messages[1].GetProperty("tool_calls")[0].TryGetProperty("extra_content", out _));
     }
 
+    /// <summary>Such a server refuses the request over it, null or not.</summary>
+    [Theory]
+    [InlineData("mistral", """{"role":"user","content":"a","name":"n"}""", """{"role":"user","content":"a"}""", "name")]
+    [InlineData("mistral", """{"role":"user","content":"a","name":null}""", """{"role":"user","content":"a"}""", "")]
+    [InlineData("xai", """{"role":"developer","name":"n","content":"a"}""", """{"role":"system","content":"a"}""", "name")]
+    [InlineData("xai", """{"role":"user","content":"a","name":"n"}""", """{"role":"user","content":"a","name":"n"}""", "")]
+    [InlineData("groq", """{"role":"user","content":"a","name":"n"}""", """{"role":"user","content":"a","name":"n"}""", "")]
+    public void Name_OfAMessage_GoesWhereTheServerTakesIt(string preset, string message, string expected, string ignored)
+    {
+        var sent = Write(Requests.Messages(message + """,{"role":"assistant","content":null,"tool_calls":[{"id":"abcDEF123","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","name":"f","tool_call_id":"abcDEF123","content":"x"}"""), preset);
+        Assert.Contains(expected, sent.Body, StringComparison.Ordinal);
+        Assert.Contains("\"function\":{\"name\":\"f\"", sent.Body, StringComparison.Ordinal);
+        Assert.Equal(preset != "xai", sent.Body.Contains("\"role\":\"tool\",\"name\":\"f\"", StringComparison.Ordinal));
+        Assert.Equal(preset == "xai" ? "name" : ignored, sent.Ignored);
+    }
+
+    /// <summary>However the server that thought has called it.</summary>
+    [Fact]
+    public void Reasoning_OfTheHistory_IsDroppedUnderEveryName() =>
+        Assert.Contains("""{"role":"assistant","content":"a"},""",
+            Write(Requests.Messages("""{"role":"assistant","content":"a","reasoning":"r","reasoning_content":"r","reasoning_details":[{"text":"r"}]},{"role":"user","content":"b"}"""), "mistral").Body, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData(null, "{\"error\":{\"message\":\"'messages.1' : for 'role:assistant' the following must be satisfied[('messages.1' : property 'reasoning_content' is unsupported)]\"}}", true)]
+    [InlineData("groq", "{\"error\":{\"message\":\"`messages[0].reasoning`: reasoning is not supported with this model\",\"type\":\"invalid_request_error\"}}", true)]
+    [InlineData("cerebras", "{\"message\":\"messages.0.assistant.reasoning: property 'messages.0.assistant.reasoning' is unsupported\",\"code\":\"wrong_api_format\"}", true)]
+    [InlineData(null, "{\"detail\":[{\"type\":\"extra_forbidden\",\"loc\":[\"body\",\"messages\",0,\"assistant\",\"reasoning_content\"],\"msg\":\"Extra inputs are not permitted\"}]}", true)]
+    [InlineData(null, "{\"error\":{\"message\":\"The `reasoning_content` in the thinking mode must be passed back to the API. See messages.\"}}", false)]
+    [InlineData(null, "{\"error\":{\"message\":\"messages: too many, and tools are not supported\"}}", false)]
+    public void Refusal_OfReasoningInTheHistory_IsLearned(string? preset, string error, bool learned)
+    {
+        const string body = """{"model":"a/b","messages":[{"role":"assistant","content":"a","reasoning_content":"r"},{"role":"user","content":"b"}]}""";
+        using var dialect = new OpenAIDialect(new UpstreamConfig { BaseUrl = "http://models.example/v1", Preset = preset }, null, TimeProvider.System);
+        using var upstream = new UpstreamRequest();
+        using var response = new HttpResponseMessage();
+        upstream.Body.Write(Encoding.UTF8.GetBytes(Write(body, dialect: dialect).Body));
+        Assert.Equal(learned, dialect.ReadFault(400, response.Headers, Encoding.UTF8.GetBytes(error), upstream).TryAgain);
+        var again = Write(body, dialect: dialect).Body;
+        Assert.Equal(learned, !again.Contains("reasoning", StringComparison.Ordinal));
+        upstream.Body.Reset();
+        upstream.Body.Write(Encoding.UTF8.GetBytes(again));
+        if (learned) Assert.False(dialect.ReadFault(400, response.Headers, Encoding.UTF8.GetBytes(error), upstream).TryAgain);
+    }
+
     /// <summary>A name or a role means the same with escapes and without, and is as long as it is written.</summary>
     [Theory]
     [InlineData("groq", """{"role":"assistant","r\u0065asoning\u005Fcontent" : "r","content":"a"}""", """{"role":"assistant","reasoning" : "r","content":"a"}""")]
