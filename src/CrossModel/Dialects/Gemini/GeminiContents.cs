@@ -180,8 +180,9 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         json.WriteString("name"u8, name);
         json.WritePropertyName("response"u8);
         var answer = Encoding.UTF8.GetBytes(text.ToString());
-        // An object with a name twice is sent as text: as an object one of the two would be lost, or the request refused.
-        if (ToolArguments.IsObject(answer) && ToolArguments.NamesOnce(answer)) json.WriteRaw(answer);
+        // An object with a name twice is sent as text: as an object one of the two would be lost, or the request refused. So is one with a reference
+        // (a schema that a tool gave), which Google takes for one to a part of this result.
+        if (ToolArguments.IsObject(answer) && ToolArguments.NamesOnce(answer) && answer.AsSpan().IndexOf("\"$ref\""u8) < 0) json.WriteRaw(answer);
         else
         {
             json.WriteStartObject();

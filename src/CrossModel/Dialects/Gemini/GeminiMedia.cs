@@ -113,8 +113,9 @@ internal sealed class GeminiMedia(Utf8JsonWriter json, GeminiHost host, GeminiMo
         var head = comma < 0 ? default : url["data:".Length..comma];
         if (!head.EndsWith(";base64"u8) || head.IndexOf((byte)'/') <= 0)
             return ApiErrors.InvalidMessages(place, $"{ApiErrors.Echo(place)} is no data URL of the form data:TYPE;base64,DATA.");
-        var type = head[..head.IndexOf((byte)';')];
-        WriteInline(Encoding.UTF8.GetString(type), url[(comma + 1)..], resolution);
+        // Clients mislabel (image/jpg), and the API refuses a type that it does not know.
+        var type = DataUrl.TryRead(url, out var data) && data.Sniffed is { } seen ? seen : Encoding.UTF8.GetString(head[..head.IndexOf((byte)';')]);
+        WriteInline(type, url[(comma + 1)..], resolution);
         return null;
     }
 

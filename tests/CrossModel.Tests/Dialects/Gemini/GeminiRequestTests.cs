@@ -195,10 +195,12 @@ public sealed class GeminiRequestTests
             """, sent.Contents);
     }
 
+    /// <summary>A reference in it Google takes for one to a part of the result.</summary>
     [Theory]
+    [InlineData("{\\\"type\\\":\\\"object\\\",\\\"items\\\":{\\\"$ref\\\":\\\"#/$defs/a\\\"}}")]
     [InlineData("{\\\"a\\\":1,\\\"a\\\":2}")]
     [InlineData("{\\\"a\\\":[{\\\"b\\\":1,\\\"\\\\u0062\\\":2}]}")]
-    public void Result_WithANameTwice_IsText(string result) => Assert.Equal($"{{\"output\":\"{result}\"}}",
+    public void Result_WithANameTwiceOrAReference_IsText(string result) => Assert.Equal($"{{\"output\":\"{result}\"}}",
         Write(Messages("""{"role":"user","content":"u"}""", $$"""{"role":"assistant","content":null,"tool_calls":[{{Call}}]}""",
             $$"""{"role":"tool","tool_call_id":"c1","content":"{{result}}"}""")).Contents[2].GetProperty("parts")[0].GetProperty("functionResponse").GetProperty("response").GetRawText());
 
@@ -377,6 +379,8 @@ public sealed class GeminiRequestTests
 
     [Theory]
     [InlineData("""{"type":"image_url","image_url":{"url":"data:image/png;base64,QUJD"}}""", """{"inlineData":{"mimeType":"image/png","data":"QUJD"}}""")]
+    [InlineData("""{"type":"image_url","image_url":{"url":"data:image/jpg;base64,/9j/4AAQSkZJRgAB"}}""", """{"inlineData":{"mimeType":"image/jpeg","data":"/9j/4AAQSkZJRgAB"}}""")]
+    [InlineData("""{"type":"file","file":{"file_data":"data:application/octet-stream;base64,JVBERi0xLjcK"}}""", """{"inlineData":{"mimeType":"application/pdf","data":"JVBERi0xLjcK"}}""")]
     [InlineData("""{"type":"image_url","image_url":{"url":"data:image\/png;base64,QU\/D"}}""", """{"inlineData":{"mimeType":"image/png","data":"QU/D"}}""")]
     [InlineData("""{"type":"image_url","image_url":{"url":"https://example.org/a.png","detail":"low"}}""", """{"fileData":{"fileUri":"https://example.org/a.png","mimeType":"image/png"},"mediaResolution":{"level":"MEDIA_RESOLUTION_LOW"}}""")]
     [InlineData("""{"type":"input_audio","input_audio":{"data":"QUJD","format":"mp3"}}""", """{"inlineData":{"mimeType":"audio/mp3","data":"QUJD"}}""")]
