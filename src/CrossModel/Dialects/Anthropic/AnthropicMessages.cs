@@ -17,6 +17,8 @@ internal sealed class AnthropicMessages
     private readonly ThinkingHistory? _thinking;
     private readonly HashSet<string> _hints;
     private readonly ToolIds _ids = new();
+    /// <summary>There must be a message: where nobody else speaks, the instructions are the user's.</summary>
+    private readonly bool _isSystemAlone;
     private string? _open;
 
     /// <param name="thinking">Signed thinking to put back; null: it is left out.</param>
@@ -26,6 +28,7 @@ internal sealed class AnthropicMessages
     {
         (_json, _messages, _thinking, _hints) = (json, messages, thinking, hints);
         _blocks = new ContentBlocks(json, form, remote, hints);
+        _isSystemAlone = ChatMessage.LastTurn(messages) < 0;
     }
 
     /// <param name="last">One more instruction; null: none.</param>
@@ -40,7 +43,7 @@ internal sealed class AnthropicMessages
         for (var i = 0; i < _messages.Length; i++)
         {
             var message = _messages[i];
-            if (!ChatMessage.IsSystem(message)) continue;
+            if (_isSystemAlone || !ChatMessage.IsSystem(message)) continue;
             NoteName(message);
             if (WriteContent(message, MarkOf(message), $"messages[{i}]", Begin, textOnly: true) is { } refusal) return refusal;
         }
@@ -63,6 +66,7 @@ internal sealed class AnthropicMessages
             var place = $"messages[{i}]";
             ApiError? refusal = null;
             if (ChatMessage.Is(message, "user"u8)) refusal = WriteContent(message, MarkOf(message), place, () => Open("user"), textOnly: false);
+            else if (_isSystemAlone && ChatMessage.IsSystem(message)) refusal = WriteContent(message, MarkOf(message), place, () => Open("user"), textOnly: true);
             else if (ChatMessage.Is(message, "tool"u8)) refusal = WriteResult(message, place);
             else if (ChatMessage.Is(message, "assistant"u8)) refusal = WriteAssistant(message, place, i, isLast: i == last);
             else continue;

@@ -51,7 +51,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         var followsSchema = _model.StructuredOutput && SchemaSubset.Fits(schema);
         upstream.ContentTool = hasSchema && !followsSchema && !IsForced ? AnthropicTools.ContentToolName(tools.RootElement) : null;
         var history = HistoryOf(messages, options);
-        var plan = ThinkingPlan.Of(request, _model, options.CapOutputTokens, MayThink(history), upstream.Ignored);
+        var plan = ThinkingPlan.Of(request, _model, options.CapOutputTokens, MayThink(history) && !_model.IsAtOdds(messages), upstream.Ignored);
         if (OwnOutput && hasSchema && followsSchema)
             return ApiErrors.UnsupportedParameter("response_format", "output_config goes to this model as you wrote it, and response_format would be lost beside it. Put the schema into output_config.format, or leave output_config out.");
         if (OwnOutput && plan.Effort is not null) upstream.Ignored.Add("reasoning_effort");

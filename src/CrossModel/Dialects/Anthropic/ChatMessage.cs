@@ -11,13 +11,17 @@ internal static class ChatMessage
     /// <summary>Instructions, which stand apart from the conversation.</summary>
     public static bool IsSystem(JsonElement message) => Is(message, "system"u8) || Is(message, "developer"u8);
 
-    /// <summary>The last message that is sent as one: instructions, and messages that say nothing, may stand behind it.</summary>
+    /// <summary>The last message that is sent as one: instructions, and messages that say nothing, may stand behind it. -1: nobody speaks but the system.</summary>
     public static int LastTurn(JsonElement[] messages)
     {
         var last = messages.Length - 1;
         while (last >= 0 && (IsSystem(messages[last]) || SaysNothing(messages[last]))) last--;
         return last;
     }
+
+    /// <summary>The last of them is the beginning of the answer.</summary>
+    public static bool BeginAnswer(JsonElement[] messages) =>
+        LastTurn(messages) is >= 0 and var last && Is(messages[last], "assistant"u8) && !(Has(messages[last], "tool_calls"u8, out var calls) && calls.GetArrayLength() > 0);
 
     private static bool SaysNothing(JsonElement message)
     {

@@ -69,6 +69,9 @@ internal sealed record ClaudeModel
         };
     }
 
+    /// <summary>Thinking by budget has no place before an answer that the caller has begun; newer models take no such beginning at all.</summary>
+    public bool IsAtOdds(System.Text.Json.JsonElement[] messages) => Thinking == ThinkingStyle.Budget && ChatMessage.BeginAnswer(messages);
+
     private static ClaudeModel ByName(string name)
     {
         var at = name.IndexOf("claude", StringComparison.Ordinal);

@@ -21,6 +21,8 @@ internal sealed class BedrockMessages
     private readonly HashSet<string> _hints;
     private readonly ToolIds _ids;
     private readonly OrderedDictionary<string, bool> _called = [];
+    /// <summary>There must be a message: where nobody else speaks, the instructions are the user's.</summary>
+    private readonly bool _isSystemAlone;
     private string? _open;
     private bool _hasSystem;
 
@@ -30,6 +32,7 @@ internal sealed class BedrockMessages
     {
         (_json, _family, _messages, _thinking, _hints) = (json, family, messages, thinking, hints);
         _ids = new ToolIds(family.NineCharacterIds);
+        _isSystemAlone = ChatMessage.LastTurn(messages) < 0;
         _blocks = new BedrockBlocks(json, remote, hints);
     }
 
@@ -45,7 +48,8 @@ internal sealed class BedrockMessages
             var message = _messages[i];
             var place = $"messages[{i}]";
             ApiError? refusal = null;
-            if (ChatMessage.IsSystem(message)) _hasSystem = true;
+            if (ChatMessage.IsSystem(message) && _isSystemAlone) refusal = WriteMarked(message, place, () => Open("user"), textOnly: true);
+            else if (ChatMessage.IsSystem(message)) _hasSystem = true;
             else if (ChatMessage.Is(message, "user"u8)) refusal = WriteMarked(message, place, () => Open("user"), textOnly: false);
             else if (ChatMessage.Is(message, "tool"u8)) refusal = WriteResult(message, place);
             else if (ChatMessage.Is(message, "assistant"u8)) refusal = WriteAssistant(message, place, i, isLast: i == last);
@@ -70,7 +74,7 @@ internal sealed class BedrockMessages
         }
         for (var i = 0; i < _messages.Length; i++)
         {
-            if (ChatMessage.IsSystem(_messages[i]) && WriteMarked(_messages[i], $"messages[{i}]", Begin, textOnly: true) is { } refusal) return refusal;
+            if (_hasSystem && ChatMessage.IsSystem(_messages[i]) && WriteMarked(_messages[i], $"messages[{i}]", Begin, textOnly: true) is { } refusal) return refusal;
         }
         if (last is not null)
         {

@@ -61,7 +61,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         var bedrockTools = new BedrockTools(family, _claude, tools.RootElement, choice.RootElement, upstream.ContentTool, schema);
         if (bedrockTools.Check() is { } unknown) return unknown;
         var history = HistoryOf(messages, options);
-        var plan = Plan(options, MayThink(history));
+        var plan = Plan(options, MayThink(history) && !_claude.IsAtOdds(messages));
         var keepsThinking = plan.IsOn || (plan.Says == ThinkingPlan.Word.Nothing && _claude.ThinksByDefault);
 
         using (var json = new Utf8JsonWriter(upstream.Body, WriterOptions))

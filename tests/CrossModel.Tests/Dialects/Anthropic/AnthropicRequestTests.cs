@@ -51,6 +51,28 @@ public sealed class AnthropicRequestTests
         Assert.Equal(expected, Write(With("\"seed\":1"), model).Json.GetProperty("max_tokens").GetInt64());
 
     [Theory]
+    [InlineData("""{"role":"system","content":"a","cache_control":{"type":"ephemeral"}},{"role":"developer","content":"b"}""", """[{"role":"user","content":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}},{"type":"text","text":"b"}]}]""", false)]
+    [InlineData("""{"role":"system","content":"a"},{"role":"user","content":""}""", """[{"role":"user","content":[{"type":"text","text":"a"}]}]""", false)]
+    [InlineData("""{"role":"system","content":"a"},{"role":"user","content":"u"}""", """[{"role":"user","content":[{"type":"text","text":"u"}]}]""", true)]
+    public void System_Alone_IsWhatTheUserSays(string messages, string expected, bool apart)
+    {
+        var sent = Write(Requests.Messages(messages)).Json;
+        Assert.Equal(expected, sent.GetProperty("messages").GetRawText());
+        Assert.Equal(apart, sent.TryGetProperty("system", out _));
+    }
+
+    /// <summary>The API refuses thinking by budget before an answer that has begun.</summary>
+    [Theory]
+    [InlineData("""{"role":"user","content":"a"},{"role":"assistant","content":"The"}""", "claude-sonnet-4-5", false)]
+    [InlineData("""{"role":"user","content":"a"},{"role":"assistant","content":"The"},{"role":"user","content":"b"}""", "claude-sonnet-4-5", true)]
+    [InlineData("""{"role":"user","content":"a"},{"role":"assistant","content":"The"}""", "claude-opus-4-6", true)]
+    public void Effort_BeforeABeginningOfTheAnswer_IsDroppedAndNamed(string messages, string model, bool thinks)
+    {
+        var sent = Write($$"""{"model":"a/b","reasoning_effort":"low","messages":[{{messages}}]}""", model);
+        Assert.Equal((thinks, thinks ? "" : "reasoning_effort"), (sent.Json.TryGetProperty("thinking", out _), sent.Ignored));
+    }
+
+    [Theory]
     [InlineData("auto", "auto", "")]
     [InlineData("default", "standard_only", "")]
     [InlineData("flex", null, "service_tier")]

@@ -84,6 +84,21 @@ public sealed class BedrockRequestTests
 
     private static Sent Messages(string messages, string model = Haiku) => Write(Requests.Messages(messages), model);
 
+    [Fact]
+    public void System_Alone_IsWhatTheUserSays()
+    {
+        var sent = Write("""{"model":"a/b","response_format":{"type":"json_object"},"messages":[{"role":"system","content":"a"},{"role":"user","content":" "},{"role":"developer","content":"b"}]}""");
+        Assert.Equal("""[{"role":"user","content":[{"text":"a"},{"text":"b"}]}]""", sent.At("messages"));
+        Assert.Equal("""[{"text":"Respond with one JSON object and nothing else."}]""", sent.At("system"));
+    }
+
+    [Fact]
+    public void Effort_BeforeABeginningOfTheAnswer_IsDroppedAndNamed()
+    {
+        var sent = Write("""{"model":"a/b","reasoning_effort":"low","messages":[{"role":"user","content":"a"},{"role":"assistant","content":"The"}]}""");
+        Assert.Equal(("", "reasoning_effort"), (sent.At("additionalModelRequestFields"), sent.Ignored));
+    }
+
     [Theory]
     [InlineData("""{"role":"system","content":"b"}""")]
     [InlineData("""{"role":"assistant","content":" "}""")]
