@@ -9,6 +9,7 @@ public sealed class BackupCommandTests
     {
         var run = new CommandRun();
         await run.GoodAsync("accounts", "create", "acme", "--balance", "12.5");
+        await File.WriteAllTextAsync(Path.Combine(run.Folder, "copy.db.part"), "left by one that was killed");
         await using (await TestDatabase.OpenAsync("sqlite:" + run.DatabaseFile, server: true))
             await run.GoodAsync("backup", "copy.db");
         await File.WriteAllTextAsync(Path.Combine(run.Folder, "restored.json"), """{ "database": "sqlite:copy.db" }""");

@@ -66,8 +66,11 @@ public sealed class ConfigWatcherTests
     {
         using var given = new Given("{}");
         await using ConfigWatcher watcher = Open(given);
-        given.Write("{ \"exposeUpstream\": ");
-        await watcher.LookAsync(Cancellation);
+        foreach (string half in new[] { "{ \"exposeUpstream\": ", "{ \"exposeUpstream\": tr" })
+        {
+            given.Write(half);
+            await watcher.LookAsync(Cancellation);
+        }
         given.Write("{ \"exposeUpstream\": true }");
         await watcher.LookAsync(Cancellation);
         Assert.True(watcher.Current.ExposeUpstream);

@@ -28,12 +28,20 @@ public sealed class SlidingWindowTests
         var (window, seen, now) = (new SlidingWindow(), new List<(long Time, long Amount)>(), 0L);
         foreach (var (wait, amount) in steps)
         {
-            now += wait / 100;
+            now += wait / 20; // half a second or so: entries that went on taking in what follows them would never leave
             window.Add(now, amount, Second);
             seen.Add((now, amount));
             Assert.InRange(window.Used(now), Sum(seen, now - SlidingWindow.Length, now), Sum(seen, now - SlidingWindow.Length - Second, now));
         }
     });
+
+    [Fact]
+    public void Window_OfABusyMinute_KeepsAnEntryASecond()
+    {
+        var (window, newest) = (new SlidingWindow(), 0L);
+        for (var now = 0L; now < SlidingWindow.Length; now += Second / 50) newest = window.Add(now, 1, Second);
+        Assert.Equal((59, 3000), (newest, window.Used(SlidingWindow.Length - 1)));
+    }
 
     [Fact]
     public void Window_AdmittingByIt_NeverAdmitsMoreThanTheLimitInAnyMinute() => Gen.Select(Steps, Gen.Long[5, 40]).Sample((steps, limit) =>

@@ -64,10 +64,13 @@ public sealed class SpendLimitTests : IAsyncLifetime
         Assert.Contains("spend-total of this account", (await _gate.RefusalAsync(caller, 1, 1)).Message, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task Admit_HoldsInFlight_CountTowardsTheLimit()
+    [Theory]
+    [InlineData(Gates.Usd, null, null)]
+    [InlineData(null, Gates.Usd, null)]
+    [InlineData(null, null, Gates.Usd)]
+    public async Task Admit_HoldsInFlight_CountTowardsTheLimit(long? day, long? month, long? total)
     {
-        var caller = Gates.Caller(account: new Terms { SpendDay = Gates.Usd });
+        var caller = Gates.Caller(account: new Terms { SpendDay = day, SpendMonth = month, SpendTotal = total });
         using var first = await _gate.SeatAsync(caller, 1, Gates.Usd * 6 / 10);
         await _gate.RefusalAsync(caller, 1, Gates.Usd * 6 / 10);
         first.Correct(1, Gates.Usd / 10);
@@ -89,11 +92,11 @@ public sealed class SpendLimitTests : IAsyncLifetime
         spend.BeginLoad();
         spend.Hold(9);
         spend.Charge(9, 2);
-        spend.EndLoad(1, new Spent(3, 5, 7), 0);
-        Assert.Equal((new Spent(5, 7, 9), 0L), (spend.Spent, spend.Held));
+        Assert.Equal(0, spend.EndLoad(1, new Spent(3, 5, 7), 0));
+        Assert.Equal((new Spent(5, 7, 9), 0L, 2L), (spend.Spent, spend.Held, spend.Unseen));
         spend.BeginLoad();
-        spend.EndLoad(1, new Spent(5, 7, 9), 0);
-        Assert.Equal(new Spent(5, 7, 9), spend.Spent);
+        Assert.Equal(2, spend.EndLoad(1, new Spent(5, 7, 9), 0));
+        Assert.Equal((new Spent(5, 7, 9), 0L), (spend.Spent, spend.Unseen));
     }
 
     [Fact]

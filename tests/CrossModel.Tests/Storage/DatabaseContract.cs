@@ -218,6 +218,11 @@ public abstract class DatabaseContract(bool postgres)
             clock.Advance(ChangeFeed.Interval);
             await Task.Delay(20, Cancel);
         }
+        for (var i = 0; i < 5; i++)
+        {
+            clock.Advance(ChangeFeed.Interval);
+            await Task.Delay(20, Cancel);
+        }
         Assert.Equal([0, 0, 0], told);
         Assert.Equal([6002, 6003], log.Events);
     }

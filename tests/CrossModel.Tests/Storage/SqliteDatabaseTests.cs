@@ -22,6 +22,18 @@ public sealed class SqliteDatabaseTests
     }
 
     [Fact]
+    public async Task Server_SecondOnTheSameFileThroughALink_IsRefusedToo()
+    {
+        var folder = TempFolder.New();
+        var (file, link) = (Path.Combine(folder, "a.db"), Path.Combine(folder, "link.db"));
+        await (await TestDatabase.OpenAsync("sqlite:" + file)).DisposeAsync();
+        File.CreateSymbolicLink(link, file);
+        await using var first = await TestDatabase.OpenAsync("sqlite:" + link, server: true);
+        var refusal = await Assert.ThrowsAsync<DatabaseException>(() => TestDatabase.OpenAsync("sqlite:" + file, server: true));
+        Assert.Contains("Another CrossModel server", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task CommandLine_BesideARunningServer_WritesAndIsSeen()
     {
         var address = await TestDatabase.NewAddressAsync(postgres: false);

@@ -269,7 +269,10 @@ public sealed class RemoteFilesTests : IAsyncLifetime
     [InlineData("http://a.example/x", "ftp://b.example/y", null)]
     [InlineData("http://a.example/x", "file:///etc/passwd", null)]
     [InlineData("http://a.example/x", "http://user:word@b.example/y", null)]
+    [InlineData("http://a.example/x", "ws://b.example/y", null)]
     [InlineData("http://a.example/x", "http://b.example:25/y", null)]
+    [InlineData("http://a.example/x", "http://b.example:1023/y", null)]
+    [InlineData("http://a.example/x", "http://b.example:1024/y", "http://b.example:1024/y")]
     public void Redirect_IsHeldToTheSameRules(string from, string location, string? to) =>
         Assert.Equal(to, RemoteFiles.Next(new Uri(from), new Uri(location, UriKind.RelativeOrAbsolute))?.ToString());
 

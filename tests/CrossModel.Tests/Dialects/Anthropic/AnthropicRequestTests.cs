@@ -153,6 +153,7 @@ public sealed class AnthropicRequestTests
     [InlineData("""{"type":"object","additionalProperties":{},"properties":{"a":{"type":"string"}}}""", false)]
     [InlineData("""{"type":"object","additionalProperties":true,"properties":{"a":{"type":"string"}}}""", true)]
     [InlineData("""{"type":"object","properties":{"a":{"type":["object","null"]}}}""", false)]
+    [InlineData("""{"type":"object","properties":{"a":{"additionalProperties":true}}}""", false)]
     [InlineData("""{"type":"object","properties":{"a":{"anyOf":[{"type":"string"},{"$ref":"#/$defs/m"}]}},"$defs":{"m":{"patternProperties":{"^x":{}}}}}""", false)]
     [InlineData("""{"type":"object","properties":{"a":{"type":"array","items":{"type":"object"}}}}""", false)]
     [InlineData("""{"type":"object","properties":{"a":{"type":"object","additionalProperties":false}}}""", true)]
@@ -204,6 +205,18 @@ public sealed class AnthropicRequestTests
             sent.Json.GetProperty("output_config").GetProperty("format").GetProperty("schema").GetRawText());
     }
 
+    [Fact]
+    public void Schema_OfManyParts_IsClosedInEach_AndSaidInTheWordsThatAreTaken()
+    {
+        var sent = Write(With("""
+            "response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"type":"object","additionalProperties":true,"properties":{
+            "a":{"$ref":"#/definitions/m"},"b":{"type":"string","format":"uri"},"c":{"type":"string","format":"byte"},"d":{"anyOf":[{"type":"string"}],"oneOf":[{"type":"integer"}]}},
+            "definitions":{"m":{"oneOf":[{"type":["object","null"],"properties":{"n":{"type":"array","items":{"properties":{}},"minItems":1}}},{"type":"null"}]}}}}}
+            """));
+        Assert.Equal("""{"type":"object","properties":{"a":{"$ref":"#/definitions/m"},"b":{"type":"string","format":"uri"},"c":{"type":"string","description":"(format: \"byte\")"},"d":{"anyOf":[{"type":"string"}],"description":"(oneOf: [{\"type\":\"integer\"}])"}},"definitions":{"m":{"anyOf":[{"type":["object","null"],"properties":{"n":{"type":"array","items":{"properties":{},"additionalProperties":false},"minItems":1}},"additionalProperties":false},{"type":"null"}]}},"additionalProperties":false}""",
+            sent.Json.GetProperty("output_config").GetProperty("format").GetProperty("schema").GetRawText());
+    }
+
     /// <summary>As generators write what stands for one other type: all tools and formats take it as that type.</summary>
     [Fact]
     public void Schema_OfOnePartInAllOf_IsThatPart()
@@ -242,6 +255,15 @@ public sealed class AnthropicRequestTests
         var clock = Stopwatch.StartNew();
         Assert.False(SchemaSubset.Fits(schema.RootElement));
         Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(20));
+    }
+
+    /// <summary>Each definition is looked at once, however many ways lead to it: here they are 2 to the 60th.</summary>
+    [Fact]
+    public async Task Schema_WithManyWaysToOneDefinition_IsReadInTime()
+    {
+        var links = string.Join(',', Enumerable.Range(0, 60).Select(i => $$$""" "{{{i}}}":{"anyOf":[{"$ref":"#/$defs/{{{i + 1}}}"},{"items":{"$ref":"#/$defs/{{{i + 1}}}"}}]} """));
+        using var schema = JsonDocument.Parse($$$"""{"type":"object","properties":{"a":{"$ref":"#/$defs/0"}},"$defs":{ {{{links}}} }}""");
+        Assert.True(await Task.Run(() => SchemaSubset.Fits(schema.RootElement)).WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken));
     }
 
     private void AssertFits(string schema, bool isClosed)

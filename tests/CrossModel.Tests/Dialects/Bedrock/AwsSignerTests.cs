@@ -36,6 +36,15 @@ public sealed class AwsSignerTests
         foreach (var header in wanted.EnumerateObject().Where(h => h.Name.StartsWith("x-amz", StringComparison.Ordinal))) Assert.Equal(header.Value.GetString(), signed[header.Name]);
     }
 
+    [Fact]
+    public void Signature_IsOfTheHostWithItsPort_OfTheQuery_AndOfTheMomentInAnyZone()
+    {
+        var night = new DateTimeOffset(2026, 7, 14, 23, 30, 0, TimeSpan.Zero);
+        static string Sign(string uri, DateTimeOffset now) => AwsSigner.Sign(new Uri(uri), [], "us-east-1", new AwsKey("id", "secret", null), now).Single(h => h.Key == "authorization").Value;
+        Assert.Equal(Sign("https://a.example/b", night), Sign("https://a.example:443/b", night.ToOffset(TimeSpan.FromHours(9))));
+        Assert.Equal(3, new[] { "https://a.example/b", "https://a.example:8443/b", "https://a.example/b?c=d" }.Select(uri => Sign(uri, night)).Distinct().Count());
+    }
+
     [Theory]
     [InlineData("us.amazon.nova-lite-v1:0", "/model/us.amazon.nova-lite-v1%3A0/converse")]
     [InlineData("arn:aws:bedrock:us-west-2:123456789012:application-inference-profile/abc", "/model/arn%3Aaws%3Abedrock%3Aus-west-2%3A123456789012%3Aapplication-inference-profile%2Fabc/converse")]

@@ -174,4 +174,20 @@ public sealed class GeminiReplyTests
         Assert.True(first.GetProperty("logprob").GetDouble() <= 0);
         Assert.Equal(Encoding.UTF8.GetBytes(first.GetProperty("token").GetString()!), first.GetProperty("bytes").EnumerateArray().Select(b => b.GetByte()));
     }
+
+    /// <summary>What is odd in them spoils neither the reply nor the rest of them.</summary>
+    [Theory]
+    [InlineData("""{"chosenCandidates":[{"token":"é","logProbability":-0.5},{"token":7,"logProbability":1e999}],"topCandidates":[{"candidates":[{"token":"b","logProbability":"x"}]},{"candidates":3}]}""",
+        """{"content":[{"token":"é","logprob":-0.5,"bytes":[195,169],"top_logprobs":[{"token":"b","logprob":0,"bytes":[98]}]},{"token":"","logprob":0,"bytes":[],"top_logprobs":[]}],"refusal":null}""")]
+    [InlineData("""{"chosenCandidates":[{"token":"a"},{"token":"b"}],"topCandidates":[3]}""",
+        """{"content":[{"token":"a","logprob":0,"bytes":[97],"top_logprobs":[]},{"token":"b","logprob":0,"bytes":[98],"top_logprobs":[]}],"refusal":null}""")]
+    [InlineData("""{"chosenCandidates":[{"token":"a"}],"topCandidates":{}}""", """{"content":[{"token":"a","logprob":0,"bytes":[97],"top_logprobs":[]}],"refusal":null}""")]
+    [InlineData("""{"chosenCandidates":[]}""", null)]
+    [InlineData("""{"chosenCandidates":{}}""", null)]
+    public void Logprobs_OfAnyShape_AreToldAsFarAsTheyGo(string given, string? shown)
+    {
+        var reply = Plain($$"""{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP","logprobsResult":{{given}}}]}""");
+        var choice = JsonDocument.Parse(reply.Output).RootElement.GetProperty("choices")[0];
+        Assert.Equal((shown, "a"), (choice.GetProperty("logprobs") is { ValueKind: JsonValueKind.Object } told ? told.GetRawText() : null, choice.GetProperty("message").GetProperty("content").GetString()));
+    }
 }

@@ -266,6 +266,18 @@ public sealed class GeminiRequestTests
         Assert.Contains("\"x\":{\"type\":\"STRING\"},\"y\":{\"type\":\"STRING\"}", sent.Body, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("""{"$ref":"#"}""", """{"type":"OBJECT","properties":{"a":{"type":"OBJECT"}}}""")]
+    [InlineData("""{"type":["string","null"],"nullable":true}""", """{"type":"STRING","nullable":true}""")]
+    [InlineData("""{"type":["integer","string"],"anyOf":[{"minimum":1},{"maximum":0}]}""", """{"anyOf":[{"minimum":1},{"maximum":0}]}""")]
+    [InlineData("""{"allOf":[{"type":"string"}]}""", """{"anyOf":[{"type":"STRING"}]}""")]
+    [InlineData("""{"type":"object","properties":{"b":{"type":"string"}},"required":["c"]}""", """{"type":"OBJECT","properties":{"b":{"type":"STRING"}}}""")]
+    public void Schema_ForTheFirstGenerations_IsWrittenInTheirWords(string part, string written) => Assert.Equal(
+        $$$"""{"type":"OBJECT","properties":{"a":{{{written}}}}}""",
+        Write(With($$$"""
+            "response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"type":"object","properties":{"a":{{{part}}} } } } }
+            """), "gemini-2.0-flash").Config.GetProperty("responseSchema").GetRawText());
+
     /// <summary>Results, and the user's words behind them, are one content still.</summary>
     [Fact]
     public void Signature_BeforeAnAssistantWhoSaysNothing_IsSkippedStill() => Assert.Contains("skip_thought_signature_validator",
