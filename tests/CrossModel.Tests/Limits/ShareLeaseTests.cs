@@ -151,6 +151,34 @@ public sealed class ShareLeaseTests : IAsyncLifetime
         await UntilAsync(async () => (await RowAsync(caller))?.Amounts == new ShareAmounts(11, 150, 3, 10));
     }
 
+    /// <summary>What is on the books has left the share: twice counted it would be refused to others, and left out of both it would be spent twice.</summary>
+    [Fact]
+    public async Task Share_OfMoney_CoversWhatIsHeldAndWhatTheBooksLack()
+    {
+        var caller = Gates.Caller(account: new Terms { SpendDay = 1000 });
+        await _database.StoreAsync(caller);
+        async Task EndAsync(Seat seat, long cost)
+        {
+            await _database.ChargeAsync(caller, cost);
+            seat.Correct(1, cost);
+            seat.Dispose();
+        }
+
+        await OtherNodeAsync(0, TimeSpan.FromDays(1));
+        var (first, second) = ((await AdmitAsync(caller, cost: 200))!, (await AdmitAsync(caller, cost: 100))!);
+        Assert.Equal(300, (await RowAsync(caller))?.Amounts.Spend);
+        await EndAsync(first, 200);
+        await _database.ChargeAsync(caller, 650); // by the other
+        Assert.Null(await AdmitAsync(caller, cost: 61));
+        Assert.Equal(100, (await RowAsync(caller))?.Amounts.Spend);
+        _clock.Advance(TimeSpan.FromMilliseconds(150)); // a refusal stands for a tenth of a second
+        using var third = await AdmitAsync(caller, cost: 50);
+        Assert.NotNull(third);
+        await EndAsync(second, 100);
+        _clock.Advance(Shares.Tick);
+        await UntilAsync(async () => (await RowAsync(caller))?.Amounts.Spend == 50);
+    }
+
     [Fact]
     public async Task Share_OfANodeThatRuns_IsRenewedAndKeptFromTheDead()
     {
