@@ -127,17 +127,24 @@ internal sealed class Attempt : IDisposable
         OperationCanceledException when _deadline.IsCancellationRequested => new UpstreamFault(_onTimeout, Status),
         // SocketsHttpHandler reports its connect timeout as a cancellation that nobody asked for.
         OperationCanceledException => new UpstreamFault(UpstreamFailure.Connect, Detail: "no connection within timeouts.connect"),
-        HttpRequestException h when Status is null && h.HttpRequestError is not HttpRequestError.ResponseEnded && !IsReset(h) =>
-            new UpstreamFault(UpstreamFailure.Connect, Detail: h.HttpRequestError.ToString()),
-        HttpRequestException or IOException when Status is null =>
-            new UpstreamFault(UpstreamFailure.ServerError, Detail: "the connection ended before a reply began"),
+        HttpRequestException h when Status is null && IsUnconnected(h) => new UpstreamFault(UpstreamFailure.Connect, Detail: h.HttpRequestError.ToString()),
+        HttpRequestException or IOException when Status is null => new UpstreamFault(UpstreamFailure.ServerError, Detail: NoReply(e)),
         HttpRequestException or IOException => new UpstreamFault(UpstreamFailure.CutShort, Status, Detail: "the connection ended inside the reply"),
         CredentialException c => new UpstreamFault(UpstreamFailure.Operator, Detail: c.Message),
         _ => null,
     };
 
-    /// <summary>The connection was there and broke: what fails to connect has a name of its own.</summary>
-    private static bool IsReset(HttpRequestException fault) => fault is { HttpRequestError: HttpRequestError.Unknown, InnerException: IOException };
+    /// <summary>No connection came about. What fails on one that is there is the server's doing: it breaks, a stream of it is refused, what comes is no HTTP.</summary>
+    private static bool IsUnconnected(HttpRequestException fault) => fault.HttpRequestError
+        is HttpRequestError.NameResolutionError or HttpRequestError.ConnectionError or HttpRequestError.SecureConnectionError or HttpRequestError.ProxyTunnelError
+        || fault is { HttpRequestError: HttpRequestError.Unknown, InnerException: not IOException };
+
+    private static string NoReply(Exception e) => e switch
+    {
+        HttpRequestException { InnerException: HttpProtocolException h } => $"the connection or its stream was ended before a reply began, with HTTP/2's error {h.ErrorCode}",
+        HttpRequestException { HttpRequestError: HttpRequestError.InvalidResponse or HttpRequestError.ConfigurationLimitExceeded } => "what came is no HTTP reply, or its headers are too large",
+        _ => "the connection ended before a reply began",
+    };
 
     private void Arm(TimeSpan limit, UpstreamFailure onTimeout)
     {
