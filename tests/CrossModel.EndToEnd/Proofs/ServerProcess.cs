@@ -29,6 +29,10 @@ internal sealed class ServerProcess : IAsyncDisposable
     public static Task<ServerProcess> StartOnAsync(int processors, string configFile) =>
         StartAsync(Run(["serve", "--config", configFile], Environment.CurrentDirectory, ("DOTNET_PROCESSOR_COUNT", processors.ToString(CultureInfo.InvariantCulture))));
 
+    /// <summary>Where the certificates of this file, and no others, are believed.</summary>
+    public static Task<ServerProcess> StartBelievingAsync(string certificates, string configFile) =>
+        StartAsync(Run(["serve", "--config", configFile], Environment.CurrentDirectory, ("SSL_CERT_FILE", certificates), ("SSL_CERT_DIR", Path.GetDirectoryName(certificates)!)));
+
     /// <summary>Without a configuration file, in a working folder.</summary>
     public static Task<ServerProcess> StartInAsync(string folder, params string[] words) => StartAsync(Run(words, folder));
 

@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using System.Net;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 
 namespace CrossModel.EndToEnd.Support;
@@ -22,16 +24,22 @@ internal sealed class ScriptedUpstream : IAsyncDisposable
     public string BaseUrl => new Uri(Address, "/v1").ToString();
     public IReadOnlyList<Received> Received => [.. _received];
 
-    public static async Task<ScriptedUpstream> StartAsync(Func<HttpContext, Received, Task> answer)
+    /// <param name="certificate">With one it speaks https, and HTTP/2 with whoever wants that; null: http.</param>
+    /// <param name="streams">The most calls at once on one connection of HTTP/2.</param>
+    public static async Task<ScriptedUpstream> StartAsync(Func<HttpContext, Received, Task> answer, X509Certificate2? certificate = null, int streams = 100)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(k =>
         {
             k.Limits.MaxRequestBodySize = null;
             k.Limits.MinResponseDataRate = null;
+            k.Limits.Http2.MaxStreamsPerConnection = streams;
+            k.Listen(IPAddress.Loopback, 0, listen =>
+            {
+                if (certificate is not null) listen.UseHttps(certificate);
+            });
         });
         var app = builder.Build();
-        app.Urls.Add("http://127.0.0.1:0");
         var upstream = new ScriptedUpstream(app);
         app.Run(async http =>
         {
