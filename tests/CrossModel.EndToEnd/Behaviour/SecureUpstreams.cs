@@ -19,7 +19,7 @@ public sealed class SecureUpstreams(SecureUpstreams.Site site) : IClassFixture<S
     {
         private readonly X509Certificate2 _certificate = TestCertificate.New();
         private readonly X509Certificate2 _unknown = TestCertificate.New();
-        private ScriptedUpstream? _stranger;
+        private ScriptedUpstream? _stranger, _busy;
 
         internal ScriptedUpstream Upstream { get; private set; } = null!;
         internal ScriptedUpstream Second { get; private set; } = null!;
@@ -29,6 +29,9 @@ public sealed class SecureUpstreams(SecureUpstreams.Site site) : IClassFixture<S
         internal string Config { get; private set; } = "";
         internal ConcurrentBag<string> Protocols { get; } = [];
 
+        /// <summary>Set when the caller has something of the stream that is cut.</summary>
+        internal TaskCompletionSource Read { get; } = new();
+
         /// <summary>Set when the call of a caller that left has ended at the upstream.</summary>
         internal TaskCompletionSource Left { get; } = new();
 
@@ -37,6 +40,7 @@ public sealed class SecureUpstreams(SecureUpstreams.Site site) : IClassFixture<S
             Upstream = await ScriptedUpstream.StartAsync(AnswerAsync, _certificate, streams: 2);
             Second = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync, _certificate);
             _stranger = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync, _unknown);
+            _busy = await ScriptedUpstream.StartAsync((http, _) => UsualReply.JsonAsync(http, """{"error":{"message":"busy"}}""", 429), _certificate, reads: false);
             Relay = ForgetfulRelay.To(Second.Address.Port);
             var folder = TempFolder.New();
             var trusted = Path.Combine(folder, "trusted.pem");
@@ -50,11 +54,13 @@ public sealed class SecureUpstreams(SecureUpstreams.Site site) : IClassFixture<S
                     "up": { "baseUrl": "{{Upstream.BaseUrl}}" },
                     "second": { "baseUrl": "{{Second.BaseUrl}}" },
                     "stranger": { "baseUrl": "{{_stranger.BaseUrl}}" },
-                    "forgetful": { "baseUrl": "https://127.0.0.1:{{Relay.Port}}/v1", "timeouts": { "connect": "1s" } }
+                    "busy": { "baseUrl": "{{_busy.BaseUrl}}" },
+                    "forgetful": { "baseUrl": "https://127.0.0.1:{{Relay.Port}}/v1", "timeouts": { "connect": "2s" } }
                   },
                   "models": {
                     {{Model("usual")}}, {{Model("reset")}}, {{Model("refuse-once")}}, {{Model("cut")}}, {{Model("slow")}}, {{Model("wait")}},
-                    {{Model("stranger", "stranger")}}, {{Model("forgetful", "forgetful")}},
+                    {{Model("stranger", "stranger")}}, {{Model("forgetful", "forgetful")}}, {{Model("busy", "busy")}},
+                    "test/busy-first": { "routes": [ { "upstream": "busy", "model": "m" }, { "upstream": "second", "model": "m" } ], "price": "free" },
                     "test/two": { "routes": [ { "upstream": "up", "model": "usual" }, { "upstream": "second", "model": "m" } ], "price": "free" }
                   } }
                 """);
@@ -75,8 +81,8 @@ public sealed class SecureUpstreams(SecureUpstreams.Site site) : IClassFixture<S
             if (model == "cut")
             {
                 await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role) + UsualReply.Chunk(UsualReply.Text("Hello!")));
-                // What was sent must have gone out: a reset overtakes it.
-                await Task.Delay(100);
+                // A reset discards what was not read yet.
+                await Read.Task;
                 http.Features.Get<IHttpResetFeature>()!.Reset(Cancel);
                 return;
             }
@@ -95,15 +101,17 @@ public sealed class SecureUpstreams(SecureUpstreams.Site site) : IClassFixture<S
         {
             await Server.DisposeAsync();
             Relay.Dispose();
-            foreach (var upstream in (ScriptedUpstream[])[Upstream, Second, _stranger!]) await upstream.DisposeAsync();
+            foreach (var upstream in (ScriptedUpstream[])[Upstream, Second, _stranger!, _busy!]) await upstream.DisposeAsync();
             _certificate.Dispose();
             _unknown.Dispose();
         }
     }
 
-    private Task<HttpReply> AskAsync(string model, bool stream = false) => site.Server.Http.SendAsync(HttpMethod.Post, "/v1/chat/completions", Body(model, stream), site.Key);
+    private Task<HttpReply> AskAsync(string model, bool stream = false, string prompt = "Hi") =>
+        site.Server.Http.SendAsync(HttpMethod.Post, "/v1/chat/completions", Body(model, stream, prompt), site.Key);
 
-    private static string Body(string model, bool stream) => $$"""{"model":"test/{{model}}","messages":[{"role":"user","content":"Hi"}],"stream":{{(stream ? "true" : "false")}}}""";
+    private static string Body(string model, bool stream, string prompt = "Hi") =>
+        $$"""{"model":"test/{{model}}","messages":[{"role":"user","content":"{{prompt}}"}],"stream":{{(stream ? "true" : "false")}}}""";
 
     /// <summary>On the books once the reply is there, or soon after a failure.</summary>
     private async Task<JsonNode> ReceiptAsync(HttpReply reply)
@@ -161,7 +169,9 @@ public sealed class SecureUpstreams(SecureUpstreams.Site site) : IClassFixture<S
     [Fact]
     public async Task Stream_ResetInItsMiddle_EndsWithTheErrorEvent_AndWhatCameIsCharged()
     {
-        var reply = await AskAsync("cut", stream: true);
+        using var response = await site.Server.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", Encoding.UTF8.GetBytes(Body("cut", stream: true)), site.Key);
+        site.Read.SetResult();
+        var reply = await Http.ReadAsync(response);
 
         Assert.Equal(200, (int)reply.Status);
         Assert.Equal("provider_error", (string?)reply.Chunks[^1]["error"]!["code"]);
@@ -180,6 +190,22 @@ public sealed class SecureUpstreams(SecureUpstreams.Site site) : IClassFixture<S
         var replies = await Task.WhenAll(Enumerable.Range(0, 16).Select(i => AskAsync("slow", stream: i % 2 == 0)));
 
         Assert.All(replies, r => Assert.Equal(200, (int)r.Status));
+    }
+
+    /// <summary>Whose body nobody reads waits for room in the connection, and the answer overtakes it.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Answer_BeforeALargePromptIsRead_IsTheAnswer(bool stream)
+    {
+        var prompt = new string('a', 1024 * 1024);
+
+        var refused = await AskAsync("busy", stream, prompt);
+        var served = await AskAsync("busy-first", stream, prompt);
+
+        Assert.Equal((429, "provider_rate_limited"), ((int)refused.Status, refused.ErrorCode));
+        Assert.Equal(200, (int)served.Status);
+        Assert.Contains(prompt, site.Second.Received[^1].Text, StringComparison.Ordinal);
     }
 
     [Fact]

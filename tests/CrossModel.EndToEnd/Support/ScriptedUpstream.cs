@@ -26,7 +26,8 @@ internal sealed class ScriptedUpstream : IAsyncDisposable
 
     /// <param name="certificate">With one it speaks https, and HTTP/2 with whoever wants that; null: http.</param>
     /// <param name="streams">The most calls at once on one connection of HTTP/2.</param>
-    public static async Task<ScriptedUpstream> StartAsync(Func<HttpContext, Received, Task> answer, X509Certificate2? certificate = null, int streams = 100)
+    /// <param name="reads">False: it answers without having read the body.</param>
+    public static async Task<ScriptedUpstream> StartAsync(Func<HttpContext, Received, Task> answer, X509Certificate2? certificate = null, int streams = 100, bool reads = true)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(k =>
@@ -44,7 +45,7 @@ internal sealed class ScriptedUpstream : IAsyncDisposable
         app.Run(async http =>
         {
             using var body = new MemoryStream();
-            await http.Request.Body.CopyToAsync(body);
+            if (reads) await http.Request.Body.CopyToAsync(body);
             var received = new Received(http.Request.Path + http.Request.QueryString,
                 http.Request.Headers.ToDictionary(h => h.Key, h => h.Value.ToString(), StringComparer.OrdinalIgnoreCase), body.ToArray());
             upstream._received.Enqueue(received);
