@@ -189,7 +189,7 @@ internal sealed record UpstreamConfig
 /// <summary>How long to wait for an upstream.</summary>
 internal sealed record TimeoutsConfig
 {
-    /// <summary>To have a connection, TLS included. Default 10 s. One of HTTP/2 that is silent for so long under a call (1 s at least) is asked for a sign of life, and given up without one in twice that time.</summary>
+    /// <summary>To have a connection, TLS included. Default 10 s.</summary>
     public TimeSpan Connect { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>From the request sent to the first byte of a streamed reply. Default 100 s. Plain replies and reasoning models get <c>plain</c>.</summary>

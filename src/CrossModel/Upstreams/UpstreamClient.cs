@@ -10,8 +10,6 @@ namespace CrossModel.Upstreams;
 internal sealed class UpstreamClient : IDisposable
 {
     private static readonly MediaTypeHeaderValue Json = new("application/json");
-    // The shortest that the runtime takes.
-    private static readonly TimeSpan ShortestSilence = TimeSpan.FromSeconds(1);
     private readonly HttpMessageInvoker _http;
 
     public UpstreamClient(UpstreamConfig config) => _http = new HttpMessageInvoker(new SocketsHttpHandler
@@ -25,18 +23,16 @@ internal sealed class UpstreamClient : IDisposable
         PooledConnectionIdleTimeout = TimeSpan.FromSeconds(50),
         EnableMultipleHttp2Connections = true,
         // Many calls share one connection, new ones too: one that died without a word (a firewall forgot it) would fail them all until it is old.
+        // Seldom: servers may take many questions for an attack.
         KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
-        KeepAlivePingDelay = Silence(config),
-        KeepAlivePingTimeout = 2 * Silence(config),
+        KeepAlivePingDelay = TimeSpan.FromSeconds(30),
+        KeepAlivePingTimeout = TimeSpan.FromSeconds(15),
         ActivityHeadersPropagator = null,
         SslOptions = ClientTls.Options,
         // What an abandoned reply still has to say is not worth waiting for.
         ResponseDrainTimeout = TimeSpan.FromMilliseconds(200),
         MaxResponseDrainSize = 16 * 1024,
     });
-
-    /// <summary>Who does not connect in this time is not there, and who has a connection and says nothing on it for so long is asked whether it is.</summary>
-    private static TimeSpan Silence(UpstreamConfig config) => config.Timeouts.Connect > ShortestSilence ? config.Timeouts.Connect : ShortestSilence;
 
     /// <summary>Sends and waits for the headers. Throws what SocketsHttpHandler throws; <see cref="Attempt.Explain"/> reads it.</summary>
     public Task<HttpResponseMessage> SendAsync(IDialect dialect, UpstreamRequest request, CancellationToken cancellation)

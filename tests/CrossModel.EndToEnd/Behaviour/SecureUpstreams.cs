@@ -55,7 +55,7 @@ public sealed class SecureUpstreams(SecureUpstreams.Site site) : IClassFixture<S
                     "second": { "baseUrl": "{{Second.BaseUrl}}" },
                     "stranger": { "baseUrl": "{{_stranger.BaseUrl}}" },
                     "busy": { "baseUrl": "{{_busy.BaseUrl}}" },
-                    "forgetful": { "baseUrl": "https://127.0.0.1:{{Relay.Port}}/v1", "timeouts": { "connect": "2s" } }
+                    "forgetful": { "baseUrl": "https://127.0.0.1:{{Relay.Port}}/v1" }
                   },
                   "models": {
                     {{Model("usual")}}, {{Model("reset")}}, {{Model("refuse-once")}}, {{Model("cut")}}, {{Model("slow")}}, {{Model("wait")}},
@@ -232,7 +232,7 @@ public sealed class SecureUpstreams(SecureUpstreams.Site site) : IClassFixture<S
         Assert.Equal(200, (int)(await AskAsync("forgetful")).Status);
         site.Relay.Forget();
 
-        var failed = await AskAsync("forgetful").WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        var failed = await AskAsync("forgetful").WaitAsync(TimeSpan.FromSeconds(75), TestContext.Current.CancellationToken);
 
         // Where it was found out in time, the call has been asked again.
         Assert.True((int)failed.Status is 200 or 502, failed.Text);
