@@ -55,6 +55,8 @@ internal static class PostgresAddress
             var value = equals < 0 ? "" : Uri.UnescapeDataString(pair[(equals + 1)..]);
             Set(parts, name, value);
         }
+        if (parts is { TargetSessionAttributes: not (null or "any") } && parts.Host?.Contains(',', StringComparison.Ordinal) != true)
+            throw new DatabaseException("The PostgreSQL address has \"target_session_attrs\", which chooses between several servers, and names one. Name them all, as in ?Host=a:5432,b:5432&target_session_attrs=primary, or leave it out.");
         // Where it is needed: the driver would say of one that is not there what it says of a server that is not believed.
         if (parts is { SslMode: SslMode.VerifyCA or SslMode.VerifyFull, RootCertificate.Length: > 0 } && !File.Exists(parts.RootCertificate))
             throw new DatabaseException("The PostgreSQL address names a file in \"sslrootcert\" that does not exist or may not be seen by this user. Write its whole path.");
@@ -75,7 +77,7 @@ internal static class PostgresAddress
             "target_session_attrs" => "Target Session Attributes",
             _ => name,
         };
-        if (name is "sslmode" or "target_session_attrs") value = value.Replace("-", "", StringComparison.Ordinal);
+        if (name == "sslmode") value = value.Replace("-", "", StringComparison.Ordinal);
         try
         {
             parts[own] = value;

@@ -97,6 +97,12 @@ internal sealed class PostgresDatabase : Database
             {
                 // The other side of the deadlock has won and goes on; the disposed transaction is rolled back.
             }
+            catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.ReadOnlySqlTransaction)
+            {
+                // Another server has taken over, and this one lives on: its connections would be kept for an hour.
+                _source.Clear();
+                throw;
+            }
         }
     }
 
@@ -110,10 +116,11 @@ internal sealed class PostgresDatabase : Database
 
     public override bool IsAway(Exception e) => e switch
     {
-        // 08 connection, 53 out of something (disk, memory, connections), 57P stopping or starting, 58 I/O, 25006 became a standby
+        // 08 connection, 53 out of something (disk, memory, connections), 57 stopping, starting or out of the server's own time limits, 58 I/O,
+        // 25006 became a standby, 25P03 and 25P04 a transaction out of them
         PostgresException p => p.SqlState.StartsWith("08", StringComparison.Ordinal) || p.SqlState.StartsWith("53", StringComparison.Ordinal)
-            || p.SqlState.StartsWith("57P", StringComparison.Ordinal) || p.SqlState.StartsWith("58", StringComparison.Ordinal) || p.SqlState == "25006"
-            || p.IsTransient,
+            || p.SqlState.StartsWith("57", StringComparison.Ordinal) || p.SqlState.StartsWith("58", StringComparison.Ordinal)
+            || p.SqlState is "25006" or "25P03" or "25P04" || p.IsTransient,
         NpgsqlException => true,
         TimeoutException or SocketException or IOException => true,
         _ => false,

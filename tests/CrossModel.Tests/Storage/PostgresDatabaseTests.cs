@@ -24,6 +24,7 @@ public sealed class PostgresDatabaseTests
     [InlineData("postgresql://user:secret@host:x/db", "cannot be read")]
     [InlineData("postgresql://user:secret@host/db?sslmod=require", "sslmod")]
     [InlineData("postgresql://user:secret@host/db?sslmode=perhaps", "sslmode")]
+    [InlineData("postgresql://user:secret@host/db?target_session_attrs=read-write", "chooses between several servers")]
     [InlineData("postgresql://user:secret@host/db?sslmode=verify-ca&sslrootcert=/nowhere/ca.pem", "names a file in \"sslrootcert\" that does not exist")]
     public void Address_Wrong_IsRefusedWithoutThePassword(string address, string reason)
     {
@@ -112,11 +113,57 @@ public sealed class PostgresDatabaseTests
         Assert.EndsWith("in a read-only transaction.", refusal.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>A server that another one has taken over from goes on answering: its connections are not kept.</summary>
+    [Fact]
+    public async Task Write_OnAConnectionOfWhatBecameAStandby_IsAway_AndTheNextOneConnectsAnew()
+    {
+        // Only the connections that there are may read alone; they stay so, since nothing resets them.
+        await using var database = await TestDatabase.OpenAsync(await TestDatabase.NewAddressAsync(postgres: true) + "?No Reset On Close=true&Maximum Pool Size=1");
+        await database.WriteAsync(session => session.ExecuteAsync("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"), Cancel);
+        var fault = await Assert.ThrowsAsync<PostgresException>(() => database.WriteAsync(session => ChangeFeed.NextAsync(session, "a"), Cancel));
+        Assert.True(database.IsAway(fault), fault.ToString());
+        Assert.Equal(1, await database.WriteAsync(session => ChangeFeed.NextAsync(session, "a"), Cancel));
+    }
+
+    /// <summary>What was to be written is not at fault: it is written later, not given up.</summary>
+    [Theory]
+    [InlineData("statement_timeout", "SELECT pg_sleep(2)")]
+    [InlineData("lock_timeout", "UPDATE change SET number = 1 WHERE kind = 'a'")]
+    [InlineData("idle_in_transaction_session_timeout", null)]
+    public async Task Write_BeyondTheServersOwnTimeLimit_IsAway(string limit, string? statement)
+    {
+        var address = await TestDatabase.NewAddressAsync(postgres: true);
+        await using var database = await TestDatabase.OpenAsync($"{address}?Options=-c {limit}=200");
+        await using var other = await TestDatabase.OpenAsync(address);
+        await other.WriteAsync(session => ChangeFeed.NextAsync(session, "a"), Cancel);
+        var fault = await other.WriteAsync(async holder =>
+        {
+            await ChangeFeed.NextAsync(holder, "a");
+            return await Assert.ThrowsAnyAsync<Exception>(() => database.WriteAsync(async session =>
+            {
+                await session.ExecuteAsync("SELECT 1");
+                if (statement is null) await Task.Delay(1000, Cancel);
+                await session.ExecuteAsync(statement ?? "SELECT 1");
+            }, Cancel));
+        }, Cancel);
+        Assert.True(database.IsAway(fault), fault.ToString());
+    }
+
     [Theory]
     [InlineData("sslmode=disable&sslrootcert=/nowhere/ca.pem")]
     [InlineData("sslrootcert=")]
     [InlineData("sslmode=require&sslrootcert=/nowhere/ca.pem&sslkey=/nowhere/k.pem")]
     public void Address_WithAFileThatTheModeDoesNotNeed_IsGood(string parameters) => Assert.Null(PostgresAddress.Fault("postgresql://u:p@h/d?" + parameters));
+
+    [Theory]
+    [InlineData("primary")]
+    [InlineData("read-write")]
+    public async Task Open_OfSeveralServers_TakesTheOneThatAnswers(string wanted)
+    {
+        var address = new Uri(await TestDatabase.NewAddressAsync(postgres: true));
+        await using var database = await TestDatabase.OpenAsync($"{address}?Host=127.0.0.1:1,127.0.0.1:{address.Port}&target_session_attrs={wanted}");
+        Assert.Equal(1, await database.WriteAsync(session => ChangeFeed.NextAsync(session, "a"), Cancel));
+    }
 
     /// <summary>As it is behind a pooler that gives each transaction a connection of its own.</summary>
     [Fact]
