@@ -34,8 +34,9 @@ internal sealed record CommandEnvironment
     {
         if (named is not null) return Path.GetFullPath(named, Folder);
         var usual = Path.Combine(Folder, "crossmodel.json");
-        // Where a file was lost, the defaults would serve other models at other prices, perhaps on an empty database.
-        return File.Exists(usual) || LastGood.CopyBeside(usual) is not null ? usual : null;
+        // Where a file was lost, the defaults would serve other models at other prices, perhaps on an empty database. A folder of its name is what
+        // a container is given where the file was to be mounted from is not there.
+        return Path.Exists(usual) || LastGood.CopyBeside(usual) is not null ? usual : null;
     }
 }
 

@@ -23,7 +23,9 @@ internal static class ConfigLoader
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return Unreadable(file, "the configuration file cannot be read", "check its permissions");
+            return Directory.Exists(file)
+                ? Unreadable(file, "a folder stands in the configuration file's place", "put the file there; a container makes a folder of what it is told to mount and cannot find")
+                : Unreadable(file, "the configuration file cannot be read", "check its permissions");
         }
         return LoadText(text, file, environment, expandSecrets, rules);
     }

@@ -133,6 +133,18 @@ public sealed class CommandLineTests
         Assert.False(File.Exists(run.DatabaseFile));
     }
 
+    /// <summary>A container makes one of what it is told to mount and cannot find: the defaults would serve instead of what was meant.</summary>
+    [Fact]
+    public async Task File_ThatIsAFolder_IsStillTheOneThatIsMeant()
+    {
+        var run = new CommandRun();
+        Directory.CreateDirectory(Path.Combine(run.Folder, "crossmodel.json"));
+        await run.GoodAsync("serve");
+        Assert.Equal(Path.Combine(run.Folder, "crossmodel.json"), Assert.Single(run.Served).ConfigFile);
+        Assert.Equal(1, await run.RunAsync("check"));
+        Assert.Contains("a folder stands in the configuration file's place", run.Out, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("--help")]
     [InlineData("accounts --help")]
