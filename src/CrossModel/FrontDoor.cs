@@ -20,6 +20,8 @@ internal sealed partial class FrontDoor(
     {
         var requestId = RequestIds.NewRequest(time);
         http.Response.Headers["x-request-id"] = requestId;
+        // Who comes again comes on a new connection, which a balancer takes to another server.
+        if (readiness.IsStopping) http.Response.Headers.Connection = "close";
         try
         {
             if (http.Request.Path.Value == "/v1/chat/completions" && HttpMethods.IsPost(http.Request.Method)) await chat.HandleAsync(http, requestId, stopping);

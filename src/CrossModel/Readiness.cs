@@ -8,9 +8,11 @@ namespace CrossModel;
 /// <summary>/readyz: may this node be sent traffic? Configuration and database are good and it is not stopping. Never asks upstreams.</summary>
 internal sealed class Readiness(Capacity capacity, ChangeFeed changes, Books books, Snapshots snapshots)
 {
+    public bool IsStopping => capacity.IsDraining;
+
     public async ValueTask<Protocol.ApiError?> AnswerAsync(HttpContext http)
     {
-        var reason = capacity.IsDraining ? "stopping"
+        var reason = IsStopping ? "stopping"
             : changes.IsStale(snapshots.Current.Config.Limits.StaleAfter) ? "the database does not answer"
             : books.IsAway ? "the database takes no writes"
             : null;

@@ -65,6 +65,8 @@ public sealed partial class RunningProgram
 
         Assert.Equal((503, "model_unavailable"), ((int)refused.Status, refused.ErrorCode));
         Assert.NotNull(refused.Header("retry-after"));
+        // The next try is another connection, and a balancer's other server.
+        Assert.Equal("close", refused.Header("connection"));
         Assert.Equal("[DONE]", reply.Events[^1]);
         Assert.Equal(0, await ended);
         Assert.Equal("0.999988", (await ServerProcess.CommandAsync("accounts", "balance", "acme", "--config", config)).Output.Trim());
