@@ -211,6 +211,7 @@ internal sealed class Gateway : IAsyncDisposable
             // The body's limit is ours (413 in the shared shape), read per call from the configuration in force.
             kestrel.Limits.MaxRequestBodySize = null;
             kestrel.Limits.RequestHeadersTimeout = requestHeaders;
+            kestrel.Limits.MaxConcurrentConnections = OpenFiles.Connections();
         });
         var app = builder.Build();
         foreach (var url in ListenAddresses.Split(urls)) app.Urls.Add(url);

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
 using CrossModel.Configuration;
 using CrossModel.Dialects;
 using CrossModel.Protocol;
@@ -16,6 +17,8 @@ internal sealed class UpstreamClient : IDisposable
     {
         AllowAutoRedirect = false,
         UseCookies = false,
+        // The environment's proxy would look for this machine's servers on its own machine; the built-in simulation is such a one.
+        UseProxy = !(Uri.TryCreate(config.BaseUrl, UriKind.Absolute, out var address) && address.IsLoopback),
         AutomaticDecompression = DecompressionMethods.None,
         ConnectTimeout = config.Timeouts.Connect,
         // A connection lives long enough to be reused and short enough to follow a change of address in DNS.
@@ -27,12 +30,32 @@ internal sealed class UpstreamClient : IDisposable
         KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
         KeepAlivePingDelay = TimeSpan.FromSeconds(30),
         KeepAlivePingTimeout = TimeSpan.FromSeconds(15),
+        ConnectCallback = ConnectAsync,
         ActivityHeadersPropagator = null,
         SslOptions = ClientTls.Options,
         // What an abandoned reply still has to say is not worth waiting for.
         ResponseDrainTimeout = TimeSpan.FromMilliseconds(200),
         MaxResponseDrainSize = 16 * 1024,
     });
+
+    /// <summary>As the runtime connects by itself, and with keep-alive: a network forgets a connection on which nothing moves, and a long thought is silent for minutes.</summary>
+    private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellation)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 60);
+            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 15);
+            await socket.ConnectAsync(context.DnsEndPoint, cancellation);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
 
     /// <summary>Sends and waits for the headers. Throws what SocketsHttpHandler throws; <see cref="Attempt.Explain"/> reads it.</summary>
     public Task<HttpResponseMessage> SendAsync(IDialect dialect, UpstreamRequest request, CancellationToken cancellation)

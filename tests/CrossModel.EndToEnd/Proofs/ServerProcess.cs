@@ -27,7 +27,15 @@ internal sealed class ServerProcess : IAsyncDisposable
 
     /// <summary>On a machine with so many processors, as far as the runtime can tell.</summary>
     public static Task<ServerProcess> StartOnAsync(int processors, string configFile) =>
-        StartAsync(Run(["serve", "--config", configFile], Environment.CurrentDirectory, ("DOTNET_PROCESSOR_COUNT", processors.ToString(CultureInfo.InvariantCulture))));
+        StartWithAsync(configFile, ("DOTNET_PROCESSOR_COUNT", processors.ToString(CultureInfo.InvariantCulture)));
+
+    /// <summary>With these variables beside the tests' own.</summary>
+    public static Task<ServerProcess> StartWithAsync(string configFile, params (string Name, string Value)[] environment) =>
+        StartAsync(Run(["serve", "--config", configFile], Environment.CurrentDirectory, environment));
+
+    /// <summary>Where it may open so many files at once.</summary>
+    public static Task<ServerProcess> StartWithFilesAsync(int files, string configFile) =>
+        StartAsync(Process.Start(new ProcessStartInfo("/bin/sh", ["-c", $"ulimit -n {files}; exec \"$@\"", "sh", "dotnet", Program, "serve", "--config", configFile]) { RedirectStandardOutput = true, RedirectStandardError = true })!);
 
     /// <summary>Where the certificates of this file, and no others, are believed.</summary>
     public static Task<ServerProcess> StartBelievingAsync(string certificates, string configFile) =>

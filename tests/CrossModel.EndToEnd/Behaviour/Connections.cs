@@ -1,0 +1,76 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using CrossModel.EndToEnd.Proofs;
+using CrossModel.EndToEnd.Support;
+using CrossModel.Tests.Support;
+
+namespace CrossModel.EndToEnd.Behaviour;
+
+/// <summary>What lies between the machines: proxies, networks that forget what is silent, and more connections than there are files.</summary>
+public sealed class Connections
+{
+    private const string Plain = """{"model":"test/model","messages":[{"role":"user","content":"Hi"}]}""";
+
+    private static async Task<(string Config, string Key)> SiteAsync(string baseUrl)
+    {
+        var config = Path.Combine(TempFolder.New(), "crossmodel.json");
+        await File.WriteAllTextAsync(config, $$"""
+            { "urls": "http://127.0.0.1:0", "database": "sqlite:test.db",
+              "upstreams": { "up": { "baseUrl": "{{baseUrl}}" } },
+              "models": { "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": "free" } } }
+            """);
+        Assert.Equal(0, (await ServerProcess.CommandAsync("accounts", "create", "acme", "--balance", "1", "--config", config)).ExitCode);
+        return (config, (await ServerProcess.CommandAsync("keys", "create", "--account", "acme", "--name", "k", "--config", config)).Output.Trim());
+    }
+
+    private static Task<HttpReply> AskAsync(ServerProcess server, string key) => server.Http.SendAsync(HttpMethod.Post, "/v1/chat/completions", Plain, key);
+
+    [Fact]
+    public async Task Upstream_OnThisMachine_IsNotAskedThroughTheEnvironmentsProxy()
+    {
+        await using var proxy = await ScriptedUpstream.JsonAsync("{}", 403);
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        var (config, key) = await SiteAsync(upstream.BaseUrl);
+        await using var server = await ServerProcess.StartWithAsync(config, ("http_proxy", proxy.Address.ToString()));
+
+        Assert.Equal(HttpStatusCode.OK, (await AskAsync(server, key)).Status);
+        Assert.Empty(proxy.Received);
+    }
+
+    [Fact]
+    public async Task MoreConnectionsThanFiles_EndNothing()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "the limit is read from /proc");
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        var (config, key) = await SiteAsync(upstream.BaseUrl);
+        await using var server = await ServerProcess.StartWithFilesAsync(600, config);
+        var strangers = new List<Socket>();
+        for (var i = 0; i < 700; i++)
+        {
+            strangers.Add(new Socket(SocketType.Stream, ProtocolType.Tcp));
+            await strangers[^1].ConnectAsync(IPAddress.Loopback, server.Http.Base.Port);
+        }
+        // 256 files are the program's own, and each connection may want another.
+        await Until.TrueAsync(() => Task.FromResult(strangers.Count(s => s.Poll(0, SelectMode.SelectRead)) >= 700 - 172), seconds: 10);
+        strangers.ForEach(s => s.Dispose());
+
+        await Until.TrueAsync(async () => (int)(await server.Http.GetAsync("/healthz")).Status == 200, seconds: 10);
+        Assert.Equal(HttpStatusCode.OK, (await AskAsync(server, key)).Status);
+    }
+
+    [Fact]
+    public async Task Upstream_SilentForLong_IsKeptInTheNetworksMemory()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "sockets' timers are read from /proc");
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl);
+        await gateway.PostAsync(Plain);
+
+        // Fields: number, own address, the other's, state (01: established), queues, timer (02: keep-alive).
+        var port = upstream.Address.Port.ToString("X4", CultureInfo.InvariantCulture);
+        var sockets = File.ReadLines("/proc/net/tcp").Concat(File.ReadLines("/proc/net/tcp6")).Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries));
+        var toUpstream = Assert.Single(sockets, s => s[2].EndsWith(':' + port, StringComparison.Ordinal) && s[3] == "01");
+        Assert.StartsWith("02:", toUpstream[5], StringComparison.Ordinal);
+    }
+}
