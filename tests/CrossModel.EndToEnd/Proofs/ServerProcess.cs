@@ -39,7 +39,7 @@ internal sealed class ServerProcess : IAsyncDisposable
 
     /// <summary>Where the certificates of this file, and no others, are believed.</summary>
     public static Task<ServerProcess> StartBelievingAsync(string certificates, string configFile) =>
-        StartAsync(Run(["serve", "--config", configFile], Environment.CurrentDirectory, ("SSL_CERT_FILE", certificates), ("SSL_CERT_DIR", Path.GetDirectoryName(certificates)!)));
+        StartWithAsync(configFile, ("SSL_CERT_FILE", certificates), ("SSL_CERT_DIR", Path.GetDirectoryName(certificates)!));
 
     /// <summary>Without a configuration file, in a working folder.</summary>
     public static Task<ServerProcess> StartInAsync(string folder, params string[] words) => StartAsync(Run(words, folder));
