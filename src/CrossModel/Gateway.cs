@@ -79,6 +79,8 @@ internal sealed class Gateway : IAsyncDisposable
             logging.AddFilter("Microsoft", LogLevel.Warning);
             // It would make an activity of every request, which then travels with all that the request awaits; it has nothing to say that FrontDoor does not.
             logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
+            // A line for each connection beyond the ceiling: strangers would write the log.
+            logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel.Connections", LogLevel.Error);
             // Why it does not start is told once, by StartException.
             logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
             options.Logging(logging);
@@ -149,14 +151,16 @@ internal sealed class Gateway : IAsyncDisposable
             var door = new FrontDoor(chat, new AccountEndpoints(database, purses, snapshots), keys, snapshots, new Readiness(capacity, changes, books, snapshots), metrics, time, logs.CreateLogger<FrontDoor>(), stopping.Token);
 
             // Listen.
-            var app = Listener(options.Urls ?? config.Urls, config.Limits.RequestHeaders, logs);
+            var urls = options.Urls ?? config.Urls;
+            var addresses = ListenAddresses.Count(urls) + (config.Metrics.Urls is null ? 0 : ListenAddresses.Count(config.Metrics.Urls));
+            var app = Listener(urls, addresses, config.Limits.RequestHeaders, logs);
             rooms.Push(app);
             app.Run(door.HandleAsync);
             await ListenAsync(app, cancellation);
             WebApplication? metricsApp = null;
             if (config.Metrics.Urls is { } metricsUrls)
             {
-                metricsApp = Listener(metricsUrls, config.Limits.RequestHeaders, logs);
+                metricsApp = Listener(metricsUrls, addresses, config.Limits.RequestHeaders, logs);
                 rooms.Push(metricsApp);
                 metricsApp.Run(metrics.AnswerThereAsync);
                 await ListenAsync(metricsApp, cancellation);
@@ -199,7 +203,7 @@ internal sealed class Gateway : IAsyncDisposable
         current.Alerts is { } a ? new AlertRule((long)(a.Below * Usd.Nano), a.Webhook is null ? null : new Uri(a.Webhook), a.Secret) : null;
 
     /// <summary>Kestrel and nothing else: no configuration sources, no routing, no middleware on the way of a request.</summary>
-    private static WebApplication Listener(string urls, TimeSpan requestHeaders, ILoggerFactory logs)
+    private static WebApplication Listener(string urls, int addresses, TimeSpan requestHeaders, ILoggerFactory logs)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton(logs);
@@ -211,7 +215,7 @@ internal sealed class Gateway : IAsyncDisposable
             // The body's limit is ours (413 in the shared shape), read per call from the configuration in force.
             kestrel.Limits.MaxRequestBodySize = null;
             kestrel.Limits.RequestHeadersTimeout = requestHeaders;
-            kestrel.Limits.MaxConcurrentConnections = OpenFiles.Connections();
+            kestrel.Limits.MaxConcurrentConnections = OpenFiles.Connections(addresses);
         });
         var app = builder.Build();
         foreach (var url in ListenAddresses.Split(urls)) app.Urls.Add(url);

@@ -79,7 +79,7 @@ internal sealed class Books : IAsyncDisposable
                 foreach (var item in items) item.Failed(away: true);
                 return;
             }
-            catch (Exception e) when (_database.IsAway(e))
+            catch (Exception e) when (_database.IsAway(e) && !_database.IsOutOfTime(e))
             {
                 if (!IsAway) _log.BooksAreAway(_database.Reason(e));
                 IsAway = true;
@@ -94,6 +94,12 @@ internal sealed class Books : IAsyncDisposable
             catch (Exception e) when (!mayBeThere && _database.IsUniqueViolation(e))
             {
                 mayBeThere = true;
+            }
+            catch (Exception e) when (items is [{ OutlivesOutage: true } late] && _database.IsOutOfTime(e))
+            {
+                _log.BookItemIsLate(_database.Reason(e), late.GetType().Name);
+                _ = AgainAsync(late);
+                return;
             }
             catch (Exception e) when (items.Count == 1)
             {
@@ -211,6 +217,13 @@ internal sealed class Books : IAsyncDisposable
         items.RemoveAll(i => !i.OutlivesOutage);
     }
 
+    /// <summary>What the database's own time limits have ended waits for somebody who holds its account's row: the others go first.</summary>
+    private async Task AgainAsync(BookItem item)
+    {
+        await Task.Delay(Pause, _database.Time, _givingUp.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!Add(item)) item.Failed(away: true);
+    }
+
     private async Task<bool> PauseAsync()
     {
         try
@@ -242,6 +255,9 @@ internal static partial class Log
 
     [LoggerMessage(EventId = 7002, Level = LogLevel.Information, Message = "The database is back: it takes what is written again")]
     public static partial void BooksAreBack(this ILogger log);
+
+    [LoggerMessage(EventId = 7004, Level = LogLevel.Warning, Message = "One {Item} was not written in the time that the database gives a statement ({Fault}); it is tried again")]
+    public static partial void BookItemIsLate(this ILogger log, string fault, string item);
 
     [LoggerMessage(EventId = 7003, Level = LogLevel.Error, Message = "One {Item} could not be written ({Fault}); the others of its commit were")]
     public static partial void BookItemFailed(this ILogger log, string fault, string item);

@@ -95,6 +95,9 @@ internal abstract class Database(TimeProvider time) : IAsyncDisposable
     /// <summary>Connection lost, server stopping, disk full, locked: not the statement's fault, trying again may help.</summary>
     public abstract bool IsAway(Exception e);
 
+    /// <summary>It is there: its own limit of a statement's, a lock's or a transaction's time has ended this write.</summary>
+    public virtual bool IsOutOfTime(Exception e) => false;
+
     /// <summary>What kind of fault it is, for the log: no text of the database's, which may hold values.</summary>
     public virtual string Reason(Exception e) => e.GetType().Name;
 

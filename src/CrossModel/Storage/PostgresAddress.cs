@@ -55,6 +55,8 @@ internal static class PostgresAddress
             var value = equals < 0 ? "" : Uri.UnescapeDataString(pair[(equals + 1)..]);
             Set(parts, name, value);
         }
+        if (parts.TargetSessionAttributes is not (null or "any" or "primary" or "read-write"))
+            throw new DatabaseException("The PostgreSQL address asks by \"target_session_attrs\" for a server that takes no writes. Write primary, or leave it out.");
         if (parts is { TargetSessionAttributes: not (null or "any") } && parts.Host?.Contains(',', StringComparison.Ordinal) != true)
             throw new DatabaseException("The PostgreSQL address has \"target_session_attrs\", which chooses between several servers, and names one. Name them all, as in ?Host=a:5432,b:5432&target_session_attrs=primary, or leave it out.");
         // Where it is needed: the driver would say of one that is not there what it says of a server that is not believed.

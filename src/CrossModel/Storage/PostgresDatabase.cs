@@ -114,6 +114,8 @@ internal sealed class PostgresDatabase : Database
 
     public override bool IsUniqueViolation(Exception e) => e is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation };
 
+    public override bool IsOutOfTime(Exception e) => e is PostgresException { SqlState: PostgresErrorCodes.QueryCanceled or PostgresErrorCodes.LockNotAvailable or "25P03" or "25P04" };
+
     public override bool IsAway(Exception e) => e switch
     {
         // 08 connection, 53 out of something (disk, memory, connections), 57 stopping, starting or out of the server's own time limits, 58 I/O,

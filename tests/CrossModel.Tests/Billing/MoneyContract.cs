@@ -23,7 +23,32 @@ public sealed class MoneyOnSqlite() : MoneyContract(false)
     }
 }
 
-public sealed class MoneyOnPostgres() : MoneyContract(true);
+public sealed class MoneyOnPostgres() : MoneyContract(true)
+{
+    /// <summary>As somebody does who looks at an account by hand and forgets to end his transaction.</summary>
+    [Fact]
+    public async Task Settlement_OfARowThatIsLocked_BeyondTheServersTimeLimit_ComesLater_AndWithholdsNoOther()
+    {
+        var address = await TestDatabase.NewAddressAsync(postgres: true);
+        await using var other = await TestDatabase.OpenAsync(address);
+        await using var till = await Till.OpenAsync(address + "?Options=-c statement_timeout=500");
+        var (locked, free) = (await till.NewAccountAsync(1000), await till.NewAccountAsync(1000));
+        var hold = await till.HoldAsync(locked, 100);
+        Task<Settled> late = null!;
+        await other.WriteAsync(async session =>
+        {
+            await session.ExecuteAsync("UPDATE account SET name = name WHERE id = @id", ("@id", locked.Id));
+            late = till.Settlements.SettleOrQueueAsync(Till.Record(locked.Id, 30), hold);
+            await Task.Delay(800);
+            Assert.True((await till.ChargeAsync(free, hold: 100, price: 30)).Committed);
+            Assert.False(till.Books.IsAway);
+            Assert.False(late.IsCompleted);
+        });
+        Assert.True((await late).Committed);
+        Assert.Equal((970, 970), (await till.BalanceAsync(locked), await till.BalanceAsync(free)));
+        await till.AssertSoundAsync();
+    }
+}
 
 public abstract class MoneyContract(bool postgres)
 {

@@ -133,8 +133,8 @@ public sealed class PostgresDatabaseTests
     public async Task Write_BeyondTheServersOwnTimeLimit_IsAway(string limit, string? statement)
     {
         var address = await TestDatabase.NewAddressAsync(postgres: true);
-        await using var database = await TestDatabase.OpenAsync($"{address}?Options=-c {limit}=200");
         await using var other = await TestDatabase.OpenAsync(address);
+        await using var database = await TestDatabase.OpenAsync($"{address}?Options=-c {limit}=200");
         await other.WriteAsync(session => ChangeFeed.NextAsync(session, "a"), Cancel);
         var fault = await other.WriteAsync(async holder =>
         {

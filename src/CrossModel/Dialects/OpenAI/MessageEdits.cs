@@ -22,7 +22,7 @@ internal sealed class MessageEdits(Preset preset, bool noReasoning, RouteModel m
 
     public void Edit(ChatRequest request)
     {
-        var history = noReasoning ? ReasoningHistory.Dropped : preset.ReasoningRequiredBy is { } beginning && model.UpstreamModel.StartsWith(beginning, StringComparison.Ordinal) ? ReasoningHistory.Required : preset.History;
+        var history = preset.RequiresReasoning(model.UpstreamModel) ? ReasoningHistory.Required : noReasoning ? ReasoningHistory.Dropped : preset.History;
         var has = request.Features;
         var roles = !preset.DeveloperRole && has.HasFlag(ChatFeatures.DeveloperRole);
         var ids = preset.NineCharacterIds && has.HasFlag(ChatFeatures.ToolHistory);
@@ -48,18 +48,26 @@ internal sealed class MessageEdits(Preset preset, bool noReasoning, RouteModel m
         }
     }
 
-    /// <summary>A message of a body of ours says something of earlier thinking.</summary>
+    /// <summary>An assistant of a body of ours says something of earlier thinking, and nobody else does: of others it is not left out.</summary>
     public static bool HaveReasoning(ReadOnlySpan<byte> sent)
     {
         var json = new Utf8JsonReader(sent);
-        var inMessages = false;
+        bool inMessages = false, isAssistant = false, says = false, found = false;
         while (json.Read())
         {
-            if (json.TokenType != JsonTokenType.PropertyName) continue;
-            if (json.CurrentDepth == 1) inMessages = json.ValueTextEquals("messages"u8);
-            else if (inMessages && json.CurrentDepth == 3 && (json.ValueTextEquals("reasoning_content"u8) || json.ValueTextEquals("reasoning"u8) || json.ValueTextEquals("reasoning_details"u8))) return true;
+            if (json is { TokenType: JsonTokenType.PropertyName, CurrentDepth: 1 }) inMessages = json.ValueTextEquals("messages"u8);
+            if (!inMessages) continue;
+            if (json is { TokenType: JsonTokenType.StartObject, CurrentDepth: 2 }) isAssistant = says = false;
+            if (json is { TokenType: JsonTokenType.EndObject, CurrentDepth: 2 } && says)
+            {
+                if (!isAssistant) return false;
+                found = true;
+            }
+            if (json is not { TokenType: JsonTokenType.PropertyName, CurrentDepth: 3 }) continue;
+            says |= json.ValueTextEquals("reasoning_content"u8) || json.ValueTextEquals("reasoning"u8) || json.ValueTextEquals("reasoning_details"u8);
+            if (json.ValueTextEquals("role"u8)) isAssistant = json.Read() && json.ValueTextEquals("assistant"u8);
         }
-        return false;
+        return found;
     }
 
     public static void RemoveStrict(ReadOnlySpan<byte> body, JsonSpan tools, BodySplice splice) => RemoveNested(body, tools, "strict", splice, parent: "function");

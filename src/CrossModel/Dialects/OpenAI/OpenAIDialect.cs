@@ -71,7 +71,7 @@ internal sealed partial class OpenAIDialect : IDialect
 
     public UpstreamFault ReadFault(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, UpstreamRequest upstream)
     {
-        var fault = OpenAIErrors.Read(status, headers, body, _time.GetUtcNow(), _preset.RequestFaults);
+        var fault = OpenAIErrors.Read(status, headers, body, _time.GetUtcNow(), _preset.RequestFaults, ModelOf(upstream));
         return fault.Failure == UpstreamFailure.Rejected && Learn(body, upstream) ? fault with { TryAgain = true } : fault;
     }
 
@@ -86,7 +86,7 @@ internal sealed partial class OpenAIDialect : IDialect
     internal bool Learn(ReadOnlySpan<byte> body, UpstreamRequest upstream)
     {
         var sent = upstream.Body.Span;
-        if (sent.IsEmpty || TopLevel.String(sent, "model"u8) is not { } model) return false;
+        if (ModelOf(upstream) is not { } model) return false;
         if (body.IndexOf("stream_options"u8) >= 0 && TopLevel.Has(sent, "stream_options"u8) && !CallersWords.Hold(sent, "stream_options"))
         {
             Note(model, known => known with { NoStreamOptions = true });
@@ -97,7 +97,7 @@ internal sealed partial class OpenAIDialect : IDialect
             Note(model, known => known.Drops?.Contains(unknown) is true ? known : known with { Drops = [.. known.Drops ?? [], unknown] });
             return true;
         }
-        if (RefusesReasoning(body) && MessageEdits.HaveReasoning(sent) && !CallersWords.Hold(sent, "reasoning_content", ours: int.MaxValue))
+        if (!_preset.RequiresReasoning(model) && RefusedReasoning(body) is { } thinking && MessageEdits.HaveReasoning(sent) && !CallersWords.Hold(sent, thinking, ours: int.MaxValue))
         {
             Note(model, known => known with { NoReasoning = true });
             return true;
@@ -108,6 +108,8 @@ internal sealed partial class OpenAIDialect : IDialect
         // Turned once only: a server that refuses both spellings refuses the value.
         return Note(model, known => known with { Cap = known.Cap ?? other }).Cap == other;
     }
+
+    private static string? ModelOf(UpstreamRequest upstream) => upstream.Body.Length == 0 ? null : TopLevel.String(upstream.Body.Span, "model"u8);
 
     private Learned Note(string model, Func<Learned, Learned> lesson) => _learned.AddOrUpdate(model, _ => lesson(default), (_, known) => lesson(known));
 
@@ -122,15 +124,16 @@ internal sealed partial class OpenAIDialect : IDialect
         return name is not null && TopLevel.Has(sent, System.Text.Encoding.ASCII.GetBytes(name)) ? name : null;
     }
 
-    /// <summary>What an assistant said of its thinking in an earlier turn is what the server does not know, or what this model does not take.</summary>
-    private static bool RefusesReasoning(ReadOnlySpan<byte> body)
+    /// <summary>Of what an assistant said of its thinking in an earlier turn, the member that the server does not know or this model does not take; null: none is named.</summary>
+    private static string? RefusedReasoning(ReadOnlySpan<byte> body)
     {
-        if (body.IndexOf("messages"u8) < 0) return false;
-        foreach (var name in (ReadOnlySpan<string>)["reasoning_content", "reasoning_details", "'reasoning'", "\"reasoning\"", "].reasoning`", "assistant.reasoning"])
+        if (body.IndexOf("messages"u8) < 0) return null;
+        foreach (var (said, member) in (ReadOnlySpan<(string, string)>)[("reasoning_content", "reasoning_content"), ("reasoning_details", "reasoning_details"),
+            ("'reasoning'", "reasoning"), ("\"reasoning\"", "reasoning"), ("].reasoning`", "reasoning"), ("assistant.reasoning", "reasoning")])
         {
-            if (Names(body, System.Text.Encoding.ASCII.GetBytes(name))) return true;
+            if (Names(body, System.Text.Encoding.ASCII.GetBytes(said))) return member;
         }
-        return false;
+        return null;
     }
 
     /// <summary>OpenAI and Azure; xAI, today and before.</summary>

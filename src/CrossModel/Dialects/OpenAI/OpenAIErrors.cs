@@ -28,9 +28,12 @@ internal static partial class OpenAIErrors
 
     /// <summary>A reply whose status is not 2xx.</summary>
     /// <param name="requestFaults"><see cref="Preset.RequestFaults"/>; null: none.</param>
-    public static UpstreamFault Read(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, DateTimeOffset now, IReadOnlyList<string>? requestFaults = null)
+    /// <param name="model">The one that was asked for.</param>
+    public static UpstreamFault Read(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, DateTimeOffset now, IReadOnlyList<string>? requestFaults = null, string? model = null)
     {
         var error = Parse(body);
+        // No code of their own: DeepSeek's words, and OpenRouter's, which may be about another model that the caller has named (a plugin's).
+        if (error.Message == "Model Not Exist" || (model is not null && error.Message == $"{model} is not a valid model ID")) error = error with { Code = "model_not_found" };
         var isAboutRequest = status == 500 && requestFaults?.Any(error.Mentions) is true;
         return Judge(isAboutRequest ? 400 : status, error) with { RetryAfter = RetryHints.Read(headers, now) };
     }
@@ -69,7 +72,7 @@ internal static partial class OpenAIErrors
         if (error.IsCode("invalid_api_key", "invalid_authentication_error", "authentication_error", "1004") || status is 401 or 402 or 403) return Fault(UpstreamFailure.Operator);
         if (status == 429 || error.IsCode("rate_limit_exceeded", "1302", "1002")) return Fault(UpstreamFailure.RateLimited);
         if (error.IsCode("context_length_exceeded", "exceed_context_size_error", "too_many_prompt_tokens", "1261") || IsTooLong(error)) return Rejected("context_length_exceeded");
-        if (error.IsCode("model_not_found", "model_not_available", "model_decommissioned", "invalid_model", "1211", "DeploymentNotFound") || NoModel().IsMatch(error.Message ?? "")) return Fault(UpstreamFailure.ModelMissing);
+        if (error.IsCode("model_not_found", "model_not_available", "model_decommissioned", "invalid_model", "1211", "DeploymentNotFound")) return Fault(UpstreamFailure.ModelMissing);
         switch (status)
         {
             case 404:
@@ -102,13 +105,9 @@ internal static partial class OpenAIErrors
     [GeneratedRegex("^(?:incorrect|invalid|expired) API key|^(?:the |your )?API key (?:provided )?(?:is |has )?(?:incorrect|invalid|not valid|expired)", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex BadKey();
 
-    /// <summary>DeepSeek and OpenRouter answer a model that they do not have with 400 and no code of its own.</summary>
-    [GeneratedRegex("^Model Not Exist$|^[^ ]+ is not a valid model ID$", RegexOptions.CultureInvariant)]
-    private static partial Regex NoModel();
-
     private static bool IsAboutContent(ErrorText error) =>
         error.IsCode("content_filter", "content_policy_violation", "data_inspection_failed", "ResponsibleAIPolicyViolation", "1301", "1026")
-        || error.Mentions("violates usage guidelines") || error.Mentions("input was flagged") || error.Mentions("Content Exists Risk");
+        || error.Message?.StartsWith("Content violates usage guidelines", StringComparison.Ordinal) is true || error.Mentions("your input was flagged") || error.Mentions("Content Exists Risk");
 
     private static bool IsTooLong(ErrorText error) =>
         error.Mentions("maximum context length") || error.Mentions("prompt too long") || error.Mentions("prompt is too long") || error.Mentions("max context length")
@@ -149,7 +148,8 @@ internal static partial class OpenAIErrors
         if (json.ValueKind != JsonValueKind.Object) return new(Text(json), null, null, null, null);
         if (json.TryGetProperty("error", out var error) && error.ValueKind == JsonValueKind.Object) return Inner(error);
         // Cloudflare and watsonx make a list of them.
-        if (json.TryGetProperty("errors", out var errors) && errors.ValueKind == JsonValueKind.Array && errors.GetArrayLength() > 0 && errors[0].ValueKind == JsonValueKind.Object) return Inner(errors[0]);
+        if (json.TryGetProperty("errors", out var errors) && errors.ValueKind == JsonValueKind.Array && errors.GetArrayLength() > 0
+            && errors[0].ValueKind == JsonValueKind.Object && Member(errors[0], "message") is not null && Member(json, "message") is null) return Inner(errors[0]);
         if (json.TryGetProperty("base_resp", out var minimax) && minimax.ValueKind == JsonValueKind.Object)
         {
             return new(Member(minimax, "status_msg"), null, Member(minimax, "status_code"), null, null);

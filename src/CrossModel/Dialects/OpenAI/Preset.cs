@@ -69,6 +69,8 @@ internal sealed record Preset
     /// <summary>Upstream models, by the beginning of their name, that want <see cref="ReasoningHistory.Required"/> instead.</summary>
     public string? ReasoningRequiredBy { get; init; }
 
+    public bool RequiresReasoning(string upstreamModel) => ReasoningRequiredBy is { } beginning && upstreamModel.StartsWith(beginning, StringComparison.Ordinal);
+
     /// <summary>Takes <c>tool_calls[].extra_content</c> back; else it is left out, for a server that refuses members it does not know.</summary>
     public bool ExtraContent { get; init; }
 

@@ -16,7 +16,7 @@ internal sealed class GoogleToken : IDisposable
     private const int LongestReply = 64 * 1024;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
-    private readonly HttpMessageInvoker _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(5), ActivityHeadersPropagator = null, SslOptions = ClientTls.Options });
+    private readonly HttpMessageInvoker _http;
     private readonly RefreshAhead<string> _token;
     private readonly TimeProvider _time;
     private readonly string? _file;
@@ -26,6 +26,8 @@ internal sealed class GoogleToken : IDisposable
     public GoogleToken(string? file, TimeProvider time, string metadata = MetadataAddress)
     {
         (_file, _metadata, _time) = (file, metadata, time);
+        // A proxy of the environment would ask its own machine's host for the token.
+        _http = new HttpMessageInvoker(new SocketsHttpHandler { UseProxy = file is not null, AllowAutoRedirect = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(5), ActivityHeadersPropagator = null, SslOptions = ClientTls.Options });
         _token = new RefreshAhead<string>(FetchAsync, time);
     }
 

@@ -14,7 +14,7 @@ public sealed class OpenAIErrorsTests
     {
         using var response = new HttpResponseMessage();
         foreach (var (name, value) in headers) response.Headers.TryAddWithoutValidation(name, value);
-        return OpenAIErrors.Read(status, response.Headers, Encoding.UTF8.GetBytes(body), Now);
+        return OpenAIErrors.Read(status, response.Headers, Encoding.UTF8.GetBytes(body), Now, model: "a/b");
     }
 
     [Theory]
@@ -39,6 +39,7 @@ public sealed class OpenAIErrorsTests
     [InlineData(400, """{"error":{"message":"m","code":"model_not_found"}}""", "ModelMissing", null)]
     [InlineData(403, """{"code":"permission-denied","error":"Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO"}""", "Rejected", "content_filter")]
     [InlineData(403, """{"error":{"code":403,"message":"a/b requires moderation. Your input was flagged for \"violence\".","metadata":{"reasons":["violence"]}}}""", "Rejected", "content_filter")]
+    [InlineData(403, """{"error":"Your account is suspended: its use violates usage guidelines"}""", "Operator", null)]
     [InlineData(403, """{"code":"permission-denied","error":"Access to the chat endpoint is denied"}""", "Operator", null)]
     [InlineData(400, """{"error":{"message":"Content Exists Risk","type":"invalid_request_error","code":"invalid_request_error"}}""", "Rejected", "content_filter")]
     [InlineData(429, """{"error":{"message":"Your account is suspended due to insufficient balance","type":"exceeded_current_quota_error"}}""", "Operator", null)]
@@ -47,6 +48,8 @@ public sealed class OpenAIErrorsTests
     [InlineData(400, """{"object":"error","message":"Invalid model: a","type":"invalid_model","code":"1500"}""", "ModelMissing", null)]
     [InlineData(400, """{"error":{"message":"Model Not Exist","type":"invalid_request_error","code":"invalid_request_error"}}""", "ModelMissing", null)]
     [InlineData(400, """{"error":{"message":"a/b is not a valid model ID","code":400},"user_id":"user_x"}""", "ModelMissing", null)]
+    [InlineData(400, """{"error":{"message":"c/d is not a valid model ID","code":400}}""", "Rejected", "upstream_rejected")]
+    [InlineData(400, """{"message":"messages[0] holds a picture","errors":[{"field":"messages"}]}""", "Rejected", "invalid_messages")]
     [InlineData(400, """{"error":{"message":"the tool says that a/b is not a valid model ID, and so on","code":400}}""", "Rejected", "upstream_rejected")]
     [InlineData(400, """{"code":"Client specified an invalid argument","error":"This model's maximum prompt length is 131072 but the request contains 537812 tokens."}""", "Rejected", "context_length_exceeded")]
     [InlineData(400, """{"error":{"message":"Invalid request: Your request exceeded model token limit: 262144 (requested: 269030)","type":"invalid_request_error"}}""", "Rejected", "context_length_exceeded")]

@@ -164,6 +164,21 @@ public sealed class OpenAIRequestTests
         Assert.Contains("""{"role":"assistant","content":"a"},""",
             Write(Requests.Messages("""{"role":"assistant","content":"a","reasoning":"r","reasoning_content":"r","reasoning_details":[{"text":"r"}]},{"role":"user","content":"b"}"""), "mistral").Body, StringComparison.Ordinal);
 
+    /// <summary>Else one caller would decide what all others are served; nor is it left out of what another role says, or where the model insists on it.</summary>
+    [Theory]
+    [InlineData(null, "a/b", """{"role":"assistant","content":null,"reasoning_content":"r","tool_calls":[{"id":"reasoning_details not supported","type":"function","function":{"name":"f","arguments":"{}"}}]}""", "reasoning_details not supported")]
+    [InlineData(null, "a/b", """{"role":"assistant","content":"My reasoning","reasoning_content":"r"}""", "tool 'reasoning' is not supported")]
+    [InlineData(null, "a/b", """{"reasoning_content":"r","role":"user","content":"a"}""", "reasoning_content is not supported")]
+    [InlineData("deepseek", "deepseek-v4-pro", """{"role":"assistant","content":"a","reasoning_content":"r"}""", "reasoning_content is not supported")]
+    public void Refusal_OfReasoning_ThatIsNoneOfTheServers_TeachesNothing(string? preset, string model, string message, string said)
+    {
+        using var dialect = new OpenAIDialect(new UpstreamConfig { BaseUrl = "http://models.example/v1", Preset = preset }, null, TimeProvider.System);
+        using var upstream = new UpstreamRequest();
+        using var response = new HttpResponseMessage();
+        upstream.Body.Write(Encoding.UTF8.GetBytes($$"""{"model":"{{model}}","messages":[{{message}},{"role":"assistant","content":"b","reasoning_content":"r"},{"role":"user","content":"c"}]}"""));
+        Assert.False(dialect.ReadFault(400, response.Headers, Encoding.UTF8.GetBytes("{\"error\":{\"message\":\"messages: " + said + "\"}}"), upstream).TryAgain);
+    }
+
     [Theory]
     [InlineData(null, "{\"error\":{\"message\":\"'messages.1' : for 'role:assistant' the following must be satisfied[('messages.1' : property 'reasoning_content' is unsupported)]\"}}", true)]
     [InlineData("groq", "{\"error\":{\"message\":\"`messages[0].reasoning`: reasoning is not supported with this model\",\"type\":\"invalid_request_error\"}}", true)]
