@@ -79,7 +79,22 @@ internal sealed class Books : IAsyncDisposable
                 foreach (var item in items) item.Failed(away: true);
                 return;
             }
-            catch (Exception e) when (_database.IsAway(e) && !_database.IsOutOfTime(e))
+            catch (Exception e) when (_database.IsOutOfTime(e))
+            {
+                // Somebody holds an account's row: what is of that account waits for him, and keeps no other waiting.
+                var accounts = items.GroupBy(i => i.AccountId).ToList();
+                if (accounts.Count > 1)
+                {
+                    foreach (var account in accounts) await CommitAsync([.. account], mayBeThere: true);
+                    return;
+                }
+                _log.AccountIsLate(_database.Reason(e), items.Count);
+                foreach (var item in items)
+                    if (item.OutlivesOutage) _ = AgainAsync(item);
+                    else item.Failed(away: false);
+                return;
+            }
+            catch (Exception e) when (_database.IsAway(e))
             {
                 if (!IsAway) _log.BooksAreAway(_database.Reason(e));
                 IsAway = true;
@@ -94,12 +109,6 @@ internal sealed class Books : IAsyncDisposable
             catch (Exception e) when (!mayBeThere && _database.IsUniqueViolation(e))
             {
                 mayBeThere = true;
-            }
-            catch (Exception e) when (items is [{ OutlivesOutage: true } late] && _database.IsOutOfTime(e))
-            {
-                _log.BookItemIsLate(_database.Reason(e), late.GetType().Name);
-                _ = AgainAsync(late);
-                return;
             }
             catch (Exception e) when (items.Count == 1)
             {
@@ -217,7 +226,7 @@ internal sealed class Books : IAsyncDisposable
         items.RemoveAll(i => !i.OutlivesOutage);
     }
 
-    /// <summary>What the database's own time limits have ended waits for somebody who holds its account's row: the others go first.</summary>
+    /// <summary>A little later: whoever holds the row lets go.</summary>
     private async Task AgainAsync(BookItem item)
     {
         await Task.Delay(Pause, _database.Time, _givingUp.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -256,8 +265,8 @@ internal static partial class Log
     [LoggerMessage(EventId = 7002, Level = LogLevel.Information, Message = "The database is back: it takes what is written again")]
     public static partial void BooksAreBack(this ILogger log);
 
-    [LoggerMessage(EventId = 7004, Level = LogLevel.Warning, Message = "One {Item} was not written in the time that the database gives a statement ({Fault}); it is tried again")]
-    public static partial void BookItemIsLate(this ILogger log, string fault, string item);
+    [LoggerMessage(EventId = 7004, Level = LogLevel.Warning, Message = "An account's {Count} were not written in the time that the database gives a statement or a lock ({Fault}); what can wait is tried again")]
+    public static partial void AccountIsLate(this ILogger log, string fault, int count);
 
     [LoggerMessage(EventId = 7003, Level = LogLevel.Error, Message = "One {Item} could not be written ({Fault}); the others of its commit were")]
     public static partial void BookItemFailed(this ILogger log, string fault, string item);
