@@ -40,7 +40,7 @@ public sealed class Fallback
     /// <summary>A model that is gone and an account that is empty have many names; the next route knows neither.</summary>
     [Theory]
     [InlineData(400, """{"error":{"message":"The model `m` has been decommissioned and is no longer supported.","code":"model_decommissioned"}}""")]
-    [InlineData(400, """{"error":{"message":"m is not a valid model ID","code":400},"user_id":"user_x"}""")]
+    [InlineData(400, """{"error":{"message":"first is not a valid model ID","code":400},"user_id":"user_x"}""")]
     [InlineData(400, """{"error":{"code":"Arrearage","message":"Access denied, please make sure your account is in good standing.","type":"Arrearage"}}""")]
     public async Task Refusal_ThatIsTheOperators_IsNotSeenByTheCaller(int status, string body)
     {
