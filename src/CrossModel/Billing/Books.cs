@@ -265,7 +265,7 @@ internal static partial class Log
     [LoggerMessage(EventId = 7002, Level = LogLevel.Information, Message = "The database is back: it takes what is written again")]
     public static partial void BooksAreBack(this ILogger log);
 
-    [LoggerMessage(EventId = 7004, Level = LogLevel.Warning, Message = "An account's {Count} were not written in the time that the database gives a statement or a lock ({Fault}); what can wait is tried again")]
+    [LoggerMessage(EventId = 7004, Level = LogLevel.Warning, Message = "{Count} writes of one account were not done in the time that the database gives a statement or a lock ({Fault}): its charges are tried again, and pg_locks shows who holds its row")]
     public static partial void AccountIsLate(this ILogger log, string fault, int count);
 
     [LoggerMessage(EventId = 7003, Level = LogLevel.Error, Message = "One {Item} could not be written ({Fault}); the others of its commit were")]
