@@ -152,15 +152,14 @@ internal sealed class Gateway : IAsyncDisposable
 
             // Listen.
             var urls = options.Urls ?? config.Urls;
-            var addresses = ListenAddresses.Count(urls) + (config.Metrics.Urls is null ? 0 : ListenAddresses.Count(config.Metrics.Urls));
-            var app = Listener(urls, addresses, config.Limits.RequestHeaders, logs);
+            var app = Listener(urls, OpenFiles.Connections(), config.Limits.RequestHeaders, time, logs);
             rooms.Push(app);
             app.Run(door.HandleAsync);
             await ListenAsync(app, cancellation);
             WebApplication? metricsApp = null;
             if (config.Metrics.Urls is { } metricsUrls)
             {
-                metricsApp = Listener(metricsUrls, addresses, config.Limits.RequestHeaders, logs);
+                metricsApp = Listener(metricsUrls, MetricsConnections, config.Limits.RequestHeaders, time, logs);
                 rooms.Push(metricsApp);
                 metricsApp.Run(metrics.AnswerThereAsync);
                 await ListenAsync(metricsApp, cancellation);
@@ -202,8 +201,12 @@ internal sealed class Gateway : IAsyncDisposable
     private static AlertRule? AlertRuleOf(GatewayConfig current) =>
         current.Alerts is { } a ? new AlertRule((long)(a.Below * Usd.Nano), a.Webhook is null ? null : new Uri(a.Webhook), a.Secret) : null;
 
+    /// <summary>Who reads metrics comes one at a time, and is not kept out by strangers on the main address.</summary>
+    private const long MetricsConnections = 16;
+
     /// <summary>Kestrel and nothing else: no configuration sources, no routing, no middleware on the way of a request.</summary>
-    private static WebApplication Listener(string urls, int addresses, TimeSpan requestHeaders, ILoggerFactory logs)
+    /// <param name="connections">How many may be open. Null: no limit.</param>
+    private static WebApplication Listener(string urls, long? connections, TimeSpan requestHeaders, TimeProvider time, ILoggerFactory logs)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton(logs);
@@ -215,8 +218,8 @@ internal sealed class Gateway : IAsyncDisposable
             // The body's limit is ours (413 in the shared shape), read per call from the configuration in force.
             kestrel.Limits.MaxRequestBodySize = null;
             kestrel.Limits.RequestHeadersTimeout = requestHeaders;
-            kestrel.Limits.MaxConcurrentConnections = OpenFiles.Connections(addresses);
         });
+        if (connections is { } most) ConnectionLimit.Put(builder, most, time);
         var app = builder.Build();
         foreach (var url in ListenAddresses.Split(urls)) app.Urls.Add(url);
         return app;

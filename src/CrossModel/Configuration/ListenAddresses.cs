@@ -10,9 +10,6 @@ internal static class ListenAddresses
 
     public static string[] Split(string urls) => urls.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
 
-    /// <summary>How many they are: localhost is two.</summary>
-    public static int Count(string urls) => Split(urls).Sum(url => BindingAddress.Parse(url).Host == "localhost" ? 2 : 1);
-
     /// <summary>What is wrong with them and how to mend it; null: nothing that can be told from their form.</summary>
     public static (string Message, string Hint)? Fault(string urls)
     {

@@ -45,18 +45,28 @@ public sealed class Connections
         await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
         var (config, key) = await SiteAsync(upstream.BaseUrl);
         await using var server = await ServerProcess.StartWithFilesAsync(600, config);
-        var strangers = new List<Socket>();
-        for (var i = 0; i < 700; i++)
+        var most = 0;
+        using var counted = new CancellationTokenSource();
+        var count = Task.Factory.StartNew(() => { while (!counted.IsCancellationRequested) most = Math.Max(most, server.Files); }, default, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        for (var round = 0; round < 5; round++)
         {
-            strangers.Add(new Socket(SocketType.Stream, ProtocolType.Tcp));
-            await strangers[^1].ConnectAsync(IPAddress.Loopback, server.Http.Base.Port);
+            // All at once: no call waits for the one before.
+            Socket[] strangers = [.. Enumerable.Range(0, 1000).Select(_ => new Socket(SocketType.Stream, ProtocolType.Tcp))];
+            var connected = strangers.Select(s => s.ConnectAsync(IPAddress.Loopback, server.Http.Base.Port)).ToArray();
+            // 256 files are the program's own, and each connection may want another.
+            await Until.TrueAsync(() => Task.FromResult(strangers.Count(s => s.Connected) > 172 && strangers.Count(s => s.Connected && !s.Poll(0, SelectMode.SelectRead)) <= 172), seconds: 10);
+            Array.ForEach(strangers, s => s.Dispose());
+            await Task.WhenAll(connected).ContinueWith(_ => { }, TaskScheduler.Default);
         }
-        // 256 files are the program's own, and each connection may want another.
-        await Until.TrueAsync(() => Task.FromResult(strangers.Count(s => s.Poll(0, SelectMode.SelectRead)) >= 700 - 172), seconds: 10);
-        strangers.ForEach(s => s.Dispose());
+        await counted.CancelAsync();
+        await count;
+        Assert.InRange(most, 172, 256 + 172 + 8);
 
         await Until.TrueAsync(async () => (int)(await server.Http.GetAsync("/healthz")).Status == 200, seconds: 10);
         Assert.Equal(HttpStatusCode.OK, (await AskAsync(server, key)).Status);
+        await server.TerminateAsync();
+        // A line a minute, not one for each.
+        Assert.Single((await server.LogAsync()).Split('\n'), line => line.Contains("\"event\":101", StringComparison.Ordinal));
     }
 
     [Fact]

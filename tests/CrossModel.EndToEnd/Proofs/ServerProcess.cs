@@ -106,6 +106,9 @@ internal sealed class ServerProcess : IAsyncDisposable
         return _process.ExitCode;
     }
 
+    /// <summary>How many files and sockets it has open.</summary>
+    public int Files => Directory.GetFiles($"/proc/{_process.Id}/fd").Length;
+
     /// <summary>Its threads of this name. Linux only.</summary>
     public int Threads(string name) => Directory.EnumerateDirectories($"/proc/{_process.Id}/task").Count(thread =>
     {
