@@ -16,9 +16,16 @@ internal static partial class Migrations
     /// <summary>Throws <see cref="DatabaseException"/> when the database was made by a newer program.</summary>
     public static async Task ApplyAsync(Database database, IReadOnlyList<Migration> known, ILogger log, CancellationToken ct)
     {
+        Migration? newest = null;
+        var made = false;
         // Each turn applies one step, so that a broken one leaves those before it in place; every later start ends in the first turn.
         while (await database.WriteAsync(session => ApplyNextAsync(database, session, known), ct) is { } applied)
-            log.Migrated(applied.Number, applied.Name);
+        {
+            made |= applied == known[0];
+            newest = applied;
+            if (!made) log.Migrated(applied.Number, applied.Name);
+        }
+        if (made) log.Made(newest!.Number);
     }
 
     private static async Task<Migration?> ApplyNextAsync(Database database, Session session, IReadOnlyList<Migration> known)
@@ -59,4 +66,7 @@ internal static partial class Log
 {
     [LoggerMessage(EventId = 6001, Level = LogLevel.Information, Message = "Database migrated to schema {Number} ({Name})")]
     public static partial void Migrated(this ILogger log, long number, string name);
+
+    [LoggerMessage(EventId = 6004, Level = LogLevel.Information, Message = "Database made with schema {Number}")]
+    public static partial void Made(this ILogger log, long number);
 }

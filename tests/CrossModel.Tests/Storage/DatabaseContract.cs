@@ -1,3 +1,4 @@
+using CrossModel.Configuration;
 using CrossModel.Storage;
 using CrossModel.Tests.Support;
 using Microsoft.Extensions.Logging;
@@ -171,6 +172,16 @@ public abstract class DatabaseContract(bool postgres)
         await Assert.ThrowsAnyAsync<Exception>(() => Migrations.ApplyAsync(database, known, NullLogger.Instance, Cancel));
         Assert.Empty(await database.ReadAsync(session => session.QueryAsync("SELECT n FROM good", row => row.GetInt64(0)), Cancel));
         await Assert.ThrowsAnyAsync<Exception>(() => database.ReadAsync(session => session.QueryAsync("SELECT n FROM half", row => row.GetInt64(0)), Cancel));
+    }
+
+    [Fact]
+    public async Task Migration_IsToldOnceOfANewDatabaseAndStepByStepOfAnOldOne()
+    {
+        var log = new EventLog();
+        await using var database = await Database.OpenAsync(await TestDatabase.NewAddressAsync(postgres), new DatabaseOptions(new StorageConfig(), TimeProvider.System, false, log), Cancel);
+        Assert.Equal([6004], log.Events);
+        await Migrations.ApplyAsync(database, [.. Migrations.Embedded, new(8001, "a", "CREATE TABLE a (n BIGINT)"), new(8002, "b", "CREATE TABLE b (n BIGINT)")], log, Cancel);
+        Assert.Equal([6004, 6001, 6001], log.Events);
     }
 
     [Fact]
