@@ -42,17 +42,20 @@ internal sealed record GatewayOptions
 /// <summary>The whole program, put together by hand, top to bottom.</summary>
 internal sealed class Gateway : IAsyncDisposable
 {
-    private readonly WebApplication _app;
+    /// <summary>Who reads metrics comes one at a time, and is not kept out by strangers on the main address.</summary>
+    private const long MetricsConnections = 16;
+
+    private readonly Listener _listener;
     private readonly Stack<IAsyncDisposable> _rooms;
     private readonly CancellationTokenSource _stopping;
     private readonly Capacity _capacity;
     private readonly Snapshots _snapshots;
 
-    private Gateway(WebApplication app, Stack<IAsyncDisposable> rooms, CancellationTokenSource stopping, Capacity capacity, Snapshots snapshots) =>
-        (_app, _rooms, _stopping, _capacity, _snapshots) = (app, rooms, stopping, capacity, snapshots);
+    private Gateway(Listener listener, Stack<IAsyncDisposable> rooms, CancellationTokenSource stopping, Capacity capacity, Snapshots snapshots) =>
+        (_listener, _rooms, _stopping, _capacity, _snapshots) = (listener, rooms, stopping, capacity, snapshots);
 
     /// <summary>Addresses that are really listened on.</summary>
-    public IReadOnlyList<string> Addresses => [.. _app.Urls];
+    public IReadOnlyList<string> Addresses => [.. _listener.Urls];
 
     /// <summary>Where metrics.urls is really listened on; empty: metrics are at the main addresses.</summary>
     public required IReadOnlyList<string> MetricsAddresses { get; init; }
@@ -77,12 +80,8 @@ internal sealed class Gateway : IAsyncDisposable
         var logs = LoggerFactory.Create(logging =>
         {
             logging.AddFilter("Microsoft", LogLevel.Warning);
-            // It would make an activity of every request, which then travels with all that the request awaits; it has nothing to say that FrontDoor does not.
-            logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
             // A line for each connection beyond the ceiling: strangers would write the log.
             logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel.Connections", LogLevel.Error);
-            // Why it does not start is told once, by StartException.
-            logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
             options.Logging(logging);
         });
         var rooms = new Stack<IAsyncDisposable>();
@@ -152,20 +151,18 @@ internal sealed class Gateway : IAsyncDisposable
 
             // Listen.
             var urls = options.Urls ?? config.Urls;
-            var app = Listener(urls, OpenFiles.Connections(), config.Limits.RequestHeaders, time, logs);
-            rooms.Push(app);
-            app.Run(door.HandleAsync);
-            await ListenAsync(app, cancellation);
-            WebApplication? metricsApp = null;
+            var listener = new Listener(urls, OpenFiles.Connections(), config.Limits.RequestHeaders, time, logs);
+            rooms.Push(listener);
+            await listener.StartAsync(door.HandleAsync, cancellation);
+            Listener? metricsListener = null;
             if (config.Metrics.Urls is { } metricsUrls)
             {
-                metricsApp = Listener(metricsUrls, MetricsConnections, config.Limits.RequestHeaders, time, logs);
-                rooms.Push(metricsApp);
-                metricsApp.Run(metrics.AnswerThereAsync);
-                await ListenAsync(metricsApp, cancellation);
+                metricsListener = new Listener(metricsUrls, MetricsConnections, config.Limits.RequestHeaders, time, logs);
+                rooms.Push(metricsListener);
+                await metricsListener.StartAsync(metrics.AnswerThereAsync, cancellation);
             }
             watcher.Start(ApplyAsync);
-            var gateway = new Gateway(app, rooms, stopping, capacity, snapshots) { MetricsAddresses = [.. metricsApp?.Urls ?? []], Database = database, Sources = discovered.Sources, HasFile = file is not null };
+            var gateway = new Gateway(listener, rooms, stopping, capacity, snapshots) { MetricsAddresses = [.. metricsListener?.Urls ?? []], Database = database, Sources = discovered.Sources, HasFile = file is not null };
             if (file is null && options.LoopbackServers.Count > 0)
             {
                 var found = discovered;
@@ -201,44 +198,6 @@ internal sealed class Gateway : IAsyncDisposable
     private static AlertRule? AlertRuleOf(GatewayConfig current) =>
         current.Alerts is { } a ? new AlertRule((long)(a.Below * Usd.Nano), a.Webhook is null ? null : new Uri(a.Webhook), a.Secret) : null;
 
-    /// <summary>Who reads metrics comes one at a time, and is not kept out by strangers on the main address.</summary>
-    private const long MetricsConnections = 16;
-
-    /// <summary>Kestrel and nothing else: no configuration sources, no routing, no middleware on the way of a request.</summary>
-    /// <param name="connections">How many may be open. Null: no limit.</param>
-    private static WebApplication Listener(string urls, long? connections, TimeSpan requestHeaders, TimeProvider time, ILoggerFactory logs)
-    {
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.Services.AddSingleton(logs);
-        // The gateway waits for its calls itself; a host that waits too would only wait twice.
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(1));
-        builder.WebHost.UseKestrelCore().UseSockets(sockets => sockets.UnsafePreferInlineScheduling = SocketThreads.AreUsed).ConfigureKestrel(kestrel =>
-        {
-            kestrel.AddServerHeader = false;
-            // The body's limit is ours (413 in the shared shape), read per call from the configuration in force.
-            kestrel.Limits.MaxRequestBodySize = null;
-            kestrel.Limits.RequestHeadersTimeout = requestHeaders;
-        });
-        if (connections is { } most) ConnectionLimit.Put(builder, most, time);
-        var app = builder.Build();
-        foreach (var url in ListenAddresses.Split(urls)) app.Urls.Add(url);
-        return app;
-    }
-
-    private static async Task ListenAsync(WebApplication app, CancellationToken cancellation)
-    {
-        var urls = string.Join(" and ", app.Urls);
-        try
-        {
-            await app.StartAsync(cancellation);
-        }
-        catch (Exception e) when (e is IOException or SocketException or FormatException or InvalidOperationException)
-        {
-            // A port that is taken or for root alone, an address that this machine does not have.
-            throw new StartException($"{urls} cannot be listened on: {e.Message.TrimEnd('.')}. Name an address of this machine and a free port: urls in the configuration, or --urls.", e);
-        }
-    }
-
     /// <summary>Takes no new call, lets running ones finish within shutdownTimeout, ends the rest with an error event, and puts all that was delivered on the books.</summary>
     /// <param name="hurry">The operator's second signal: running calls are ended at once.</param>
     public async Task StopAsync(CancellationToken hurry = default)
@@ -253,7 +212,7 @@ internal sealed class Gateway : IAsyncDisposable
         // What is ended now still has its charge to commit, and an away database is waited for up to 10 s.
         using var last = new CancellationTokenSource(TimeSpan.FromSeconds(12));
         await WaitForCallsAsync(last.Token);
-        await _app.StopAsync(CancellationToken.None);
+        await _listener.StopAsync();
     }
 
     private async Task WaitForCallsAsync(CancellationToken patience)

@@ -1,0 +1,81 @@
+using System.Net.Sockets;
+using CrossModel.Configuration;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Abstractions;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace CrossModel;
+
+/// <summary>Kestrel and nothing else: no host, no middleware on the way of a request.</summary>
+internal sealed class Listener : IAsyncDisposable
+{
+    private readonly ServiceProvider _services;
+    private readonly IServer _server;
+
+    /// <param name="connections">How many may be open. Null: no limit.</param>
+    public Listener(string urls, long? connections, TimeSpan requestHeaders, TimeProvider time, ILoggerFactory logs)
+    {
+        // For what Kestrel is made of: its pool of memory is to be had in no other way. The host that would stand before each request is not built.
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Services.AddSingleton(logs);
+        builder.WebHost.UseKestrelCore().UseSockets(sockets => sockets.UnsafePreferInlineScheduling = SocketThreads.AreUsed).ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            // The body's limit is ours (413 in the shared shape), read per call from the configuration in force.
+            kestrel.Limits.MaxRequestBodySize = null;
+            kestrel.Limits.RequestHeadersTimeout = requestHeaders;
+        });
+        if (connections is { } most) ConnectionLimit.Put(builder, most, time);
+        _services = builder.Services.BuildServiceProvider();
+        _server = _services.GetRequiredService<IServer>();
+        foreach (var url in ListenAddresses.Split(urls)) Urls.Add(url);
+    }
+
+    /// <summary>Once it listens, with the ports that it got.</summary>
+    public ICollection<string> Urls => _server.Features.GetRequiredFeature<IServerAddressesFeature>().Addresses;
+
+    /// <exception cref="StartException">An address cannot be listened on.</exception>
+    public async Task StartAsync(RequestDelegate answer, CancellationToken cancellation)
+    {
+        var urls = string.Join(" and ", Urls);
+        try
+        {
+            await _server.StartAsync(new Application(answer), cancellation);
+        }
+        catch (Exception e) when (e is IOException or SocketException or FormatException or InvalidOperationException)
+        {
+            // A port that is taken or for root alone, an address that this machine does not have.
+            throw new StartException($"{urls} cannot be listened on: {e.Message.TrimEnd('.')}. Name an address of this machine and a free port: urls in the configuration, or --urls.", e);
+        }
+    }
+
+    /// <summary>The gateway waits for its calls itself; connections that are still open then are ended after a second.</summary>
+    public async Task StopAsync()
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(1));
+        await _server.StopAsync(patience.Token);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        await _services.DisposeAsync();
+    }
+
+    /// <summary>A connection's requests share one context, as they do below a host.</summary>
+    private sealed class Application(RequestDelegate answer) : IHttpApplication<DefaultHttpContext>
+    {
+        public DefaultHttpContext CreateContext(IFeatureCollection contextFeatures)
+        {
+            if (contextFeatures is not IHostContextContainer<DefaultHttpContext> connection) return new DefaultHttpContext(contextFeatures);
+            if (connection.HostContext is { } used) used.Initialize(contextFeatures);
+            else connection.HostContext = new DefaultHttpContext(contextFeatures);
+            return connection.HostContext;
+        }
+
+        public Task ProcessRequestAsync(DefaultHttpContext context) => answer(context);
+
+        public void DisposeContext(DefaultHttpContext context, Exception? exception) => context.Uninitialize();
+    }
+}
