@@ -13,6 +13,7 @@ internal sealed partial class FrontDoor(
     ChatEndpoint chat, AccountEndpoints accounts, KeyRing keys, Snapshots snapshots, Readiness readiness, MetricsEndpoint metrics, TimeProvider time, ILogger<FrontDoor> log,
     CancellationToken stopping)
 {
+    public const string MetricsPath = "/metrics";
     private const string ModelPrefix = "/v1/models/";
     private const string RequestPrefix = "/v1/requests/";
 
@@ -22,6 +23,7 @@ internal sealed partial class FrontDoor(
         http.Response.Headers["x-request-id"] = requestId;
         // Who comes again comes on a new connection, which a balancer takes to another server.
         if (readiness.IsStopping) http.Response.Headers.Connection = "close";
+        if (CrossOrigin.Answer(http)) return;
         try
         {
             if (http.Request.Path.Value == "/v1/chat/completions" && HttpMethods.IsPost(http.Request.Method)) await chat.HandleAsync(http, requestId, stopping);
@@ -57,7 +59,7 @@ internal sealed partial class FrontDoor(
                 return IsRead(http) ? await WriteAsync(http, StatusCodes.Status200OK, """{"status":"ok"}"""u8.ToArray()) : NotAllowed(http, "GET");
             case "/readyz":
                 return IsRead(http) ? await readiness.AnswerAsync(http) : NotAllowed(http, "GET");
-            case "/metrics":
+            case MetricsPath:
                 return IsRead(http) ? await metrics.AnswerAsync(http) : NotAllowed(http, "GET");
             case "/v1/models" or "/v1/account":
             case var _ when path.StartsWith(ModelPrefix, StringComparison.Ordinal) || path.StartsWith(RequestPrefix, StringComparison.Ordinal):
