@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Text;
 using CrossModel.Configuration;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Abstractions;
@@ -25,6 +26,8 @@ internal sealed class Listener : IAsyncDisposable
             // The body's limit is ours (413 in the shared shape), read per call from the configuration in force.
             kestrel.Limits.MaxRequestBodySize = null;
             kestrel.Limits.RequestHeadersTimeout = requestHeaders;
+            // Byte by byte: by itself the web server ends a call that has é as one byte in any header, as fetch writes it, with a 400 without a word.
+            kestrel.RequestHeaderEncodingSelector = static _ => Encoding.Latin1;
         });
         if (connections is { } most) ConnectionLimit.Put(builder, most, time);
         _services = builder.Services.BuildServiceProvider();

@@ -1,3 +1,5 @@
+using System.Net.Sockets;
+using System.Text;
 using CrossModel.EndToEnd.Support;
 
 namespace CrossModel.EndToEnd;
@@ -100,6 +102,18 @@ public sealed class MetricsTests
         Assert.Equal(401, (int)(await gateway.Http.GetAsync("/metrics")).Status);
         Assert.Equal(401, (int)(await gateway.Http.GetAsync("/metrics", "scrape-you")).Status);
         Assert.Equal(200, (int)(await gateway.Http.GetAsync("/metrics", "scrape-me", ("X-Forwarded-For", "203.0.113.9"))).Status);
+    }
+
+    [Fact]
+    public async Task Metrics_WithATokenBeyondAscii_TakeItAsItIsSent()
+    {
+        await using var upstream = await ScriptedUpstream.JsonAsync(Reply);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, more: """ "metrics": { "token": "schlüssel" }, """);
+        using var socket = new TcpClient();
+        await socket.ConnectAsync(gateway.Address.Host, gateway.Address.Port);
+        var wire = socket.GetStream();
+        await wire.WriteAsync(Encoding.UTF8.GetBytes("GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer schlüssel\r\nConnection: close\r\n\r\n"));
+        Assert.StartsWith("HTTP/1.1 200 ", await new StreamReader(wire).ReadToEndAsync(), StringComparison.Ordinal);
     }
 
     [Fact]

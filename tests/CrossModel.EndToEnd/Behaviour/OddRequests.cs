@@ -72,6 +72,29 @@ public sealed class OddRequests
         Assert.Equal(404, (int)(await gateway.Http.GetAsync("/v1/models/test%252Fmodel", gateway.Key)).Status);
     }
 
+    /// <summary>A person's name in x-title or in a cookie: fetch writes é as one byte, curl as two. What looks at a header answers in the usual shape.</summary>
+    [Theory]
+    [InlineData("X-Title: Caf\u00e9", 200)]
+    [InlineData("X-Title: Caf\u00c3\u00a9", 200)]
+    [InlineData("Cookie: name=J\u00f8rgen", 200)]
+    [InlineData("x-client-request-id: \u00e9", 200)]
+    [InlineData("Idempotency-Key: \u00e9", 400)]
+    [InlineData("Authorization: Bearer cm-\u00e9", 401)]
+    public async Task Header_WithBytesBeyondAscii_IsNoBrokenRequest(string header, int status)
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl);
+        const string body = """{"model":"test/model","messages":[{"role":"user","content":"Hi"}]}""";
+        using var socket = new TcpClient();
+        await socket.ConnectAsync(gateway.Address.Host, gateway.Address.Port);
+        var wire = socket.GetStream();
+        var key = header.StartsWith("Authorization", StringComparison.Ordinal) ? "" : $"Authorization: Bearer {gateway.Key}\r\n";
+        await wire.WriteAsync(Encoding.Latin1.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n{key}{header}\r\nConnection: close\r\nContent-Length: {body.Length}\r\n\r\n{body}"));
+        var reply = await new StreamReader(wire).ReadToEndAsync();
+        Assert.StartsWith($"HTTP/1.1 {status} ", reply, StringComparison.Ordinal);
+        Assert.Contains("x-request-id: req_", reply, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Overhead_LeavesOutTheTimeInWhichTheCallerSends()
     {
