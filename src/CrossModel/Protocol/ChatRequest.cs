@@ -37,7 +37,7 @@ internal enum ChatFeatures
     DeveloperRole = 1 << 12,
     /// <summary>Some assistant message carries tool_calls.</summary>
     ToolHistory = 1 << 13,
-    /// <summary>Some assistant message carries reasoning_content, reasoning or reasoning_details.</summary>
+    /// <summary>Some assistant message carries reasoning_content, reasoning or reasoning_details, be it null.</summary>
     ReasoningHistory = 1 << 14,
     /// <summary>Some block, message or tool carries cache_control.</summary>
     CacheMarks = 1 << 15,
@@ -79,6 +79,20 @@ internal struct PromptSize
 /// <param name="Member">From the opening quote of the name to the end of the value.</param>
 internal sealed record UnknownParameter(string Name, JsonSpan Member, JsonSpan Value);
 
+/// <summary>What comes back with an earlier reply and says nothing to the model.</summary>
+internal enum LeftoverKind
+{
+    /// <summary><c>refusal</c>, <c>audio</c>, <c>function_call</c>, <c>tool_calls</c> or <c>annotations</c> that is null.</summary>
+    Null,
+    /// <summary><c>tool_calls</c> without an element.</summary>
+    NoCalls,
+    /// <summary><c>annotations</c>, which are for whoever reads the reply.</summary>
+    Annotations,
+}
+
+/// <param name="Member">From the opening quote of the name to the end of the value.</param>
+internal readonly record struct Leftover(LeftoverKind Kind, JsonSpan Member);
+
 /// <summary>
 /// The caller's body as it came, already judged against the specification, and where in it the few members are that we act on.
 /// Owns the pooled bytes: everything it hands out lives until Dispose.
@@ -97,6 +111,7 @@ internal sealed class ChatRequest : IDisposable
     private (JsonSpan Member, JsonSpan Value)[] _places = new (JsonSpan, JsonSpan)[6];
     private byte _count;
     private List<UnknownParameter>? _unknown;
+    private List<Leftover>? _leftovers;
 
     public ChatRequest(PooledBuffer buffer) => _buffer = buffer;
 
@@ -134,6 +149,9 @@ internal sealed class ChatRequest : IDisposable
 
     public IReadOnlyList<UnknownParameter> Unknown => _unknown ?? (IReadOnlyList<UnknownParameter>)[];
 
+    /// <summary>In the order of the body. Some servers refuse them in messages.</summary>
+    public IReadOnlyList<Leftover> Leftovers => _leftovers ?? (IReadOnlyList<Leftover>)[];
+
     /// <summary>The refusal that a tool of an unlisted type earns unless unknown parameters are let through for the model; see <see cref="UnknownParameterRule"/>.</summary>
     public ApiError? UnlistedTool { get; set; }
 
@@ -153,6 +171,8 @@ internal sealed class ChatRequest : IDisposable
     }
 
     public void AddUnknown(UnknownParameter parameter) => (_unknown ??= []).Add(parameter);
+
+    public void AddLeftover(Leftover leftover) => (_leftovers ??= []).Add(leftover);
 
     public void Dispose() => _buffer.Dispose();
 }

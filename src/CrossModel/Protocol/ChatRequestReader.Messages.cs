@@ -11,12 +11,12 @@ internal static partial class ChatRequestReader
 
     private static readonly NameTable MessageMembers = new(
         "role", "content", "name", "tool_calls", "tool_call_id", "refusal", "audio", "function_call",
-        "reasoning_content", "reasoning", "reasoning_details", "cache_control", "prompt_cache_breakpoint", "extra_content");
+        "reasoning_content", "reasoning", "reasoning_details", "cache_control", "prompt_cache_breakpoint", "extra_content", "annotations");
 
     private enum MessageMember
     {
         Role, Content, Name, ToolCalls, ToolCallId, Refusal, Audio, FunctionCall,
-        ReasoningContent, Reasoning, ReasoningDetails, CacheControl, PromptCacheBreakpoint, ExtraContent,
+        ReasoningContent, Reasoning, ReasoningDetails, CacheControl, PromptCacheBreakpoint, ExtraContent, Annotations,
     }
 
     /// <summary>What is known of a message before all its members are: the role may come last.</summary>
@@ -65,11 +65,26 @@ internal static partial class ChatRequestReader
             var members = Members();
             while (NextMember(MessageMembers, ref members, out var member))
             {
+                var name = _nameStart;
                 if (member < 0) _json.Skip();
-                else if (!IsNull) ReadMessageMember((MessageMember)member, ref message);
+                else if (IsNull) NoteNull((MessageMember)member, ref message, name);
+                else
+                {
+                    ReadMessageMember((MessageMember)member, ref message);
+                    if ((MessageMember)member == MessageMember.Annotations) Note(LeftoverKind.Annotations, name);
+                    else if ((MessageMember)member == MessageMember.ToolCalls && message.Calls == 0) Note(LeftoverKind.NoCalls, name);
+                }
             }
             if (_refusal is null) JudgeMessage(ref message);
         }
+
+        private void NoteNull(MessageMember member, ref Message message, int name)
+        {
+            if (member is MessageMember.Refusal or MessageMember.Audio or MessageMember.FunctionCall or MessageMember.ToolCalls or MessageMember.Annotations) Note(LeftoverKind.Null, name);
+            else message.HasReasoning |= member is MessageMember.ReasoningContent or MessageMember.Reasoning or MessageMember.ReasoningDetails;
+        }
+
+        private readonly void Note(LeftoverKind kind, int name) => _request.AddLeftover(new Leftover(kind, new JsonSpan(name, (int)_json.BytesConsumed - name)));
 
         private void ReadMessageMember(MessageMember member, ref Message message)
         {
@@ -119,6 +134,9 @@ internal static partial class ChatRequestReader
                     break;
                 case MessageMember.ExtraContent:
                     _request.Features |= ChatFeatures.ExtraContent;
+                    _json.Skip();
+                    break;
+                case MessageMember.Annotations:
                     _json.Skip();
                     break;
             }

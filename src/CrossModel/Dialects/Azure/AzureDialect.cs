@@ -67,6 +67,7 @@ internal sealed class AzureDialect : IDialect
         User = UserSpelling.AsSent,
         DeveloperRole = address.Style != AzureStyle.Models,
         Candidates = true,
+        Nulls = true,
         FilterResults = true,
     };
 }

@@ -92,7 +92,7 @@ internal sealed class MessageEdits(Preset preset, bool noReasoning, RouteModel m
                 }
                 break;
             case ReasoningHistory.AsReasoning when message.ReasoningContentMember.IsPresent:
-                if (message.Reasoning.IsPresent) splice.Remove(message.ReasoningContentMember);
+                if (message.Reasoning.IsPresent || !message.ReasoningContent.IsPresent) splice.Remove(message.ReasoningContentMember);
                 else splice.Replace(message.ReasoningContentName, "\"reasoning\""u8);
                 break;
         }

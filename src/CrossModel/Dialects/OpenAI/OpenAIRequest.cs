@@ -33,6 +33,7 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
         Seed(options.Candidate);
         Drops();
         Unknown();
+        Leftovers();
         if (preset.Adds is { } added && !Forwards(added.Name)) InsertTop(Encoding.UTF8.GetBytes($"\"{added.Name}\":{added.Json}"));
         new MessageEdits(preset, learned.NoReasoning, model, _splice, upstream.Ignored).Edit(request);
         // One array of the right size: growing to it would copy the body several times.
@@ -275,6 +276,16 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
         if (!request.Member(parameter).IsPresent) return;
         _splice.Remove(request.Member(parameter));
         if (request.Has(parameter) && !ServerLimits.IsDefault(request, parameter)) upstream.Ignored.Add(ChatParameters.Name(parameter));
+    }
+
+    /// <summary>A caller sends a reply back as it came, with the <c>refusal</c> of null that the gateway itself puts into each.</summary>
+    private void Leftovers()
+    {
+        var leftovers = request.Leftovers;
+        for (var i = 0; i < leftovers.Count; i++)
+        {
+            if (leftovers[i].Kind switch { LeftoverKind.Null => !preset.Nulls, LeftoverKind.Annotations => !preset.Annotations, _ => true }) _splice.Remove(leftovers[i].Member);
+        }
     }
 
     private void Unknown()

@@ -38,7 +38,7 @@ internal static class Presets
         new()
         {
             Name = "openai", Hosts = ["api.openai.com"], Cap = CapSpelling.MaxCompletionTokens, User = UserSpelling.SafetyIdentifier,
-            DeveloperRole = true, Candidates = true,
+            DeveloperRole = true, Candidates = true, Nulls = true,
         },
         new()
         {
@@ -48,7 +48,7 @@ internal static class Presets
         },
         new()
         {
-            Name = "mistral", Hosts = ["api.mistral.ai"], Reasoning = ReasoningStyle.NoneOrHigh, History = ReasoningHistory.Dropped,
+            Name = "mistral", Hosts = ["api.mistral.ai"], Reasoning = ReasoningStyle.NoneOrHigh, History = ReasoningHistory.Dropped, Annotations = false,
             Seed = "random_seed", RequiredTool = "any", NineCharacterIds = true, Candidates = true, StreamOptions = false, NamedRoles = ["tool"],
             Drops = [.. OpenAIOnly, "logit_bias"], Refuses = [.. AudioOut, "logprobs", "top_logprobs"],
         },
@@ -60,7 +60,7 @@ internal static class Presets
         new()
         {
             Name = "groq", Hosts = ["api.groq.com"], Cap = CapSpelling.MaxCompletionTokens, User = UserSpelling.User,
-            Reasoning = ReasoningStyle.NearestEffort, Efforts = ["none", .. FromLowToHigh], History = ReasoningHistory.AsReasoning,
+            Reasoning = ReasoningStyle.NearestEffort, Efforts = ["none", .. FromLowToHigh], History = ReasoningHistory.AsReasoning, Annotations = false,
             Drops = ["store", "prediction", "verbosity", "web_search_options", "logit_bias", "metadata", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation"],
             Refuses = [.. AudioOut, "logprobs", "top_logprobs"],
         },
@@ -108,20 +108,20 @@ internal static class Presets
         new()
         {
             Name = "cerebras", Hosts = ["api.cerebras.ai"], Cap = CapSpelling.MaxCompletionTokens, User = UserSpelling.User,
-            Reasoning = ReasoningStyle.NearestEffort, Efforts = FromLowToHigh, History = ReasoningHistory.AsReasoning,
+            Reasoning = ReasoningStyle.NearestEffort, Efforts = FromLowToHigh, History = ReasoningHistory.AsReasoning, Annotations = false,
             Drops = [.. OpenAIOnly, "presence_penalty", "frequency_penalty", "logit_bias"], Refuses = AudioOut,
         },
         new()
         {
             Name = "perplexity", Hosts = ["api.perplexity.ai"], Reasoning = ReasoningStyle.NearestEffort, Efforts = ["minimal", .. FromLowToHigh],
-            StreamOptions = false, History = ReasoningHistory.Dropped,
+            StreamOptions = false, History = ReasoningHistory.Dropped, Annotations = false,
             Drops = ["store", "metadata", "prediction", "service_tier", "verbosity", "seed", "logit_bias", "parallel_tool_calls", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation"],
             Refuses = [.. AudioOutAndFunctions, "logprobs", "top_logprobs", "tools", "tool_choice"],
         },
         new()
         {
             Name = "gemini-compat", Hosts = ["generativelanguage.googleapis.com"], Reasoning = ReasoningStyle.NearestEffort, Efforts = ["none", .. FromLowToHigh],
-            ExtraContent = true, Candidates = true, SurplusIsReasoning = true, History = ReasoningHistory.Dropped,
+            ExtraContent = true, Candidates = true, SurplusIsReasoning = true, History = ReasoningHistory.Dropped, Annotations = false,
             Drops = [.. OpenAIOnly, "seed", "logit_bias", "presence_penalty", "frequency_penalty", "parallel_tool_calls"], Refuses = [.. AudioOut, "logprobs", "top_logprobs"],
         },
         new()

@@ -164,6 +164,22 @@ public sealed class OpenAIRequestTests
         Assert.Contains("""{"role":"assistant","content":"a"},""",
             Write(Requests.Messages("""{"role":"assistant","content":"a","reasoning":"r","reasoning_content":"r","reasoning_details":[{"text":"r"}]},{"role":"user","content":"b"}"""), "mistral").Body, StringComparison.Ordinal);
 
+    /// <summary>A caller sends replies back as they came, of whatever model. A list without an element is a fault at OpenAI, null is not.</summary>
+    [Theory]
+    [InlineData("openai", """{"refusal":null,"role":"assistant","content":"a", "audio":null,"function_call" : null,"annotations":[{"type":"url_citation"}],"reasoning_content":null}""")]
+    [InlineData(null, """{"role":"assistant","content":"a", "annotations":[{"type":"url_citation"}],"reasoning_content":null}""")]
+    [InlineData("mistral", """{"role":"assistant","content":"a"}""")]
+    [InlineData("groq", """{"role":"assistant","content":"a"}""")]
+    [InlineData("cerebras", """{"role":"assistant","content":"a"}""")]
+    [InlineData("gemini-compat", """{"role":"assistant","content":"a"}""")]
+    public void Reply_SentBack_LosesWhatSaysNothingToTheServer(string? preset, string expected) =>
+        Assert.Contains("[" + expected + ",{", Write(Requests.Messages("""{"refusal":null,"role":"assistant","content":"a", "tool_calls":[ ],"audio":null,"function_call" : null,"annotations":[{"type":"url_citation"}],"reasoning_content":null},{"role":"user","content":"b"}"""), preset).Body, StringComparison.Ordinal);
+
+    [Fact]
+    public void Reply_SentBackWithCalls_KeepsThem() =>
+        Assert.Contains("""[{"role":"user","content":"a"},{"content":null,"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},{""",
+            Write(Requests.Messages("""{"role":"user","content":"a"},{"content":null,"refusal":null,"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}],"function_call":null},{"role":"tool","tool_call_id":"c","content":"x"}"""), "groq").Body, StringComparison.Ordinal);
+
     /// <summary>Else one caller would decide what all others are served; nor is it left out of what another role says, or where the model insists on it.</summary>
     [Theory]
     [InlineData(null, "a/b", """{"role":"assistant","content":null,"reasoning_content":"r","tool_calls":[{"id":"reasoning_details not supported","type":"function","function":{"name":"f","arguments":"{}"}}]}""", "reasoning_details not supported")]
