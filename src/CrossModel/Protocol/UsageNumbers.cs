@@ -19,6 +19,7 @@ internal struct UsageNumbers
     private uint? _reasoning;
     private uint? _audioInput;
     private uint? _audioOutput;
+    private uint? _citations;
     private bool _hasAudioSeconds;
     private bool _isHostile;
 
@@ -45,6 +46,7 @@ internal struct UsageNumbers
         _reasoning = read._reasoning ?? _reasoning;
         _audioInput = read._audioInput ?? _audioInput;
         _audioOutput = read._audioOutput ?? _audioOutput;
+        _citations = read._citations ?? _citations;
         _hasAudioSeconds |= read._hasAudioSeconds;
     }
 
@@ -61,9 +63,23 @@ internal struct UsageNumbers
         if (prompt < 0 || completion < 0) return null;
         long cached = _cached ?? 0, reasoning = _reasoning ?? 0, audio = _audioInput ?? 0;
         var surplus = (total ?? 0) - prompt - completion;
-        if (reasoning > completion || (reasoning > 0 && surplus == reasoning))
+        var beyond = reasoning - completion;
+        if (reasoning > 0 && (surplus == reasoning || _citations is not null))
         {
-            completion += reasoning;                     // xAI, Vercel's gateway: completion excludes reasoning
+            completion += reasoning;                     // xAI, Perplexity's research: completion excludes reasoning
+        }
+        else if (beyond > 0 && (beyond == 1 || surplus == beyond))
+        {
+            completion += surplus == beyond ? beyond : 0; // OpenRouter, Baseten: all was reasoning, and they are a token apart in counting it
+            reasoning = completion;
+        }
+        else if (beyond > 0)
+        {
+            completion += reasoning;                     // Vercel's gateway: completion excludes reasoning, and so does total
+        }
+        else if (surplus > 0 && surplus == cached + (_cacheWrite ?? 0))
+        {
+            prompt += surplus;                           // Portkey's gateway: prompt excludes what was cached and written
         }
         else if (surplus > 0 && _hasAudioSeconds)
         {
@@ -76,6 +92,7 @@ internal struct UsageNumbers
             reasoning = Math.Max(reasoning, surplus);
         }
         if (cached > prompt) prompt += cached;           // Grok on Azure: prompt excludes what was cached
+        prompt += _citations ?? 0;                       // Perplexity's research: what it read of its sources, asked for as input
         var written = Math.Min(_cacheWrite ?? 0, prompt - cached);
         return new TokenUsage
         {
@@ -102,8 +119,10 @@ internal struct UsageNumbers
         else if (name.SequenceEqual("total_tokens"u8)) Count(ref json, ref _total);
         else if (name.SequenceEqual("reasoning_tokens"u8)) Count(ref json, ref _reasoning, isFallback: !isDetail);
         else if (name.SequenceEqual("cached_tokens"u8)) Count(ref json, ref _cached, isFallback: !isDetail);
-        else if (name.SequenceEqual("num_cached_tokens"u8) || name.SequenceEqual("prompt_cache_hit_tokens"u8)) Count(ref json, ref _cached, isFallback: true);
+        else if (name.SequenceEqual("num_cached_tokens"u8) || name.SequenceEqual("prompt_cache_hit_tokens"u8) || name.SequenceEqual("cache_read_input_tokens"u8)) Count(ref json, ref _cached, isFallback: true);
         else if (name.SequenceEqual("cache_write_tokens"u8) || name.SequenceEqual("cache_creation_input_tokens"u8)) Count(ref json, ref _cacheWrite);
+        else if (name.SequenceEqual("cached_creation_tokens"u8)) Count(ref json, ref _cacheWrite, isFallback: true);
+        else if (name.SequenceEqual("citation_tokens"u8)) Count(ref json, ref _citations);
         else if (isDetail && name.SequenceEqual("audio_tokens"u8))
         {
             if (place == Place.Prompt) Count(ref json, ref _audioInput);

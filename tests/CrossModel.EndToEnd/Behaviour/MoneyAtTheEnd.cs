@@ -42,6 +42,28 @@ public sealed class MoneyAtTheEnd
         Assert.Equal((200, "0.002011"), ((int)reply.Status, reply.Header("x-crossmodel-cost")));
     }
 
+    /// <summary>Where servers count beside what others count inside: nothing is lost, nothing is charged twice.</summary>
+    [Theory]
+    // Perplexity's research: 33 + 20,016 read, 7,163 + 73,997 written.
+    [InlineData("""{"prompt_tokens":33,"completion_tokens":7163,"total_tokens":7196,"search_context_size":"low","citation_tokens":20016,"num_search_queries":18,"reasoning_tokens":73997}""",
+        "input 20049, output 7163, reasoning 73997")]
+    // Portkey's gateway before Claude: 3,000 fresh beside 1,000 cached and 500 written.
+    [InlineData("""{"prompt_tokens":3000,"completion_tokens":50,"total_tokens":4550,"prompt_tokens_details":{"cached_tokens":1000},"cache_read_input_tokens":1000,"cache_creation_input_tokens":500}""",
+        "input 3000, cached_input 1000, cache_write 500, output 50")]
+    // New API before Claude: all inside.
+    [InlineData("""{"prompt_tokens":4500,"completion_tokens":50,"total_tokens":4550,"input_tokens":4500,"output_tokens":0,"prompt_tokens_details":{"cached_tokens":1000,"cached_creation_tokens":500}}""",
+        "input 3000, cached_input 1000, cache_write 500, output 50")]
+    public async Task Usage_OfServersThatCountInTheirOwnWay_IsChargedForEveryToken(string usage, string lines)
+    {
+        await using var upstream = await ScriptedUpstream.JsonAsync($$$"""{"choices":[{"index":0,"message":{"role":"assistant","content":"Hello!"},"finish_reason":"stop"}],"usage":{{{usage}}}}""");
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+
+        var reply = await gateway.PostAsync(Plain);
+
+        var receipt = (await gateway.Http.GetAsync("/v1/requests/" + reply.Header("x-request-id"), gateway.Key)).Json;
+        Assert.Equal(lines, string.Join(", ", receipt["lines"]!.AsArray().Select(line => $"{line!["class"]} {line["tokens"]}")));
+    }
+
     [Fact]
     public async Task Stream_OutgrowsTheBalance_EndsThereWithLengthWhereTheModelSaysSo()
     {

@@ -24,8 +24,18 @@ public sealed class UsageNumbersTests
     [InlineData("""{"prompt_tokens":10,"completion_tokens":9,"total_tokens":26,"completion_tokens_details":{"reasoning_tokens":7}}""", 10, 0, 0, 16, 7)]
     // Vercel's gateway: more reasoning than completion
     [InlineData("""{"prompt_tokens":28,"completion_tokens":9,"total_tokens":37,"completion_tokens_details":{"reasoning_tokens":61}}""", 28, 0, 0, 70, 61)]
+    // OpenRouter and Baseten: nothing but reasoning, a token apart in counting it
+    [InlineData("""{"prompt_tokens":43,"completion_tokens":10,"total_tokens":53,"completion_tokens_details":{"reasoning_tokens":11}}""", 43, 0, 0, 10, 10)]
+    [InlineData("""{"prompt_tokens":951,"completion_tokens":6000,"total_tokens":6952,"completion_tokens_details":{"reasoning_tokens":6001}}""", 951, 0, 0, 6001, 6001)]
+    [InlineData("""{"prompt_tokens":43,"completion_tokens":10,"total_tokens":64,"completion_tokens_details":{"reasoning_tokens":11}}""", 43, 0, 0, 21, 11)]
     // Grok on Azure: prompt excludes cached
     [InlineData("""{"prompt_tokens":7,"completion_tokens":5,"total_tokens":12,"prompt_tokens_details":{"cached_tokens":161}}""", 168, 161, 0, 5, 0)]
+    // Portkey's gateway before Claude: prompt excludes what was cached and written, told by the total
+    [InlineData("""{"prompt_tokens":3000,"completion_tokens":50,"total_tokens":4550,"prompt_tokens_details":{"cached_tokens":1000},"cache_read_input_tokens":1000,"cache_creation_input_tokens":500}""", 4500, 1000, 500, 50, 0)]
+    [InlineData("""{"prompt_tokens":10,"completion_tokens":5,"total_tokens":5315,"cache_read_input_tokens":5000,"cache_creation_input_tokens":300}""", 5310, 5000, 300, 5, 0)]
+    // Perplexity's research: reasoning beside completion, however little, and its sources beside the prompt
+    [InlineData("""{"prompt_tokens":108,"completion_tokens":3256,"total_tokens":3364,"citation_tokens":7299,"num_search_queries":74,"reasoning_tokens":73248}""", 7407, 0, 0, 76504, 73248)]
+    [InlineData("""{"prompt_tokens":33,"completion_tokens":7163,"total_tokens":7196,"citation_tokens":20016,"num_search_queries":18,"reasoning_tokens":5000}""", 20049, 0, 0, 12163, 5000)]
     // Mistral audio
     [InlineData("""{"prompt_tokens":7,"completion_tokens":5,"total_tokens":112,"prompt_audio_seconds":8}""", 107, 0, 0, 5, 0)]
     // a total that does not add up otherwise is recomputed
@@ -35,6 +45,8 @@ public sealed class UsageNumbersTests
     [InlineData("""{"prompt_tokens":10,"completion_tokens":5,"cached_tokens":3}""", 10, 3, 0, 5, 0)]
     [InlineData("""{"prompt_tokens":10,"completion_tokens":5,"prompt_cache_hit_tokens":3,"prompt_cache_miss_tokens":7}""", 10, 3, 0, 5, 0)]
     [InlineData("""{"prompt_tokens":10,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":4,"cache_write_tokens":9}}""", 10, 4, 6, 5, 0)]
+    [InlineData("""{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15,"cache_read_input_tokens":8,"cache_creation_input_tokens":0}""", 10, 8, 0, 5, 0)]
+    [InlineData("""{"prompt_tokens":110,"completion_tokens":5,"total_tokens":115,"prompt_tokens_details":{"cached_tokens":60,"cached_creation_tokens":40}}""", 110, 60, 40, 5, 0)]
     [InlineData("""{"prompt_tokens":10,"total_tokens":15}""", 10, 0, 0, 5, 0)]
     // a name is what it stands for, however it is written
     [InlineData("""{"prompt_\u0074okens":10,"c\u006fmpletion_tokens":5,"prompt_tokens_d\u0065tails":{"c\u0061ched_tokens":4},"completion_tokens_details":{"reasoning_t\u006fkens":2},"\ud800":1}""", 10, 4, 0, 5, 2)]
@@ -70,6 +82,7 @@ public sealed class UsageNumbersTests
     [InlineData("""{"prompt_tokens":2147483649,"completion_tokens":5}""")]
     [InlineData("""{"prompt_tokens":1e30,"completion_tokens":5}""")]
     [InlineData("""{"prompt_tokens":1,"completion_tokens":5,"completion_tokens_details":{"reasoning_tokens":[]}}""")]
+    [InlineData("""{"prompt_tokens":1,"completion_tokens":5,"citation_tokens":-1}""")]
     [InlineData("""{"prompt_tokens":1}""")]
     [InlineData("""{}""")]
     public void Usage_Hostile_IsAbsent(string usage) => Assert.Null(Read(usage));

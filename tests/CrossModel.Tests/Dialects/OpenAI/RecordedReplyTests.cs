@@ -12,12 +12,6 @@ namespace CrossModel.Tests.Dialects.OpenAI;
 /// <summary>Every recorded reply of a server that speaks OpenAI's format, against what the recording says of it.</summary>
 public sealed partial class RecordedReplyTests
 {
-    // The recording's own check reads these otherwise; the bytes and docs/dialects.md say why.
-    private static readonly HashSet<string> UsageReadOtherwise =
-    [
-        "openrouter-06-stream-error-in-200-reasoning-length", // reasoning 11 of completion 10: completion excludes reasoning
-    ];
-
     public static TheoryData<string> Replies() => Names(r => r.Status == 200);
     public static TheoryData<string> Streams() => Names(r => r.Status == 200 && r.IsStream);
     public static TheoryData<string> Plains() => Names(r => r.Status == 200 && !r.IsStream);
@@ -40,7 +34,7 @@ public sealed partial class RecordedReplyTests
             Assert.Equal(isFailed, reply.Fault is not null);
             var reading = exchange.IsStream ? Reading.OfStream(reply) : Reading.OfPlain(reply);
             Compare(expect, reading, isFailed);
-            if (!UsageReadOtherwise.Contains(name)) CompareUsage(expect.GetProperty("usage"), reply.Usage);
+            CompareUsage(expect.GetProperty("usage"), reply.Usage);
             if (!isFailed && reply.Usage is { } usage) CompareUsage(reading.Usage!.Value, usage);
         }
     }
