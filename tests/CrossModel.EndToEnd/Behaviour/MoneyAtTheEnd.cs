@@ -237,6 +237,28 @@ public sealed class MoneyAtTheEnd
         Assert.Equal(("counted", 1000), ((string?)receipt["basis"], (int)receipt["usage"]!["completion_tokens"]!));
     }
 
+    /// <summary>Some servers in Anthropic's form say nothing of tokens as they begin.</summary>
+    [Fact]
+    public async Task StreamOfAMessage_WhoseStartHasNoUsage_IsServedAndChargedByItsEnd()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync((http, _) => UsualReply.BeginAsync(http, string.Concat(new[]
+        {
+            """{"type":"message_start","message":{"id":"msg_1"}}""",
+            """{"type":"content_block_start","index":0,"content_block":{"type":"text","text":"Hello!"}}""",
+            """{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"input_tokens":11,"output_tokens":5}}""",
+            """{"type":"message_stop"}""",
+        }.Select(json => "data: " + json + "\n\n"))));
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl,
+            """ "test/model": { "routes": [ { "upstream": "a", "model": "m" } ], "price": { "input": 1, "output": 1 } } """,
+            upstreams: $$""", "a": { "dialect": "anthropic", "baseUrl": "{{upstream.BaseUrl}}", "apiKey": "k" } """);
+
+        var reply = await gateway.PostAsync(Plain[..^1] + ",\"stream\":true}");
+
+        Assert.Equal(200, (int)reply.Status);
+        var receipt = (await gateway.Http.GetAsync("/v1/requests/" + reply.Header("x-request-id"), gateway.Key)).Json;
+        Assert.Equal(("reported", "0.000016"), ((string?)receipt["basis"], (string?)receipt["cost"]));
+    }
+
     [Theory]
     // Of the prompt alone, before the text: what was delivered is counted.
     [InlineData("""{"prompt_tokens":50,"completion_tokens":0,"total_tokens":50}""", null, "counted", 1000)]

@@ -19,7 +19,28 @@ internal struct AnthropicUsage
     private long? _thinking;
     private bool _isHostile;
 
+    /// <summary>Reads one usage object; empty: it says nothing. Some servers send a prompt of zeros at the end, after the real one: it is passed over.</summary>
     public void Overlay(ReadOnlySpan<byte> usage)
+    {
+        if (usage.IsEmpty) return;
+        var said = new AnthropicUsage();
+        said.Read(usage);
+        _isHostile |= said._isHostile;
+        if (said.Prompt > 0 || !(Prompt > 0))
+        {
+            _input = said._input ?? _input;
+            _cacheRead = said._cacheRead ?? _cacheRead;
+            _cacheWrite = said._cacheWrite ?? _cacheWrite;
+            _cacheWriteHour = said._cacheWriteHour ?? _cacheWriteHour;
+        }
+        _output = said._output ?? _output;
+        _thinking = said._thinking ?? _thinking;
+    }
+
+    /// <summary>Null when nothing was said of it.</summary>
+    private readonly long? Prompt => (_input ?? _cacheRead ?? _cacheWrite) is null ? null : (_input ?? 0) + (_cacheRead ?? 0) + (_cacheWrite ?? 0);
+
+    private void Read(ReadOnlySpan<byte> usage)
     {
         var json = new Utf8JsonReader(usage);
         if (!json.Read() || json.TokenType != JsonTokenType.StartObject) return;
@@ -43,9 +64,13 @@ internal struct AnthropicUsage
     public void ForgetOutput() => _output = null;
 
     /// <summary>Null when there is nothing to trust.</summary>
-    public readonly TokenUsage? Normalise()
+    public readonly TokenUsage? Normalise() =>
+        _output is { } output && NormalisePrompt() is { } prompt ? prompt with { OutputTokens = output, ReasoningTokens = Math.Min(_thinking ?? 0, output) } : null;
+
+    /// <summary>What was said of the prompt alone; null when there is nothing to trust.</summary>
+    public readonly TokenUsage? NormalisePrompt()
     {
-        if (_isHostile || _input is not { } input || _output is not { } output) return null;
+        if (_isHostile || _input is not { } input) return null;
         // input_tokens excludes what the cache gave and took.
         return new TokenUsage
         {
@@ -53,8 +78,6 @@ internal struct AnthropicUsage
             CachedInputTokens = _cacheRead ?? 0,
             CacheWriteTokens = _cacheWrite ?? 0,
             CacheWriteHourTokens = Math.Min(_cacheWriteHour ?? 0, _cacheWrite ?? 0),
-            OutputTokens = output,
-            ReasoningTokens = Math.Min(_thinking ?? 0, output),
         };
     }
 

@@ -96,7 +96,7 @@ internal sealed class GeminiReply(ReplyContext context, GeminiHost host, Reasoni
     {
         if (reply.ValueKind != JsonValueKind.Object) throw new JsonException("no reply");
         var hasUsage = reply.TryGetProperty("usageMetadata"u8, out var usage) && GeminiUsage.HasCounts(usage);
-        if (hasUsage) Usage = GeminiUsage.Read(usage);
+        if (hasUsage) Usage = GeminiUsage.Read(usage, Usage);
         if (reply.TryGetProperty("error"u8, out var error) && error.ValueKind != JsonValueKind.Null)
         {
             Fault = GeminiErrors.ReadInReply(error);

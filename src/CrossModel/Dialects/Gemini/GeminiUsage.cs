@@ -13,7 +13,8 @@ internal static class GeminiUsage
         usage.ValueKind == JsonValueKind.Object && (usage.TryGetProperty("promptTokenCount"u8, out _) || usage.TryGetProperty("totalTokenCount"u8, out _));
 
     /// <summary>By our rules; null when a count cannot be trusted or the prompt's is missing.</summary>
-    public static TokenUsage? Read(JsonElement usage)
+    /// <param name="before">What the reply has said before: some gateways leave out at the end what came from the cache.</param>
+    public static TokenUsage? Read(JsonElement usage, TokenUsage? before)
     {
         var isHostile = false;
         long? Count(ReadOnlySpan<byte> name)
@@ -38,18 +39,21 @@ internal static class GeminiUsage
         }
 
         var (prompt, toolUse, total) = (Count("promptTokenCount"u8), Count("toolUsePromptTokenCount"u8) ?? 0, Count("totalTokenCount"u8));
-        var (visible, thoughts, cached) = (Count("candidatesTokenCount"u8), Count("thoughtsTokenCount"u8) ?? 0, Count("cachedContentTokenCount"u8) ?? 0);
-        // What the cache gave is in the prompt's details too.
-        var (heard, spoken) = (Audio("promptTokensDetails"u8) - Audio("cacheTokensDetails"u8), Audio("candidatesTokensDetails"u8));
-        if (isHostile || prompt is null) return null;
-        cached = Math.Min(cached, prompt.Value);
+        var (visible, thoughts, cached) = (Count("candidatesTokenCount"u8), Count("thoughtsTokenCount"u8) ?? 0, Count("cachedContentTokenCount"u8) ?? before?.CachedInputTokens ?? 0);
+        var (heard, heardFromCache, spoken) = (Audio("promptTokensDetails"u8), Audio("cacheTokensDetails"u8), Audio("candidatesTokensDetails"u8));
+        if (isHostile || prompt is not { } read) return null;
         // The count is left out where nothing visible came; what the total has beyond the others was generated all the same.
-        var shown = visible ?? Math.Max(0, (total ?? 0) - prompt.Value - toolUse - thoughts);
+        var shown = visible ?? Math.Max(0, (total ?? 0) - read - toolUse - thoughts);
+        // Some gateways count the thoughts among what is visible: their total tells.
+        if (thoughts > 0 && shown >= thoughts && total == read + toolUse + shown) shown -= thoughts;
+        // Vertex AI at times leaves what the cache gave out of the prompt, and of its details. Else it is in both.
+        if (cached > read) read += cached;
+        else heard -= heardFromCache;
         return new TokenUsage
         {
-            InputTokens = prompt.Value + toolUse,
+            InputTokens = read + toolUse,
             CachedInputTokens = cached,
-            AudioInputTokens = Math.Clamp(heard, 0, prompt.Value - cached),
+            AudioInputTokens = Math.Clamp(heard, 0, read - cached),
             OutputTokens = shown + thoughts,
             ReasoningTokens = thoughts,
             AudioOutputTokens = Math.Min(spoken, shown),

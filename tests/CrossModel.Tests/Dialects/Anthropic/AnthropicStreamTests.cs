@@ -50,6 +50,26 @@ public sealed class AnthropicStreamTests
         Assert.Null(Read(Start, Text("eight words of text that came to somebody"), End("end_turn", usage), Stop).Usage);
     }
 
+    /// <summary>Some compatible servers tell of the prompt at the end only, or give no usage at all.</summary>
+    [Theory]
+    [InlineData("", null, null)]
+    [InlineData("\"input_tokens\":11,\"output_tokens\":7", 11, 7)]
+    public void Start_WithoutUsage_BeginsAReplyAllTheSame(string usage, int? input, int? output)
+    {
+        var reply = Read("""{"type":"message_start","message":{"id":"msg_1"}}""", Text("Hi"), End("end_turn", usage), Stop);
+        Assert.Equal("Hi", Reading.OfStream(reply).AllContent);
+        Assert.Equal(((long?)input, (long?)output), (reply.Usage?.InputTokens, reply.Usage?.OutputTokens));
+    }
+
+    [Fact]
+    public void Message_WithoutUsage_IsAReply()
+    {
+        var reply = Replay.Plain(new AnthropicReply(Replayed.Context(), new ReasoningMemory(TimeProvider.System)),
+            """{"id":"msg_1","type":"message","role":"assistant","content":[{"type":"text","text":"Hi"}],"stop_reason":"end_turn"}"""u8.ToArray());
+        Assert.Equal("Hi", Reading.OfPlain(reply).AllContent);
+        Assert.Null(reply.Usage);
+    }
+
     [Theory]
     [InlineData("end_turn", "stop")]
     [InlineData("stop_sequence", "stop")]
@@ -128,6 +148,8 @@ public sealed class AnthropicStreamTests
     [Theory]
     [InlineData("\"output_tokens\":7", 10, 7)]
     [InlineData("\"output_tokens\":7,\"input_tokens\":17,\"cache_read_input_tokens\":null", 17, 7)]
+    [InlineData("\"output_tokens\":7,\"input_tokens\":0,\"cache_read_input_tokens\":0,\"cache_creation_input_tokens\":0", 10, 7)]
+    [InlineData("\"output_tokens\":7,\"input_tokens\":0,\"cache_read_input_tokens\":12", 12, 7)]
     [InlineData("\"output_tokens\":0", 10, 0)]
     [InlineData("\"output_tokens\":-1", null, null)]
     [InlineData("\"output_tokens\":1.5", null, null)]

@@ -118,11 +118,34 @@ public sealed class GeminiReplyTests
         Assert.Equal((13, 5, 5, 3), (reply.Usage!.Value.InputTokens, reply.Usage.Value.CachedInputTokens, reply.Usage.Value.OutputTokens, reply.Usage.Value.ReasoningTokens));
     }
 
+    [Theory]
+    // As Google counts: thoughts beside what is visible, what came from the cache inside the prompt.
+    [InlineData("\"promptTokenCount\":100,\"cachedContentTokenCount\":60,\"candidatesTokenCount\":50,\"thoughtsTokenCount\":30,\"totalTokenCount\":180", 100, 60, 80, 30)]
+    // Vertex AI, at times: the prompt without what came from the cache, and the total too.
+    [InlineData("\"promptTokenCount\":5,\"cachedContentTokenCount\":13710,\"candidatesTokenCount\":20,\"totalTokenCount\":25", 13715, 13710, 20, 0)]
+    // Gateways that count thoughts as visible.
+    [InlineData("\"promptTokenCount\":100,\"candidatesTokenCount\":50,\"thoughtsTokenCount\":30,\"totalTokenCount\":150", 100, 0, 50, 30)]
+    [InlineData("\"promptTokenCount\":100,\"toolUsePromptTokenCount\":7,\"candidatesTokenCount\":50,\"thoughtsTokenCount\":50,\"totalTokenCount\":157", 107, 0, 50, 50)]
+    public void Usage_EveryShape_IsNormalised(string counts, int input, int cached, int output, int reasoning)
+    {
+        var usage = Stream(Chunk("""{"text":"a"}""", "STOP", $",\"usageMetadata\":{{{counts}}}")).Usage!.Value;
+        Assert.Equal((input, cached, output, reasoning), (usage.InputTokens, usage.CachedInputTokens, usage.OutputTokens, usage.ReasoningTokens));
+    }
+
+    [Fact]
+    public void Usage_WhoseLastCountsLeaveOutTheCache_KeepsWhatWasSaidOfIt()
+    {
+        var reply = Stream(Chunk("""{"text":"a"}""", null, ""","usageMetadata":{"promptTokenCount":76000,"cachedContentTokenCount":73673,"candidatesTokenCount":1,"totalTokenCount":76001}""")
+            + Chunk("""{"text":"b"}""", "STOP", ""","usageMetadata":{"promptTokenCount":76000,"candidatesTokenCount":2,"totalTokenCount":76002}"""));
+        Assert.Equal((76000, 73673, 2), (reply.Usage!.Value.InputTokens, reply.Usage.Value.CachedInputTokens, reply.Usage.Value.OutputTokens));
+    }
+
     // The prompt's sound without what of it came from the cache; never more than what is not cached, and of the reply never more than what is no thought.
     [Theory]
     [InlineData("\"promptTokenCount\":145,\"candidatesTokenCount\":10,\"thoughtsTokenCount\":24,\"promptTokensDetails\":[{\"modality\":\"TEXT\",\"tokenCount\":6},{\"modality\":\"AUDIO\",\"tokenCount\":139}]", 139, 0)]
     [InlineData("\"promptTokenCount\":145,\"cachedContentTokenCount\":100,\"promptTokensDetails\":[{\"modality\":\"AUDIO\",\"tokenCount\":139}],\"cacheTokensDetails\":[{\"modality\":\"AUDIO\",\"tokenCount\":98}]", 41, 0)]
     [InlineData("\"promptTokenCount\":145,\"cachedContentTokenCount\":100,\"promptTokensDetails\":[{\"modality\":\"AUDIO\",\"tokenCount\":139}]", 45, 0)]
+    [InlineData("\"promptTokenCount\":9,\"cachedContentTokenCount\":100,\"promptTokensDetails\":[{\"modality\":\"AUDIO\",\"tokenCount\":4}],\"cacheTokensDetails\":[{\"modality\":\"AUDIO\",\"tokenCount\":98}]", 4, 0)]
     [InlineData("\"promptTokenCount\":9,\"promptTokensDetails\":[{\"modality\":\"AUDIO\",\"tokenCount\":2}],\"cacheTokensDetails\":[{\"modality\":\"AUDIO\",\"tokenCount\":5}]", 0, 0)]
     [InlineData("\"promptTokenCount\":9,\"candidatesTokenCount\":50,\"thoughtsTokenCount\":5,\"candidatesTokensDetails\":[{\"modality\":\"AUDIO\",\"tokenCount\":60}]", 0, 50)]
     [InlineData("\"promptTokenCount\":9,\"promptTokensDetails\":{\"modality\":\"AUDIO\"},\"candidatesTokensDetails\":[1,{},{\"modality\":7,\"tokenCount\":1},{\"modality\":\"AUDIO\"},{\"modality\":\"AUDIO\",\"tokenCount\":null}]", 0, 0)]
