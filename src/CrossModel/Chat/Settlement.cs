@@ -9,7 +9,8 @@ namespace CrossModel.Chat;
 /// <param name="Usage">What the upstream reported; null: count the text.</param>
 /// <param name="TextBytes">UTF-8 bytes of what it generated.</param>
 /// <param name="HasContent">Content, a call, reasoning or a refusal was there, or the provider blocked it. Without it the reply is empty, unless output tokens were reported.</param>
-internal readonly record struct Produced(TokenUsage? Usage, long TextBytes, bool HasContent)
+/// <param name="Prompt">Where the text must be counted, what the upstream said of the prompt; null, or of no tokens: it is estimated.</param>
+internal readonly record struct Produced(TokenUsage? Usage, long TextBytes, bool HasContent, TokenUsage? Prompt = null)
 {
     public bool IsEmpty => !HasContent && (Usage is null || Usage.Value.OutputTokens == 0);
 }
@@ -170,13 +171,16 @@ internal sealed class Settlement(Settlements settlements)
             var produced = ending.Produced[i];
             empty &= produced.IsEmpty;
             counted |= produced.Usage is null;
-            usages[i] = produced.Usage ?? new TokenUsage
-            {
-                InputTokens = call.Estimate.Size.PromptTokens,
-                AudioInputTokens = call.Estimate.Size.AudioTokens,
-                OutputTokens = HoldEstimate.CountTokens(produced.TextBytes),
-            };
+            usages[i] = produced.Usage ?? Count(call, produced);
         }
         return empty ? (Basis.Waived, new TokenUsage[usages.Length]) : (counted ? Basis.Counted : Basis.Reported, usages);
+    }
+
+    private static TokenUsage Count(ChatCall call, in Produced produced)
+    {
+        var prompt = produced.Prompt is { InputTokens: > 0 } said
+            ? said
+            : new TokenUsage { InputTokens = call.Estimate.Size.PromptTokens, AudioInputTokens = call.Estimate.Size.AudioTokens };
+        return prompt with { OutputTokens = HoldEstimate.CountTokens(produced.TextBytes), ReasoningTokens = 0, AudioOutputTokens = 0 };
     }
 }

@@ -169,9 +169,9 @@ internal sealed class UpstreamCall : IDisposable
         return output.WriteAsync(Events);
     }
 
-    /// <summary>What a stream gave, whole or not. A usage object that came before text of a reply that then broke off says nothing of that text.</summary>
+    /// <summary>What a stream gave, whole or not. A usage object that came before text of a reply that then broke off says nothing of that text, but of the prompt.</summary>
     public Produced Produced() =>
-        new(Reader.Ended || Client.TextBytes <= Reader.CountedTextBytes ? Reader.Usage : null, Client.TextBytes, Client.HasContent || Client.IsBlocked);
+        new(Reader.Ended || Client.TextBytes <= Reader.CountedTextBytes ? Reader.Usage : null, Client.TextBytes, Client.HasContent || Client.IsBlocked, Reader.Usage ?? Reader.PromptUsage);
 
     private void Complete()
     {

@@ -12,6 +12,9 @@ internal abstract class ReplyReader : IDisposable
     /// <summary>Null until the upstream said it, then normalised. Hostile counts (negative, fractional, above 2^31) leave it null.</summary>
     public TokenUsage? Usage { get; protected set; }
 
+    /// <summary>What was said of the prompt before anything of the reply could be counted; null: nothing, or it is in <see cref="Usage"/>.</summary>
+    public TokenUsage? PromptUsage { get; protected set; }
+
     /// <summary>UTF-8 bytes of the client's text that <see cref="Usage"/> is known to count. A reply that breaks off with more than that is not told by it.</summary>
     public long CountedTextBytes { get; protected set; } = long.MaxValue;
 

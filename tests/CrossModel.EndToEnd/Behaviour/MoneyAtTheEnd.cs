@@ -234,7 +234,7 @@ public sealed class MoneyAtTheEnd
         var reply = await Http.ReadAsync(response);
 
         var receipt = (await gateway.Http.GetAsync("/v1/requests/" + reply.Header("x-request-id"), gateway.Key)).Json;
-        Assert.Equal(("counted", 1000), ((string?)receipt["basis"], (int)receipt["usage"]!["completion_tokens"]!));
+        Assert.Equal(("counted", 50, 1000), ((string?)receipt["basis"], (int)receipt["usage"]!["prompt_tokens"]!, (int)receipt["usage"]!["completion_tokens"]!));
     }
 
     /// <summary>Some servers in Anthropic's form say nothing of tokens as they begin.</summary>
@@ -257,6 +257,34 @@ public sealed class MoneyAtTheEnd
         Assert.Equal(200, (int)reply.Status);
         var receipt = (await gateway.Http.GetAsync("/v1/requests/" + reply.Header("x-request-id"), gateway.Key)).Json;
         Assert.Equal(("reported", "0.000016"), ((string?)receipt["basis"], (string?)receipt["cost"]));
+    }
+
+    /// <summary>Claude tells of the prompt before it writes: a reply that breaks off pays for what was read as the provider has counted it, most of it from the cache.</summary>
+    [Fact]
+    public async Task StreamOfClaude_CutInItsText_PaysForThePromptAsItWasTold()
+    {
+        var read = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await UsualReply.BeginAsync(http, """data: {"type":"message_start","message":{"id":"msg_1","usage":{"input_tokens":20,"cache_read_input_tokens":5000,"cache_creation_input_tokens":100,"cache_creation":{"ephemeral_5m_input_tokens":60,"ephemeral_1h_input_tokens":40},"output_tokens":3}}}""" + "\n\n"
+                + $$"""data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":"{{new string('x', 4000)}}"} }""" + "\n\n");
+            await read.Task;
+            http.Abort();
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl,
+            """ "test/model": { "routes": [ { "upstream": "a", "model": "claude-sonnet-4-5" } ], "price": { "input": 3, "cachedInput": 0.3, "cacheWrite": 3.75, "cacheWriteHour": 6, "output": 15 } } """,
+            upstreams: $$""", "a": { "dialect": "anthropic", "baseUrl": "{{upstream.BaseUrl}}", "apiKey": "k" } """);
+
+        using var response = await gateway.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", System.Text.Encoding.UTF8.GetBytes(Plain[..^1] + ",\"stream\":true}"), gateway.Key);
+        read.SetResult();
+        var reply = await Http.ReadAsync(response);
+
+        var receipt = (await gateway.Http.GetAsync("/v1/requests/" + reply.Header("x-request-id"), gateway.Key)).Json;
+        var usage = receipt["usage"]!;
+        Assert.Equal(("counted", 5120, 5000, 100, 40, 1000), ((string?)receipt["basis"], (int)usage["prompt_tokens"]!, (int)usage["cached_tokens"]!, (int)usage["cache_write_tokens"]!,
+            (int)usage["cache_write_hour_tokens"]!, (int)usage["completion_tokens"]!));
+        // 20 × 3.00 + 5,000 × 0.30 + 60 × 3.75 + 40 × 6.00 + 1,000 × 15.00, in millionths
+        Assert.Equal("0.017025", (string?)receipt["cost"]);
     }
 
     [Theory]
@@ -282,7 +310,7 @@ public sealed class MoneyAtTheEnd
         var reply = await Http.ReadAsync(response);
 
         var receipt = (await gateway.Http.GetAsync("/v1/requests/" + reply.Header("x-request-id"), gateway.Key)).Json;
-        Assert.Equal((basis, tokens), ((string?)receipt["basis"], (int)receipt["usage"]!["completion_tokens"]!));
+        Assert.Equal((basis, 50, tokens), ((string?)receipt["basis"], (int)receipt["usage"]!["prompt_tokens"]!, (int)receipt["usage"]!["completion_tokens"]!));
     }
 
     [Fact]

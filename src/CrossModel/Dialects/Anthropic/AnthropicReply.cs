@@ -65,5 +65,5 @@ internal sealed class AnthropicReply(ReplyContext context, ReasoningMemory memor
         return used;
     }
 
-    private void Take() => (Fault, Ended, Usage) = (_stream.Fault, _stream.Ended, _stream.Usage);
+    private void Take() => (Fault, Ended, Usage, PromptUsage) = (_stream.Fault, _stream.Ended, _stream.Usage, _stream.PromptUsage);
 }

@@ -20,6 +20,7 @@ internal sealed class AnthropicStream(ReplyContext context, ReasoningMemory memo
     public UpstreamFault? Fault { get; private set; }
     public bool Ended { get; private set; }
     public TokenUsage? Usage { get; private set; }
+    public TokenUsage? PromptUsage { get; private set; }
 
     /// <summary>The place that serves the model has put words of its own in the place of the reply's.</summary>
     public bool IsFiltered { get; set; }
@@ -98,6 +99,7 @@ internal sealed class AnthropicStream(ReplyContext context, ReasoningMemory memo
         // Its output tokens are a placeholder: only message_delta's count.
         _numbers.Overlay(start.Usage);
         _numbers.ForgetOutput();
+        PromptUsage = _numbers.NormalisePrompt();
         client.Role(_choice);
     }
 
@@ -171,7 +173,7 @@ internal sealed class AnthropicStream(ReplyContext context, ReasoningMemory memo
         if (!delta.StopReason.IsEmpty) _stop = delta.StopReason.ToArray();
         if (evt.Usage.IsEmpty) return;
         _numbers.Overlay(evt.Usage);
-        Usage = _numbers.Normalise();
+        (Usage, PromptUsage) = (_numbers.Normalise(), _numbers.NormalisePrompt());
     }
 
     private void Finish(ChunkWriter client)

@@ -74,5 +74,5 @@ internal sealed class InvokeReply(ReplyContext context, ReasoningMemory memory) 
         if (json.IndexOf("guardrailAction"u8) >= 0 && JsonMember.Text(json, "amazon-bedrock-guardrailAction"u8).SequenceEqual("INTERVENED"u8)) _stream.IsFiltered = true;
     }
 
-    private void Take() => (Fault, Ended, Usage) = (Fault ?? _stream.Fault, _stream.Ended, _stream.Usage);
+    private void Take() => (Fault, Ended, Usage, PromptUsage) = (Fault ?? _stream.Fault, _stream.Ended, _stream.Usage, _stream.PromptUsage);
 }
