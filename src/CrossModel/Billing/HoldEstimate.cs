@@ -38,7 +38,7 @@ internal static class HoldEstimate
 
     private const long MostOutput = 1_000_000_000_000;
     private const long BytesPerPage = 3000;
-    // Compressed audio at 128 kbit/s. Uncompressed audio has more bytes a second, so its seconds are estimated too high: the hold errs on the safe side.
+    // Compressed audio at 128 kbit/s. Uncompressed audio has more bytes a second: a WAV file says how many, and others are estimated too high.
     private const long AudioBytesPerSecond = 16_000;
 
     /// <summary>ceil(text bytes ÷ 3) + 8 a message + media.</summary>
@@ -49,8 +49,8 @@ internal static class HoldEstimate
             + AudioSeconds(size) * media.AudioSecond + size.Videos * media.Video;
     }
 
-    /// <summary>Seconds of inline audio, estimated from its bytes; at least one an audio block.</summary>
-    public static long AudioSeconds(in PromptSize size) => Math.Max(size.Audios, Ceil(size.AudioBytes, AudioBytesPerSecond));
+    /// <summary>Seconds of inline audio, where it does not tell them estimated from its bytes; at least one an audio block.</summary>
+    public static long AudioSeconds(in PromptSize size) => Math.Max(size.Audios, Ceil(size.AudioBytes + size.WavMilliseconds * (AudioBytesPerSecond / 1000), AudioBytesPerSecond));
 
     /// <summary>The caller's cap, else the smaller of the model's maximum and 8,192. Beyond a trillion it is no more: products of it must stay numbers.</summary>
     public static long OutputTokens(long? callersCap, long? modelMaximum) =>

@@ -68,8 +68,10 @@ internal struct PromptSize
     /// <summary>Decoded bytes of inline files (base64 length × 3/4).</summary>
     public long FileBytes;
     public int Files;
-    /// <summary>Decoded bytes of inline audio.</summary>
+    /// <summary>Decoded bytes of inline audio that does not tell how long it lasts.</summary>
     public long AudioBytes;
+    /// <summary>How long the rest of the inline audio lasts.</summary>
+    public long WavMilliseconds;
     public int Audios;
     public int Videos;
 }

@@ -178,12 +178,19 @@ internal static partial class ChatRequestReader
                 else if (!IsNull && IsText(message, block, ".input_audio", AudioMembers.Names[member]) && _json.ValueSpan.Length > 0)
                 {
                     present |= 1 << member;
-                    if (member == 0) _request.Prompt.AudioBytes += InlineBytes(Raw(), isBare: true);
+                    if (member == 0) CountAudio(Raw());
                 }
             }
             if (_refusal is not null) return;
             if ((present & 1) == 0) RefuseLack(message, block, ".input_audio.data", "the audio, base64-encoded");
             else if ((present & 2) == 0) RefuseLack(message, block, ".input_audio.format", "the format, e.g. wav or mp3");
+        }
+
+        private void CountAudio(ReadOnlySpan<byte> data)
+        {
+            var bytes = InlineBytes(data, isBare: true);
+            if (WavHeader.BytesPerSecond(Base64(data)) is > 0 and var rate) _request.Prompt.WavMilliseconds += bytes * 1000 / rate;
+            else _request.Prompt.AudioBytes += bytes;
         }
 
         private void ReadFile(int message, int block)
@@ -226,10 +233,7 @@ internal static partial class ChatRequestReader
     private static string Place(int message, int block, string tail) => $"messages[{message}].content[{block}]{tail}";
 
     /// <summary>Decoded bytes of base64 (bare, or behind the comma of a data URL); 0 for a link, whose size nobody knows yet.</summary>
-    private static long InlineBytes(ReadOnlySpan<byte> text, bool isBare)
-    {
-        if (text.StartsWith("data:"u8)) text = text[(text.IndexOf((byte)',') + 1)..];
-        else if (!isBare && text.StartsWith("http"u8)) return 0;
-        return text.Length * 3L / 4;
-    }
+    private static long InlineBytes(ReadOnlySpan<byte> text, bool isBare) => !isBare && text.StartsWith("http"u8) ? 0 : Base64(text).Length * 3L / 4;
+
+    private static ReadOnlySpan<byte> Base64(ReadOnlySpan<byte> text) => text.StartsWith("data:"u8) ? text[(text.IndexOf((byte)',') + 1)..] : text;
 }

@@ -42,6 +42,21 @@ public sealed class MoneyAtTheEnd
         Assert.Equal((200, "0.002011"), ((int)reply.Status, reply.Header("x-crossmodel-cost")));
     }
 
+    /// <summary>A WAV file of two seconds, 44,100 times two numbers of two bytes in each, whatever else its head says.</summary>
+    [Fact]
+    public async Task Sound_AtAPriceASecond_LastsAsLongAsItsFileSays()
+    {
+        var file = new byte[44 + 2 * 44_100 * 2 * 2];
+        Convert.FromHexString("52494646FFFFFFFF57415645666D7420100000000100020044AC0000FFFFFFFF0400100064617461").CopyTo(file, 0);
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl,
+            """ "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": { "input": 0, "output": 0, "audioSecond": 0.01 } } """);
+
+        var reply = await gateway.PostAsync($$$"""{"model":"test/model","messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"{{{Convert.ToBase64String(file)}}}","format":"wav"}}]}]}""");
+
+        Assert.Equal((200, "0.02"), ((int)reply.Status, reply.Header("x-crossmodel-cost")));
+    }
+
     /// <summary>Where servers count beside what others count inside: nothing is lost, nothing is charged twice.</summary>
     [Theory]
     // Perplexity's research: 33 + 20,016 read, 7,163 + 73,997 written.

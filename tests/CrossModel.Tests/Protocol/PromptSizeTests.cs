@@ -34,6 +34,47 @@ public sealed class PromptSizeTests
         Assert.Equal((0L, 2, 1, 3000L, 2, 3000L, 2), (size.TextBytes, size.Images, size.Audios, size.AudioBytes, size.Files, size.FileBytes, size.Videos));
     }
 
+    /// <summary>An uncompressed second has as many bytes as its file says: by the fields that decoders go by, whatever the others say.</summary>
+    [Theory]
+    [InlineData(1, 2, 44_100, 16, 2000)]
+    [InlineData(3, 1, 16_000, 32, 2000)]
+    [InlineData(0xFFFE, 6, 48_000, 24, 2000)]
+    // Compressed, or no such sound: by its bytes, as any other.
+    [InlineData(2, 2, 44_100, 4, 0)]
+    [InlineData(1, 0, 44_100, 16, 0)]
+    [InlineData(1, 1, 800_000, 8, 0)]
+    [InlineData(1, 2, 44_100, 15, 0)]
+    public void Wav_LastsAsLongAsItSays(int format, int channels, int rate, int bits, long milliseconds)
+    {
+        var file = Convert.ToBase64String(Wav(format, channels, rate, bits, seconds: 2));
+        foreach (var data in new[] { file, "data:audio/wav;base64," + file })
+        {
+            using var request = Requests.Accepted(Requests.Messages($$$"""{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"{{{data}}}","format":"wav"}}]}"""));
+            Assert.Equal((milliseconds, milliseconds > 0 ? 0 : file.Length * 3L / 4, 1), (request.Prompt.WavMilliseconds, request.Prompt.AudioBytes, request.Prompt.Audios));
+        }
+    }
+
+    private static byte[] Wav(int format, int channels, int rate, int bits, int seconds)
+    {
+        var length = (long)channels * rate * bits / 8 * seconds;
+        var file = new byte[44 + length];
+        using var writer = new BinaryWriter(new MemoryStream(file));
+        writer.Write("RIFF"u8);
+        writer.Write((uint)(36 + length));
+        writer.Write("WAVEfmt "u8);
+        writer.Write(16);
+        writer.Write((ushort)format);
+        writer.Write((ushort)channels);
+        writer.Write(rate);
+        // Bytes a second, which no decoder needs.
+        writer.Write(uint.MaxValue);
+        writer.Write((ushort)(channels * bits / 8));
+        writer.Write((ushort)bits);
+        writer.Write("data"u8);
+        writer.Write((uint)length);
+        return file;
+    }
+
     [Fact]
     public void ToolsAndSchemas_CountAsTheyStand()
     {
