@@ -16,9 +16,13 @@ public sealed class CatalogueFileTests
     /// <summary>The source says that these have no tools; OpenAI gave them function calling in June 2023, from the snapshot 0613 on.</summary>
     private static readonly HashSet<string> CallTools = ["gpt-3.5-turbo", "gpt-3.5-turbo-0613", "gpt-3.5-turbo-1106", "gpt-3.5-turbo-0125"];
 
+    /// <summary>The source leaves out what Perplexity asks for each request on top of its tokens, and that is most of it: USD where little of the web is searched, as is usual.</summary>
+    private static readonly Dictionary<string, string> RequestFees = new() { ["sonar"] = "0.005", ["sonar-pro"] = "0.006", ["sonar-reasoning-pro"] = "0.006" };
+
     [Fact]
     public void Catalogue_WhereItsSourceIsWrong_IsCorrected()
     {
+        Assert.Equal([0.005m, null, 0.006m, 0.006m], BuiltInCatalogue.All("perplexity").Select(m => m.Price?.Versions[0].Request));
         Assert.True(BuiltInCatalogue.Find("openai", "gpt-3.5-turbo")!.Facts.Tools);
         Assert.True(BuiltInCatalogue.Find("azure", "gpt-3.5-turbo-0125")!.Facts.Tools);
         Assert.False(BuiltInCatalogue.Find("azure", "gpt-3.5-turbo-0301")!.Facts.Tools);
@@ -48,7 +52,7 @@ public sealed class CatalogueFileTests
             vendors.Add($"{Json(vendor.Name)}:{{\n{string.Join(",\n", lines)}}}");
         }
         return $"{{\"source\":\"facts of models.dev, https://github.com/anomalyco/models.dev\",\"licence\":\"MIT, © 2025 models.dev; see LICENSE-models.dev\","
-            + $"\"commit\":\"{Commit}\",\"date\":\"{Date}\",\"corrected\":\"tools of gpt-3.5-turbo, which calls functions since its snapshot 0613\",\"vendors\":{{\n{string.Join(",\n", vendors)}}}}}\n";
+            + $"\"commit\":\"{Commit}\",\"date\":\"{Date}\",\"corrected\":\"tools of gpt-3.5-turbo, which calls functions since its snapshot 0613; what Perplexity asks for a request\",\"vendors\":{{\n{string.Join(",\n", vendors)}}}}}\n";
     }
 
     /// <summary>Text comes out, and it is asked by chat: no embeddings, pictures, speech, nor what OpenAI serves by its other API only.</summary>
@@ -80,7 +84,7 @@ public sealed class CatalogueFileTests
         Copy(m, "temperature", "temperature");
         if (m.TryGetProperty("reasoning_options", out var options))
             foreach (var option in options.EnumerateArray().Where(o => o.GetProperty("type").GetString() == "effort")) facts.Add($"\"efforts\":{Compact(option.GetProperty("values"))}");
-        if (m.TryGetProperty("cost", out var cost) && Price(cost, model.Name.Contains("claude", StringComparison.Ordinal)) is { } price) facts.Add($"\"price\":{price}");
+        if (m.TryGetProperty("cost", out var cost) && Price(cost, model.Name) is { } price) facts.Add($"\"price\":{price}");
         if (m.TryGetProperty("status", out var status) && status.GetString() == "deprecated") facts.Add("\"retired\":true");
         return $"{{{string.Join(',', facts)}}}";
 
@@ -90,12 +94,14 @@ public sealed class CatalogueFileTests
         }
     }
 
-    private static string? Price(JsonElement cost, bool isClaude)
+    private static string? Price(JsonElement cost, string model)
     {
+        var isClaude = model.Contains("claude", StringComparison.Ordinal);
         // Per search or per citation, in units that the source does not state: such a model cannot be billed from these facts.
         if (cost.TryGetProperty("request", out _) || cost.TryGetProperty("citation", out _)) return null;
         var parts = Classes(cost, isClaude);
         if (cost.TryGetProperty("reasoning", out var reasoning)) parts.Add($"\"reasoning\":{reasoning.GetRawText()}");
+        if (RequestFees.TryGetValue(model, out var fee)) parts.Add($"\"request\":{fee}");
         if (cost.TryGetProperty("tiers", out var tiers))
         {
             var list = tiers.EnumerateArray().Select(t => $"{{\"above\":{t.GetProperty("tier").GetProperty("size").GetRawText()},{string.Join(',', Classes(t, isClaude))}}}");

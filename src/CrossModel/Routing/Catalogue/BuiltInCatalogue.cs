@@ -79,6 +79,7 @@ internal static class BuiltInCatalogue
                     Output = Amount(p, "output"),
                     Reasoning = Amount(p, "reasoning"),
                     AudioOutput = Amount(p, "audioOutput"),
+                    Request = Amount(p, "request"),
                     Tiers = tiers,
                 },
             ],
