@@ -152,7 +152,7 @@ internal sealed partial class ChatEndpoint(
             if (fault.Failure != UpstreamFailure.ClientGone) Failed(log, call.RequestId, route.Upstream.Name, fault.Failure, fault.Status, fault.Detail, rule.Alarm);
             if (isAnswered) return null;
             call.Faults.Add(fault);
-            var most = fault is { Failure: UpstreamFailure.Rejected, TryAgain: true } ? FailureRules.MostLessons : 1;
+            var most = fault is { Failure: UpstreamFailure.Rejected, TryAgain: true, Stumbled: false } ? FailureRules.MostLessons : 1;
             if (tries > most || rule.RetryAfter is not { } pause || call.Elapsed > FailureRules.RetryWindow || !(isLast || fault.TryAgain)) return fault;
             await Task.Delay(pause, time, call.Aborted);
             call.Unprepare();

@@ -38,6 +38,8 @@ internal enum UpstreamFailure
 /// <param name="Detail">For the operator's log: may name the status and the provider's words, never a key.</param>
 /// <param name="RetryAfter">The provider's hint.</param>
 /// <param name="TryAgain">The dialect has learned from this failure: the same route is worth one more try at once, written anew.</param>
+/// <param name="Stumbled">For Rejected with TryAgain: the dialect has learned nothing, the model may merely do better next time. Once.</param>
+/// <param name="IsOfModel">For Operator: it is this one model that the account may not ask; the upstream's others are well.</param>
 internal sealed record UpstreamFault(
     UpstreamFailure Failure,
     int? Status = null,
@@ -46,4 +48,6 @@ internal sealed record UpstreamFault(
     string? Param = null,
     string? Detail = null,
     TimeSpan? RetryAfter = null,
-    bool TryAgain = false);
+    bool TryAgain = false,
+    bool Stumbled = false,
+    bool IsOfModel = false);

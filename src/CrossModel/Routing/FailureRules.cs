@@ -44,6 +44,7 @@ internal static class FailureRules
             UpstreamFailure.Stopping => /*             */ Rule(false, null, Cools.Nothing, 0),
             _ => throw new ArgumentOutOfRangeException(nameof(fault), fault.Failure, null),
         };
+        if (fault.IsOfModel) rule = rule with { Cools = Cools.Model };
         // The dialect has learned how this server wants it: the upstream is well, and the same route is asked again at once.
         return fault.TryAgain ? rule with { RetryAfter = TimeSpan.Zero, Cools = Cools.Nothing, Alarm = false } : rule;
     }
@@ -80,7 +81,7 @@ internal static class FailureRules
 
     /// <summary>Overload and hiccups pass; a redirect does not, and a server that wants a longer rest gets it.</summary>
     private static bool IsPassing(UpstreamFault fault) =>
-        fault.Status is null or 408 or >= 500 && (fault.RetryAfter is null || fault.RetryAfter <= Pause);
+        fault.Status is null or 408 or 424 or >= 500 && (fault.RetryAfter is null || fault.RetryAfter <= Pause);
 
     private static FailureRule Rule(bool next, TimeSpan? same, Cools cools, int seconds, bool alarm = false) =>
         new(next, same, cools, TimeSpan.FromSeconds(seconds), alarm);

@@ -67,11 +67,21 @@ public sealed class FailureRulesTests
     [Theory]
     [InlineData(null, true)]
     [InlineData(408, true)]
+    [InlineData(424, true)]
     [InlineData(500, true)]
     [InlineData(529, true)]
     [InlineData(302, false)]
     public void ServerError_ByStatus_IsAskedAgainOnlyWhereItMayPass(int? status, bool again) =>
         Assert.Equal(again, FailureRules.Of(new UpstreamFault(UpstreamFailure.ServerError, status)).RetryAfter is not null);
+
+    [Theory]
+    [InlineData(false, nameof(Cools.Upstream))]
+    [InlineData(true, nameof(Cools.Model))]
+    public void Operator_OfOneModelAlone_RestsThatOne(bool isOfModel, string cools)
+    {
+        var rule = FailureRules.Of(new UpstreamFault(UpstreamFailure.Operator, 403, IsOfModel: isOfModel));
+        Assert.Equal((cools, true), (rule.Cools.ToString(), rule.Alarm));
+    }
 
     [Fact]
     public void ServerError_ThatAsksForALongRest_IsNotAskedAgain() =>

@@ -7,6 +7,10 @@ namespace CrossModel.Dialects.Anthropic;
 /// <summary>Reads <c>{"type":"error","error":{"type","message"}}</c>, under an error status or inside a stream, into one failure.</summary>
 internal static class AnthropicErrors
 {
+    /// <summary>A limit that the operator has set, with the day it ends; an organisation that is locked; the key of a sign-in that is good for one program only.</summary>
+    private static readonly string[] Accounts =
+        ["You have reached your specified API usage limits", "This organization has been disabled", "This credential is only authorized for use with"];
+
     public static UpstreamFault Read(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, DateTimeOffset now)
     {
         var (type, message, code) = Parse(body);
@@ -41,8 +45,8 @@ internal static class AnthropicErrors
         UpstreamFault Fault(UpstreamFailure failure) => new(failure, status, Detail: detail);
         UpstreamFault Rejected(string reason) => new(UpstreamFailure.Rejected, status, Scrub.Message(message), reason, Detail: detail);
 
-        // Spent credit comes as a 400, and a spend limit as a 429 that no waiting heals.
-        if (Says("credit balance is too low") || code is "enforced_spend_limit_reached" or "contract_spend_limit_reached") return Fault(UpstreamFailure.Operator);
+        // Spent credit and an account that may not ask come as a 400, and a spend limit as a 429 that no waiting heals.
+        if (Says("credit balance is too low") || IsOfAccount(message) || code is "enforced_spend_limit_reached" or "contract_spend_limit_reached") return Fault(UpstreamFailure.Operator);
         if (type is "authentication_error" or "permission_error" or "billing_error" || status is 401 or 402 or 403) return Fault(UpstreamFailure.Operator);
         if (status == 429 || type == "rate_limit_error") return Fault(UpstreamFailure.RateLimited);
         if (type == "overloaded_error") return Fault(UpstreamFailure.ServerError);
@@ -55,6 +59,9 @@ internal static class AnthropicErrors
             _ => Fault(UpstreamFailure.BadReply),
         };
     }
+
+    /// <summary>In the first words: further on it may be the caller's that are quoted.</summary>
+    private static bool IsOfAccount(string? message) => message is not null && Accounts.Any(words => message.StartsWith(words, StringComparison.OrdinalIgnoreCase));
 
     private static string CodeOf(string? message)
     {

@@ -14,8 +14,14 @@ internal static partial class AzureErrors
     public static UpstreamFault Read(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, DateTimeOffset now, string? deployment)
     {
         var fault = OpenAIErrors.Read(status, headers, body, now);
+        var said = status == 400 ? fault.Message ?? "" : "";
         return status switch
         {
+            // The version is the configuration's.
+            400 when said.StartsWith("API version not supported", StringComparison.OrdinalIgnoreCase) => fault with { Failure = UpstreamFailure.Operator, Message = null, Code = null },
+            // The deployment is of a model that does not chat, or not at this version.
+            400 when said.Contains("operation does not work with the specified model", StringComparison.OrdinalIgnoreCase) || (said.StartsWith("Model ", StringComparison.Ordinal) && said.Contains("is enabled only for api versions", StringComparison.OrdinalIgnoreCase)) =>
+                new UpstreamFault(UpstreamFailure.ModelMissing, status, Detail: fault.Detail),
             // Nothing a caller sends leads to a 404 here: the deployment, the address or the version is wrong.
             404 => new UpstreamFault(UpstreamFailure.ModelMissing, status, Detail: fault.Detail, RetryAfter: fault.RetryAfter),
             408 => fault with { Failure = UpstreamFailure.RateLimited },

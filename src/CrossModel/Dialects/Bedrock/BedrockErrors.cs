@@ -36,7 +36,7 @@ internal static partial class BedrockErrors
                 return Fault(UpstreamFailure.RateLimited);
             case "accessdenied" or "unrecognizedclient" or "expiredtoken" or "invalidsignature" or "incompletesignature" or "missingauthenticationtoken" or "signaturedoesnotmatch"
                 or "ftuformnotfilled" or "optinrequired" or "notauthorized" or "subscriptionrequired":
-                return Fault(UpstreamFailure.Operator);
+                return Fault(UpstreamFailure.Operator) with { IsOfModel = Says("access to the model") || Says("Model access is denied") || name is "ftuformnotfilled" };
             case "resourcenotfound":
                 return Fault(UpstreamFailure.ModelMissing);
             case "internalserver" or "serviceunavailable" or "modelerror" or "modelstreamerror" or "conflict" or "internalfailure":

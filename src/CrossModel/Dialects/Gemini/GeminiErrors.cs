@@ -61,7 +61,7 @@ internal static partial class GeminiErrors
             case 404:
                 // A file or cache that is not there was the caller's to name; a wrong address answers with a page.
                 return error.Says("model") || error.Message is null || error.Status is null ? Fault(UpstreamFailure.ModelMissing) : Rejected("upstream_rejected");
-            case 400 when error.Status == "FAILED_PRECONDITION" || error.Says("API key"):
+            case 400 when error.Status == "FAILED_PRECONDITION" || error.Message?.StartsWith("API key", StringComparison.OrdinalIgnoreCase) is true:
                 return Fault(UpstreamFailure.Operator);
             // A name that the provider does not know: in what this gateway writes it is the gateway's fault, else it is an extra that was let through.
             case 400 when error.Says("Unknown name") && error.Says("Cannot find field"):

@@ -7,7 +7,8 @@ namespace CrossModel.Dialects.OpenAI;
 
 /// <summary>What an error body says, whatever its shape.</summary>
 /// <param name="Status">A status inside the body; null: none.</param>
-internal sealed record ErrorText(string? Message, string? Type, string? Code, string? Param, int? Status)
+/// <param name="Generation">What the model wrote that could not be used (Groq); null: nothing is said of it. For the caller alone: in no log.</param>
+internal sealed record ErrorText(string? Message, string? Type, string? Code, string? Param, int? Status, string? Generation = null)
 {
     public bool Mentions(string words) => Message?.Contains(words, StringComparison.OrdinalIgnoreCase) is true;
     public bool IsCode(params ReadOnlySpan<string> codes)
@@ -64,15 +65,19 @@ internal static partial class OpenAIErrors
     private static UpstreamFault Judge(int status, ErrorText error)
     {
         UpstreamFault Fault(UpstreamFailure failure) => new(failure, status, Detail: Detail(status, error));
-        UpstreamFault Rejected(string code) => new(UpstreamFailure.Rejected, status, Scrub.Message(WordsOf(error.Message)), code, Scrub.Param(error.Param ?? Unrecognized(error.Message)), Detail(status, error));
+        UpstreamFault Rejected(string code, string? words = null) => new(UpstreamFailure.Rejected, status, Scrub.Message(words ?? WordsOf(error.Message)), code, Scrub.Param(error.Param ?? Unrecognized(error.Message)), Detail(status, error));
 
         if (error.IsCode("insufficient_quota", "billing_hard_limit_reached", "insufficient_balance", "exceeded_current_quota_error", "Arrearage", "1113", "1008")) return Fault(UpstreamFailure.Operator);
         // Whoever says something unwelcome must not be able to make the operator's access look bad: xAI and OpenRouter answer that with 403.
         if (status == 403 && IsAboutContent(error)) return Rejected("content_filter");
-        if (error.IsCode("invalid_api_key", "invalid_authentication_error", "authentication_error", "1004") || status is 401 or 402 or 403) return Fault(UpstreamFailure.Operator);
+        if (error.IsCode("invalid_api_key", "invalid_authentication_error", "authentication_error", "1004") || status is 401 or 402 or 403)
+            return Fault(UpstreamFailure.Operator) with { IsOfModel = status == 403 && error.IsCode("model_not_found") };
         if (status == 429 || error.IsCode("rate_limit_exceeded", "1302", "1002")) return Fault(UpstreamFailure.RateLimited);
         if (error.IsCode("context_length_exceeded", "exceed_context_size_error", "too_many_prompt_tokens", "1261") || IsTooLong(error)) return Rejected("context_length_exceeded");
         if (error.IsCode("model_not_found", "model_not_available", "model_decommissioned", "invalid_model", "1211", "DeploymentNotFound")) return Fault(UpstreamFailure.ModelMissing);
+        // The model has stumbled over its own call or its own JSON: the request is well, and asked anew it mostly succeeds.
+        if (status == 400 && error.IsCode("tool_use_failed", "json_validate_failed"))
+            return Rejected("upstream_rejected", error.Generation is { Length: > 0 } written ? $"{error.Message} failed_generation: {written}" : error.Message) with { TryAgain = true, Stumbled = true };
         switch (status)
         {
             case 404:
@@ -166,7 +171,7 @@ internal static partial class OpenAIErrors
         {
             message = $"{message}: {Text(raw)}";
         }
-        return new(message ?? Member(error, "detail"), Member(error, "type"), Member(error, "code"), Member(error, "param"), StatusOf(error));
+        return new(message ?? Member(error, "detail"), Member(error, "type"), Member(error, "code"), Member(error, "param"), StatusOf(error), Member(error, "failed_generation"));
     }
 
     private static int? StatusOf(JsonElement error)

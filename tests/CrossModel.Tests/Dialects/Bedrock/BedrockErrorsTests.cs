@@ -40,6 +40,19 @@ public sealed class BedrockErrorsTests
         Assert.Equal((failure, code), (fault.Failure.ToString(), fault.Code));
     }
 
+    /// <summary>The upstream's other models are well.</summary>
+    [Theory]
+    [InlineData("AccessDeniedException", 403, "You don't have access to the model with the specified model ID.", true)]
+    [InlineData("AccessDeniedException", 403, "Model access is denied due to IAM user or service role is not authorized to perform the required AWS Marketplace actions", true)]
+    [InlineData("FTUFormNotFilled", 404, "Model use case details have not been submitted for this account.", true)]
+    [InlineData("AccessDeniedException", 403, "User: arn:aws:iam::123456789012:user/u is not authorized to perform: bedrock:InvokeModel", false)]
+    [InlineData("UnrecognizedClientException", 403, "The security token included in the request is invalid.", false)]
+    public void Access_ToOneModelAlone_IsToldApart(string type, int status, string message, bool isOfModel)
+    {
+        var fault = BedrockErrors.Judge(type, status, message);
+        Assert.Equal(("Operator", isOfModel), (fault.Failure.ToString(), fault.IsOfModel));
+    }
+
     [Fact]
     public void Error_WhoseClassStandsInTheBody_IsJudgedByIt()
     {

@@ -18,6 +18,7 @@ public sealed class GeminiErrorsTests
 
     [Theory]
     [InlineData(400, "INVALID_ARGUMENT", "API key expired. Please renew the API key.", nameof(UpstreamFailure.Operator), null)]
+    [InlineData(400, "INVALID_ARGUMENT", "Unable to submit request because `f` functionDeclaration `parameters.API key` schema specified other fields alongside any_of.", nameof(UpstreamFailure.Rejected), "upstream_rejected")]
     [InlineData(400, "FAILED_PRECONDITION", "User location is not supported for the API use.", nameof(UpstreamFailure.Operator), null)]
     [InlineData(400, "INVALID_ARGUMENT", "Invalid JSON payload received. Unknown name \\\"id\\\" at 'contents[1]': Cannot find field.", nameof(UpstreamFailure.Operator), null)]
     [InlineData(400, "INVALID_ARGUMENT", "Invalid JSON payload received. Unknown name \\\"my_extra\\\": Cannot find field.", nameof(UpstreamFailure.Rejected), "unsupported_parameter")]
