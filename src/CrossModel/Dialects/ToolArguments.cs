@@ -36,6 +36,18 @@ internal static class ToolArguments
         }
     }
 
+    /// <summary>An object in it has this name, however it is spelled.</summary>
+    /// <param name="json">JSON.</param>
+    public static bool Has(ReadOnlySpan<byte> json, ReadOnlySpan<byte> name)
+    {
+        var reader = new Utf8JsonReader(json);
+        while (reader.Read())
+        {
+            if (reader.TokenType == JsonTokenType.PropertyName && reader.ValueTextEquals(name)) return true;
+        }
+        return false;
+    }
+
     /// <summary>No object in it has a name twice.</summary>
     public static bool NamesOnce(byte[] json)
     {

@@ -10,6 +10,7 @@ public sealed class LessonsSideBySide
     [InlineData("openai", "\"max_tokens\":5", "max_completion_tokens", "Unsupported parameter: 'max_completion_tokens' is not supported with this model.")]
     [InlineData("openai", "\"stream\":true", "stream_options", "Unknown parameter: stream_options")]
     [InlineData("google", "\"presence_penalty\":1", "presencePenalty", "Penalty is not enabled for this model")]
+    [InlineData("google", "\"reasoning_effort\":\"low\"", "thinkingConfig", "Thinking level is not supported for this model.")]
     [InlineData("google", "\"messages\":[{\"role\":\"system\",\"content\":\"Be short.\"},{\"role\":\"user\",\"content\":\"Hi\"}]", "systemInstruction", "Developer instruction is not enabled for models/gemma")]
     public async Task Calls_RefusedAtOnceForTheSameThing_AreBothServed(string server, string members, string unwelcome, string refusal)
     {

@@ -100,13 +100,29 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
             return ApiErrors.UnsupportedParameter($"messages[{index}].function_call", "This model takes tool_calls only. Send the call as tool_calls and its result as a tool message.");
         if (message.TryGetProperty("audio"u8, out var audio) && audio.ValueKind == JsonValueKind.Object)
             return ApiErrors.UnsupportedParameter($"messages[{index}].audio", "This model cannot look up earlier audio. Send its transcript as content.");
-        if (Blocks(message, index, "model") is { } refusal) return refusal;
+        if ((Blocks(message, index, "model") ?? Images(message, index)) is { } refusal) return refusal;
         if (message.TryGetProperty("refusal"u8, out var said) && said.ValueKind == JsonValueKind.String) Text(said, "model");
         if (!message.TryGetProperty("tool_calls"u8, out var calls) || calls.ValueKind != JsonValueKind.Array) return null;
         _calls.Clear();
         foreach (var call in calls.EnumerateArray())
         {
             if (Call(call, $"messages[{index}].tool_calls[{_calls.Count}]", isInTurn) is { } unfit) return unfit;
+        }
+        return null;
+    }
+
+    /// <summary>Pictures of an earlier reply, where this gateway has put them.</summary>
+    private ApiError? Images(JsonElement message, int index)
+    {
+        if (!message.TryGetProperty("images"u8, out var images) || images.ValueKind != JsonValueKind.Array) return null;
+        var position = -1;
+        foreach (var image in images.EnumerateArray())
+        {
+            position++;
+            if (image.ValueKind != JsonValueKind.Object || image.TextOf("type"u8) != "image_url" || !image.TryGetProperty("image_url"u8, out var link) || link.ValueKind != JsonValueKind.Object
+                || !link.TryGetProperty("url"u8, out var url) || url.ValueKind != JsonValueKind.String || !url.Utf8Text().StartsWith("data:"u8)) continue;
+            Open("model");
+            if (_media.Write(image, $"messages[{index}].images[{position}]") is { } refusal) return refusal;
         }
         return null;
     }
@@ -182,7 +198,7 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         var answer = Encoding.UTF8.GetBytes(text.ToString());
         // An object with a name twice is sent as text: as an object one of the two would be lost, or the request refused. So is one with a reference
         // (a schema that a tool gave), which Google takes for one to a part of this result.
-        if (ToolArguments.IsObject(answer) && ToolArguments.NamesOnce(answer) && answer.AsSpan().IndexOf("\"$ref\""u8) < 0) json.WriteRaw(answer);
+        if (ToolArguments.IsObject(answer) && ToolArguments.NamesOnce(answer) && !ToolArguments.Has(answer, "$ref"u8)) json.WriteRaw(answer);
         else
         {
             json.WriteStartObject();
@@ -267,6 +283,7 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         Open(role);
         json.WriteStartObject();
         json.WriteRaw("text"u8, text);
+        if (role == "model" && model.SignsAllParts) json.WriteString("thoughtSignature"u8, GoogleState.SkipMarker);
         json.WriteEndObject();
     }
 
@@ -275,6 +292,7 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         if (_role == role) return;
         Close();
         _role = role;
+        _media.IsModels = role == "model";
         json.WriteStartObject();
         json.WriteString("role"u8, role);
         json.WriteStartArray("parts"u8);

@@ -11,7 +11,7 @@ internal sealed record GeminiHost(string StateKind, bool CallIds, bool ServiceTi
     /// <summary><c>gs://</c> addresses can be named. They are read with the operator's own rights: only where the operator has allowed it.</summary>
     public bool CloudStorage { get; init; }
 
-    public static GeminiHost GeminiApi { get; } = new("gemini", CallIds: true, ServiceTier: true, FilesApi: true, FetchesAddresses: true);
+    public static GeminiHost GeminiApi { get; } = new(GoogleState.Kind, CallIds: true, ServiceTier: true, FilesApi: true, FetchesAddresses: true);
 
     // Vertex AI fetches too, but obeys robots.txt and fails where a gateway would not.
     public static GeminiHost VertexAI { get; } = new("vertex", CallIds: false, ServiceTier: false, FilesApi: false, FetchesAddresses: false);

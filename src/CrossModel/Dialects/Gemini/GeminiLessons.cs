@@ -2,12 +2,13 @@ using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using CrossModel.Protocol;
 
 namespace CrossModel.Dialects.Gemini;
 
 /// <summary>What refusals have taught of one upstream: what a model does not take, and which reasoning state is not of its making.</summary>
-internal sealed class GeminiLessons
+internal sealed partial class GeminiLessons
 {
     /// <summary>Beyond this many everything is forgotten: a caller who sends state of another provider over and over must not fill the memory.</summary>
     private const int MostForeign = 10_000;
@@ -16,7 +17,7 @@ internal sealed class GeminiLessons
     private readonly ConcurrentDictionary<UInt128, bool> _foreign = new();
 
     /// <param name="Together">Gives all candidates in one call, and has done so; false: it does not; null: not tried yet.</param>
-    internal readonly record struct Lesson(bool NoPenalties, bool NoSystem, bool WantsSignatures, bool? Together);
+    internal readonly record struct Lesson(bool NoPenalties, bool NoSystem, bool WantsSignatures, bool NoThinking, bool? Together);
 
     /// <param name="model">The path of the model's address.</param>
     public Lesson Of(string model) => _models.GetValueOrDefault(model);
@@ -43,17 +44,21 @@ internal sealed class GeminiLessons
         var penalties = Says("penalty is not enabled") && Holds(sent, "Penalty\""u8);
         var system = Says("developer instruction is not enabled") && Holds(sent, "\"systemInstruction\""u8);
         // Who knows it writes the marker wherever a signature is missing.
-        var signatures = Says("missing a thought_signature") && Holds(sent, "\"functionCall\""u8) && !Holds(sent, Signatures.SkipMarker);
+        var signatures = Says("missing a thought_signature") && Holds(sent, "\"functionCall\""u8) && !Holds(sent, GoogleState.SkipMarker);
         var one = (Says("multiple candidates") || Says("one candidate") || Says("candidateCount") || Says("candidate_count")) && Holds(sent, "\"candidateCount\""u8);
-        if (penalties || system || signatures)
+        var thinking = NoThinking().Match(message) is { Success: true } said && !CallersWords.Hold(sent.Span, said.Value) && Holds(sent, "\"thinkingConfig\""u8);
+        if (penalties || system || signatures || thinking)
         {
             Lesson Add(Lesson known) =>
-                known with { NoPenalties = known.NoPenalties || penalties, NoSystem = known.NoSystem || system, WantsSignatures = known.WantsSignatures || signatures };
+                known with { NoPenalties = known.NoPenalties || penalties, NoSystem = known.NoSystem || system, WantsSignatures = known.WantsSignatures || signatures, NoThinking = known.NoThinking || thinking };
             _models.AddOrUpdate(model, _ => Add(default), (_, known) => Add(known));
         }
         if (one) Gave(model, all: false);
-        return (Says("thought signature") && Says("corrupted") && LearnForeign(sent)) || penalties || system || signatures || one;
+        return (Says("thought signature") && Says("corrupted") && LearnForeign(sent)) || penalties || system || signatures || thinking || one;
     }
+
+    [GeneratedRegex(@"\bThinking (?:level|budget)(?: \w+)? is not supported", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    private static partial Regex NoThinking();
 
     private static bool Holds(ReadOnlyMemory<byte> sent, ReadOnlySpan<byte> name) => sent.Span.IndexOf(name) >= 0;
 
@@ -65,7 +70,7 @@ internal sealed class GeminiLessons
         using var json = JsonDocument.Parse(sent, new JsonDocumentOptions { MaxDepth = 1000 });
         foreach (var part in json.RootElement.GetProperty("contents"u8).EnumerateArray().SelectMany(content => content.GetProperty("parts"u8).EnumerateArray()))
         {
-            if (!part.TryGetProperty("thoughtSignature"u8, out var signature) || signature.ValueEquals(Signatures.SkipMarker)) continue;
+            if (!part.TryGetProperty("thoughtSignature"u8, out var signature) || signature.ValueEquals(GoogleState.SkipMarker)) continue;
             _foreign[Key(Encoding.UTF8.GetBytes(signature.GetString()!))] = true;
             any = true;
         }

@@ -12,6 +12,9 @@ internal sealed class GeminiMedia(Utf8JsonWriter json, GeminiHost host, GeminiMo
     private readonly List<string> _details = [];
     private bool _hasOtherDetail;
 
+    /// <summary>What is written is said by the model.</summary>
+    public bool IsModels { get; set; }
+
     /// <summary>Older models take one resolution for the whole request: given only if all images ask for the same.</summary>
     public string? Resolution(List<string> ignored)
     {
@@ -126,6 +129,8 @@ internal sealed class GeminiMedia(Utf8JsonWriter json, GeminiHost host, GeminiMo
         json.WriteString("mimeType"u8, type);
         json.WriteString("data"u8, data);
         json.WriteEndObject();
+        // What callers send back has lost the picture's own.
+        if (IsModels && model.SignsAllParts) json.WriteString("thoughtSignature"u8, GoogleState.SkipMarker);
         End(resolution);
     }
 

@@ -33,6 +33,9 @@ internal sealed partial record GeminiModel(string Name, double? Version, bool Is
     /// <summary>Refuses a turn with calls that lacks the state it was thought from.</summary>
     public bool WantsSignatures => Thinking == Thinking.Level;
 
+    /// <summary>Makes pictures, and refuses every part of an earlier turn of its own that lacks the state it was made from.</summary>
+    public bool SignsAllParts => WantsSignatures && (Name.Contains("image", StringComparison.Ordinal) || Name.Contains("banana", StringComparison.Ordinal));
+
     /// <summary>Fetches any public https address by itself.</summary>
     public bool FetchesAddresses => TakesJsonSchema;
 

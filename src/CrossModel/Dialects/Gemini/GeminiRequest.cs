@@ -147,7 +147,7 @@ internal sealed class GeminiRequest(GeminiHost host, GeminiLessons.Lesson learne
     private void Think(ChatRequest request, Utf8JsonWriter json, UpstreamRequest upstream)
     {
         if (request.ReasoningEffort is not { } asked) return;
-        if (_model.Thinking == Thinking.None || route.Facts.Reasoning is false)
+        if (_model.Thinking == Thinking.None || route.Facts.Reasoning is false || learned.NoThinking)
         {
             upstream.Ignored.Add("reasoning_effort");
             return;

@@ -9,8 +9,6 @@ namespace CrossModel.Dialects.Gemini;
 /// </summary>
 internal sealed class Signatures(GeminiHost host, GeminiLessons lessons, ReasoningMemory memory, string account)
 {
-    public static ReadOnlySpan<byte> SkipMarker => "skip_thought_signature_validator"u8;
-
     /// <summary>Base64 text; empty: none is to be sent.</summary>
     /// <param name="call">An element of <c>tool_calls</c>.</param>
     /// <param name="arguments">Unescaped.</param>
@@ -19,7 +17,7 @@ internal sealed class Signatures(GeminiHost host, GeminiLessons lessons, Reasoni
     {
         var found = OfCaller(call) ?? memory.Find(host.StateKind, account, id, name, arguments);
         if (found is { Length: > 0 } && !lessons.IsForeign(found)) return found;
-        return isRequired ? SkipMarker : default;
+        return isRequired ? GoogleState.SkipMarker : default;
     }
 
     private static byte[]? OfCaller(JsonElement call)

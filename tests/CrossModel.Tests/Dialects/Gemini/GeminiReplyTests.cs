@@ -44,6 +44,7 @@ public sealed class GeminiReplyTests
     [InlineData("OTHER", nameof(UpstreamFailure.BadReply), false)]
     [InlineData("NO_IMAGE", nameof(UpstreamFailure.BadReply), false)]
     [InlineData("MALFORMED_FUNCTION_CALL", nameof(UpstreamFailure.ServerError), true)]
+    [InlineData("MALFORMED_RESPONSE", nameof(UpstreamFailure.ServerError), true)]
     [InlineData("TOO_MANY_TOOL_CALLS", nameof(UpstreamFailure.ServerError), true)]
     [InlineData("UNEXPECTED_TOOL_CALL", nameof(UpstreamFailure.ServerError), true)]
     public void Finish_WithoutContent_IsAFailure(string said, string failure, bool again)

@@ -198,6 +198,7 @@ public sealed class GeminiRequestTests
     /// <summary>A reference in it Google takes for one to a part of the result.</summary>
     [Theory]
     [InlineData("{\\\"type\\\":\\\"object\\\",\\\"items\\\":{\\\"$ref\\\":\\\"#/$defs/a\\\"}}")]
+    [InlineData("{\\\"items\\\":[{\\\"\\\\u0024ref\\\":\\\"#/$defs/a\\\"}]}")]
     [InlineData("{\\\"a\\\":1,\\\"a\\\":2}")]
     [InlineData("{\\\"a\\\":[{\\\"b\\\":1,\\\"\\\\u0062\\\":2}]}")]
     public void Result_WithANameTwiceOrAReference_IsText(string result) => Assert.Equal($"{{\"output\":\"{result}\"}}",
@@ -212,6 +213,25 @@ public sealed class GeminiRequestTests
         var sent = Write(Messages("""{"role":"user","content":"u"}""", $$"""{"role":"assistant","content":null,"tool_calls":[{{Call}}]}""",
             """{"role":"tool","tool_call_id":"c1","content":[{"type":"text","text":"t"},{"type":"image_url","image_url":{"url":"data:image/png;base64,QUJD"}}]}"""), model);
         Same(expected, sent.Contents[2].GetProperty("parts"));
+    }
+
+    /// <summary>"Image part is missing a thought_signature": models that make pictures want state on every part of an earlier turn, and callers have none to give.</summary>
+    [Theory]
+    [InlineData("gemini-3-pro-image-preview", true)]
+    [InlineData("gemini-nano-banana-2.1", true)]
+    [InlineData("gemini-2.5-flash-image", false)]
+    [InlineData("gemini-3.5-flash", false)]
+    public void Pictures_OfAnEarlierReply_GoBack_SignedWhereTheModelWantsIt(string model, bool signed)
+    {
+        const string picture = """{"type":"image_url","image_url":{"url":"data:image/png;base64,QUJD"}}""";
+        var mark = signed ? ",\"thoughtSignature\":\"skip_thought_signature_validator\"" : "";
+        var expected = $$$"""{"role":"model","parts":[{"text":"Here."{{{mark}}}},{"inlineData":{"mimeType":"image/png","data":"QUJD"}{{{mark}}}}]}""";
+        foreach (var said in (string[])[$$$"""{"role":"assistant","content":"Here.","images":[{{{picture}}},7,{"type":"image_url","image_url":{"url":"https://a.example/b.png"}}]}""", $$$"""{"role":"assistant","content":[{"type":"text","text":"Here."},{{{picture}}}]}"""])
+        {
+            var contents = Write(Messages("""{"role":"user","content":"Draw."}""", said, """{"role":"user","content":"Bluer."}"""), model).Json.GetProperty("contents");
+            Same(expected, contents[1]);
+            Same("""{"role":"user","parts":[{"text":"Bluer."}]}""", contents[2]);
+        }
     }
 
     [Theory]
