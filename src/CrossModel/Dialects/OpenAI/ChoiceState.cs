@@ -18,6 +18,8 @@ internal sealed class ChoiceState(int index)
     public bool HasFunctionCall { get; set; }
     /// <summary>Null until the upstream said why the choice ended.</summary>
     public FinishReason? Finish { get; set; }
+    /// <summary>Of its calls it is noted what they are known by when they come back.</summary>
+    public bool NotesCalls { get; init; }
     public bool HasCall => NamedCalls > 0 || HasFunctionCall;
 
     /// <summary>Keeps arguments of a call without a name until it has one.</summary>
@@ -36,14 +38,14 @@ internal sealed class ChoiceState(int index)
     }
 
     /// <summary>The choice of an index, added where it is new; null: it would be one more than <paramref name="most"/>.</summary>
-    public static ChoiceState? Of(List<ChoiceState> choices, int index, int most)
+    public static ChoiceState? Of(List<ChoiceState> choices, int index, int most, bool notesCalls = false)
     {
         foreach (var known in choices)
         {
             if (known.Index == index) return known;
         }
         if (choices.Count == most) return null;
-        var choice = new ChoiceState(index);
+        var choice = new ChoiceState(index) { NotesCalls = notesCalls };
         choices.Add(choice);
         return choice;
     }
@@ -79,4 +81,28 @@ internal sealed class CallState
     public bool HasArguments { get; set; }
     /// <summary>Arguments that came before the name, escaped; null: none did.</summary>
     public ArrayBufferWriter<byte>? Held { get; set; }
+    /// <summary>Null: nobody wants any.</summary>
+    public CallNotes? Notes { get; set; }
+}
+
+/// <summary>What one call is known by when it comes back; escaped, as it came.</summary>
+internal sealed class CallNotes
+{
+    /// <summary>Of a call whose arguments are longer nothing is kept.</summary>
+    private const int MostArguments = 1024 * 1024;
+
+    public byte[] Name { get; private set; } = [];
+    public ArrayBufferWriter<byte> Arguments { get; } = new();
+    /// <summary>Null: it has come without, or nothing is kept.</summary>
+    public string? Signature { get; private set; }
+
+    private bool _isLost;
+
+    public void Add(ReadOnlySpan<byte> name, ReadOnlySpan<byte> arguments, string? signature)
+    {
+        _isLost |= arguments.Length > MostArguments - Arguments.WrittenCount;
+        if (!name.IsEmpty) Name = name.ToArray();
+        if (!_isLost) Arguments.Write(arguments);
+        Signature = _isLost ? null : signature ?? Signature;
+    }
 }

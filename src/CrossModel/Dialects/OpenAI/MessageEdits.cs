@@ -7,8 +7,9 @@ namespace CrossModel.Dialects.OpenAI;
 
 /// <summary>What some servers need changed inside messages: roles, call ids, reasoning of earlier turns. Most need nothing.</summary>
 /// <param name="noReasoning">The model has refused reasoning of earlier turns.</param>
+/// <param name="signatures">Puts the state of calls back; null: the server signs none.</param>
 /// <param name="ignored">Takes the names of what was left out.</param>
-internal sealed class MessageEdits(Preset preset, bool noReasoning, RouteModel model, BodySplice splice, List<string> ignored)
+internal sealed class MessageEdits(Preset preset, bool noReasoning, CallSignatures? signatures, RouteModel model, BodySplice splice, List<string> ignored)
 {
     private const string Alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -31,7 +32,9 @@ internal sealed class MessageEdits(Preset preset, bool noReasoning, RouteModel m
         var calls = preset.FillsCalls && has.HasFlag(ChatFeatures.ToolHistory);
         var body = request.Body.Span;
         var names = preset.NamedRoles is not null && request.Value(ChatParameter.Messages).In(body).IndexOf("\"name\""u8) >= 0;
-        if (!roles && !ids && !reasoning && !extras && !calls && !names) return;
+        var signed = signatures is not null && has.HasFlag(ChatFeatures.ToolHistory);
+        if (!roles && !ids && !reasoning && !extras && !calls && !names && !signed) return;
+        var wantsSignatures = signed && preset.WantsSignatures(model.UpstreamModel);
 
         var messages = Read(body, request.Value(ChatParameter.Messages));
         var lastUser = messages.Count - 1;
@@ -43,6 +46,7 @@ internal sealed class MessageEdits(Preset preset, bool noReasoning, RouteModel m
             if (names && message.NameMember.IsPresent && !preset.NamedRoles!.Contains(message.RoleName!)) DropName(message);
             if (ids) Rename(body, message);
             if (calls && message.ToolCalls.IsPresent) CallEdits.Fill(body, message.ToolCalls, splice);
+            if (signed && message.ToolCalls.IsPresent) signatures!.Restore(body, message.ToolCalls, wantsSignatures, splice);
             if (extras && message.ToolCalls.IsPresent) RemoveNested(body, message.ToolCalls, "extra_content", splice);
             if (reasoning && message.RoleName == "assistant") EditReasoning(message, history, isBeforeLastUser: i < lastUser);
         }

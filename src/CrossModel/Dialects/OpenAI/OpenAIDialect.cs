@@ -14,6 +14,7 @@ internal sealed partial class OpenAIDialect : IDialect
     private readonly IReadOnlyDictionary<string, string> _headers;
     private readonly Preset _preset;
     private readonly TimeProvider _time;
+    private readonly ReasoningMemory _memory;
     private readonly Uri _address;
     private readonly Uri _modelList;
 
@@ -35,7 +36,7 @@ internal sealed partial class OpenAIDialect : IDialect
         _preset = preset ?? Presets.Choose(config.Preset, _address);
         _keys = KeyTurns.Of(config);
         _headers = config.Headers;
-        _time = time;
+        (_time, _memory) = (time, ReasoningMemory.Of(time));
     }
 
     public UnknownParameters? UnknownParameters => _preset.Unknown;
@@ -54,7 +55,7 @@ internal sealed partial class OpenAIDialect : IDialect
         upstream.Uri = _address;
         upstream.Stream = request.Stream;
         upstream.Headers.AddRange(_headers);
-        var refusal = new OpenAIRequest(_preset, LearnedOf(model.UpstreamModel), request, model, upstream).Write(options);
+        var refusal = new OpenAIRequest(_preset, LearnedOf(model.UpstreamModel), SignaturesOf(options.Account), request, model, upstream).Write(options);
         if (_preset.ClosesStreams && upstream.Stream) upstream.Headers.Add(new("Connection", "close"));
         return refusal;
     }
@@ -65,7 +66,10 @@ internal sealed partial class OpenAIDialect : IDialect
         return default;
     }
 
-    public ReplyReader OpenReply(ReplyContext context, RouteModel model) => new OpenAIReply(context, _preset, context.Candidates > 1 ? NoteFewer(model.UpstreamModel) : null);
+    public ReplyReader OpenReply(ReplyContext context, RouteModel model) =>
+        new OpenAIReply(context, _preset, context.Candidates > 1 ? NoteFewer(model.UpstreamModel) : null, SignaturesOf(context.Account));
+
+    private CallSignatures? SignaturesOf(string account) => _preset.Unsigned is not null ? new CallSignatures(_memory, account) : null;
 
     private Action NoteFewer(string upstreamModel) => () => Note(upstreamModel, known => known with { OneCandidate = true });
 

@@ -10,7 +10,8 @@ namespace CrossModel.Dialects.OpenAI;
 /// bytes. One an answer. What a stream must remember is per choice; see the state machine in README.md beside this file.
 /// </summary>
 /// <param name="gaveFewer">Told when the server gave fewer candidates than it was asked for.</param>
-internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? gaveFewer = null) : ReplyReader
+/// <param name="signatures">Takes the state of its calls; null: the server signs none.</param>
+internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? gaveFewer = null, CallSignatures? signatures = null) : ReplyReader
 {
     private readonly ContentPattern _pattern = new();
     private readonly List<ChoiceState> _choices = [];
@@ -210,7 +211,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
         var index = Math.Max(view.IndexNumber, 0) + context.ChoiceOffset;
         // What it says would be lost. Beside deltas some servers repeat the whole message at the end.
         if (view.IsElsewhere && !client.HasBegun(index)) throw new JsonException("a choice without a delta");
-        if (ChoiceState.Of(_choices, index, context.Candidates) is not { } choice)
+        if (ChoiceState.Of(_choices, index, context.Candidates, notesCalls: signatures is not null) is not { } choice)
         {
             FailSurplus();
             return;
@@ -240,6 +241,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
     /// <summary>Many a server takes n and gives one reply all the same. That is not what the caller asked for: each by itself is sure to come.</summary>
     private void End(int candidates)
     {
+        foreach (var choice in _choices) signatures?.Keep(choice);
         if (candidates > context.Candidates) FailSurplus();
         Ended = candidates == context.Candidates;
         if (Ended || Fault is not null) return;
@@ -292,6 +294,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
             Fail(UpstreamFailure.ServerError, "the upstream ended the reply with " + failed);
             return null;
         }
+        signatures?.Keep(reply.Choices.Span);
         reply.Usage = Usage;
         if (Usage is not null) reply.UpstreamUsage.Write(usage.In(text));
         return reply;

@@ -10,7 +10,7 @@ namespace CrossModel.Dialects.OpenAI;
 /// Splices the caller's body for one server: the model's name there, the spellings it knows, usage always asked for. What nothing here names
 /// reaches it byte for byte.
 /// </summary>
-internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned learned, ChatRequest request, RouteModel model, UpstreamRequest upstream)
+internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned learned, CallSignatures? signatures, ChatRequest request, RouteModel model, UpstreamRequest upstream)
 {
     private readonly BodySplice _splice = BodySplice.Borrow();
 
@@ -35,7 +35,7 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
         Unknown();
         Leftovers();
         if (preset.Adds is { } added && !Forwards(added.Name)) InsertTop(Encoding.UTF8.GetBytes($"\"{added.Name}\":{added.Json}"));
-        new MessageEdits(preset, learned.NoReasoning, model, _splice, upstream.Ignored).Edit(request);
+        new MessageEdits(preset, learned.NoReasoning, signatures, model, _splice, upstream.Ignored).Edit(request);
         // One array of the right size: growing to it would copy the body several times.
         _ = upstream.Body.GetSpan(Body.Length + 256);
         _splice.Write(Body, upstream.Body);

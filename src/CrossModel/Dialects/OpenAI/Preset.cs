@@ -80,6 +80,15 @@ internal sealed record Preset
     /// <summary>Takes <c>annotations</c> of an earlier reply back.</summary>
     public bool Annotations { get; init; } = true;
 
+    /// <summary>
+    /// It signs calls with the state that they were thought from, and refuses them without (see <see cref="CallSignatures"/>), but for upstream models
+    /// whose names begin so. Null: it signs none.
+    /// </summary>
+    public IReadOnlyList<string>? Unsigned { get; init; }
+
+    public bool WantsSignatures(string upstreamModel) =>
+        Unsigned?.Any(beginning => upstreamModel[(upstreamModel.LastIndexOf('/') + 1)..].StartsWith(beginning, StringComparison.Ordinal)) is false;
+
     /// <summary>Knows the role developer; else it is sent as system.</summary>
     public bool DeveloperRole { get; init; }
 

@@ -121,7 +121,7 @@ internal static class Presets
         new()
         {
             Name = "gemini-compat", Hosts = ["generativelanguage.googleapis.com"], Reasoning = ReasoningStyle.NearestEffort, Efforts = ["none", .. FromLowToHigh],
-            ExtraContent = true, Candidates = true, SurplusIsReasoning = true, History = ReasoningHistory.Dropped, Annotations = false,
+            ExtraContent = true, Unsigned = ["gemini-1.", "gemini-2.", "gemma"], Candidates = true, SurplusIsReasoning = true, History = ReasoningHistory.Dropped, Annotations = false,
             Drops = [.. OpenAIOnly, "seed", "logit_bias", "presence_penalty", "frequency_penalty", "parallel_tool_calls"], Refuses = [.. AudioOut, "logprobs", "top_logprobs"],
         },
         new()

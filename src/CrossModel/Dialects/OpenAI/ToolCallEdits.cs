@@ -40,6 +40,7 @@ internal sealed class ToolCallEdits : IDisposable
             var entry = CallEntry.Read(ref json, array);
             TextBytes += entry.TextBytes;
             var call = Find(choice, entry);
+            if (choice.NotesCalls) Note(array, entry, call);
             var isFirst = call.Index < 0;
             call.HasArguments |= entry.ArgumentsText.Length > 0 || entry.HasObjectArguments || entry.IsOther;
             if (isFirst && entry.Name.IsEmpty && !entry.IsOther)
@@ -137,6 +138,13 @@ internal sealed class ToolCallEdits : IDisposable
         if (found is null) calls.Add(found = new CallState { Key = entry.Index });
         if (found.Id.Length == 0 && !entry.Id.IsEmpty) found.Id = entry.Id.ToArray();
         return found;
+    }
+
+    private void Note(ReadOnlySpan<byte> array, in CallEntry entry, CallState call)
+    {
+        var text = entry.Span.In(array);
+        using var json = text.IndexOf("thought_signature"u8) < 0 ? null : JsonDocument.Parse(text.ToArray());
+        (call.Notes ??= new CallNotes()).Add(entry.Name, ArgumentsOf(entry), json is null ? null : CallSignatures.Of(json.RootElement));
     }
 
     private ReadOnlySpan<byte> ArgumentsOf(in CallEntry entry)
