@@ -38,6 +38,7 @@ internal sealed class UpstreamCall : IDisposable
             Candidates = call.Prepared!.Candidates,
             ContentTool = call.Prepared.ContentTool,
             ToolNames = call.Prepared.ToolNames,
+            ToolAliases = call.Prepared.ToolAliases,
         };
         _attempt = new Attempt(route.Upstream.Config.Timeouts, time, cancellation, call.Stopping);
         Reader = route.Upstream.Dialect.OpenReply(_context, route.Model);

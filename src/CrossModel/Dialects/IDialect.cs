@@ -104,6 +104,9 @@ internal sealed class UpstreamRequest : IDisposable
     /// <summary>The functions that the model may call, where its dialect must tell a real call from an invented one; null: none, or not needed.</summary>
     public IReadOnlySet<string>? ToolNames { get; set; }
 
+    /// <summary>The caller's names of functions by those that were sent in their place; null: all went out as they are.</summary>
+    public IReadOnlyDictionary<string, string>? ToolAliases { get; set; }
+
     /// <summary>False: the body is gone, and must not be read. Else <see cref="EndSending"/> follows.</summary>
     public bool BeginSending() => Interlocked.Increment(ref _sending) > 0;
 
@@ -140,4 +143,7 @@ internal sealed record ReplyContext(string Id, long Created, string Model, bool 
 
     /// <summary><see cref="UpstreamRequest.ToolNames"/> of the request that is answered.</summary>
     public IReadOnlySet<string>? ToolNames { get; init; }
+
+    /// <summary><see cref="UpstreamRequest.ToolAliases"/> of the request that is answered.</summary>
+    public IReadOnlyDictionary<string, string>? ToolAliases { get; init; }
 }

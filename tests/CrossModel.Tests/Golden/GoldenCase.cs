@@ -91,7 +91,7 @@ internal sealed partial class GoldenCase(string name, string dialect)
         Assert.Null(speaker.Write(request, Route(), new WriteOptions(null, "account"), upstream));
         var file = Directory.GetFiles(Folder, dialect + ".reply.*").Single();
         var body = File.ReadAllBytes(file);
-        ReplyReader Open() => speaker.OpenReply(new ReplyContext(Id, Created, request.Model, request.Stream, request.IncludeUsage, 0, "account") { Candidates = upstream.Candidates, ContentTool = upstream.ContentTool }, Route());
+        ReplyReader Open() => speaker.OpenReply(new ReplyContext(Id, Created, request.Model, request.Stream, request.IncludeUsage, 0, "account") { Candidates = upstream.Candidates, ContentTool = upstream.ContentTool, ToolAliases = upstream.ToolAliases }, Route());
         if (!request.Stream)
         {
             CompareClient("json", Plain(Open(), body));

@@ -8,6 +8,7 @@ namespace CrossModel.Dialects.Anthropic;
 internal sealed class AnthropicDialect : IDialect
 {
     private readonly ReasoningMemory _memory;
+    private readonly RefusedThinking _refused = new();
     private readonly IReadOnlyDictionary<string, string> _headers;
     private readonly TimeProvider _time;
     private readonly KeyTurns _keys;
@@ -33,7 +34,7 @@ internal sealed class AnthropicDialect : IDialect
     {
         upstream.Uri = _address;
         AddHeaders(upstream);
-        return new AnthropicRequest(AnthropicForm.Anthropic, _memory, request, model, upstream).Write(options);
+        return new AnthropicRequest(AnthropicForm.Anthropic, _memory, _refused, request, model, upstream).Write(options);
     }
 
     public bool WriteModelList(UpstreamRequest upstream)
@@ -62,7 +63,7 @@ internal sealed class AnthropicDialect : IDialect
     public ReplyReader OpenReply(ReplyContext context, RouteModel model) => new AnthropicReply(context, _memory);
 
     public UpstreamFault ReadFault(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, UpstreamRequest upstream) =>
-        AnthropicErrors.Read(status, headers, body, _time.GetUtcNow());
+        _refused.Learn(AnthropicErrors.Read(status, headers, body, _time.GetUtcNow()), upstream.Body.Memory);
 
     public void Dispose() { }
 }

@@ -4,10 +4,12 @@ using CrossModel.Protocol;
 namespace CrossModel.Dialects.Anthropic;
 
 /// <summary>Translates a chat completion into a Messages request. docs/dialects.md says row by row what becomes of each parameter.</summary>
-internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memory, ChatRequest request, RouteModel route, UpstreamRequest upstream)
+internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memory, RefusedThinking refused, ChatRequest request, RouteModel route, UpstreamRequest upstream)
 {
     /// <summary>A plain call that may write more than this takes longer than ten minutes, which the API does not hold a connection for: it is streamed and collected.</summary>
     private const long LongestPlain = 21_333;
+
+    private const string NoSuchSchema = "This model is held to schemas of closed objects only: none with a map, with a reference back to itself, with prefixItems, patternProperties or if.";
 
     // What is written here by other means: an extra of the caller's under that name would make the body ambiguous.
     private static readonly HashSet<string> Ours = ["model", "messages", "system", "max_tokens", "stop_sequences", "metadata", "anthropic_version", "stream"];
@@ -44,17 +46,23 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         using var choice = ChatParts.Parse(request, ChatParameter.ToolChoice);
         using var format = ChatParts.Parse(request, ChatParameter.ResponseFormat);
         if (AnthropicTools.Check(tools.RootElement, choice.RootElement, "Claude calls") is { } unknown) return unknown;
+        if (IsForced && !_model.TakesForcedTools) return AnthropicTools.CannotForce();
 
         var schema = ChatParts.SchemaOf(format.RootElement);
         var hasSchema = schema.ValueKind == JsonValueKind.Object;
         // A tool takes any schema: what is refused of strict ones is no loss there.
         var followsSchema = _model.StructuredOutput && SchemaSubset.Fits(schema);
+        if (hasSchema && !followsSchema && !_model.TakesForcedTools) return ChatParts.Lacks("response_format", _model.StructuredOutput ? NoSuchSchema : ChatParts.NoSchema);
         upstream.ContentTool = hasSchema && !followsSchema && !IsForced ? AnthropicTools.ContentToolName(tools.RootElement) : null;
         var history = HistoryOf(messages, options);
         var plan = ThinkingPlan.Of(request, _model, options.CapOutputTokens, MayThink(history) && !_model.IsAtOdds(messages), upstream.Ignored);
         if (OwnOutput && hasSchema && followsSchema)
             return ApiErrors.UnsupportedParameter("response_format", "output_config goes to this model as you wrote it, and response_format would be lost beside it. Put the schema into output_config.format, or leave output_config out.");
-        if (OwnOutput && plan.Effort is not null) upstream.Ignored.Add("reasoning_effort");
+        if (OwnOutput && plan.Effort is not null)
+        {
+            upstream.Ignored.Remove(ThinkingPlan.Least);
+            upstream.Ignored.Add("reasoning_effort");
+        }
         upstream.Stream = request.Stream || plan.MaxTokens > LongestPlain;
 
         using (var json = new Utf8JsonWriter(upstream.Body, WriterOptions))
@@ -81,13 +89,13 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
 
     private ThinkingHistory? HistoryOf(JsonElement[] messages, WriteOptions options) =>
         request.Features.HasFlag(ChatFeatures.ToolHistory) && (OwnThinking || _model.ThinksByDefault || request.ReasoningEffort is not (null or "none"))
-            ? new ThinkingHistory(messages, options.Account, memory)
+            ? new ThinkingHistory(messages, options.Account, memory, refused)
             : null;
 
     private bool MayThink(ThinkingHistory? history) =>
-        !OwnThinking && !IsForced && upstream.ContentTool is null && (request.ReasoningEffort is null || history is not { IsWhole: false });
+        !OwnThinking && (_model.AlwaysThinks || (!IsForced && upstream.ContentTool is null && (request.ReasoningEffort is null || history is not { IsWhole: false })));
 
-    private bool KeepsThinking(in ThinkingPlan plan) => OwnThinking || plan.IsOn || (plan.Says == ThinkingPlan.Word.Nothing && _model.ThinksByDefault);
+    private bool KeepsThinking(in ThinkingPlan plan) => OwnThinking || _model.KeepsThinking(plan);
 
     /// <summary>The operator's betas stand in the body already.</summary>
     private bool IsOurs(string name) => Ours.Contains(name) || (name == "anthropic_beta" && form.Betas.Count > 0);
@@ -117,7 +125,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
     {
         if (plan.Says == ThinkingPlan.Word.Nothing) return;
         json.WriteStartObject("thinking"u8);
-        json.WriteString("type"u8, plan.Says switch { ThinkingPlan.Word.Disabled => "disabled", ThinkingPlan.Word.Adaptive => "adaptive", _ => "enabled" });
+        json.WriteString("type"u8, plan.Says switch { ThinkingPlan.Word.Disabled => _model.Off!, ThinkingPlan.Word.Adaptive => "adaptive", _ => "enabled" });
         if (plan.Says == ThinkingPlan.Word.Enabled) json.WriteNumber("budget_tokens"u8, plan.Budget);
         if (plan.Says == ThinkingPlan.Word.Adaptive && _model.HidesThinking) json.WriteString("display"u8, "summarized"u8);
         json.WriteEndObject();

@@ -28,6 +28,8 @@ internal sealed class AnthropicTools(ClaudeModel model, JsonElement tools, JsonE
             : null;
     }
 
+    public static ApiError CannotForce() => ApiErrors.UnsupportedParameter("tool_choice", "This model cannot be made to call a tool. Use tool_choice \"auto\", or choose another model.");
+
     /// <summary>A name for the tool of the schema that the caller's tools do not have.</summary>
     public static string ContentToolName(JsonElement tools)
     {

@@ -10,6 +10,9 @@ internal static class ChatParts
     /// <summary>What a model is told that has no other way of answering in JSON.</summary>
     public const string OnlyJson = "Respond with one JSON object and nothing else.";
 
+    /// <summary>Of a model that takes neither <c>response_format</c> in its own way nor a tool in its place.</summary>
+    public const string NoSchema = "This model can be held neither to a JSON schema nor to a tool.";
+
     /// <summary>The value of a parameter; null's for an absent one.</summary>
     public static JsonDocument Parse(ChatRequest request, ChatParameter parameter)
     {

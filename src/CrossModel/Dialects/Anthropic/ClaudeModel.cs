@@ -17,6 +17,11 @@ internal enum ThinkingStyle
 /// <summary>What must be known of a Claude model to ask it: read from its name, wherever it is hosted (<c>us.anthropic.claude-opus-4-6-v1</c>, <c>claude-sonnet-4@20250514</c>).</summary>
 internal sealed record ClaudeModel
 {
+    private const string Disabled = "disabled";
+
+    /// <summary>Up front it does not think, but between the calls of tools it still does: that thinking is signed and wanted back.</summary>
+    private const string BetweenTools = "between_tools";
+
     public ThinkingStyle Thinking { get; init; } = ThinkingStyle.Budget;
     /// <summary>Tokens; null: unknown.</summary>
     public long? MaxOutput { get; init; }
@@ -30,22 +35,34 @@ internal sealed record ClaudeModel
     public bool StructuredOutputAtAmazon { get; init; }
     /// <summary>Thinks when nothing is said of it.</summary>
     public bool ThinksByDefault { get; init; }
-    /// <summary>Takes <c>thinking:{type:disabled}</c>.</summary>
-    public bool TakesDisabled { get; init; }
+    /// <summary>The <c>thinking.type</c> that keeps it from thinking; null: there is none.</summary>
+    public string? Off { get; init; }
+    /// <summary>Takes a tool_choice that makes it call.</summary>
+    public bool TakesForcedTools { get; init; } = true;
     /// <summary>Leaves the thinking's text out unless a summary is asked for.</summary>
     public bool HidesThinking { get; init; }
     /// <summary>What the effort <c>xhigh</c> is called.</summary>
     public string HighestEffort { get; init; } = "xhigh";
 
+    /// <summary>Nothing keeps it from thinking.</summary>
+    public bool AlwaysThinks => ThinksByDefault && Off is null;
+
     private static readonly ClaudeModel Unknown = new();
+
+    private static readonly ClaudeModel Fifth = new() { Thinking = ThinkingStyle.Adaptive, MaxOutput = 128_000, Samples = false, StructuredOutput = true, ThinksByDefault = true, HidesThinking = true };
 
     /// <summary>First match wins. Versions are major × 10 + minor.</summary>
     private static readonly (string? Family, int From, ClaudeModel Model)[] Table =
     [
-        (null, 50, new() { Thinking = ThinkingStyle.Adaptive, MaxOutput = 128_000, Samples = false, StructuredOutput = true, ThinksByDefault = true, TakesDisabled = true, HidesThinking = true }),
-        (null, 48, new() { Thinking = ThinkingStyle.Adaptive, MaxOutput = 128_000, Samples = false, StructuredOutput = true, TakesDisabled = true, HidesThinking = true }),
+        ("haiku", 50, Fifth with { Off = Disabled }),
+        ("sonnet", 55, Fifth with { Off = BetweenTools, TakesForcedTools = false }),
+        (null, 51, Fifth with { TakesForcedTools = false }),
+        ("fable", 50, Fifth),
+        ("mythos", 50, Fifth),
+        (null, 50, Fifth with { Off = Disabled }),
+        (null, 48, new() { Thinking = ThinkingStyle.Adaptive, MaxOutput = 128_000, Samples = false, StructuredOutput = true, Off = Disabled, HidesThinking = true }),
         (null, 47, new() { Thinking = ThinkingStyle.Adaptive, MaxOutput = 128_000, Samples = false, StructuredOutput = true, HidesThinking = true }),
-        (null, 46, new() { Thinking = ThinkingStyle.Adaptive, MaxOutput = 128_000, StructuredOutput = true, StructuredOutputAtAmazon = true, TakesDisabled = true, HighestEffort = "max" }),
+        (null, 46, new() { Thinking = ThinkingStyle.Adaptive, MaxOutput = 128_000, StructuredOutput = true, StructuredOutputAtAmazon = true, Off = Disabled, HighestEffort = "max" }),
         (null, 45, new() { MaxOutput = 64_000, StructuredOutput = true, StructuredOutputAtAmazon = true }),
         (null, 41, new() { MaxOutput = 32_000, StructuredOutput = true }),
         ("opus", 40, new() { MaxOutput = 32_000 }),
@@ -71,6 +88,9 @@ internal sealed record ClaudeModel
 
     /// <summary>Thinking by budget has no place before an answer that the caller has begun; newer models take no such beginning at all.</summary>
     public bool IsAtOdds(System.Text.Json.JsonElement[] messages) => Thinking == ThinkingStyle.Budget && ChatMessage.BeginAnswer(messages);
+
+    /// <summary>Signed thinking of earlier turns may stand in a request that says this.</summary>
+    public bool KeepsThinking(in ThinkingPlan plan) => plan.IsOn || (ThinksByDefault && (plan.Says == ThinkingPlan.Word.Nothing || Off == BetweenTools));
 
     private static ClaudeModel ByName(string name)
     {

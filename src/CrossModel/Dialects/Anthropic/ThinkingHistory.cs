@@ -13,12 +13,15 @@ internal sealed class ThinkingHistory
     public const string Kind = "anthropic";
 
     private readonly Dictionary<int, List<byte[]>> _blocks = [];
+    private readonly RefusedThinking _refused;
 
     /// <summary>Every assistant message of the open tool loop is accounted for: the first begins with thinking, and what the others had is known.</summary>
     public bool IsWhole { get; }
 
-    public ThinkingHistory(JsonElement[] messages, string account, ReasoningMemory memory)
+    /// <param name="refused">What the upstream does not take: a message that began with such is one whose thinking is lost.</param>
+    public ThinkingHistory(JsonElement[] messages, string account, ReasoningMemory memory, RefusedThinking refused)
     {
+        _refused = refused;
         for (var i = 0; i < messages.Length; i++)
         {
             if (CallsOf(messages[i]) is { } calls && Find(calls, account, memory) is { } blocks) _blocks[i] = blocks;
@@ -56,7 +59,7 @@ internal sealed class ThinkingHistory
     private static JsonElement? CallsOf(JsonElement message) =>
         message.TryGetProperty("tool_calls"u8, out var calls) && calls.ValueKind == JsonValueKind.Array && calls.GetArrayLength() > 0 ? calls : null;
 
-    private static List<byte[]>? Find(JsonElement calls, string account, ReasoningMemory memory)
+    private List<byte[]>? Find(JsonElement calls, string account, ReasoningMemory memory)
     {
         foreach (var call in calls.EnumerateArray())
         {
@@ -73,7 +76,7 @@ internal sealed class ThinkingHistory
     }
 
     /// <summary>Only blocks that Anthropic signs: a caller's other blocks, or another provider's thinking, must not slip in.</summary>
-    private static List<byte[]> Signed(JsonElement blocks) =>
+    private List<byte[]>? Signed(JsonElement blocks) => blocks.EnumerateArray().Any(block => block.ValueKind == JsonValueKind.Object && _refused.Holds(block)) ? null :
     [
         .. from block in blocks.EnumerateArray()
            where block.ValueKind == JsonValueKind.Object

@@ -16,6 +16,9 @@ internal readonly record struct ThinkingPlan(ThinkingPlan.Word Says, string? Eff
 
     private const long DefaultCap = 4096;
 
+    /// <summary>What is named for the effort none where the model cannot be kept from thinking.</summary>
+    public const string Least = "reasoning_effort=low";
+
     public bool IsOn => Says is Word.Adaptive or Word.Enabled;
 
     /// <param name="affordable">A cap that the caller did not give; it is never raised.</param>
@@ -31,10 +34,15 @@ internal readonly record struct ThinkingPlan(ThinkingPlan.Word Says, string? Eff
             ignored.Add($"max_tokens={limit}");
         }
         var effort = request.ReasoningEffort;
+        if (effort == "none" && model.AlwaysThinks && mayThink)
+        {
+            ignored.Add(Least);
+            return new ThinkingPlan(Word.Nothing, "low", 0, cap);
+        }
         if (effort is null or "none" || model.Thinking == ThinkingStyle.None || !mayThink)
         {
             if (effort is not (null or "none")) ignored.Add("reasoning_effort");
-            var isOff = model.TakesDisabled && (effort == "none" || (!mayThink && model.ThinksByDefault));
+            var isOff = model.Off is not null && (effort == "none" || (!mayThink && model.ThinksByDefault));
             return new ThinkingPlan(isOff ? Word.Disabled : Word.Nothing, null, 0, cap);
         }
         if (model.Thinking == ThinkingStyle.Adaptive)

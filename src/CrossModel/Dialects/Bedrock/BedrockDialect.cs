@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net.Http.Headers;
 using CrossModel.Configuration;
 using CrossModel.Dialects.Anthropic;
@@ -11,10 +12,14 @@ internal sealed class BedrockDialect : IDialect
     private const string EventStream = "application/vnd.amazon.eventstream";
     private const string BetaHeader = "anthropic-beta";
     private const string TierHeader = "x-amzn-bedrock-service-tier";
+    private const string NoCallsInStreams = "This model doesn't support tool use in streaming mode";
 
     private static readonly AnthropicForm Invoked = new(NamesModel: false, NamesStream: false, BodyVersion: "bedrock-2023-05-31", ReadsLinks: false) { NamesCaller = false };
 
     private readonly ReasoningMemory _memory;
+    private readonly RefusedThinking _refused = new();
+    /// <summary>Models that have refused tools in a stream: with tools they are asked plainly, and the caller gets the stream all the same.</summary>
+    private readonly ConcurrentDictionary<string, bool> _callPlainly = new();
     private readonly BedrockCredentials _credentials;
     private readonly IReadOnlyDictionary<string, string> _headers;
     private readonly TimeProvider _time;
@@ -41,6 +46,7 @@ internal sealed class BedrockDialect : IDialect
         upstream.Stream = request.Stream;
         var isInvoked = IsInvoked(model);
         var refusal = isInvoked ? Invoke(request, model, options, upstream) : Converse(request, model, options, upstream);
+        if (!isInvoked && UsesTools(request, upstream) && _callPlainly.ContainsKey(model.UpstreamModel)) upstream.Stream = false;
         var operation = (isInvoked, upstream.Stream) switch
         {
             (true, true) => "invoke-with-response-stream",
@@ -59,15 +65,23 @@ internal sealed class BedrockDialect : IDialect
     public ReplyReader OpenReply(ReplyContext context, RouteModel model) =>
         IsInvoked(model) ? new InvokeReply(context, _memory) : new ConverseReply(context, FamilyOf(model).IsClaude ? _memory : null);
 
-    public UpstreamFault ReadFault(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, UpstreamRequest upstream) =>
-        BedrockErrors.Read(status, headers, body, _time.GetUtcNow());
+    public UpstreamFault ReadFault(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, UpstreamRequest upstream)
+    {
+        var fault = _refused.Learn(BedrockErrors.Read(status, headers, body, _time.GetUtcNow()), upstream.Body.Memory);
+        if (!upstream.Stream || fault.Message?.StartsWith(NoCallsInStreams, StringComparison.OrdinalIgnoreCase) is not true) return fault;
+        _callPlainly[Uri.UnescapeDataString(upstream.Uri.Segments[^2].TrimEnd('/'))] = true;
+        return fault with { TryAgain = true };
+    }
 
     public void Dispose() { }
+
+    private static bool UsesTools(ChatRequest request, UpstreamRequest upstream) =>
+        (request.Features & (ChatFeatures.Tools | ChatFeatures.ToolHistory)) != 0 || upstream.ContentTool is not null;
 
     private ApiError? Converse(ChatRequest request, RouteModel model, WriteOptions options, UpstreamRequest upstream)
     {
         upstream.Headers.AddRange(_headers);
-        return new BedrockRequest(FamilyOf(model), _memory, request, model, upstream).Write(options);
+        return new BedrockRequest(FamilyOf(model), _memory, _refused, request, model, upstream).Write(options);
     }
 
     private ApiError? Invoke(ChatRequest request, RouteModel model, WriteOptions options, UpstreamRequest upstream)
@@ -75,7 +89,7 @@ internal sealed class BedrockDialect : IDialect
         // Betas are not read from a header here: they belong in the body.
         upstream.Headers.AddRange(_headers.Where(h => !IsBeta(h)));
         var form = Invoked with { FollowsSchemas = BedrockFamily.ClaudeOf(model).StructuredOutput, Betas = _betas };
-        if (new AnthropicRequest(form, _memory, request, model with { UpstreamModel = BedrockFamily.ClaudeName(model) }, upstream).Write(options) is { } refusal) return refusal;
+        if (new AnthropicRequest(form, _memory, _refused, request, model with { UpstreamModel = BedrockFamily.ClaudeName(model) }, upstream).Write(options) is { } refusal) return refusal;
         if (BedrockRequest.TierOf(request, upstream.Ignored) is { } tier) upstream.Headers.Add(new(TierHeader, tier));
         return null;
     }
@@ -84,5 +98,9 @@ internal sealed class BedrockDialect : IDialect
 
     private bool IsInvoked(RouteModel model) => _invokes && FamilyOf(model).IsClaude;
 
-    private static BedrockFamily FamilyOf(RouteModel model) => BedrockFamily.Of(model.UpstreamModel, model.Id);
+    private static BedrockFamily FamilyOf(RouteModel model)
+    {
+        var family = BedrockFamily.Of(model.UpstreamModel, model.Id);
+        return family.IsClaude && !BedrockFamily.ClaudeOf(model).TakesForcedTools ? family with { Force = ToolForce.None } : family;
+    }
 }

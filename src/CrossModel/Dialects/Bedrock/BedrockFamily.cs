@@ -24,6 +24,9 @@ internal sealed record BedrockFamily
     /// <summary>Ids of calls must be exactly nine letters or digits.</summary>
     public bool NineCharacterIds { get; init; }
 
+    /// <summary>Cannot say a function's name with a hyphen in it.</summary>
+    public bool NoHyphens { get; init; }
+
     public bool IsClaude => Thinking == BedrockThinking.Claude;
 
     /// <summary>A family nobody has named: everything is tried.</summary>
@@ -34,7 +37,7 @@ internal sealed record BedrockFamily
     [
         ("claude", new() { Thinking = BedrockThinking.Claude, CachePoints = true }),
         ("nova-2", new() { Thinking = BedrockThinking.NovaConfig, CachePoints = true }),
-        ("nova", new() { CachePoints = true }),
+        ("nova", new() { CachePoints = true, NoHyphens = true }),
         ("gpt-oss", new() { Thinking = BedrockThinking.Effort, StructuredOutput = true }),
         ("mistral", new() { Force = ToolForce.Any, NineCharacterIds = true, StructuredOutput = true }),
         ("mixtral", new() { Force = ToolForce.Any, NineCharacterIds = true }),

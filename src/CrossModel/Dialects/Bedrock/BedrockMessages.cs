@@ -16,6 +16,7 @@ internal sealed class BedrockMessages
     private readonly Utf8JsonWriter _json;
     private readonly BedrockBlocks _blocks;
     private readonly BedrockFamily _family;
+    private readonly ToolAliases _aliases;
     private readonly JsonElement[] _messages;
     private readonly ThinkingHistory? _thinking;
     private readonly HashSet<string> _hints;
@@ -28,9 +29,9 @@ internal sealed class BedrockMessages
 
     /// <param name="thinking">Signed thinking to put back; null: it is left out.</param>
     /// <param name="hints">Takes the names of what was left out.</param>
-    public BedrockMessages(Utf8JsonWriter json, BedrockFamily family, JsonElement[] messages, ThinkingHistory? thinking, RemoteLinks remote, HashSet<string> hints)
+    public BedrockMessages(Utf8JsonWriter json, BedrockFamily family, ToolAliases aliases, JsonElement[] messages, ThinkingHistory? thinking, RemoteLinks remote, HashSet<string> hints)
     {
-        (_json, _family, _messages, _thinking, _hints) = (json, family, messages, thinking, hints);
+        (_json, _family, _aliases, _messages, _thinking, _hints) = (json, family, aliases, messages, thinking, hints);
         _ids = new ToolIds(family.NineCharacterIds);
         _isSystemAlone = ChatMessage.LastTurn(messages) < 0;
         _blocks = new BedrockBlocks(json, remote, hints);
@@ -248,7 +249,7 @@ internal sealed class BedrockMessages
             _json.WriteStartObject();
             _json.WriteStartObject("toolUse"u8);
             _json.WriteString("toolUseId"u8, _ids.Issue(call.GetProperty("id"u8).GetString()!));
-            _json.WriteString("name"u8, name);
+            _json.WriteString("name"u8, _aliases.Of(name));
             _json.WriteRaw("input"u8, arguments);
             _json.WriteEndObject();
             _json.WriteEndObject();

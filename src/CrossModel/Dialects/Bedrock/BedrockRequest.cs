@@ -7,7 +7,7 @@ using CrossModel.Protocol;
 namespace CrossModel.Dialects.Bedrock;
 
 /// <summary>Translates a chat completion into a Converse request. docs/dialects.md says row by row what becomes of each parameter.</summary>
-internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memory, ChatRequest request, RouteModel route, UpstreamRequest upstream)
+internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memory, RefusedThinking refused, ChatRequest request, RouteModel route, UpstreamRequest upstream)
 {
     private const string NoCalls = "Answer in words. Do not call a tool.";
 
@@ -55,19 +55,19 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         var follows = family.IsClaude ? _claude.StructuredOutput && SchemaSubset.Fits(schema) : route.Facts.StructuredOutput ?? family.StructuredOutput;
         if (hasSchema && !follows && !IsForced)
         {
-            if (family.Force == ToolForce.None) return ChatParts.Lacks("response_format", "This model can be held neither to a JSON schema nor to a tool.");
+            if (family.Force == ToolForce.None) return ChatParts.Lacks("response_format", ChatParts.NoSchema);
             upstream.ContentTool = AnthropicTools.ContentToolName(tools.RootElement);
         }
-        var bedrockTools = new BedrockTools(family, _claude, tools.RootElement, choice.RootElement, upstream.ContentTool, schema);
+        var aliases = new ToolAliases(family.NoHyphens, tools.RootElement);
+        var bedrockTools = new BedrockTools(family, _claude, aliases, tools.RootElement, choice.RootElement, upstream.ContentTool, schema);
         if (bedrockTools.Check() is { } unknown) return unknown;
         var history = HistoryOf(messages, options);
         var plan = Plan(options, MayThink(history) && !_claude.IsAtOdds(messages));
-        var keepsThinking = plan.IsOn || (plan.Says == ThinkingPlan.Word.Nothing && _claude.ThinksByDefault);
 
         using (var json = new Utf8JsonWriter(upstream.Body, WriterOptions))
         {
             json.WriteStartObject();
-            var writer = new BedrockMessages(json, family, messages, keepsThinking ? history : null, upstream.Remote, _hints);
+            var writer = new BedrockMessages(json, family, aliases, messages, _claude.KeepsThinking(plan) ? history : null, upstream.Remote, _hints);
             if (writer.Write() is { } refusal) return refusal;
             var parallel = !ChatParts.Is(request, ChatParameter.ParallelToolCalls, "false"u8);
             var mustNotCall = bedrockTools.Write(json, writer.CalledTools, parallel, _fields, _hints);
@@ -79,6 +79,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
             WriteFields(json);
             json.WriteEndObject();
         }
+        upstream.ToolAliases = aliases.Callers;
         if (upstream.ContentTool is not null && FormatExtras.Describes(format.RootElement)) _hints.Add(FormatExtras.Description);
         _hints.UnionWith(FormatExtras.Names(format.RootElement));
         ChatParts.NoteIgnored(request, upstream, _hints, Hints, sends: u => route.Forwards(u) && !Ours.Contains(u));
@@ -87,11 +88,11 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
 
     private ThinkingHistory? HistoryOf(JsonElement[] messages, WriteOptions options) =>
         family.IsClaude && request.Features.HasFlag(ChatFeatures.ToolHistory) && (_claude.ThinksByDefault || request.ReasoningEffort is not (null or "none"))
-            ? new ThinkingHistory(messages, options.Account, memory)
+            ? new ThinkingHistory(messages, options.Account, memory, refused)
             : null;
 
     private bool MayThink(ThinkingHistory? history) =>
-        !OwnThinking && !IsForced && upstream.ContentTool is null && (request.ReasoningEffort is null || history is not { IsWhole: false });
+        !OwnThinking && (_claude.AlwaysThinks || (!IsForced && upstream.ContentTool is null && (request.ReasoningEffort is null || history is not { IsWhole: false })));
 
     /// <summary>What the model has to be told in words; null: nothing.</summary>
     private static string? InWords(bool isBareJson, bool mustNotCall) =>
@@ -103,7 +104,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         if (family.IsClaude)
         {
             var plan = ThinkingPlan.Of(request, _claude, options.CapOutputTokens, mayThink, upstream.Ignored);
-            if (plan.Says == ThinkingPlan.Word.Disabled) Field("thinking", """{"type":"disabled"}""");
+            if (plan.Says == ThinkingPlan.Word.Disabled) Field("thinking", $$"""{"type":"{{_claude.Off}}"}""");
             if (plan.Says == ThinkingPlan.Word.Enabled) Field("thinking", $$"""{"type":"enabled","budget_tokens":{{plan.Budget}}}""");
             if (plan.Says == ThinkingPlan.Word.Adaptive) Field("thinking", _claude.HidesThinking ? """{"type":"adaptive","display":"summarized"}""" : """{"type":"adaptive"}""");
             if (plan.Effort is not null) Field("output_config", $$"""{"effort":"{{plan.Effort}}"}""");

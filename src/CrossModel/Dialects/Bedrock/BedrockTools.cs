@@ -8,7 +8,7 @@ namespace CrossModel.Dialects.Bedrock;
 /// <summary>Writes <c>toolConfig</c>: tools, the choice among them, and a tool for a schema that the model cannot follow otherwise.</summary>
 /// <param name="contentTool">The name of that tool; null: none.</param>
 /// <param name="schema">Its schema.</param>
-internal sealed class BedrockTools(BedrockFamily family, ClaudeModel claude, JsonElement tools, JsonElement choice, string? contentTool, JsonElement schema)
+internal sealed class BedrockTools(BedrockFamily family, ClaudeModel claude, ToolAliases aliases, JsonElement tools, JsonElement choice, string? contentTool, JsonElement schema)
 {
     private bool HasTools => tools.ValueKind == JsonValueKind.Array && tools.GetArrayLength() > 0;
     private bool IsNone => AnthropicTools.Is(choice, "none"u8);
@@ -19,9 +19,7 @@ internal sealed class BedrockTools(BedrockFamily family, ClaudeModel claude, Jso
     public ApiError? Check()
     {
         if (AnthropicTools.Check(tools, choice, "Models on Bedrock call") is { } unknown) return unknown;
-        return family.Force == ToolForce.None && (IsRequired || Named is not null)
-            ? ApiErrors.UnsupportedParameter("tool_choice", "This model cannot be made to call a tool. Use tool_choice \"auto\", or choose another model.")
-            : null;
+        return family.Force == ToolForce.None && (IsRequired || Named is not null) ? AnthropicTools.CannotForce() : null;
     }
 
     /// <summary>Answers true when a call is unwanted though tools must be declared: then the model has to be told in words.</summary>
@@ -59,11 +57,11 @@ internal sealed class BedrockTools(BedrockFamily family, ClaudeModel claude, Jso
         if (ChatMessage.HasToolMark(tool, out var mark)) BedrockBlocks.WriteCachePoint(json, family, mark, hints);
     }
 
-    private static void WriteSpec(Utf8JsonWriter json, string name, string? description, JsonElement parameters, bool isStrict)
+    private void WriteSpec(Utf8JsonWriter json, string name, string? description, JsonElement parameters, bool isStrict)
     {
         json.WriteStartObject();
         json.WriteStartObject("toolSpec"u8);
-        json.WriteString("name"u8, name);
+        json.WriteString("name"u8, aliases.Of(name));
         if (!string.IsNullOrWhiteSpace(description)) json.WriteString("description"u8, description);
         json.WriteStartObject("inputSchema"u8);
         json.WritePropertyName("json"u8);
@@ -91,7 +89,7 @@ internal sealed class BedrockTools(BedrockFamily family, ClaudeModel claude, Jso
         if (type is null) return;
         json.WriteStartObject("toolChoice"u8);
         json.WriteStartObject(type);
-        if (name is not null) json.WriteString("name"u8, name);
+        if (name is not null) json.WriteString("name"u8, aliases.Of(name));
         json.WriteEndObject();
         json.WriteEndObject();
     }

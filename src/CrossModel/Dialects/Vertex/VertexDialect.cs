@@ -9,7 +9,7 @@ namespace CrossModel.Dialects.Vertex;
 /// <summary>Vertex AI: Gemini as at the Gemini API but for what <see cref="GeminiHost"/> says, and Claude in Anthropic's own format.</summary>
 internal sealed class VertexDialect : IDialect
 {
-    private static readonly AnthropicForm Claude = new(NamesModel: false, NamesStream: true, BodyVersion: "vertex-2023-10-16", ReadsLinks: false) { FollowsSchemas = false };
+    private static readonly AnthropicForm Claude = new(NamesModel: false, NamesStream: true, BodyVersion: "vertex-2023-10-16", ReadsLinks: false);
 
     private readonly UpstreamConfig _config;
     private readonly TimeProvider _time;
@@ -19,6 +19,7 @@ internal sealed class VertexDialect : IDialect
     private readonly GoogleToken? _token;
     private readonly GeminiLessons _lessons = new();
     private readonly ReasoningMemory _memory;
+    private readonly RefusedThinking _refused = new();
 
     /// <param name="token">Owned; null: by the configuration.</param>
     public VertexDialect(UpstreamConfig config, TimeProvider time, GoogleToken? token = null)
@@ -40,7 +41,7 @@ internal sealed class VertexDialect : IDialect
         upstream.Headers.AddRange(_config.Headers);
         if (VertexAddress.IsClaude(model.UpstreamModel))
         {
-            var refusal = new AnthropicRequest(Claude, _memory, request, model, upstream).Write(options);
+            var refusal = new AnthropicRequest(FormOf(model), _memory, _refused, request, model, upstream).Write(options);
             // A reply too long to wait for is streamed though a plain one was asked.
             upstream.Uri = _address.Of(model.UpstreamModel, upstream.Stream)!;
             return refusal;
@@ -65,6 +66,7 @@ internal sealed class VertexDialect : IDialect
         // Google itself speaks of access, quota and addresses, Anthropic of what its model was asked.
         var isClaude = VertexAddress.IsClaude(upstream.Uri);
         var fault = isClaude && GeminiErrors.IsForeign(body) ? AnthropicErrors.Read(status, headers, body, _time.GetUtcNow()) : GeminiErrors.Read(status, headers, body, _time.GetUtcNow());
+        if (isClaude) fault = _refused.Learn(fault, upstream.Body.Memory);
         var isWorthAnother = status == 401
             ? _token?.Forget() is true
             : !isClaude && fault.Failure == UpstreamFailure.Rejected && _lessons.Learn(GeminiAddress.ModelOf(upstream.Uri), GeminiErrors.MessageOf(body), upstream.Body.Memory);
@@ -72,4 +74,7 @@ internal sealed class VertexDialect : IDialect
     }
 
     public void Dispose() => _token?.Dispose();
+
+    /// <summary>A schema becomes a tool that must be called; a model that cannot be made to call takes it in Claude's own way.</summary>
+    private static AnthropicForm FormOf(RouteModel model) => Claude with { FollowsSchemas = !ClaudeModel.Of(model.UpstreamModel, model.Facts).TakesForcedTools };
 }

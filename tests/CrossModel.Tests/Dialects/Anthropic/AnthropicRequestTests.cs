@@ -331,6 +331,60 @@ public sealed class AnthropicRequestTests
         Assert.Equal("", sent.Ignored);
     }
 
+    /// <summary>"thinking.type.disabled" is a 400 at models that nothing keeps from thinking; one of them has a word of its own.</summary>
+    [Theory]
+    [InlineData("claude-fable-5", null, "low", "reasoning_effort=low")]
+    [InlineData("claude-mythos-5-1", null, "low", "reasoning_effort=low")]
+    [InlineData("claude-opus-5-5", null, "low", "reasoning_effort=low")]
+    [InlineData("claude-opus-6", null, "low", "reasoning_effort=low")]
+    [InlineData("claude-sonnet-5-5", """{"type":"between_tools"}""", null, "")]
+    [InlineData("claude-opus-5", """{"type":"disabled"}""", null, "")]
+    [InlineData("claude-haiku-5-5", """{"type":"disabled"}""", null, "")]
+    public void NoEffort_OfAModelOfTheFifthGeneration_IsSaidInItsWords(string model, string? thinking, string? outputEffort, string ignored)
+    {
+        var sent = Write(With("\"reasoning_effort\":\"none\""), model);
+        Assert.Equal(thinking, sent.Json.TryGetProperty("thinking", out var t) ? t.GetRawText() : null);
+        Assert.Equal(outputEffort, sent.Json.TryGetProperty("output_config", out var o) ? o.GetProperty("effort").GetString() : null);
+        Assert.Equal(ignored, sent.Ignored);
+    }
+
+    /// <summary>Whom nothing keeps from thinking is asked to think, though it must call, or the signed thinking of its open loop is lost.</summary>
+    [Theory]
+    [InlineData("claude-fable-5", "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}],\"tool_choice\":\"required\",\"messages\":[{\"role\":\"user\",\"content\":\"u\"}]")]
+    [InlineData("claude-opus-5-5", "\"messages\":[{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"1\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"1\",\"content\":\"r\"}]")]
+    public void Effort_OfAModelThatAlwaysThinks_GoesOut(string model, string members)
+    {
+        var sent = Write($"{{\"model\":\"a/b\",\"reasoning_effort\":\"high\",{members}}}", model);
+        Assert.Equal(("adaptive", "high", ""), (sent.Json.GetProperty("thinking").GetProperty("type").GetString(), sent.Json.GetProperty("output_config").GetProperty("effort").GetString(), sent.Ignored));
+    }
+
+    /// <summary>"tool_choice: type "tool" and "any" are not supported for this model."</summary>
+    [Theory]
+    [InlineData("claude-fable-5-1", "\"required\"", "tool_choice")]
+    [InlineData("claude-opus-5-5", "{\"type\":\"function\",\"function\":{\"name\":\"f\"}}", "tool_choice")]
+    [InlineData("claude-sonnet-5-5", "{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":\"required\",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]}}", "tool_choice")]
+    [InlineData("claude-sonnet-5-5", "\"auto\"", null)]
+    [InlineData("claude-haiku-5-5", "\"required\"", null)]
+    [InlineData("claude-fable-5", "\"required\"", null)]
+    [InlineData("claude-opus-5", "\"required\"", null)]
+    public void ForcedTool_WhereTheModelTakesNone_IsRefused(string model, string choice, string? param)
+    {
+        var sent = Write(With($"\"tools\":[{{\"type\":\"function\",\"function\":{{\"name\":\"f\"}}}}],\"tool_choice\":{choice}"), model);
+        Assert.Equal((param, param is null ? null : "unsupported_parameter"), (sent.Refusal?.Param, sent.Refusal?.Code));
+    }
+
+    /// <summary>A schema that is not of the subset would be a tool, and that one cannot be forced.</summary>
+    [Theory]
+    [InlineData("claude-opus-5-5", "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}", "response_format")]
+    [InlineData("claude-opus-5-5", "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"}}}", null)]
+    [InlineData("claude-opus-5", "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}", null)]
+    public void Schema_OfAModelThatCannotBeMadeToCall_IsAFormatOrRefused(string model, string schema, string? param)
+    {
+        var sent = Write(With($"\"response_format\":{{\"type\":\"json_schema\",\"json_schema\":{{\"name\":\"n\",\"schema\":{schema}}}}}"), model);
+        Assert.Equal((param, param is null ? null : "unsupported_parameter"), (sent.Refusal?.Param, sent.Refusal?.Code));
+        if (param is null) Assert.Equal(model == "claude-opus-5", sent.ContentTool is not null);
+    }
+
     [Theory]
     [InlineData("claude-3-5-sonnet-20240620", null)]
     [InlineData("claude-opus-4-6", false)]

@@ -122,6 +122,21 @@ public sealed class InvokeRequestTests
         Assert.Equal((isFormat, isFormat ? "" : "tools.strict"), ((bool?)strict.Body!["tools"]![0]!["strict"] is true, strict.Ignored));
     }
 
+    /// <summary>Neither a format nor a tool that must be called: Amazon has neither for them.</summary>
+    [Theory]
+    [InlineData("us.anthropic.claude-opus-5-5", "response_format")]
+    [InlineData("us.anthropic.claude-haiku-5-5", null)]
+    public void Schema_OfAModelThatTakesNeitherHere_IsRefused(string model, string? param)
+    {
+        foreach (var api in (string[])["converse", "invoke"])
+        {
+            using var dialect = new CrossModel.Dialects.Bedrock.BedrockDialect(new UpstreamConfig { Api = api, Region = "us-east-1", ApiKey = "k" }, TimeProvider.System);
+            using var request = Requests.Accepted(Requests.With(Schema));
+            using var upstream = new UpstreamRequest();
+            Assert.Equal(param, dialect.Write(request, new RouteModel("a/b", model, new ModelFacts()), new WriteOptions(null, "account"), upstream)?.Param);
+        }
+    }
+
     [Theory]
     [InlineData(Sonnet45, true)]
     [InlineData(Opus48, false)]

@@ -111,6 +111,14 @@ public sealed class VertexDialectTests
         Assert.Equal(1, sent.Json.GetProperty("tools").GetArrayLength());
     }
 
+    [Fact]
+    public void Claude_ThatCannotBeMadeToCall_GetsTheSchemaItself()
+    {
+        var sent = Write(Requests.With("\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"object\",\"properties\":{}}}}"), "claude-opus-5-5");
+        Assert.Equal("json_schema", sent.Json.GetProperty("output_config").GetProperty("format").GetProperty("type").GetString());
+        Assert.False(sent.Json.TryGetProperty("tools", out _));
+    }
+
     [Theory]
     [InlineData("gemini-2.5-flash", 404, """[{"error":{"code":404,"message":"Publisher Model `projects/p/x` was not found or your project does not have access to it.","status":"NOT_FOUND"}}]""", nameof(UpstreamFailure.ModelMissing))]
     [InlineData("claude-sonnet-4", 404, """{"error":{"code":404,"message":"Publisher Model `projects/p/x` was not found.","status":"NOT_FOUND"}}""", nameof(UpstreamFailure.ModelMissing))]
