@@ -71,6 +71,22 @@ public sealed class ModelsThatStumble
         }
     }
 
+    /// <summary>Taste: what a model does not take is left out from then on, and named.</summary>
+    [Fact]
+    public async Task Bedrock_ThatTakesNoTemperature_IsAskedWithoutIt()
+    {
+        await using var server = await ScriptedUpstream.StartAsync((http, received) => received.Text.Contains("temperature", StringComparison.Ordinal)
+            ? UsualReply.JsonAsync(http, """{"message":"This model doesn't support the temperature field. Remove temperature and try again."}""", 400)
+            : UsualReply.JsonAsync(http, """{"output":{"message":{"role":"assistant","content":[{"text":"Hi."}]}},"stopReason":"end_turn","usage":{"inputTokens":9,"outputTokens":3,"totalTokens":12}}"""));
+        await using var gateway = await TestGateway.StartAsync(server.BaseUrl, Model("new", "aws", "vendor.newest-v1:0"), upstreams: Upstream(server, "aws", "bedrock", ", \"region\": \"us-east-1\""));
+
+        foreach (var asked in (int[])[2, 3])
+        {
+            var reply = await gateway.PostAsync("""{"model":"test/new","temperature":0.2,"messages":[{"role":"user","content":"Hi"}]}""");
+            Assert.Equal((200, "temperature", asked), ((int)reply.Status, reply.Header("x-crossmodel-ignored"), server.Received.Count));
+        }
+    }
+
     /// <summary>Nova cannot say a hyphen.</summary>
     [Fact]
     public async Task Nova_IsGivenNamesWithoutHyphens_AndTheCallerHisOwn()

@@ -75,7 +75,7 @@ internal sealed class ReplyBlocks(ReplyContext context, ReasoningMemory? memory)
         if (context.ToolAliases?.GetValueOrDefault(Unescape(name)) is { } callers) name = JsonText.Escape(callers);
         var call = new Block(Kind.Call) { Index = Calls, Id = id.IsEmpty ? Encoding.ASCII.GetBytes(CallIds.New()) : id.ToArray(), Name = name.ToArray(), Input = Compact(input) };
         _open[index] = call;
-        client.ToolCall(_choice, Calls, call.Id, call.Name, members: Calls == 0 ? Thinking.ExtraContent() : default);
+        client.ToolCall(_choice, Calls, call.Id, call.Name, members: Calls == 0 && memory is not null ? Thinking.ExtraContent() : default);
         _firstCall ??= call;
         Calls++;
         return null;

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net.Http.Headers;
+using System.Text.Json;
 using CrossModel.Configuration;
 using CrossModel.Dialects.Anthropic;
 using CrossModel.Protocol;
@@ -13,19 +14,25 @@ internal sealed class BedrockDialect : IDialect
     private const string BetaHeader = "anthropic-beta";
     private const string TierHeader = "x-amzn-bedrock-service-tier";
     private const string NoCallsInStreams = "This model doesn't support tool use in streaming mode";
+    private const string NoTemperature = "This model doesn't support the temperature field";
+    private const string NoTopP = "This model doesn't support the topP field";
 
     private static readonly AnthropicForm Invoked = new(NamesModel: false, NamesStream: false, BodyVersion: "bedrock-2023-05-31", ReadsLinks: false) { NamesCaller = false };
 
     private readonly ReasoningMemory _memory;
     private readonly RefusedThinking _refused = new();
-    /// <summary>Models that have refused tools in a stream: with tools they are asked plainly, and the caller gets the stream all the same.</summary>
-    private readonly ConcurrentDictionary<string, bool> _callPlainly = new();
+    private readonly ConcurrentDictionary<string, Lesson> _lessons = new();
     private readonly BedrockCredentials _credentials;
     private readonly IReadOnlyDictionary<string, string> _headers;
     private readonly TimeProvider _time;
     private readonly string _root;
     private readonly bool _invokes;
     private readonly string[] _betas;
+
+    /// <summary>What refusals have taught of one model.</summary>
+    /// <param name="CallsPlainly">It takes no tools in a stream: with tools it is asked plainly, and the caller gets the stream all the same.</param>
+    /// <param name="NoSampling">It takes no temperature and top_p.</param>
+    private readonly record struct Lesson(bool CallsPlainly, bool NoSampling);
 
     /// <param name="credentials">Stands in for those that the configuration asks for; null: those.</param>
     public BedrockDialect(UpstreamConfig config, TimeProvider time, BedrockCredentials? credentials = null)
@@ -46,7 +53,7 @@ internal sealed class BedrockDialect : IDialect
         upstream.Stream = request.Stream;
         var isInvoked = IsInvoked(model);
         var refusal = isInvoked ? Invoke(request, model, options, upstream) : Converse(request, model, options, upstream);
-        if (!isInvoked && UsesTools(request, upstream) && _callPlainly.ContainsKey(model.UpstreamModel)) upstream.Stream = false;
+        if (!isInvoked && UsesTools(request, upstream) && _lessons.GetValueOrDefault(model.UpstreamModel).CallsPlainly) upstream.Stream = false;
         var operation = (isInvoked, upstream.Stream) switch
         {
             (true, true) => "invoke-with-response-stream",
@@ -68,12 +75,24 @@ internal sealed class BedrockDialect : IDialect
     public UpstreamFault ReadFault(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, UpstreamRequest upstream)
     {
         var fault = _refused.Learn(BedrockErrors.Read(status, headers, body, _time.GetUtcNow()), upstream.Body.Memory);
-        if (!upstream.Stream || fault.Message?.StartsWith(NoCallsInStreams, StringComparison.OrdinalIgnoreCase) is not true) return fault;
-        _callPlainly[Uri.UnescapeDataString(upstream.Uri.Segments[^2].TrimEnd('/'))] = true;
+        // In the first words: further on it may be the caller's that are quoted.
+        bool Says(string words) => fault.Message?.StartsWith(words, StringComparison.OrdinalIgnoreCase) is true;
+        var (callsPlainly, noSampling) = (upstream.Stream && Says(NoCallsInStreams), (Says(NoTemperature) || Says(NoTopP)) && Samples(upstream.Body.Memory));
+        if (!callsPlainly && !noSampling) return fault;
+        var model = Uri.UnescapeDataString(upstream.Uri.Segments[^2].TrimEnd('/'));
+        _lessons.AddOrUpdate(model, _ => new Lesson(callsPlainly, noSampling), (_, known) => new Lesson(known.CallsPlainly || callsPlainly, known.NoSampling || noSampling));
         return fault with { TryAgain = true };
     }
 
     public void Dispose() { }
+
+    private static bool Samples(ReadOnlyMemory<byte> sent)
+    {
+        // What is sent may be deeper than what the caller may send.
+        using var json = JsonDocument.Parse(sent, new JsonDocumentOptions { MaxDepth = 1000 });
+        var config = json.RootElement.GetProperty("inferenceConfig"u8);
+        return config.TryGetProperty("temperature"u8, out _) || config.TryGetProperty("topP"u8, out _);
+    }
 
     private static bool UsesTools(ChatRequest request, UpstreamRequest upstream) =>
         (request.Features & (ChatFeatures.Tools | ChatFeatures.ToolHistory)) != 0 || upstream.ContentTool is not null;
@@ -98,9 +117,10 @@ internal sealed class BedrockDialect : IDialect
 
     private bool IsInvoked(RouteModel model) => _invokes && FamilyOf(model).IsClaude;
 
-    private static BedrockFamily FamilyOf(RouteModel model)
+    private BedrockFamily FamilyOf(RouteModel model)
     {
         var family = BedrockFamily.Of(model.UpstreamModel, model.Id);
+        if (_lessons.GetValueOrDefault(model.UpstreamModel).NoSampling) family = family with { Samples = false };
         return family.IsClaude && !BedrockFamily.ClaudeOf(model).TakesForcedTools ? family with { Force = ToolForce.None } : family;
     }
 }

@@ -7,7 +7,7 @@ namespace CrossModel.Dialects.Bedrock;
 internal enum ToolForce { None = 0, Any = 1, Named = 2 }
 
 /// <summary>How a family is told how much to think.</summary>
-internal enum BedrockThinking { Dropped, Claude, Effort, NovaConfig }
+internal enum BedrockThinking { Dropped, Claude, Effort, NestedEffort, NovaConfig }
 
 /// <summary>What the families of models behind Converse do differently: asked for by trait, never by name.</summary>
 internal sealed record BedrockFamily
@@ -24,6 +24,9 @@ internal sealed record BedrockFamily
     /// <summary>Ids of calls must be exactly nine letters or digits.</summary>
     public bool NineCharacterIds { get; init; }
 
+    /// <summary>Takes temperature and top_p; Claude's own table decides for Claude.</summary>
+    public bool Samples { get; init; } = true;
+
     /// <summary>Cannot say a function's name with a hyphen in it.</summary>
     public bool NoHyphens { get; init; }
 
@@ -39,6 +42,7 @@ internal sealed record BedrockFamily
         ("nova-2", new() { Thinking = BedrockThinking.NovaConfig, CachePoints = true }),
         ("nova", new() { CachePoints = true, NoHyphens = true }),
         ("gpt-oss", new() { Thinking = BedrockThinking.Effort, StructuredOutput = true }),
+        ("openai.gpt", new() { Thinking = BedrockThinking.NestedEffort, StructuredOutput = true, Samples = false }),
         ("mistral", new() { Force = ToolForce.Any, NineCharacterIds = true, StructuredOutput = true }),
         ("mixtral", new() { Force = ToolForce.Any, NineCharacterIds = true }),
         ("llama", new() { Force = ToolForce.None }),

@@ -12,6 +12,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
     private const string NoCalls = "Answer in words. Do not call a tool.";
 
     private static readonly string[] Efforts = ["low", "medium", "high"];
+    private static readonly string[] NestedEfforts = ["none", .. Efforts, "xhigh"];
 
     /// <summary>Members of Converse itself: a caller's extra of that name goes there, any other to the model.</summary>
     private static readonly HashSet<string> ConverseMembers = ["guardrailConfig", "performanceConfig", "requestMetadata", "additionalModelResponseFieldPaths", "promptVariables"];
@@ -124,9 +125,11 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
             upstream.Ignored.Add("reasoning_effort");
             return none;
         }
-        var effort = isNone ? asked : Capabilities.Nearest(Capabilities.Nearest(asked, route.Facts.ReasoningEfforts ?? []), Efforts);
+        var known = family.Thinking == BedrockThinking.NestedEffort ? NestedEfforts : Efforts;
+        var effort = isNone ? asked : Capabilities.Nearest(Capabilities.Nearest(asked, route.Facts.ReasoningEfforts ?? []), known);
         if (effort != asked) upstream.Ignored.Add("reasoning_effort=" + effort);
         if (family.Thinking == BedrockThinking.Effort) Field("reasoning_effort", $"\"{effort}\"");
+        else if (family.Thinking == BedrockThinking.NestedEffort) Field("reasoning", $$"""{"effort":"{{effort}}"}""");
         else Field("reasoningConfig", isNone ? """{"type":"disabled"}""" : $$"""{"type":"enabled","maxReasoningEffort":"{{effort}}"}""");
         return none;
     }
@@ -138,7 +141,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         json.WriteStartObject("inferenceConfig"u8);
         // Nobody asked for a cap: none is invented. The default is the most that the model can, which leaves room for thinking.
         if (request.MaxOutputTokens is not null || options.CapOutputTokens is not null) json.WriteNumber("maxTokens"u8, plan.MaxTokens);
-        var isFree = family.IsClaude ? _claude.Samples && !plan.IsOn : route.Facts.Temperature is not false;
+        var isFree = family.Samples && (family.IsClaude ? _claude.Samples && !plan.IsOn : route.Facts.Temperature is not false);
         Sampling.Write(json, request, isFree, !family.IsClaude || _claude.SamplesByBoth, "topP"u8, upstream.Ignored);
         Sampling.WriteStop(json, request, "stopSequences"u8, takesBlank: !family.IsClaude, _hints);
         json.WriteEndObject();

@@ -38,6 +38,18 @@ public sealed class BedrockReplyTests
         Replay.CompareUsage(exchange.Expect.GetProperty("usage"), reply.Usage);
     }
 
+    /// <summary>Claude alone wants it back, and would take another's for a forgery.</summary>
+    [Theory]
+    [InlineData("us.anthropic.claude-sonnet-4-5-20250929-v1:0", true)]
+    [InlineData("us.openai.gpt-5.6-sol", false)]
+    public void ReasoningState_IsGivenOut_OfClaudeAlone(string model, bool isGiven)
+    {
+        using var dialect = BedrockRecorded.Dialect();
+        var reply = Replay.Plain(dialect.OpenReply(Replayed.Context(false, false), Claude with { UpstreamModel = model }),
+            """{"output":{"message":{"role":"assistant","content":[{"reasoningContent":{"redactedContent":"ZA=="}},{"toolUse":{"toolUseId":"t1","name":"f","input":{}}}]}},"stopReason":"tool_use","usage":{"inputTokens":3,"outputTokens":2}}"""u8.ToArray());
+        Assert.Equal(isGiven, reply.Output.Contains("\"extra_content\"", StringComparison.Ordinal));
+    }
+
     [Fact]
     public void Usage_WithNamesWrittenWithEscapes_IsRead()
     {

@@ -17,6 +17,7 @@ public sealed class BedrockRequestTests
     private const string OldClaude = "anthropic.claude-3-5-haiku-20241022-v1:0";
     private const string Nova = "us.amazon.nova-pro-v1:0";
     private const string Nova2 = "us.amazon.nova-2-lite-v1:0";
+    private const string Gpt = "us.openai.gpt-5.6-sol";
     private const string GptOss = "openai.gpt-oss-120b-1:0";
     private const string Mistral = "mistral.mistral-large-2407-v1:0";
     private const string Llama = "us.meta.llama3-3-70b-instruct-v1:0";
@@ -147,6 +148,10 @@ public sealed class BedrockRequestTests
     [InlineData(Opus46, "\"reasoning_effort\":\"high\",\"output_config\":{\"effort\":\"low\"}", "additionalModelRequestFields", "{\"thinking\":{\"type\":\"adaptive\"},\"output_config\":{\"effort\":\"low\"}}", "")]
     [InlineData(GptOss, "\"reasoning_effort\":\"none\"", "additionalModelRequestFields", "", "reasoning_effort")]
     [InlineData(GptOss, "\"reasoning_effort\":\"minimal\"", "additionalModelRequestFields", "{\"reasoning_effort\":\"low\"}", "reasoning_effort=low")]
+    [InlineData(Gpt, "\"reasoning_effort\":\"xhigh\"", "additionalModelRequestFields", "{\"reasoning\":{\"effort\":\"xhigh\"}}", "")]
+    [InlineData(Gpt, "\"reasoning_effort\":\"minimal\"", "additionalModelRequestFields", "{\"reasoning\":{\"effort\":\"low\"}}", "reasoning_effort=low")]
+    [InlineData(Gpt, "\"reasoning_effort\":\"none\"", "additionalModelRequestFields", "{\"reasoning\":{\"effort\":\"none\"}}", "")]
+    [InlineData(Gpt, "\"temperature\":0.5,\"top_p\":0.9,\"max_tokens\":7", "inferenceConfig", "{\"maxTokens\":7}", "temperature, top_p")]
     [InlineData(Nova2, "\"reasoning_effort\":\"medium\"", "additionalModelRequestFields", "{\"reasoningConfig\":{\"type\":\"enabled\",\"maxReasoningEffort\":\"medium\"}}", "")]
     [InlineData(Nova2, "\"reasoning_effort\":\"none\"", "additionalModelRequestFields", "{\"reasoningConfig\":{\"type\":\"disabled\"}}", "")]
     [InlineData("deepseek.r1-v1:0", "\"reasoning_effort\":\"high\"", "additionalModelRequestFields", "", "reasoning_effort")]
