@@ -117,6 +117,9 @@ internal struct UsageNumbers
         if (name.SequenceEqual("prompt_tokens"u8)) Count(ref json, ref _prompt);
         else if (name.SequenceEqual("completion_tokens"u8)) Count(ref json, ref _completion);
         else if (name.SequenceEqual("total_tokens"u8)) Count(ref json, ref _total);
+        // Names of another of OpenAI's APIs: mlx-vlm uses them here.
+        else if (!isDetail && name.SequenceEqual("input_tokens"u8)) Count(ref json, ref _prompt, isFallback: true);
+        else if (!isDetail && name.SequenceEqual("output_tokens"u8)) Count(ref json, ref _completion, isFallback: true);
         else if (name.SequenceEqual("reasoning_tokens"u8)) Count(ref json, ref _reasoning, isFallback: !isDetail);
         else if (name.SequenceEqual("cached_tokens"u8)) Count(ref json, ref _cached, isFallback: !isDetail);
         else if (name.SequenceEqual("num_cached_tokens"u8) || name.SequenceEqual("prompt_cache_hit_tokens"u8) || name.SequenceEqual("cache_read_input_tokens"u8)) Count(ref json, ref _cached, isFallback: true);

@@ -48,6 +48,10 @@ public sealed class UsageNumbersTests
     [InlineData("""{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15,"cache_read_input_tokens":8,"cache_creation_input_tokens":0}""", 10, 8, 0, 5, 0)]
     [InlineData("""{"prompt_tokens":110,"completion_tokens":5,"total_tokens":115,"prompt_tokens_details":{"cached_tokens":60,"cached_creation_tokens":40}}""", 110, 60, 40, 5, 0)]
     [InlineData("""{"prompt_tokens":10,"total_tokens":15}""", 10, 0, 0, 5, 0)]
+    // other names for both; where both are there the usual ones count
+    [InlineData("""{"input_tokens":11,"output_tokens":5,"total_tokens":16,"prompt_tps":21.55}""", 11, 0, 0, 5, 0)]
+    [InlineData("""{"input_tokens":0,"output_tokens":0,"prompt_tokens":10,"completion_tokens":5,"input_tokens_details":null}""", 10, 0, 0, 5, 0)]
+    [InlineData("""{"prompt_tokens":10,"completion_tokens":5,"input_tokens":0,"output_tokens":0}""", 10, 0, 0, 5, 0)]
     // a name is what it stands for, however it is written
     [InlineData("""{"prompt_\u0074okens":10,"c\u006fmpletion_tokens":5,"prompt_tokens_d\u0065tails":{"c\u0061ched_tokens":4},"completion_tokens_details":{"reasoning_t\u006fkens":2},"\ud800":1}""", 10, 4, 0, 5, 2)]
     [InlineData("""{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}""", 0, 0, 0, 0, 0)]

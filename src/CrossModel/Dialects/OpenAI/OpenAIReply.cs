@@ -130,6 +130,11 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
         if (!Utf8.IsValid(text)) throw new JsonException("not UTF-8");
         if (_pattern.TryWrite(text, client)) return;
         var isOneLine = !text.Contains((byte)'\n');
+        if (!isOneLine && IsWholeJson(text[..text.IndexOf((byte)'\n')]))
+        {
+            ReadEach(text, evt, client);
+            return;
+        }
         if (!isOneLine) text = OneLine(text);
         var isStripped = preset.FilterResults && FilterResults.Strip(ref text, _tools.Stripped);
         if (!View.Read(text, "delta"u8)) return;
@@ -152,6 +157,22 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
         var chunk = new OpenAIChunk(_tools, preset, isOneLine && !isStripped ? _pattern : null);
         if (IsAside(text)) chunk.RelayAside(text, client);
         for (var i = 0; i < View.ChoiceCount && Fault is null; i++) ReadChoice(chunk, text, i, client, isStripped);
+    }
+
+    /// <summary>Some servers leave out the blank lines between events: then each line is one by itself, which no line of one JSON text is.</summary>
+    private void ReadEach(ReadOnlySpan<byte> lines, in SseEvent evt, ChunkWriter client)
+    {
+        foreach (var line in lines.Split((byte)'\n'))
+        {
+            if (Fault is not null || Ended) return;
+            ReadEvent(new SseEvent(evt.Name, lines[line], isErrorField: false), client);
+        }
+    }
+
+    private static bool IsWholeJson(ReadOnlySpan<byte> line)
+    {
+        var json = new Utf8JsonReader(line, isFinalBlock: false, default);
+        return json.Read() && json.TokenType == JsonTokenType.StartObject && json.TrySkip();
     }
 
     /// <summary>

@@ -21,14 +21,14 @@ internal static class ReplyText
         scratch.Write("\""u8);
         if (view.Content.IsPresent && view.Content.In(text)[0] == (byte)'[')
         {
-            // Mistral's blocks: thinking first, then text, each already a JSON string.
-            Strings(view.Content.In(text), "text"u8, "thinking"u8, scratch);
+            // Mistral's blocks: thinking first, then text, each already a JSON string. Databricks' of reasoning are a type of their own.
+            Blocks(view.Content.In(text), ofReasoning: false, scratch);
             scratch.Write("\""u8);
             edits.Replace(view.Content, scratch.Span);
             bytes += JsonText.UnescapedLength(scratch.Span[1..^1]);
             scratch.Reset();
             scratch.Write("\""u8);
-            Strings(view.Content.In(text), "thinking"u8, default, scratch);
+            Blocks(view.Content.In(text), ofReasoning: true, scratch);
         }
         if (view.ReasoningText.IsPresent) return bytes;
         if (scratch.Length == 1 && view.Reasoning.IsPresent && view.Reasoning.In(text) is [(byte)'"', _, _, ..] reasoning) scratch.Write(reasoning[1..^1]);
@@ -42,6 +42,38 @@ internal static class ReplyText
             edits.Insert(view.Message.End - 1, scratch.Span);
         }
         return bytes + JsonText.UnescapedLength(scratch.Span[1..^1]);
+    }
+
+    private static void Blocks(ReadOnlySpan<byte> blocks, bool ofReasoning, PooledBuffer target)
+    {
+        var json = new Utf8JsonReader(blocks);
+        json.Read();
+        while (json.Read() && json.TokenType != JsonTokenType.EndArray)
+        {
+            var start = (int)json.TokenStartIndex;
+            json.Skip();
+            var block = blocks[start..(int)json.BytesConsumed];
+            if (IsReasoning(block))
+            {
+                if (ofReasoning) Strings(block, "text"u8, default, target);
+            }
+            else if (ofReasoning) Strings(block, "thinking"u8, default, target);
+            else Strings(block, "text"u8, "thinking"u8, target);
+        }
+    }
+
+    private static bool IsReasoning(ReadOnlySpan<byte> block)
+    {
+        var json = new Utf8JsonReader(block);
+        json.Read();
+        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        {
+            var isType = json.ValueTextEquals("type"u8);
+            json.Read();
+            if (isType) return json.TokenType == JsonTokenType.String && json.ValueTextEquals("reasoning"u8);
+            json.Skip();
+        }
+        return false;
     }
 
     /// <summary>The strings of the members of that name, at any depth outside members called <paramref name="except"/>; below an array member of that name, its texts.</summary>

@@ -39,6 +39,7 @@ public sealed class OpenAIPlainTests
     [InlineData("""{"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]}""", "null")]
     [InlineData("""{"content":"text","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]}""", "\"text\"")]
     [InlineData("""{"content":[{"type":"thinking","thinking":[{"type":"text","text":"t"}]},{"type":"text","text":"a"}]}""", "\"a\"")]
+    [InlineData("""{"content":[{"type":"reasoning","summary":[{"type":"summary_text","text":"t"}]},{"type":"text","text":"a"}]}""", "\"a\"")]
     public void Content_IsNullOnlyBesideACallOrARefusal(string message, string content)
     {
         var read = Message(message);

@@ -308,6 +308,8 @@ public sealed class OpenAIStreamTests
     [InlineData("""{"reasoning_content":"th\u0069nk"}""")]
     [InlineData("""{"reasoning_content":"th\u0069nk","reasoning":"other"}""")]
     [InlineData("""{"content":[{"type":"thinking","thinking":[{"type":"text","text":"th\u0069"},{"type":"text","text":"nk"}]}]}""")]
+    [InlineData("""{"content":[{"type":"reasoning","summary":[{"type":"summary_text","text":"th\u0069nk","signature":"s"},{"type":"summary_encrypted_text","data":"d"}]}]}""")]
+    [InlineData("""{"content":[{"text":"th\u0069nk","type":"reasoning"}]}""")]
     public void Reasoning_EveryShape_IsReasoningContent(string delta)
     {
         var reply = Replayed.Stream(Chunk(delta) + Chunk("""{"content":"a"}""") + Done);
@@ -427,6 +429,24 @@ public sealed class OpenAIStreamTests
     [Fact]
     public void Data_OverSeveralLines_GoesOutAsOne() => Assert.Equal("a", Reading.OfStream(Replayed.Stream(
         "data: {\"choices\":[\ndata: {\"index\":0,\ndata: \"delta\":{\"content\":[{\"type\":\"text\",\ndata: \"text\":\"a\"}]}}]}\n\n" + Done)).AllContent);
+
+    /// <summary>As some servers send them: each line is an event.</summary>
+    [Fact]
+    public void Events_WithoutBlankLinesBetweenThem_AreReadOneByOne()
+    {
+        static string Lines(params string[] events) => string.Concat(events.Select(e => e.TrimEnd('\n') + "\n"));
+        var call = Tools("""{"index":0,"id":"c1","type":"function","function":{"name":"f","arguments":"{\"a\":"}}""");
+        var more = Tools("""{"index":0,"function":{"arguments":"1}"}}""");
+        var usage = """data: {"choices":[],"usage":{"prompt_tokens":2,"completion_tokens":3}}""";
+        foreach (var body in (string[])[Lines(Chunk("""{"content":"a"}"""), call, more, Chunk("{}", "\"stop\""), usage, Done) + "\n", Chunk("""{"content":"a"}""") + Lines(call, more) + "\n" + Lines(Chunk("{}", "\"stop\""), usage, Done)])
+        {
+            var reply = Replayed.Stream(body);
+            Assert.Null(reply.Fault);
+            var reading = Reading.OfStream(reply);
+            Assert.Equal(("a", "{\"a\":1}", "tool_calls", 5), (reading.AllContent, reading.Calls.Values.Single().Arguments.ToString(), reading.Finish[0], reply.Usage!.Value.TotalTokens));
+        }
+        Assert.Equal(UpstreamFailure.BadReply, Replayed.Stream(Lines(Chunk("""{"content":"a"}"""), "data: {\"choices\":[") + "\n" + Done).Fault?.Failure);
+    }
 
     [Fact]
     public void Usage_InsideAChoiceOrBesideGroqs_IsRead()
