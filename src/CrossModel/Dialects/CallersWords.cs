@@ -37,5 +37,23 @@ internal static class CallersWords
         }
     }
 
+    /// <summary>A name below the body's top level is this one, in whatever spelling of case and underscores.</summary>
+    public static bool Name(ReadOnlySpan<byte> sent, string name)
+    {
+        try
+        {
+            var json = new Utf8JsonReader(sent, new JsonReaderOptions { MaxDepth = 1000 });
+            while (json.Read())
+            {
+                if (json is { TokenType: JsonTokenType.PropertyName, CurrentDepth: > 1 } && Bare(json.GetString()!).Equals(Bare(name), StringComparison.OrdinalIgnoreCase)) return true;
+            }
+            return false;
+        }
+        catch (Exception fault) when (fault is InvalidOperationException or JsonException)
+        {
+            return true;
+        }
+    }
+
     private static string Bare(string text) => text.Replace("_", "", StringComparison.Ordinal);
 }

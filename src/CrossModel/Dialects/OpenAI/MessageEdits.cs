@@ -6,10 +6,10 @@ using CrossModel.Protocol;
 namespace CrossModel.Dialects.OpenAI;
 
 /// <summary>What some servers need changed inside messages: roles, call ids, reasoning of earlier turns. Most need nothing.</summary>
-/// <param name="noReasoning">The model has refused reasoning of earlier turns.</param>
+/// <param name="learned">What the model has refused.</param>
 /// <param name="signatures">Puts the state of calls back; null: the server signs none.</param>
 /// <param name="ignored">Takes the names of what was left out.</param>
-internal sealed class MessageEdits(Preset preset, bool noReasoning, CallSignatures? signatures, RouteModel model, BodySplice splice, List<string> ignored)
+internal sealed class MessageEdits(Preset preset, OpenAIDialect.Learned learned, CallSignatures? signatures, RouteModel model, BodySplice splice, List<string> ignored)
 {
     private const string Alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -23,9 +23,10 @@ internal sealed class MessageEdits(Preset preset, bool noReasoning, CallSignatur
 
     public void Edit(ChatRequest request)
     {
-        var history = preset.RequiresReasoning(model.UpstreamModel) ? ReasoningHistory.Required : noReasoning ? ReasoningHistory.Dropped : preset.History;
+        var history = learned.Has(Lesson.WantsReasoning) || preset.RequiresReasoning(model.UpstreamModel) ? ReasoningHistory.Required
+            : learned.Has(Lesson.NoReasoning) ? ReasoningHistory.Dropped : preset.History;
         var has = request.Features;
-        var roles = !preset.DeveloperRole && has.HasFlag(ChatFeatures.DeveloperRole);
+        var roles = (!preset.DeveloperRole || learned.Has(Lesson.NoDeveloper)) && has.HasFlag(ChatFeatures.DeveloperRole);
         var ids = preset.NineCharacterIds && has.HasFlag(ChatFeatures.ToolHistory);
         var reasoning = history == ReasoningHistory.Required || (history != ReasoningHistory.Kept && has.HasFlag(ChatFeatures.ReasoningHistory));
         var extras = !preset.ExtraContent && has.HasFlag(ChatFeatures.ExtraContent);
@@ -78,13 +79,15 @@ internal sealed class MessageEdits(Preset preset, bool noReasoning, CallSignatur
 
     private void EditReasoning(View message, ReasoningHistory history, bool isBeforeLastUser)
     {
+        // Moonshot takes "" for none at all.
+        var blank = learned.Has(Lesson.WantsReasoning) ? "\"reasoning_content\":\" \""u8 : "\"reasoning_content\":\"\""u8;
         switch (history)
         {
             case ReasoningHistory.Required when !message.ReasoningContentMember.IsPresent:
-                splice.InsertFirst(message.Start, "\"reasoning_content\":\"\""u8);
+                splice.InsertFirst(message.Start, blank);
                 break;
-            case ReasoningHistory.Required when !message.ReasoningContent.IsPresent:
-                splice.Replace(message.ReasoningContentMember, "\"reasoning_content\":\"\""u8);
+            case ReasoningHistory.Required when !message.ReasoningContent.IsPresent || (learned.Has(Lesson.WantsReasoning) && message.ReasoningContent.Length == 2):
+                splice.Replace(message.ReasoningContentMember, blank);
                 break;
             case ReasoningHistory.NotBeforeLastUser when isBeforeLastUser && message.ReasoningContentMember.IsPresent:
                 splice.Remove(message.ReasoningContentMember);

@@ -35,7 +35,8 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
         Unknown();
         Leftovers();
         if (preset.Adds is { } added && !Forwards(added.Name)) InsertTop(Encoding.UTF8.GetBytes($"\"{added.Name}\":{added.Json}"));
-        new MessageEdits(preset, learned.NoReasoning, signatures, model, _splice, upstream.Ignored).Edit(request);
+        new MessageEdits(preset, learned, signatures, model, _splice, upstream.Ignored).Edit(request);
+        if (learned.Has(Lesson.WantsTexts)) ContentEdits.ToTexts(Body, request.Value(ChatParameter.Messages), _splice);
         // One array of the right size: growing to it would copy the body several times.
         _ = upstream.Body.GetSpan(Body.Length + 256);
         _splice.Write(Body, upstream.Body);
@@ -85,7 +86,7 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
 
     private void StreamAnyway()
     {
-        if (request.Stream || preset.StreamsOnly is not { } beginning || !model.UpstreamModel.StartsWith(beginning, StringComparison.OrdinalIgnoreCase)) return;
+        if (request.Stream || !(learned.Has(Lesson.StreamsOnly) || (preset.StreamsOnly is { } beginning && model.UpstreamModel.StartsWith(beginning, StringComparison.OrdinalIgnoreCase)))) return;
         upstream.Stream = true;
         if (request.Member(ChatParameter.Stream).IsPresent) _splice.Replace(request.Member(ChatParameter.Stream), "\"stream\":true"u8);
         else InsertTop("\"stream\":true"u8);
@@ -95,7 +96,7 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
     {
         if (!upstream.Stream) return;
         var options = request.Value(ChatParameter.StreamOptions);
-        if (!preset.StreamOptions || learned.NoStreamOptions)
+        if (!preset.StreamOptions || learned.Has(Lesson.NoStreamOptions))
         {
             Remove(ChatParameter.StreamOptions);
         }
@@ -118,7 +119,7 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
 
     private void Candidates()
     {
-        var together = preset.Candidates && !learned.OneCandidate;
+        var together = preset.Candidates && !learned.Has(Lesson.OneCandidate);
         upstream.Candidates = together ? request.Candidates : 1;
         if (!together) Remove(ChatParameter.N);
     }
@@ -180,7 +181,7 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
             Drop(ChatParameter.Temperature);
             Drop(ChatParameter.TopP);
         }
-        else if (request.Has(ChatParameter.Temperature) && Utf8Parser.TryParse(Value(ChatParameter.Temperature), out double asked, out _)
+        else if (request.Has(ChatParameter.Temperature) && learned.Drops?.Contains("temperature") is not true && Utf8Parser.TryParse(Value(ChatParameter.Temperature), out double asked, out _)
             && (asked > preset.MaxTemperature || asked < preset.MinTemperature))
         {
             var nearest = Math.Clamp(asked, preset.MinTemperature, preset.MaxTemperature).ToString(CultureInfo.InvariantCulture);
@@ -211,6 +212,7 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
         if (!preset.NamedTools && choice.IsPresent && choice.In(Body)[0] == (byte)'{') NamedTools.Write(Body, request.Value(ChatParameter.Tools), choice, _splice);
         if (preset.RequiredTool is { } word && word != "required" && IsWord(choice, "required"u8)) _splice.Replace(choice, Quoted(word));
         if (!preset.Strict && request.Features.HasFlag(ChatFeatures.StrictTool)) MessageEdits.RemoveStrict(Body, request.Value(ChatParameter.Tools), _splice);
+        if (learned.Has(Lesson.WantsParameters)) ToolEdits.FillParameters(Body, request.Value(ChatParameter.Tools), _splice);
     }
 
     private bool IsWord(JsonSpan value, ReadOnlySpan<byte> word) => value.IsPresent && value.In(Body) is [(byte)'"', .. var inside, (byte)'"'] && inside.SequenceEqual(word);

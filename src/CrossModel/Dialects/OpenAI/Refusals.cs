@@ -1,0 +1,126 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+
+namespace CrossModel.Dialects.OpenAI;
+
+/// <summary>
+/// What the words of a refusal teach of a model, held against what it was sent. Words that stand in the request itself may be the caller's own, and
+/// teach nothing: see <see cref="CallersWords"/>.
+/// </summary>
+internal static partial class Refusals
+{
+    private static readonly string[] Tastes = [.. Presets.Dispensable, "temperature", "top_p"];
+
+    /// <summary>The words of a refusal, whatever its shape: some servers write quotes as escapes.</summary>
+    public static string Said(ReadOnlySpan<byte> body) => Escapes().Replace(Encoding.UTF8.GetString(body), match => ((char)Convert.ToByte(match.Groups[1].Value, 16)).ToString());
+
+    [GeneratedRegex(@"\\u00([2-7][0-9a-fA-F])", RegexOptions.CultureInvariant)]
+    private static partial Regex Escapes();
+
+    /// <summary>Parameters that were sent, that the server does not know or takes one value of, and that the caller can do without.</summary>
+    public static List<string> Dropped(string said, ReadOnlySpan<byte> sent)
+    {
+        var names = new List<string>();
+        Find(Unknown(), said, sent, isName: true, names);
+        Find(Fixed(), said, sent, isName: false, names);
+        if (TopLevel.Has(sent, "reasoning_effort"u8) && Says(NoThinking(), said, sent)) names.Add("reasoning_effort");
+        return names;
+    }
+
+    /// <summary>How else the model wants to be asked; None: it is not said, or the request was so already.</summary>
+    public static Lesson Of(string said, UpstreamRequest upstream)
+    {
+        var sent = upstream.Body.Span;
+        if (!upstream.Stream && Says(StreamsOnly(), said, sent)) return Lesson.StreamsOnly;
+        if (TopLevel.Has(sent, "n"u8) && Says(OneReply(), said, sent)) return Lesson.OneCandidate;
+        if (Says(OldRoles(), said, sent) && SentBody.Any(sent, "messages", SentBody.IsDeveloper)) return Lesson.NoDeveloper;
+        if (Says(ReasoningMissing(), said, sent) && SentBody.Any(sent, "messages", SentBody.LacksReasoning)) return Lesson.WantsReasoning;
+        if (Says(TextsOnly(), said, sent) && SentBody.Any(sent, "messages", SentBody.IsNoText)) return Lesson.WantsTexts;
+        return Says(ParametersMissing(), said, sent) && SentBody.Any(sent, "tools", SentBody.LacksParameters) ? Lesson.WantsParameters : Lesson.None;
+    }
+
+    /// <summary>Of what an assistant said of its thinking in an earlier turn, the member that the server does not know or this model does not take; null: none is named.</summary>
+    public static string? Reasoning(ReadOnlySpan<byte> body)
+    {
+        if (body.IndexOf("messages"u8) < 0) return null;
+        foreach (var (said, member) in (ReadOnlySpan<(string, string)>)[("reasoning_content", "reasoning_content"), ("reasoning_details", "reasoning_details"),
+            ("'reasoning'", "reasoning"), ("\"reasoning\"", "reasoning"), ("].reasoning`", "reasoning"), ("assistant.reasoning", "reasoning")])
+        {
+            if (Names(body, Encoding.ASCII.GetBytes(said))) return member;
+        }
+        return null;
+    }
+
+    /// <summary>The refusal is about the parameter itself, not about its value: it says so by code, or calls it unknown or unsupported.</summary>
+    public static bool Names(ReadOnlySpan<byte> body, ReadOnlySpan<byte> parameter)
+    {
+        if (body.IndexOf(parameter) < 0) return false;
+        foreach (var word in (ReadOnlySpan<string>)["unsupported", "not supported", "unknown", "unrecognized", "unexpected", "not permitted", "extra_forbidden", "extra inputs", "additional properties"])
+        {
+            if (Encoding.UTF8.GetString(body).Contains(word, StringComparison.OrdinalIgnoreCase)) return true;
+        }
+        return false;
+    }
+
+    /// <param name="isName">What is named may stand deeper in the request, under the same name: then it is not the parameter.</param>
+    private static void Find(Regex words, string said, ReadOnlySpan<byte> sent, bool isName, List<string> names)
+    {
+        foreach (Match match in words.Matches(said))
+        {
+            foreach (Capture capture in match.Groups["name"].Captures)
+            {
+                // xAI spells names without underscores.
+                var plain = capture.Value.Replace("_", "", StringComparison.Ordinal);
+                var name = Tastes.FirstOrDefault(known => known.Replace("_", "", StringComparison.Ordinal).Equals(plain, StringComparison.OrdinalIgnoreCase));
+                if (name is null || names.Contains(name) || !TopLevel.Has(sent, Encoding.ASCII.GetBytes(name))) continue;
+                if (!CallersWords.Hold(sent, match.Value) && !(isName && CallersWords.Name(sent, name))) names.Add(name);
+            }
+        }
+    }
+
+    private static bool Says(Regex words, string said, ReadOnlySpan<byte> sent) => words.Match(said) is { Success: true } match && !CallersWords.Hold(sent, match.Value);
+
+    /// <summary>OpenAI and Azure; xAI, today and before; Groq and Cerebras; NVIDIA, today and before; servers that judge with pydantic; Databricks.</summary>
+    [GeneratedRegex(
+        @"(?:nrecognized request arguments? supplied: |nsupported parameter(?:\(s\))?: |nknown parameter: |does not support parameter |rgument not supported on this model: )(?:['`]?(?<name>[A-Za-z_]+)(?!\w|\.\w|\[)['`]?(?:, )?)+"
+        + @"|property '(?<name>[A-Za-z_]+)' is unsupported"
+        + @"|body -> (?<name>[A-Za-z_]+)(?:\\n|\s)+Extra inputs"
+        + @"|extra_forbidden\\?[""'], ?\\?[""']loc\\?[""']: ?[\[(]\\?[""']body\\?[""'], ?\\?[""'](?<name>[A-Za-z_]+)\\?[""'][\])]"
+        + @"|(?<![\w.])(?<name>[A-Za-z_]+): Extra inputs are not permitted", RegexOptions.CultureInvariant)]
+    private static partial Regex Unknown();
+
+    /// <summary>Moonshot; OpenAI.</summary>
+    [GeneratedRegex("invalid (?<name>temperature|top_p|presence_penalty|frequency_penalty): only |nsupported value: '(?<name>temperature|top_p|presence_penalty|frequency_penalty)' does not support", RegexOptions.CultureInvariant)]
+    private static partial Regex Fixed();
+
+    /// <summary>Ollama.</summary>
+    [GeneratedRegex("does not support thinking|think value .{1,20} is not supported for this model", RegexOptions.CultureInvariant)]
+    private static partial Regex NoThinking();
+
+    /// <summary>DashScope; Fireworks.</summary>
+    [GeneratedRegex("enable_thinking must be set to false for non-streaming|only support stream mode|must have stream=true", RegexOptions.CultureInvariant)]
+    private static partial Regex StreamsOnly();
+
+    /// <summary>Moonshot.</summary>
+    [GeneratedRegex("invalid n: only 1 is allowed", RegexOptions.CultureInvariant)]
+    private static partial Regex OneReply();
+
+    /// <summary>Servers in Rust; in Python; chat templates; Zhipu behind another.</summary>
+    [GeneratedRegex("unknown variant .developer|developer is not one of|nexpected message role|ncorrect role information", RegexOptions.CultureInvariant)]
+    private static partial Regex OldRoles();
+
+    /// <summary>Moonshot; DeepSeek.</summary>
+    [GeneratedRegex("reasoning_content is missing|reasoning_content. in the thinking mode must be passed back", RegexOptions.CultureInvariant)]
+    private static partial Regex ReasoningMissing();
+
+    /// <summary>Cloudflare; servers in Rust; Groq; servers that judge with pydantic.</summary>
+    [GeneratedRegex(
+        "/content', '(?:array|null)' not in 'string'|required properties at '/messages/[0-9]+' are 'role,content'|invalid type: (?:sequence|null), expected a string|content' : value must be a string"
+        + @"|messages\W.{1,20}content\W.{0,40}nput should be a valid string", RegexOptions.CultureInvariant)]
+    private static partial Regex TextsOnly();
+
+    /// <summary>MiniMax; servers in Rust; in Python.</summary>
+    [GeneratedRegex("""function parameters is empty|missing field .parameters|'parameters' is a required property|function\W{1,5}parameters\W{1,4}(?:msg\W{1,4})?Field required""", RegexOptions.CultureInvariant)]
+    private static partial Regex ParametersMissing();
+}
