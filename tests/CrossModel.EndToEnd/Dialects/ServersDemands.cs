@@ -76,4 +76,20 @@ public sealed class ServersDemands
         Assert.Equal((200, 2, 24), ((int)plain.Status, plain.Json["choices"]!.AsArray().Count, (int)plain.Json["usage"]!["total_tokens"]!));
         Assert.Equal(3, upstream.Received.Count);
     }
+
+    /// <summary>The minute's tokens are used up: the caller waits a moment, and no model of the upstream rests for it.</summary>
+    [Fact]
+    public async Task Quota_OfAMinute_IsARateAndNoAlarm()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync((http, received) => (string?)received.Json["model"] == "busy"
+            ? UsualReply.JsonAsync(http, """{"error":{"message":"You exceeded your current quota, please check your plan and billing details.","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}""", 429)
+            : UsualReply.AnswerAsync(http, received));
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl,
+            """ "test/busy": { "routes": [ { "upstream": "up", "model": "busy" } ], "price": "free" }, "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": "free" } """, upstreamMore: ", \"preset\": \"dashscope\"");
+
+        var busy = await gateway.PostAsync(Ask("""{"role":"user","content":"Hi"}""").Replace("test/model", "test/busy", StringComparison.Ordinal));
+
+        Assert.Equal((429, "provider_rate_limited"), ((int)busy.Status, busy.ErrorCode));
+        Assert.Equal(200, (int)(await gateway.PostAsync(Ask("""{"role":"user","content":"Hi"}"""))).Status);
+    }
 }

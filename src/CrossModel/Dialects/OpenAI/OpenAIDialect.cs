@@ -75,7 +75,7 @@ internal sealed class OpenAIDialect : IDialect
 
     public UpstreamFault ReadFault(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, UpstreamRequest upstream)
     {
-        var fault = OpenAIErrors.Read(status, headers, body, _time.GetUtcNow(), _preset.RequestFaults, ModelOf(upstream));
+        var fault = OpenAIErrors.Read(status, headers, body, _time.GetUtcNow(), _preset, ModelOf(upstream));
         return fault.Failure == UpstreamFailure.Rejected && Learn(body, upstream) ? fault with { TryAgain = true } : fault;
     }
 

@@ -123,7 +123,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
         }
         if (evt.IsErrorField || evt.Name.SequenceEqual("error"u8))
         {
-            Fault = OpenAIErrors.ReadInReply(text);
+            Fault = OpenAIErrors.ReadInReply(text, preset);
             return;
         }
         // The reader looks into no string that is passed on as it stands.
@@ -151,7 +151,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
         ReadUsage(text, client);
         if (View.IsError(text))
         {
-            Fault = OpenAIErrors.ReadInReply(View.ErrorIn(text));
+            Fault = OpenAIErrors.ReadInReply(View.ErrorIn(text), preset);
             return;
         }
         var chunk = new OpenAIChunk(_tools, preset, isOneLine && !isStripped ? _pattern : null);
@@ -289,7 +289,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
         }
         if (View.IsError(text))
         {
-            Fault = OpenAIErrors.ReadInReply(View.ErrorIn(text));
+            Fault = OpenAIErrors.ReadInReply(View.ErrorIn(text), preset);
             return null;
         }
         if (View.ChoiceCount == 0)

@@ -16,7 +16,7 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
 
     public ApiError? Write(WriteOptions options)
     {
-        if ((Capabilities.Check(request, model.Facts) ?? ServerLimits.Check(request, preset)) is { } refusal) return refusal;
+        if ((Capabilities.Check(request, model.Facts) ?? ServerLimits.Check(request, preset, model.UpstreamModel)) is { } refusal) return refusal;
         _splice.Replace(request.Value(ChatParameter.Model), Quoted(model.UpstreamModel));
         Remove(ChatParameter.Models);
         Remove(ChatParameter.Provider);

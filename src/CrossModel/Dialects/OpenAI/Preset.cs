@@ -116,6 +116,9 @@ internal sealed record Preset
     /// <summary>Holds to <c>response_format</c> json_object only with a schema in it: one of any object is put there.</summary>
     public bool ObjectSchema { get; init; }
 
+    /// <summary>Upstream models, by the beginning of their name, that pass over <c>response_format</c> without a word: 400; null: none.</summary>
+    public string? FormatIgnoredBy { get; init; }
+
     /// <summary>Lowest <c>top_logprobs</c> with which it gives log probabilities: a lower one is raised and named, and it is sent where the caller leaves it out. 0: any.</summary>
     public int MinTopLogprobs { get; init; }
 
@@ -151,6 +154,12 @@ internal sealed record Preset
 
     /// <summary>Words of a 500 that is about the request all the same: it is the caller's, and asking again is of no use.</summary>
     public IReadOnlyList<string> RequestFaults { get; init; } = [];
+
+    /// <summary>429 <c>insufficient_quota</c> is the tokens of a minute; elsewhere it is a spent balance.</summary>
+    public bool QuotaIsRate { get; init; }
+
+    /// <summary>An error's code stands at the end of its message, in brackets.</summary>
+    public bool CodeInMessage { get; init; }
 
     /// <summary>What happens to unknown parameters; null: as the gateway says.</summary>
     public UnknownParameters? Unknown { get; init; }

@@ -89,12 +89,13 @@ internal static class Presets
         new()
         {
             Name = "dashscope", Hosts = ["dashscope.aliyuncs.com", "dashscope-intl.aliyuncs.com", "dashscope-us.aliyuncs.com"],
-            Reasoning = ReasoningStyle.EnableThinking, StreamsOnly = "qwq", Drops = [.. OpenAIOnly, "logit_bias"],
+            Reasoning = ReasoningStyle.EnableThinking, StreamsOnly = "qwq", QuotaIsRate = true, Drops = [.. OpenAIOnly, "logit_bias"],
         },
         new()
         {
             Name = "zai", Hosts = ["api.z.ai", "open.bigmodel.cn"], Reasoning = ReasoningStyle.ThinkingType, MaxStops = 1, MaxTemperature = 1,
-            Strict = false, Drops = [.. OpenAIOnly, "seed", "logit_bias", "presence_penalty", "frequency_penalty", "parallel_tool_calls"],
+            // It takes no tool_choice but auto.
+            RequiredTool = null, NamedTools = false, Strict = false, Drops = [.. OpenAIOnly, "seed", "logit_bias", "presence_penalty", "frequency_penalty", "parallel_tool_calls"],
             Refuses = [.. AudioOut, "logprobs", "top_logprobs"],
         },
         new()
@@ -102,7 +103,7 @@ internal static class Presets
             Name = "minimax", Hosts = ["api.minimax.io", "api.minimaxi.com"], Reasoning = ReasoningStyle.ThinkingType, MaxTemperature = 1,
             // Zero itself is refused.
             MinTemperature = 0.01,
-            ReasoningInDetails = true, Adds = ("reasoning_split", "true"), Drops = [.. OpenAIOnly, "seed", "logit_bias", "presence_penalty", "frequency_penalty"],
+            ReasoningInDetails = true, CodeInMessage = true, FormatIgnoredBy = "MiniMax-M2", Adds = ("reasoning_split", "true"), Drops = [.. OpenAIOnly, "seed", "logit_bias", "presence_penalty", "frequency_penalty"],
             Refuses = [.. AudioOut, "logprobs", "top_logprobs"],
         },
         new()
@@ -154,6 +155,7 @@ internal static class Presets
         new()
         {
             Name = "ollama", Hosts = [":11434", "ollama.com"], Unknown = UnknownParameters.Forward, History = ReasoningHistory.AsReasoning,
+            Reasoning = ReasoningStyle.NearestEffort, Efforts = ["none", .. FromLowToHigh],
             // It passes over tool_choice, whatever it says.
             RequiredTool = null, NamedTools = false, FillsCalls = true,
             Drops = [.. OpenAIOnly, "logit_bias", "parallel_tool_calls"], Refuses = [.. AudioOutAndFunctions, "logprobs", "top_logprobs"],

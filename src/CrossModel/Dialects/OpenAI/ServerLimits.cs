@@ -7,8 +7,10 @@ namespace CrossModel.Dialects.OpenAI;
 /// <summary>What a server is known not to take, against what the request asks for: refused, unless it asks for nothing with it.</summary>
 internal static class ServerLimits
 {
-    public static ApiError? Check(ChatRequest request, Preset preset)
+    public static ApiError? Check(ChatRequest request, Preset preset, string upstreamModel)
     {
+        if (preset.FormatIgnoredBy is { } beginning && upstreamModel.StartsWith(beginning, StringComparison.OrdinalIgnoreCase) && (request.Features & (ChatFeatures.JsonObject | ChatFeatures.JsonSchema)) != 0)
+            return ApiErrors.UnsupportedParameter("response_format", "The server behind this model passes over response_format. Ask for JSON in the prompt, or choose another model.");
         foreach (var name in preset.Refuses)
         {
             if (ParameterOf(name) is { } parameter && request.Has(parameter) && !IsDefault(request, parameter))

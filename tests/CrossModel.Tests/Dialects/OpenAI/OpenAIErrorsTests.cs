@@ -61,6 +61,35 @@ public sealed class OpenAIErrorsTests
     [InlineData(400, """{"object":"error","message":"The decoder prompt (length 9) is longer than the maximum model length of 8.","type":"BadRequestError","code":400}""", "Rejected", "context_length_exceeded")]
     [InlineData(400, """{"success":false,"errors":[{"code":5021,"message":"AiError: The estimated number of input and maximum output tokens (9) exceeded this model context window limit (8)."}],"result":{}}""", "Rejected", "context_length_exceeded")]
     [InlineData(400, """{"errors":[{"code":"invalid_input_argument","message":"no"}],"trace":"x","status_code":400}""", "Rejected", "upstream_rejected")]
+    [InlineData(400, """{"error":{"message":"You passed 99073 input tokens and requested 32000 output tokens. However, the model's context length is only 131072 tokens, resulting in a maximum input length of 99072 tokens. (parameter=input_tokens, value=99073)","type":"BadRequestError","param":"input_tokens","code":400}}""", "Rejected", "context_length_exceeded")]
+    [InlineData(400, """{"code":20015,"message":"length of prompt_tokens (68957) must be less than max_seq_len (65536).","data":null}""", "Rejected", "context_length_exceeded")]
+    [InlineData(400, """{"code":20015,"message":"max_total_tokens (33589) must be less than or equal to max_seq_len (32768)","data":null}""", "Rejected", "context_length_exceeded")]
+    [InlineData(400, """{"object":"error","message":"Input length (160062 tokens) exceeds the maximum allowed length (59862 tokens). Use a shorter input or enable --allow-auto-truncate.","type":"BadRequest","code":400}""", "Rejected", "context_length_exceeded")]
+    [InlineData(400, """{"error":{"message":"tools[0].function.name exceeds the maximum allowed length"}}""", "Rejected", "upstream_rejected")]
+    [InlineData(422, """{"error":"Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 `inputs` tokens and 100 `max_new_tokens`","error_type":"validation"}""", "Rejected", "context_length_exceeded")]
+    [InlineData(422, """{"error":"Input validation error: `inputs` must have less than 1024 tokens. Given: 1872","error_type":"validation"}""", "Rejected", "context_length_exceeded")]
+    [InlineData(413, """{"error":{"code":"tokens_limit_reached","message":"Request body too large for gpt-4o model. Max size: 8000 tokens.","details":"Request body too large for gpt-4o model. Max size: 8000 tokens."}}""", "Rejected", "context_length_exceeded")]
+    [InlineData(400, """{"error":"Context size has been exceeded."}""", "Rejected", "context_length_exceeded")]
+    [InlineData(400, """{"error":{"message":"request (53192 tokens) exceeds context size (50176 tokens)"}}""", "Rejected", "context_length_exceeded")]
+    [InlineData(400, """{"errors":{"message":"AiError: the request exceeded this model context window limit","code":5021},"success":false,"result":{},"messages":[]}""", "Rejected", "context_length_exceeded")]
+    [InlineData(410, """{"type":"about:blank","title":"Gone","status":410,"detail":"The model 'z-ai/glm4.7' has reached its end of life on 2026-05-14T00:00:00Z and is no longer available."}""", "ModelMissing", null)]
+    [InlineData(400, """{"code":20012,"message":"Model does not exist. Please check it carefully.","data":null}""", "ModelMissing", null)]
+    [InlineData(400, """{"error":{"message":"The requested model 'a' is not supported by any provider you have enabled.","type":"invalid_request_error","param":"model","code":"model_not_supported"}}""", "ModelMissing", null)]
+    [InlineData(400, """{"error":{"code":"unknown_model","message":"Unknown model: a","details":"Unknown model: a"}}""", "ModelMissing", null)]
+    [InlineData(400, """{"error":{"code":"unavailable_model","message":"Unavailable model: a","details":"Unavailable model: a"}}""", "ModelMissing", null)]
+    [InlineData(404, """{"error":{"code":"InvalidEndpointOrModel.NotFound","message":"The model or endpoint a does not exist or you do not have access to it.","param":"","type":"NotFound"}}""", "ModelMissing", null)]
+    [InlineData(429, """{"error":{"code":"SetLimitExceeded","message":"Your account has reached the set inference limit for the a model, and the model service has been paused.","type":"TooManyRequests"}}""", "ModelMissing", null)]
+    [InlineData(429, """{"error":{"code":"1311","message":"当前订阅套餐暂未开放a权限"}}""", "ModelMissing", null)]
+    [InlineData(429, """{"error":{"code":"1309","message":"您的 GLM Coding Plan 套餐已到期"}}""", "Operator", null)]
+    [InlineData(429, """{"error":{"code":"1305","message":"该模型当前访问量过大"}}""", "RateLimited", null)]
+    [InlineData(429, """{"error":{"http_code":"429","message":"insufficient balance (1008)","type":"insufficient_balance_error"},"request_id":"x"}""", "Operator", null)]
+    [InlineData(412, """{"error":{"message":"Account a is suspended, possibly due to reaching the monthly spending limit or failure to pay past invoices.","param":null,"code":"PRECONDITION_FAILED","type":"error"}}""", "Operator", null)]
+    [InlineData(412, """{"error":{"message":"no"}}""", "BadReply", null)]
+    [InlineData(451, """{"error":{"message":"The content you provided or machine outputted is blocked.","type":"censorship_blocked"}}""", "Rejected", "content_filter")]
+    [InlineData(400, """{"error":{"code":"InputTextSensitiveContentDetected","message":"The request failed because the input text may contain sensitive information.","param":"","type":"BadRequest"}}""", "Rejected", "content_filter")]
+    [InlineData(400, """{"status":400,"title":"Bad Request","detail":"Function id '87ea0ddc-cff1-4bca-bf8b-3bd98a35ddd0': DEGRADED function cannot be invoked"}""", "ServerError", null)]
+    [InlineData(400, """{"error":"the tool says: DEGRADED function cannot be invoked"}""", "Rejected", "upstream_rejected")]
+    [InlineData(400, """{"error":"The model has crashed without additional information. (Exit code: 18446744072635812000)"}""", "ServerError", null)]
     [InlineData(404, """{"detail":"Not Found"}""", "ModelMissing", null)]
     [InlineData(404, "<html>404 page not found</html>", "ModelMissing", null)]
     [InlineData(404, """{"error":{"message":"No file with id file-1 found","code":"file_not_found","param":"file_id"}}""", "Rejected", "upstream_rejected")]
@@ -74,6 +103,31 @@ public sealed class OpenAIErrorsTests
         var fault = Read(status, body);
         Assert.Equal((failure, code), (fault.Failure.ToString(), fault.Code));
         Assert.Equal(code is null, fault.Message is null);
+    }
+
+    /// <summary>The same words mean something else where another server says them.</summary>
+    [Theory]
+    [InlineData("dashscope", 429, """{"error":{"message":"You exceeded your current quota, please check your plan and billing details.","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}""", "RateLimited", null)]
+    [InlineData("openai", 429, """{"error":{"message":"You exceeded your current quota, please check your plan and billing details.","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}""", "Operator", null)]
+    [InlineData("minimax", 500, """{"type":"error","error":{"type":"api_error","message":"insufficient balance (1008)"},"request_id":"x"}""", "Operator", null)]
+    [InlineData("minimax", 500, """{"type":"error","error":{"type":"api_error","message":"input new_sensitive, input new_sensitive (1026)"},"request_id":"x"}""", "Rejected", "content_filter")]
+    [InlineData("minimax", 500, """{"type":"error","error":{"type":"api_error","message":"unknown error, 999 (1000)"},"request_id":"x"}""", "ServerError", null)]
+    [InlineData("minimax", 400, """{"type":"error","error":{"type":"bad_request_error","message":"invalid params, invalid chat setting (2013)","http_code":"400"},"request_id":"x"}""", "Rejected", "upstream_rejected")]
+    [InlineData("openai", 400, """{"error":{"message":"no such thing as (1008)"}}""", "Rejected", "upstream_rejected")]
+    public void Error_OfAKnownServer_IsReadInItsOwnWay(string preset, int status, string body, string failure, string? code)
+    {
+        using var response = new HttpResponseMessage();
+        var fault = OpenAIErrors.Read(status, response.Headers, Encoding.UTF8.GetBytes(body), Now, Presets.All.Single(p => p.Name == preset));
+        Assert.Equal((failure, code), (fault.Failure.ToString(), fault.Code));
+    }
+
+    /// <summary>A caller can do more with words in an odd place than with none.</summary>
+    [Fact]
+    public void Error_OfAnUnknownShape_IsToldAsItIs()
+    {
+        Assert.Equal("""{"reason":"top_k must be 1","at":"[address]"}""", Read(400, """{"reason":"top_k must be 1","at":"10.0.0.12:8000"}""").Message);
+        Assert.Contains("gave no reason", Read(400, "{}").Message);
+        Assert.Equal("ModelMissing", Read(404, """{"status":404}""").Failure.ToString());
     }
 
     [Theory]

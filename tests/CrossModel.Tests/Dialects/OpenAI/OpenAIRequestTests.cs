@@ -112,6 +112,9 @@ public sealed class OpenAIRequestTests
     [InlineData("groq", "xhigh", """{"reasoning_effort":"high"}""", "reasoning_effort=high")]
     [InlineData("groq", "minimal", """{"reasoning_effort":"low"}""", "reasoning_effort=low")]
     [InlineData("openai", "xhigh", """{"reasoning_effort":"xhigh"}""", "")]
+    [InlineData("ollama", "xhigh", """{"reasoning_effort":"high"}""", "reasoning_effort=high")]
+    [InlineData("ollama", "minimal", """{"reasoning_effort":"low"}""", "reasoning_effort=low")]
+    [InlineData("ollama", "none", """{"reasoning_effort":"none"}""", "")]
     public void Effort_EveryServer_IsAskedInItsWords(string preset, string effort, string members, string ignored)
     {
         var sent = Write(With($"\"reasoning_effort\":\"{effort}\""), preset);
@@ -240,12 +243,26 @@ public sealed class OpenAIRequestTests
     [InlineData("groq", "\"logprobs\":true", "logprobs")]
     [InlineData("deepseek", "\"modalities\":[\"text\",\"audio\"],\"audio\":{\"voice\":\"alloy\",\"format\":\"wav\"}", "modalities")]
     [InlineData("zai", "\"stop\":[\"a\",\"b\"]", "stop")]
+    [InlineData("zai", "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}],\"tool_choice\":\"required\"", "tool_choice")]
+    [InlineData("zai", "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}],\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}", "tool_choice")]
     [InlineData("together", "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}],\"tool_choice\":\"required\"", "tool_choice")]
     public void Refusal_WhatWouldBreakTheCaller_NamesTheParameter(string preset, string members, string param)
     {
         var refusal = Write(With(members), preset).Refusal;
         Assert.Equal((400, "unsupported_parameter"), (refusal!.Status, refusal.Code));
         if (param != "modalities") Assert.Equal(param, refusal.Param);
+    }
+
+    /// <summary>MiniMax' M2 models answer as if it were not there.</summary>
+    [Fact]
+    public void Format_WhereItIsPassedOver_IsRefused()
+    {
+        foreach (var format in (string[])["{\"type\":\"json_object\"}", "{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"x\",\"schema\":{}}}"])
+        {
+            Assert.Equal((400, "response_format"), (Write(With($"\"response_format\":{format}"), "minimax", model: "MiniMax-M2.7").Refusal!.Status, Write(With($"\"response_format\":{format}"), "minimax", model: "MiniMax-M2.7").Refusal!.Param));
+            Assert.Null(Write(With($"\"response_format\":{format}"), "minimax", model: "MiniMax-M3").Refusal);
+        }
+        Assert.Null(Write(With("\"response_format\":{\"type\":\"text\"}"), "minimax", model: "MiniMax-M2.7").Refusal);
     }
 
     [Theory]

@@ -276,6 +276,14 @@ public sealed class OpenAIStreamTests
     [InlineData("data: {\"object\":\"error\",\"message\":\"the prompt is too long: maximum context length\",\"code\":400}\n\n", "Rejected")]
     [InlineData("data: {\"error\":{\"message\":\"Requested token count exceeds the model's maximum context length\",\"code\":400}}\n\n", "Rejected")]
     [InlineData("event: error\ndata: {\"message\":\"x\",\"status_code\":429}\n\n", "RateLimited")]
+    [InlineData("event: error\ndata: {\"error\":{\"message\":\"Input does not fit in context length. The input has 31430 tokens, but the context length only supports 30000 tokens.\"},\"message\":\"Input does not fit in context length.\"}\n\n", "Rejected")]
+    [InlineData("data: {\"error\":{\"message\":\"Input validation error: bad\",\"http_status_code\":422}}\n\n", "Rejected")]
+    [InlineData("data: {\"error\":{\"code\":\"data_inspection_failed\",\"message\":\"Output data may contain inappropriate content.\"}}\n\n", "Rejected")]
+    [InlineData("data: {\"error\":{\"code\":\"1305\",\"message\":\"busy\"}}\n\n", "RateLimited")]
+    [InlineData("{\"base_resp\":{\"status_code\":2013,\"status_msg\":\"invalid params\"}}", "Rejected")]
+    [InlineData("{\"base_resp\":{\"status_code\":2049,\"status_msg\":\"invalid api key\"}}", "Operator")]
+    [InlineData("{\"base_resp\":{\"status_code\":1027,\"status_msg\":\"output new_sensitive\"}}", "Rejected")]
+    [InlineData("{\"base_resp\":{\"status_code\":1000,\"status_msg\":\"unknown error\"}}", "BadReply")]
     [InlineData("error: {\"error\":{\"message\":\"failed to decode\"}}\n\n", "BadReply")]
     public void Reply_ThatIsNone_FailsByName(string body, string failure)
     {
