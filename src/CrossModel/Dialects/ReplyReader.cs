@@ -13,7 +13,7 @@ internal abstract class ReplyReader : IDisposable
     public TokenUsage? Usage { get; protected set; }
 
     /// <summary>What was said of the prompt before anything of the reply could be counted; null: nothing, or it is in <see cref="Usage"/>.</summary>
-    public TokenUsage? PromptUsage { get; protected set; }
+    public virtual TokenUsage? PromptUsage => null;
 
     /// <summary>UTF-8 bytes of the client's text that <see cref="Usage"/> is known to count. A reply that breaks off with more than that is not told by it.</summary>
     public long CountedTextBytes { get; protected set; } = long.MaxValue;

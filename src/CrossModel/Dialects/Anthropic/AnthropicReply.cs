@@ -8,6 +8,8 @@ internal sealed class AnthropicReply(ReplyContext context, ReasoningMemory memor
     private readonly SseReader _events = new();
     private readonly AnthropicStream _stream = new(context, memory);
 
+    public override TokenUsage? PromptUsage => _stream.PromptUsage;
+
     public override int Read(ReadOnlySpan<byte> unread, ChunkWriter client) => ReadEvents(unread, atEnd: false, client);
 
     public override void Complete(ReadOnlySpan<byte> unread, ChunkWriter client)
@@ -65,5 +67,5 @@ internal sealed class AnthropicReply(ReplyContext context, ReasoningMemory memor
         return used;
     }
 
-    private void Take() => (Fault, Ended, Usage, PromptUsage) = (_stream.Fault, _stream.Ended, _stream.Usage, _stream.PromptUsage);
+    private void Take() => (Fault, Ended, Usage) = (_stream.Fault, _stream.Ended, _stream.Usage);
 }

@@ -11,6 +11,8 @@ internal sealed class InvokeReply(ReplyContext context, ReasoningMemory memory) 
 {
     private readonly AnthropicStream _stream = new(context, memory);
 
+    public override TokenUsage? PromptUsage => _stream.PromptUsage;
+
     /// <summary>A plain reply too long to wait for was streamed: then these are frames, which begin with a length below 2^25.</summary>
     public override PlainReply? ReadPlain(ReadOnlyMemory<byte> body)
     {
@@ -74,5 +76,5 @@ internal sealed class InvokeReply(ReplyContext context, ReasoningMemory memory) 
         if (json.IndexOf("guardrailAction"u8) >= 0 && JsonMember.Text(json, "amazon-bedrock-guardrailAction"u8).SequenceEqual("INTERVENED"u8)) _stream.IsFiltered = true;
     }
 
-    private void Take() => (Fault, Ended, Usage, PromptUsage) = (Fault ?? _stream.Fault, _stream.Ended, _stream.Usage, _stream.PromptUsage);
+    private void Take() => (Fault, Ended, Usage) = (Fault ?? _stream.Fault, _stream.Ended, _stream.Usage);
 }

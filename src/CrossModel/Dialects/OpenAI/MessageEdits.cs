@@ -9,7 +9,7 @@ namespace CrossModel.Dialects.OpenAI;
 /// <param name="learned">What the model has refused.</param>
 /// <param name="signatures">Puts the state of calls back; null: the server signs none.</param>
 /// <param name="ignored">Takes the names of what was left out.</param>
-internal sealed class MessageEdits(Preset preset, OpenAIDialect.Learned learned, CallSignatures? signatures, RouteModel model, BodySplice splice, List<string> ignored)
+internal readonly struct MessageEdits(Preset preset, OpenAIDialect.Learned learned, CallSignatures? signatures, RouteModel model, BodySplice splice, List<string> ignored)
 {
     private const string Alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
