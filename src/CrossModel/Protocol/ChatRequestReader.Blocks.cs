@@ -171,6 +171,8 @@ internal static partial class ChatRequestReader
         {
             if (!EnterBlockField(message, block, ".input_audio")) return;
             var present = 0;
+            ReadOnlySpan<byte> data = default;
+            var isWav = false;
             var members = Members();
             while (NextMember(AudioMembers, ref members, out var member))
             {
@@ -178,18 +180,22 @@ internal static partial class ChatRequestReader
                 else if (!IsNull && IsText(message, block, ".input_audio", AudioMembers.Names[member]) && _json.ValueSpan.Length > 0)
                 {
                     present |= 1 << member;
-                    if (member == 0) CountAudio(Raw());
+                    if (member == 0) data = Raw();
+                    else isWav = _json.ValueTextEquals("wav"u8);
                 }
             }
             if (_refusal is not null) return;
             if ((present & 1) == 0) RefuseLack(message, block, ".input_audio.data", "the audio, base64-encoded");
             else if ((present & 2) == 0) RefuseLack(message, block, ".input_audio.format", "the format, e.g. wav or mp3");
+            else CountAudio(data, isWav);
         }
 
-        private void CountAudio(ReadOnlySpan<byte> data)
+        /// <summary>What is sent as another format lasts as long as its decoder says, and that may pass over the head of a WAV file.</summary>
+        private void CountAudio(ReadOnlySpan<byte> data, bool isWav)
         {
-            var bytes = InlineBytes(data, isBare: true);
-            if (WavHeader.BytesPerSecond(Base64(data)) is > 0 and var rate) _request.Prompt.WavMilliseconds += bytes * 1000 / rate;
+            var base64 = Base64(data);
+            var bytes = UnescapedLength(base64) * 3L / 4;
+            if (isWav && WavHeader.BytesPerSecond(base64) is > 0 and var rate) _request.Prompt.WavMilliseconds += bytes * 1000 / rate;
             else _request.Prompt.AudioBytes += bytes;
         }
 
@@ -204,7 +210,7 @@ internal static partial class ChatRequestReader
                 else if (!IsNull && IsText(message, block, ".file", FileMembers.Names[member]) && _json.ValueSpan.Length > 0)
                 {
                     hasSource |= member < 2;
-                    if (member == 0) _request.Prompt.FileBytes += InlineBytes(Raw(), isBare: false);
+                    if (member == 0) _request.Prompt.FileBytes += InlineBytes(Raw());
                     else if (member == 1) _request.Features |= ChatFeatures.FileIds;
                 }
             }
@@ -233,7 +239,7 @@ internal static partial class ChatRequestReader
     private static string Place(int message, int block, string tail) => $"messages[{message}].content[{block}]{tail}";
 
     /// <summary>Decoded bytes of base64 (bare, or behind the comma of a data URL); 0 for a link, whose size nobody knows yet.</summary>
-    private static long InlineBytes(ReadOnlySpan<byte> text, bool isBare) => !isBare && text.StartsWith("http"u8) ? 0 : Base64(text).Length * 3L / 4;
+    private static long InlineBytes(ReadOnlySpan<byte> text) => text.StartsWith("http"u8) ? 0 : Base64(text).Length * 3L / 4;
 
     private static ReadOnlySpan<byte> Base64(ReadOnlySpan<byte> text) => text.StartsWith("data:"u8) ? text[(text.IndexOf((byte)',') + 1)..] : text;
 }

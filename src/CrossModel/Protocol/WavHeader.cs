@@ -1,28 +1,46 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using System.Buffers.Text;
+using System.Globalization;
 
 namespace CrossModel.Protocol;
 
 /// <summary>What the head of a WAV file says of how long it lasts.</summary>
 internal static class WavHeader
 {
-    private const int Length = 36;
+    private const int Length = 60;
     private const int Numbers = 1;
     private const int Fractions = 3;
     private const int SaidFurtherOn = 0xFFFE;
 
     /// <summary>Bytes that a second of it takes, by the fields that decoders go by; 0: it is no WAV file, or a compressed one.</summary>
-    /// <param name="base64">The file, or its beginning.</param>
+    /// <param name="base64">The file, or its beginning, as it stands in JSON.</param>
     public static long BytesPerSecond(ReadOnlySpan<byte> base64)
     {
-        const int Letters = Length / 3 * 4;
+        Span<byte> letters = stackalloc byte[Length / 3 * 4];
         Span<byte> head = stackalloc byte[Length];
-        if (base64.Length < Letters || Base64.DecodeFromUtf8(base64[..Letters], head, out _, out _) != OperationStatus.Done) return 0;
+        if (!Unescape(base64, letters) || Base64.DecodeFromUtf8(letters, head, out _, out _) != OperationStatus.Done) return 0;
         if (!head.StartsWith("RIFF"u8) || !head[8..].StartsWith("WAVEfmt "u8)) return 0;
-        if (BinaryPrimitives.ReadUInt16LittleEndian(head[20..]) is not (Numbers or Fractions or SaidFurtherOn)) return 0;
+        var coding = BinaryPrimitives.ReadUInt16LittleEndian(head[20..]);
+        if (coding == SaidFurtherOn) coding = BinaryPrimitives.ReadUInt16LittleEndian(head[44..]);
+        if (coding is not (Numbers or Fractions)) return 0;
         long channels = BinaryPrimitives.ReadUInt16LittleEndian(head[22..]), rate = BinaryPrimitives.ReadUInt32LittleEndian(head[24..]), bits = BinaryPrimitives.ReadUInt16LittleEndian(head[34..]);
         // No sound that anybody hears is outside of this.
         return channels is >= 1 and <= 32 && rate is >= 1_000 and <= 768_000 && bits is (8 or 16 or 24 or 32 or 64) ? channels * rate * bits / 8 : 0;
+    }
+
+    /// <summary>PHP writes every / as \/, and .NET every + as \u002B; any other escape is no letter of base64. False: there is too little.</summary>
+    private static bool Unescape(ReadOnlySpan<byte> json, Span<byte> letters)
+    {
+        foreach (ref var letter in letters)
+        {
+            if (json.IsEmpty) return false;
+            letter = json[0];
+            var length = letter != '\\' ? 1 : json[1] == 'u' ? 6 : 2;
+            if (length == 2 && json[1] == '/') letter = (byte)'/';
+            if (length == 6 && ushort.TryParse(json[2..6], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var code) && code < 128) letter = (byte)code;
+            json = json[length..];
+        }
+        return true;
     }
 }

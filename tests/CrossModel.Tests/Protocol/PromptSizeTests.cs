@@ -7,6 +7,8 @@ namespace CrossModel.Tests.Protocol;
 /// <summary>What the hold is computed from.</summary>
 public sealed class PromptSizeTests
 {
+    private const int FurtherOn = 0xFFFE;
+
     [Theory]
     [InlineData("""{"role":"user","content":"12345"}""", 5)]
     [InlineData("""{"role":"user","content":"\n\u00e9\u4e2d\ud83d\ude00\\\""}""", 1 + 2 + 3 + 4 + 2)]
@@ -38,7 +40,7 @@ public sealed class PromptSizeTests
     [Theory]
     [InlineData(1, 2, 44_100, 16, 2000)]
     [InlineData(3, 1, 16_000, 32, 2000)]
-    [InlineData(0xFFFE, 6, 48_000, 24, 2000)]
+    [InlineData(FurtherOn, 6, 48_000, 24, 2000)]
     // Compressed, or no such sound: by its bytes, as any other.
     [InlineData(2, 2, 44_100, 4, 0)]
     [InlineData(1, 0, 44_100, 16, 0)]
@@ -47,22 +49,42 @@ public sealed class PromptSizeTests
     public void Wav_LastsAsLongAsItSays(int format, int channels, int rate, int bits, long milliseconds)
     {
         var file = Convert.ToBase64String(Wav(format, channels, rate, bits, seconds: 2));
-        foreach (var data in new[] { file, "data:audio/wav;base64," + file })
+        // PHP writes every / as \/, and .NET every + as \u002B.
+        foreach (var data in new[] { file, "data:audio/wav;base64," + file, file.Replace("/", @"\/", StringComparison.Ordinal), file.Replace("/", @"\u002f", StringComparison.Ordinal).Replace("+", @"\u002B", StringComparison.Ordinal) })
         {
             using var request = Requests.Accepted(Requests.Messages($$$"""{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"{{{data}}}","format":"wav"}}]}"""));
             Assert.Equal((milliseconds, milliseconds > 0 ? 0 : file.Length * 3L / 4, 1), (request.Prompt.WavMilliseconds, request.Prompt.AudioBytes, request.Prompt.Audios));
         }
     }
 
-    private static byte[] Wav(int format, int channels, int rate, int bits, int seconds)
+    /// <summary>A head that promises more bytes a second than there are would make long sound cheap: it counts only where nothing else can be read behind it.</summary>
+    [Theory]
+    // A decoder of MP3 passes over what stands before it.
+    [InlineData("mp3", 1, 1)]
+    [InlineData("mp3", FurtherOn, 1)]
+    // MP3 and A-law in a WAV file.
+    [InlineData("wav", FurtherOn, 0x55)]
+    [InlineData("wav", FurtherOn, 6)]
+    public void Wav_ThatIsNone_LastsAsLongAsItsBytes(string said, int format, int coding)
+    {
+        var file = Convert.ToBase64String(Wav(format, channels: 2, rate: 44_100, bits: 16, seconds: 2, coding));
+        foreach (var audio in new[] { $$"""{"data":"{{file}}","format":"{{said}}"}""", $$"""{"format":"{{said}}","data":"{{file}}"}""" })
+        {
+            using var request = Requests.Accepted(Requests.Messages($$$"""{"role":"user","content":[{"type":"input_audio","input_audio":{{{audio}}}}]}"""));
+            Assert.Equal((0, file.Length * 3L / 4), (request.Prompt.WavMilliseconds, request.Prompt.AudioBytes));
+        }
+    }
+
+    private static byte[] Wav(int format, int channels, int rate, int bits, int seconds, int coding = 1)
     {
         var length = (long)channels * rate * bits / 8 * seconds;
-        var file = new byte[44 + length];
+        var more = format == FurtherOn ? 24 : 0;
+        var file = new byte[44 + more + length];
         using var writer = new BinaryWriter(new MemoryStream(file));
         writer.Write("RIFF"u8);
-        writer.Write((uint)(36 + length));
+        writer.Write((uint)(36 + more + length));
         writer.Write("WAVEfmt "u8);
-        writer.Write(16);
+        writer.Write(16 + more);
         writer.Write((ushort)format);
         writer.Write((ushort)channels);
         writer.Write(rate);
@@ -70,6 +92,14 @@ public sealed class PromptSizeTests
         writer.Write(uint.MaxValue);
         writer.Write((ushort)(channels * bits / 8));
         writer.Write((ushort)bits);
+        if (more > 0)
+        {
+            writer.Write((ushort)22);
+            writer.Write((ushort)bits);
+            writer.Write((1 << channels) - 1);
+            writer.Write((ushort)coding);
+            writer.Write(Convert.FromHexString("000000001000800000AA00389B71"));
+        }
         writer.Write("data"u8);
         writer.Write((uint)length);
         return file;
