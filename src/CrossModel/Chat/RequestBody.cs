@@ -50,8 +50,8 @@ internal static class RequestBody
                 if (refusal is not null || read.IsCompleted) return refusal;
             }
         }
-        // A chunk size beyond all numbers is no BadHttpRequestException to the web server.
-        catch (IOException e) when (e is not ConnectionResetException)
+        // To the web server a chunk size beyond all numbers is no BadHttpRequestException, and a NUL in a trailer not even an IOException.
+        catch (Exception e) when (e is IOException and not ConnectionResetException or InvalidOperationException)
         {
             return e is BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge }
                 ? ApiErrors.RequestTooLarge(limit)

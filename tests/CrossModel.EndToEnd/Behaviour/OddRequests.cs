@@ -95,6 +95,22 @@ public sealed class OddRequests
         Assert.Contains("x-request-id: req_", reply, StringComparison.Ordinal);
     }
 
+    /// <summary>The web server throws another exception for it than for all else that is broken in a body.</summary>
+    [Fact]
+    public async Task Trailer_WithANull_IsABrokenBody()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl);
+        const string body = """{"model":"test/model","messages":[{"role":"user","content":"Hi"}]}""";
+        using var socket = new TcpClient();
+        await socket.ConnectAsync(gateway.Address.Host, gateway.Address.Port);
+        var wire = socket.GetStream();
+        await wire.WriteAsync(Encoding.Latin1.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {gateway.Key}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n{body.Length:x}\r\n{body}\r\n0\r\nx-sum: 1\02\r\n\r\n"));
+        var reply = await new StreamReader(wire).ReadToEndAsync();
+        Assert.StartsWith("HTTP/1.1 400 ", reply, StringComparison.Ordinal);
+        Assert.Contains("invalid_json", reply, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Overhead_LeavesOutTheTimeInWhichTheCallerSends()
     {
