@@ -9,7 +9,8 @@ namespace CrossModel;
 /// strangers who come all at once have used up the process's files by then.
 /// </summary>
 /// <param name="most">Open connections of all addresses together.</param>
-internal sealed partial class ConnectionLimit(long most, IConnectionListenerFactory sockets, TimeProvider time, ILogger<ConnectionLimit> log) : IConnectionListenerFactory
+/// <param name="why">Words for the operator: what forbids more.</param>
+internal sealed partial class ConnectionLimit(long most, string why, IConnectionListenerFactory sockets, TimeProvider time, ILogger<ConnectionLimit> log) : IConnectionListenerFactory
 {
     private static readonly TimeSpan BetweenWarnings = TimeSpan.FromMinutes(1);
 
@@ -20,9 +21,9 @@ internal sealed partial class ConnectionLimit(long most, IConnectionListenerFact
         new Listener(this, await sockets.BindAsync(endpoint, cancellationToken));
 
     /// <summary>Has the sockets of a server limited; its transport is chosen already.</summary>
-    public static void Put(WebApplicationBuilder builder, long most, TimeProvider time)
+    public static void Put(WebApplicationBuilder builder, long most, string why, TimeProvider time)
     {
-        builder.Services.AddSingleton(services => new ConnectionLimit(most, ActivatorUtilities.CreateInstance<SocketTransportFactory>(services), time, services.GetRequiredService<ILogger<ConnectionLimit>>()));
+        builder.Services.AddSingleton(services => new ConnectionLimit(most, why, ActivatorUtilities.CreateInstance<SocketTransportFactory>(services), time, services.GetRequiredService<ILogger<ConnectionLimit>>()));
         // Of several transports Kestrel takes the last that was added.
         builder.Services.AddSingleton<IConnectionListenerFactory>(services => services.GetRequiredService<ConnectionLimit>());
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.ConfigureEndpointDefaults(address => address.Use(kestrel.ApplicationServices.GetRequiredService<ConnectionLimit>().Counted)));
@@ -46,7 +47,7 @@ internal sealed partial class ConnectionLimit(long most, IConnectionListenerFact
         if (Interlocked.Increment(ref _open) <= most) return true;
         Interlocked.Decrement(ref _open);
         var warned = Volatile.Read(ref _warned);
-        if ((warned == 0 || time.GetElapsedTime(warned) >= BetweenWarnings) && Interlocked.CompareExchange(ref _warned, time.GetTimestamp(), warned) == warned) TooMany(log, most);
+        if ((warned == 0 || time.GetElapsedTime(warned) >= BetweenWarnings) && Interlocked.CompareExchange(ref _warned, time.GetTimestamp(), warned) == warned) TooMany(log, most, why);
         return false;
     }
 
@@ -70,6 +71,6 @@ internal sealed partial class ConnectionLimit(long most, IConnectionListenerFact
         public ValueTask DisposeAsync() => sockets.DisposeAsync();
     }
 
-    [LoggerMessage(EventId = 101, Level = LogLevel.Warning, Message = "{Most} connections are open, and others are ended: the process may open no more files for them (LimitNOFILE, ulimit -n)")]
-    private static partial void TooMany(ILogger log, long most);
+    [LoggerMessage(EventId = 101, Level = LogLevel.Warning, Message = "{Most} connections are open, and others are ended: {Why}")]
+    private static partial void TooMany(ILogger log, long most, string why);
 }

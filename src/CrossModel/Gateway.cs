@@ -151,13 +151,13 @@ internal sealed class Gateway : IAsyncDisposable
 
             // Listen.
             var urls = options.Urls ?? config.Urls;
-            var listener = new Listener(urls, OpenFiles.Connections(), config.Limits.RequestHeaders, time, logs);
+            var listener = new Listener(urls, OpenFiles.Connections(), "the process may open no more files for them (LimitNOFILE, ulimit -n)", config.Limits.RequestHeaders, time, logs);
             rooms.Push(listener);
             await listener.StartAsync(door.HandleAsync, cancellation);
             Listener? metricsListener = null;
             if (config.Metrics.Urls is { } metricsUrls)
             {
-                metricsListener = new Listener(metricsUrls, MetricsConnections, config.Limits.RequestHeaders, time, logs);
+                metricsListener = new Listener(metricsUrls, MetricsConnections, "metrics.urls takes no more", config.Limits.RequestHeaders, time, logs);
                 rooms.Push(metricsListener);
                 await metricsListener.StartAsync(metrics.AnswerThereAsync, cancellation);
             }

@@ -15,7 +15,8 @@ internal sealed class Listener : IAsyncDisposable
     private readonly IServer _server;
 
     /// <param name="connections">How many may be open. Null: no limit.</param>
-    public Listener(string urls, long? connections, TimeSpan requestHeaders, TimeProvider time, ILoggerFactory logs)
+    /// <param name="why">Words for the operator: what forbids more.</param>
+    public Listener(string urls, long? connections, string why, TimeSpan requestHeaders, TimeProvider time, ILoggerFactory logs)
     {
         // For what Kestrel is made of: its pool of memory is to be had in no other way. The host that would stand before each request is not built.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -29,7 +30,7 @@ internal sealed class Listener : IAsyncDisposable
             // Byte by byte: by itself the web server ends a call that has é as one byte in any header, as fetch writes it, with a 400 without a word.
             kestrel.RequestHeaderEncodingSelector = static _ => Encoding.Latin1;
         });
-        if (connections is { } most) ConnectionLimit.Put(builder, most, time);
+        if (connections is { } most) ConnectionLimit.Put(builder, most, why, time);
         _services = builder.Services.BuildServiceProvider();
         _server = _services.GetRequiredService<IServer>();
         foreach (var url in ListenAddresses.Split(urls)) Urls.Add(url);

@@ -131,6 +131,20 @@ public sealed class MetricsTests
     }
 
     [Fact]
+    public async Task Metrics_AskedByTooManyAtOnce_TellWhatIsFull()
+    {
+        await using var upstream = await ScriptedUpstream.JsonAsync(Reply);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, more: """ "metrics": { "urls": "http://127.0.0.1:0" }, """);
+        var there = new Uri(Assert.Single(gateway.Gateway.MetricsAddresses));
+        TcpClient[] readers = [.. Enumerable.Range(0, 17).Select(_ => new TcpClient())];
+        // The one too many may be ended before it knows that it is connected.
+        await Task.WhenAll(readers.Select(reader => reader.ConnectAsync(there.Host, there.Port))).ContinueWith(_ => { }, TaskScheduler.Default);
+        await Until.TrueAsync(() => Task.FromResult(gateway.Log.All.Any(line => line.StartsWith("Warning 16 connections are open", StringComparison.Ordinal))));
+        Array.ForEach(readers, reader => reader.Dispose());
+        Assert.Contains("metrics.urls", Assert.Single(gateway.Log.All, line => line.Contains("connections are open", StringComparison.Ordinal)), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Metrics_EachFamily_StandsInTheOperationsPage()
     {
         await using var upstream = await ScriptedUpstream.JsonAsync(Reply);
