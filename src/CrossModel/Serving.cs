@@ -67,14 +67,14 @@ internal static class Serving
         logging.AddSimpleConsole(simple => { simple.SingleLine = true; simple.TimestampFormat = "HH:mm:ss "; });
     }
 
-    /// <summary>SIGTERM, Ctrl-C and a terminal that is closed (SIGHUP): the first asks to stop in order, the second at once.</summary>
+    /// <summary>SIGTERM, Ctrl-C, Ctrl-\ (SIGQUIT, which some containers are stopped with) and a terminal that is closed (SIGHUP): the first asks to stop in order, the second at once.</summary>
     private sealed class Signals : IDisposable
     {
         private readonly CancellationTokenSource _first = new();
         private readonly CancellationTokenSource _second = new();
         private readonly PosixSignalRegistration[] _registrations;
 
-        public Signals() => _registrations = [.. new[] { PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGHUP }.Select(signal => PosixSignalRegistration.Create(signal, On))];
+        public Signals() => _registrations = [.. new[] { PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGHUP, PosixSignal.SIGQUIT }.Select(signal => PosixSignalRegistration.Create(signal, On))];
 
         public CancellationToken First => _first.Token;
         public CancellationToken Second => _second.Token;

@@ -49,6 +49,7 @@ public sealed partial class RunningProgram
     [Theory]
     [InlineData("TERM")]
     [InlineData("HUP")]
+    [InlineData("QUIT")]
     public async Task Terminated_WithAStreamRunning_LetsItFinishAndTakesNoNewCall(string signal)
     {
         var goOn = new TaskCompletionSource();
