@@ -62,7 +62,8 @@ internal sealed class UpstreamCall : IDisposable
     /// <summary>Sends the request. Null: a good status, the body can be read.</summary>
     public ValueTask<UpstreamFault?> OpenAsync()
     {
-        var patient = !_call.Request.Stream || _route.Model.Facts.Reasoning == true;
+        // What answers a stream may have been asked plainly.
+        var patient = !_call.Request.Stream || !_call.Prepared!.Stream || _route.Model.Facts.Reasoning == true;
         var upstream = _route.Upstream;
         _seeded = Resolution.PrepareSeeded(_call, _route, _context.ChoiceOffset);
         if (_seeded is not null && _call.Take(_seeded.Body.Length) is not null)

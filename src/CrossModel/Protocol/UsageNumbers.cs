@@ -77,7 +77,7 @@ internal struct UsageNumbers
         {
             completion += reasoning;                     // Vercel's gateway: completion excludes reasoning, and so does total
         }
-        else if (surplus > 0 && surplus == cached + (_cacheWrite ?? 0))
+        else if (surplus > 0 && !surplusIsReasoning && surplus == cached + (_cacheWrite ?? 0))
         {
             prompt += surplus;                           // Portkey's gateway: prompt excludes what was cached and written
         }

@@ -54,10 +54,18 @@ public sealed class ModelsThatStumble
     [Fact]
     public async Task Bedrock_ThatCallsNoToolsInAStream_IsAskedPlainly_AndTheCallerGetsAStream()
     {
-        await using var server = await ScriptedUpstream.StartAsync((http, received) => received.Path.EndsWith("/converse-stream", StringComparison.Ordinal)
-            ? UsualReply.JsonAsync(http, """{"message":"This model doesn't support tool use in streaming mode."}""", 400)
-            : UsualReply.JsonAsync(http, """{"output":{"message":{"role":"assistant","content":[{"toolUse":{"toolUseId":"t1","name":"get-weather","input":{"city":"Oslo"}}}]}},"stopReason":"tool_use","usage":{"inputTokens":9,"outputTokens":3,"totalTokens":12}}"""));
-        await using var gateway = await TestGateway.StartAsync(server.BaseUrl, Model("llama", "aws", "us.meta.llama4-maverick-17b-instruct-v1:0"), upstreams: Upstream(server, "aws", "bedrock", ", \"region\": \"us-east-1\""));
+        await using var server = await ScriptedUpstream.StartAsync(async (http, received) =>
+        {
+            if (received.Path.EndsWith("/converse-stream", StringComparison.Ordinal))
+            {
+                await UsualReply.JsonAsync(http, """{"message":"This model doesn't support tool use in streaming mode."}""", 400);
+                return;
+            }
+            // A plain reply takes its time to the first byte.
+            await Task.Delay(1500);
+            await UsualReply.JsonAsync(http, """{"output":{"message":{"role":"assistant","content":[{"toolUse":{"toolUseId":"t1","name":"get-weather","input":{"city":"Oslo"}}}]}},"stopReason":"tool_use","usage":{"inputTokens":9,"outputTokens":3,"totalTokens":12}}""");
+        });
+        await using var gateway = await TestGateway.StartAsync(server.BaseUrl, Model("llama", "aws", "us.meta.llama4-maverick-17b-instruct-v1:0"), upstreams: Upstream(server, "aws", "bedrock", ", \"region\": \"us-east-1\", \"timeouts\": { \"firstByte\": \"1s\", \"plain\": \"30s\" }"));
         var body = $$$"""{"model":"test/llama","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"Weather?"}],{{{Tools}}}}""";
 
         foreach (var asked in (int[])[2, 3])

@@ -108,6 +108,10 @@ public sealed class UsageNumbersTests
         numbers.Overlay("""{"prompt_tokens":66,"completion_tokens":6,"total_tokens":100}"""u8);
         Assert.Equal(6, numbers.Normalise(surplusIsReasoning: false)!.Value.OutputTokens);
         Assert.Equal(34, numbers.Normalise(surplusIsReasoning: true)!.Value.OutputTokens);
+        // As much as came from the cache, by chance.
+        numbers = new UsageNumbers();
+        numbers.Overlay("""{"prompt_tokens":8,"completion_tokens":18,"total_tokens":29,"prompt_tokens_details":{"cached_tokens":3}}"""u8);
+        Assert.Equal(new TokenUsage { InputTokens = 8, CachedInputTokens = 3, OutputTokens = 21, ReasoningTokens = 3 }, numbers.Normalise(surplusIsReasoning: true));
     }
 
     private static TokenUsage? Read(params string[] usages)

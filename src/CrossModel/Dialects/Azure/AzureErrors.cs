@@ -20,7 +20,7 @@ internal static partial class AzureErrors
             // The version is the configuration's.
             400 when said.StartsWith("API version not supported", StringComparison.OrdinalIgnoreCase) => fault with { Failure = UpstreamFailure.Operator, Message = null, Code = null },
             // The deployment is of a model that does not chat, or not at this version.
-            400 when said.Contains("operation does not work with the specified model", StringComparison.OrdinalIgnoreCase) || (said.StartsWith("Model ", StringComparison.Ordinal) && said.Contains("is enabled only for api versions", StringComparison.OrdinalIgnoreCase)) =>
+            400 when NoChat().IsMatch(said) || (said.StartsWith("Model ", StringComparison.Ordinal) && said.Contains("is enabled only for api versions", StringComparison.OrdinalIgnoreCase)) =>
                 new UpstreamFault(UpstreamFailure.ModelMissing, status, Detail: fault.Detail),
             // Nothing a caller sends leads to a 404 here: the deployment, the address or the version is wrong.
             404 => new UpstreamFault(UpstreamFailure.ModelMissing, status, Detail: fault.Detail, RetryAfter: fault.RetryAfter),
@@ -31,6 +31,10 @@ internal static partial class AzureErrors
             _ => fault,
         };
     }
+
+    /// <summary>In the first words: further on it may be the caller's that are quoted.</summary>
+    [GeneratedRegex(@"^The \w+ operation does not work with the specified model", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    private static partial Regex NoChat();
 
     [GeneratedRegex("retry after ([0-9]{1,5}) second", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex Wait();

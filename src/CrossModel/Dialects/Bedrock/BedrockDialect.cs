@@ -90,8 +90,7 @@ internal sealed class BedrockDialect : IDialect
     {
         // What is sent may be deeper than what the caller may send.
         using var json = JsonDocument.Parse(sent, new JsonDocumentOptions { MaxDepth = 1000 });
-        var config = json.RootElement.GetProperty("inferenceConfig"u8);
-        return config.TryGetProperty("temperature"u8, out _) || config.TryGetProperty("topP"u8, out _);
+        return json.RootElement.TryGetProperty("inferenceConfig"u8, out var config) && (config.TryGetProperty("temperature"u8, out _) || config.TryGetProperty("topP"u8, out _));
     }
 
     private static bool UsesTools(ChatRequest request, UpstreamRequest upstream) =>

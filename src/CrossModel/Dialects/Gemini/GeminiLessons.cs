@@ -17,7 +17,8 @@ internal sealed partial class GeminiLessons
     private readonly ConcurrentDictionary<UInt128, bool> _foreign = new();
 
     /// <param name="Together">Gives all candidates in one call, and has done so; false: it does not; null: not tried yet.</param>
-    internal readonly record struct Lesson(bool NoPenalties, bool NoSystem, bool WantsSignatures, bool NoThinking, bool? Together);
+    /// <param name="NoLevels">Words for how much to think that it does not take, of those it is asked with; null: none so far.</param>
+    internal readonly record struct Lesson(bool NoPenalties, bool NoSystem, bool WantsSignatures, bool NoThinking, IReadOnlyList<string>? NoLevels, bool? Together);
 
     /// <param name="model">The path of the model's address.</param>
     public Lesson Of(string model) => _models.GetValueOrDefault(model);
@@ -46,18 +47,32 @@ internal sealed partial class GeminiLessons
         // Who knows it writes the marker wherever a signature is missing.
         var signatures = Says("missing a thought_signature") && Holds(sent, "\"functionCall\""u8) && !Holds(sent, GoogleState.SkipMarker);
         var one = (Says("multiple candidates") || Says("one candidate") || Says("candidateCount") || Says("candidate_count")) && Holds(sent, "\"candidateCount\""u8);
-        var thinking = NoThinking().Match(message) is { Success: true } said && !CallersWords.Hold(sent.Span, said.Value) && Holds(sent, "\"thinkingConfig\""u8);
+        var said = NoThinking().Match(message);
+        var level = said.Groups["level"].Value.ToLowerInvariant();
+        var thinking = said.Success && !CallersWords.Hold(sent.Span, said.Value)
+            && (level.Length == 0 ? Holds(sent, "\"thinkingConfig\""u8) : Holds(sent, Encoding.UTF8.GetBytes($"\"thinkingLevel\":\"{level}\"")));
         if (penalties || system || signatures || thinking)
         {
-            Lesson Add(Lesson known) =>
-                known with { NoPenalties = known.NoPenalties || penalties, NoSystem = known.NoSystem || system, WantsSignatures = known.WantsSignatures || signatures, NoThinking = known.NoThinking || thinking };
+            Lesson Add(Lesson known)
+            {
+                // One word that it does not take says nothing of the others.
+                var noLevels = thinking && level.Length > 0 ? [.. (known.NoLevels ?? []).Append(level).Distinct()] : known.NoLevels;
+                return known with
+                {
+                    NoPenalties = known.NoPenalties || penalties,
+                    NoSystem = known.NoSystem || system,
+                    WantsSignatures = known.WantsSignatures || signatures,
+                    NoThinking = known.NoThinking || (thinking && level.Length == 0) || noLevels?.Count == GeminiModel.Levels.Count,
+                    NoLevels = noLevels,
+                };
+            }
             _models.AddOrUpdate(model, _ => Add(default), (_, known) => Add(known));
         }
         if (one) Gave(model, all: false);
         return (Says("thought signature") && Says("corrupted") && LearnForeign(sent)) || penalties || system || signatures || thinking || one;
     }
 
-    [GeneratedRegex(@"\bThinking (?:level|budget)(?: \w+)? is not supported", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"\bThinking[ _](?:level|budget)(?: (?<level>\w+))? is not supported", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex NoThinking();
 
     private static bool Holds(ReadOnlyMemory<byte> sent, ReadOnlySpan<byte> name) => sent.Span.IndexOf(name) >= 0;

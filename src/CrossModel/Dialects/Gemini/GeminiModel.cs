@@ -18,6 +18,9 @@ internal enum Thinking
 /// <param name="Version">2.5 of gemini-2.5-pro; null: none in the name.</param>
 internal sealed partial record GeminiModel(string Name, double? Version, bool IsGemma)
 {
+    /// <summary>What <see cref="Level"/> answers.</summary>
+    public static IReadOnlyList<string> Levels { get; } = ["minimal", "low", "medium", "high"];
+
     public static GeminiModel Of(string upstreamModel)
     {
         var name = upstreamModel[(upstreamModel.LastIndexOf('/') + 1)..].ToLowerInvariant();

@@ -163,6 +163,7 @@ internal sealed class GeminiRequest(GeminiHost host, GeminiLessons.Lesson learne
         else
         {
             effort = _model.Level(effort);
+            if (learned.NoLevels is { } refused) effort = Capabilities.Nearest(effort, [.. GeminiModel.Levels.Except(refused)]);
             json.WriteString("thinkingLevel"u8, effort);
         }
         // Who asks for reasoning gets its text; it costs nothing more.

@@ -39,9 +39,11 @@ internal static class GeminiUsage
         }
 
         var (prompt, toolUse, total) = (Count("promptTokenCount"u8), Count("toolUsePromptTokenCount"u8) ?? 0, Count("totalTokenCount"u8));
-        var (visible, thoughts, cached) = (Count("candidatesTokenCount"u8), Count("thoughtsTokenCount"u8) ?? 0, Count("cachedContentTokenCount"u8) ?? before?.CachedInputTokens ?? 0);
+        var (visible, thoughts, saidCached) = (Count("candidatesTokenCount"u8), Count("thoughtsTokenCount"u8) ?? 0, Count("cachedContentTokenCount"u8));
         var (heard, heardFromCache, spoken) = (Audio("promptTokensDetails"u8), Audio("cacheTokensDetails"u8), Audio("candidatesTokensDetails"u8));
         if (isHostile || prompt is not { } read) return null;
+        // Of before, and so no more than there is to read now.
+        var cached = saidCached ?? Math.Min(before?.CachedInputTokens ?? 0, read);
         // The count is left out where nothing visible came; what the total has beyond the others was generated all the same.
         var shown = visible ?? Math.Max(0, (total ?? 0) - read - toolUse - thoughts);
         // Some gateways count the thoughts among what is visible: their total tells.

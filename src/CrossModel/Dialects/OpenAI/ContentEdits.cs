@@ -6,7 +6,8 @@ namespace CrossModel.Dialects.OpenAI;
 /// <summary>Contents for a server that takes texts only: none becomes an empty one, blocks of text become one text with a line each. Others stay.</summary>
 internal static class ContentEdits
 {
-    public static void ToTexts(ReadOnlySpan<byte> body, JsonSpan messages, BodySplice splice)
+    /// <param name="ignored">Takes the names of what a block had beside its text.</param>
+    public static void ToTexts(ReadOnlySpan<byte> body, JsonSpan messages, BodySplice splice, List<string> ignored)
     {
         var json = new Utf8JsonReader(messages.In(body));
         json.Read();
@@ -23,14 +24,14 @@ internal static class ContentEdits
                 has = true;
                 var content = new JsonSpan(value, messages.Start + (int)json.BytesConsumed - value);
                 if (kind == JsonTokenType.Null) splice.Replace(content, "\"\""u8);
-                else if (kind == JsonTokenType.StartArray && TextOf(content.In(body)) is { } text) splice.Replace(content, text);
+                else if (kind == JsonTokenType.StartArray && TextOf(content.In(body), ignored) is { } text) splice.Replace(content, text);
             }
             if (!has) splice.InsertFirst(start, "\"content\":\"\""u8);
         }
     }
 
     /// <summary>As JSON; null: there is another block than text.</summary>
-    private static byte[]? TextOf(ReadOnlySpan<byte> blocks)
+    private static byte[]? TextOf(ReadOnlySpan<byte> blocks, List<string> ignored)
     {
         using var json = JsonDocument.Parse(blocks.ToArray());
         var text = new List<byte> { (byte)'"' };
@@ -41,6 +42,10 @@ internal static class ContentEdits
             text.AddRange(System.Runtime.InteropServices.JsonMarshal.GetRawUtf8Value(block.GetProperty("text"u8))[1..^1]);
         }
         text.Add((byte)'"');
+        foreach (var member in json.RootElement.EnumerateArray().SelectMany(block => block.EnumerateObject()))
+        {
+            if (member.Name is not ("type" or "text") && member.Value.ValueKind != JsonValueKind.Null && !ignored.Contains(member.Name)) ignored.Add(member.Name);
+        }
         return [.. text];
     }
 }

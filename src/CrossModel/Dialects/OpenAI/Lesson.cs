@@ -20,4 +20,6 @@ internal enum Lesson
     WantsParameters = 1 << 6,
     /// <summary>It takes contents that are a text only: neither blocks nor null.</summary>
     WantsTexts = 1 << 7,
+    /// <summary>It takes no word for how much to think. It may still be kept from it.</summary>
+    NoEfforts = 1 << 8,
 }

@@ -13,11 +13,17 @@ internal static class NamedTools
     public static void Write(ReadOnlySpan<byte> body, JsonSpan tools, JsonSpan choice, BodySplice splice)
     {
         using var chosen = JsonDocument.Parse(choice.In(body).ToArray());
-        using var declared = JsonDocument.Parse(tools.In(body).ToArray());
         var isList = chosen.RootElement.TryGetProperty("allowed_tools"u8, out var allowed) && allowed.ValueKind == JsonValueKind.Object;
         var names = isList ? allowed.GetProperty("tools"u8).EnumerateArray().Select(NameOf).ToHashSet() : [NameOf(chosen.RootElement)];
-        var kept = declared.RootElement.EnumerateArray().Where(tool => names.Contains(NameOf(tool))).Select(tool => tool.GetRawText());
-        splice.Replace(tools, System.Text.Encoding.UTF8.GetBytes($"[{string.Join(',', kept)}]"));
+        var json = new Utf8JsonReader(tools.In(body));
+        json.Read();
+        while (json.Read() && json.TokenType == JsonTokenType.StartObject)
+        {
+            var start = tools.Start + (int)json.TokenStartIndex;
+            using var tool = JsonDocument.ParseValue(ref json);
+            // One by one: what is changed in those that are left still is.
+            if (!names.Contains(NameOf(tool.RootElement))) splice.Remove(new JsonSpan(start, tools.Start + (int)json.BytesConsumed - start));
+        }
         var isAuto = isList && allowed.GetProperty("mode"u8).ValueEquals("auto"u8);
         splice.Replace(choice, isAuto ? "\"auto\""u8 : "\"required\""u8);
     }

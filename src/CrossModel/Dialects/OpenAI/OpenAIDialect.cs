@@ -20,7 +20,8 @@ internal sealed class OpenAIDialect : IDialect
     /// <summary>What a server's refusals and replies have taught of one of its models.</summary>
     /// <param name="Cap">The spelling to use; null: the preset's.</param>
     /// <param name="Drops">Parameters that it does not take and that change taste only; null: none so far.</param>
-    internal readonly record struct Learned(CapSpelling? Cap, HashSet<string>? Drops, Lesson Lessons)
+    /// <param name="DropsInThought">Those that it does not take where it is asked to think.</param>
+    internal readonly record struct Learned(CapSpelling? Cap, HashSet<string>? Drops, HashSet<string>? DropsInThought, Lesson Lessons)
     {
         public bool Has(Lesson lesson) => (Lessons & lesson) != 0;
     }
@@ -95,8 +96,12 @@ internal sealed class OpenAIDialect : IDialect
         var said = Refusals.Said(body);
         if (Refusals.Dropped(said, sent) is { Count: > 0 } unwelcome)
         {
-            Note(model, known => known with { Drops = [.. known.Drops ?? [], .. unwelcome] });
+            // GPT-5.1 and its like take a temperature where they are not to think: who does not ask for it keeps his.
+            var isInThought = Refusals.WasToThink(sent);
+            var (inThought, ever) = (unwelcome.Where(IsInThought).ToList(), unwelcome.Where(name => !IsInThought(name)).ToList());
+            Note(model, known => known with { Drops = [.. known.Drops ?? [], .. ever], DropsInThought = [.. known.DropsInThought ?? [], .. inThought] });
             return true;
+            bool IsInThought(string name) => isInThought && name is "temperature" or "top_p";
         }
         if (Refusals.Of(said, upstream) is var lesson and not Lesson.None) return Note(model, lesson);
         if (!_preset.RequiresReasoning(model) && Refusals.Reasoning(body) is { } thinking && MessageEdits.HaveReasoning(sent) && !CallersWords.Hold(sent, thinking, ours: int.MaxValue))
@@ -112,5 +117,11 @@ internal sealed class OpenAIDialect : IDialect
 
     private Learned Note(string model, Func<Learned, Learned> lesson) => _learned.AddOrUpdate(model, _ => lesson(default), (_, known) => lesson(known));
 
-    private bool Note(string model, Lesson lesson) => Note(model, known => known with { Lessons = known.Lessons | lesson }).Has(lesson);
+    /// <summary>A name may have several servers behind it, of which one wants what another refuses: the last word counts.</summary>
+    private bool Note(string model, Lesson lesson)
+    {
+        var undone = lesson switch { Lesson.WantsReasoning => Lesson.NoReasoning, Lesson.NoReasoning => Lesson.WantsReasoning, _ => Lesson.None };
+        Note(model, known => known with { Lessons = (known.Lessons & ~undone) | lesson });
+        return true;
+    }
 }

@@ -36,7 +36,7 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
         Leftovers();
         if (preset.Adds is { } added && !Forwards(added.Name)) InsertTop(Encoding.UTF8.GetBytes($"\"{added.Name}\":{added.Json}"));
         new MessageEdits(preset, learned, signatures, model, _splice, upstream.Ignored).Edit(request);
-        if (learned.Has(Lesson.WantsTexts)) ContentEdits.ToTexts(Body, request.Value(ChatParameter.Messages), _splice);
+        if (learned.Has(Lesson.WantsTexts)) ContentEdits.ToTexts(Body, request.Value(ChatParameter.Messages), _splice, upstream.Ignored);
         // One array of the right size: growing to it would copy the body several times.
         _ = upstream.Body.GetSpan(Body.Length + 256);
         _splice.Write(Body, upstream.Body);
@@ -129,7 +129,8 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
         var (identifier, user) = (ChatParameter.SafetyIdentifier, ChatParameter.User);
         var winner = request.Has(identifier) ? identifier : user;
         var loser = winner == identifier ? user : identifier;
-        if (preset.User == UserSpelling.Dropped)
+        var wanted = preset.User switch { UserSpelling.AsSent => winner, UserSpelling.User => user, _ => identifier };
+        if (preset.User == UserSpelling.Dropped || IsRefused(ChatParameters.Name(wanted)))
         {
             Drop(identifier);
             Drop(user);
@@ -137,7 +138,6 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
         }
         if (!request.Has(winner)) return;
         Remove(loser);
-        var wanted = preset.User switch { UserSpelling.AsSent => winner, UserSpelling.User => user, _ => identifier };
         if (wanted != winner) Rename(winner, ChatParameters.Name(wanted), Value(winner));
     }
 
@@ -145,7 +145,7 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
     {
         if (request.ReasoningEffort is not { } asked) return;
         var member = request.Member(ChatParameter.ReasoningEffort);
-        if (model.Facts.Reasoning is false || preset.Reasoning == ReasoningStyle.Dropped || learned.Drops?.Contains("reasoning_effort") is true)
+        if (model.Facts.Reasoning is false || preset.Reasoning == ReasoningStyle.Dropped || IsRefused("reasoning_effort") || (learned.Has(Lesson.NoEfforts) && asked != "none"))
         {
             _splice.Remove(member);
             upstream.Ignored.Add("reasoning_effort");
@@ -181,7 +181,7 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
             Drop(ChatParameter.Temperature);
             Drop(ChatParameter.TopP);
         }
-        else if (request.Has(ChatParameter.Temperature) && learned.Drops?.Contains("temperature") is not true && Utf8Parser.TryParse(Value(ChatParameter.Temperature), out double asked, out _)
+        else if (request.Has(ChatParameter.Temperature) && !IsRefused("temperature") && Utf8Parser.TryParse(Value(ChatParameter.Temperature), out double asked, out _)
             && (asked > preset.MaxTemperature || asked < preset.MinTemperature))
         {
             var nearest = Math.Clamp(asked, preset.MinTemperature, preset.MaxTemperature).ToString(CultureInfo.InvariantCulture);
@@ -242,7 +242,7 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
 
     private void Seed(int candidate)
     {
-        if (!request.Has(ChatParameter.Seed) || preset.Drops.Contains("seed") || learned.Drops?.Contains("seed") is true) return;
+        if (!request.Has(ChatParameter.Seed) || preset.Drops.Contains("seed") || IsRefused("seed")) return;
         if (preset.Seed is null)
         {
             Drop(ChatParameter.Seed);
@@ -258,10 +258,8 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
 
     private void Drops()
     {
-        foreach (var name in learned.Drops ?? [])
-        {
-            if (ServerLimits.ParameterOf(name) is { } parameter && parameter != ChatParameter.ReasoningEffort && !preset.Drops.Contains(name)) Drop(parameter);
-        }
+        if (learned.Drops is { } ever) DropAll(ever);
+        if (IsToThink && learned.DropsInThought is { } inThought) DropAll(inThought);
         foreach (var name in preset.Drops)
         {
             if (ServerLimits.ParameterOf(name) is { } parameter) Drop(parameter);
@@ -273,12 +271,27 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
         }
     }
 
+    private void DropAll(HashSet<string> refused)
+    {
+        foreach (var name in refused)
+        {
+            // The caller's name, and how much to think, are seen to already.
+            if (ServerLimits.ParameterOf(name) is { } parameter and not (ChatParameter.ReasoningEffort or ChatParameter.User or ChatParameter.SafetyIdentifier)) Drop(parameter);
+        }
+    }
+
     private void Drop(ChatParameter parameter)
     {
         if (!request.Member(parameter).IsPresent) return;
         _splice.Remove(request.Member(parameter));
-        if (request.Has(parameter) && !ServerLimits.IsDefault(request, parameter)) upstream.Ignored.Add(ChatParameters.Name(parameter));
+        var name = ChatParameters.Name(parameter);
+        if (request.Has(parameter) && !ServerLimits.IsDefault(request, parameter) && !upstream.Ignored.Contains(name)) upstream.Ignored.Add(name);
     }
+
+    private bool IsToThink => request.ReasoningEffort is not (null or "none");
+
+    /// <summary>The model has refused a parameter that is a matter of taste.</summary>
+    private bool IsRefused(string name) => learned.Drops?.Contains(name) is true || (IsToThink && learned.DropsInThought?.Contains(name) is true);
 
     /// <summary>A caller sends a reply back as it came, with the <c>refusal</c> of null that the gateway itself puts into each.</summary>
     private void Leftovers()

@@ -24,19 +24,23 @@ internal static partial class Refusals
         var names = new List<string>();
         Find(Unknown(), said, sent, isName: true, names);
         Find(Fixed(), said, sent, isName: false, names);
-        if (TopLevel.Has(sent, "reasoning_effort"u8) && Says(NoThinking(), said, sent)) names.Add("reasoning_effort");
+        if (TopLevel.String(sent, "reasoning_effort"u8) == "none" && Says(NoThinking(), said, sent)) names.Add("reasoning_effort");
         return names;
     }
+
+    /// <summary>The model was asked to think: some take a temperature only where they are not.</summary>
+    public static bool WasToThink(ReadOnlySpan<byte> sent) => TopLevel.String(sent, "reasoning_effort"u8) is not (null or "none");
 
     /// <summary>How else the model wants to be asked; None: it is not said, or the request was so already.</summary>
     public static Lesson Of(string said, UpstreamRequest upstream)
     {
         var sent = upstream.Body.Span;
         if (!upstream.Stream && Says(StreamsOnly(), said, sent)) return Lesson.StreamsOnly;
+        if (WasToThink(sent) && Says(NoThinking(), said, sent)) return Lesson.NoEfforts;
         if (TopLevel.Has(sent, "n"u8) && Says(OneReply(), said, sent)) return Lesson.OneCandidate;
         if (Says(OldRoles(), said, sent) && SentBody.Any(sent, "messages", SentBody.IsDeveloper)) return Lesson.NoDeveloper;
         if (Says(ReasoningMissing(), said, sent) && SentBody.Any(sent, "messages", SentBody.LacksReasoning)) return Lesson.WantsReasoning;
-        if (Says(TextsOnly(), said, sent) && SentBody.Any(sent, "messages", SentBody.IsNoText)) return Lesson.WantsTexts;
+        if (Says(TextsOnly(), said, sent) && SentBody.Any(sent, "messages", SentBody.IsNoText, PlaceIn(TextsOnly().Match(said)))) return Lesson.WantsTexts;
         return Says(ParametersMissing(), said, sent) && SentBody.Any(sent, "tools", SentBody.LacksParameters) ? Lesson.WantsParameters : Lesson.None;
     }
 
@@ -66,6 +70,8 @@ internal static partial class Refusals
     /// <param name="isName">What is named may stand deeper in the request, under the same name: then it is not the parameter.</param>
     private static void Find(Regex words, string said, ReadOnlySpan<byte> sent, bool isName, List<string> names)
     {
+        // Each is looked for once: a large request is not searched as often as a server quotes it.
+        var seen = new HashSet<string>();
         foreach (Match match in words.Matches(said))
         {
             foreach (Capture capture in match.Groups["name"].Captures)
@@ -73,13 +79,23 @@ internal static partial class Refusals
                 // xAI spells names without underscores.
                 var plain = capture.Value.Replace("_", "", StringComparison.Ordinal);
                 var name = Tastes.FirstOrDefault(known => known.Replace("_", "", StringComparison.Ordinal).Equals(plain, StringComparison.OrdinalIgnoreCase));
-                if (name is null || names.Contains(name) || !TopLevel.Has(sent, Encoding.ASCII.GetBytes(name))) continue;
-                if (!CallersWords.Hold(sent, match.Value) && !(isName && CallersWords.Name(sent, name))) names.Add(name);
+                if (name is null || !seen.Add(name) || names.Contains(name) || !TopLevel.Has(sent, Encoding.ASCII.GetBytes(name))) continue;
+                if (!AreCallers(match.Value, sent) && !(isName && CallersWords.Name(sent, name))) names.Add(name);
             }
         }
     }
 
-    private static bool Says(Regex words, string said, ReadOnlySpan<byte> sent) => words.Match(said) is { Success: true } match && !CallersWords.Hold(sent, match.Value);
+    private static bool Says(Regex words, string said, ReadOnlySpan<byte> sent) => words.Match(said) is { Success: true } match && !AreCallers(match.Value, sent);
+
+    /// <summary>The words stand in the request, as they are or as a server quotes them that writes JSON into JSON.</summary>
+    private static bool AreCallers(string words, ReadOnlySpan<byte> sent) =>
+        CallersWords.Hold(sent, words) || (words.Contains('\\', StringComparison.Ordinal) && CallersWords.Hold(sent, Quoted().Replace(words, quoted => quoted.Value[1] switch { 'n' => "\n", 'r' => "\r", 't' => "\t", var other => $"{other}" })));
+
+    [GeneratedRegex(@"\\[nrt""'\\]", RegexOptions.CultureInvariant)]
+    private static partial Regex Quoted();
+
+    /// <summary>The message that is spoken of; null: it is not said which.</summary>
+    private static int? PlaceIn(Match match) => match.Groups["at"] is { Success: true } at && int.TryParse(at.ValueSpan, out var place) ? place : null;
 
     /// <summary>OpenAI and Azure; xAI, today and before; Groq and Cerebras; NVIDIA, today and before; servers that judge with pydantic; Databricks.</summary>
     [GeneratedRegex(
@@ -116,8 +132,8 @@ internal static partial class Refusals
 
     /// <summary>Cloudflare; servers in Rust; Groq; servers that judge with pydantic.</summary>
     [GeneratedRegex(
-        "/content', '(?:array|null)' not in 'string'|required properties at '/messages/[0-9]+' are 'role,content'|invalid type: (?:sequence|null), expected a string|content' : value must be a string"
-        + @"|messages\W.{1,20}content\W.{0,40}nput should be a valid string", RegexOptions.CultureInvariant)]
+        "(?:/messages/(?<at>[0-9]+))?/content', '(?:array|null)' not in 'string'|required properties at '/messages/(?<at>[0-9]+)' are 'role,content'|invalid type: (?:sequence|null), expected a string|content' : value must be a string"
+        + @"|messages\W{1,5}(?<at>[0-9]+)\W.{0,20}content\W.{0,40}nput should be a valid string", RegexOptions.CultureInvariant)]
     private static partial Regex TextsOnly();
 
     /// <summary>MiniMax; servers in Rust; in Python.</summary>

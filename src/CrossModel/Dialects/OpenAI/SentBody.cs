@@ -7,10 +7,11 @@ namespace CrossModel.Dialects.OpenAI;
 internal static class SentBody
 {
     /// <summary>One of the objects of a list at the top level is such.</summary>
-    public static bool Any(ReadOnlySpan<byte> sent, string list, Func<JsonElement, bool> isSuch)
+    /// <param name="place">The only one that counts; null: any.</param>
+    public static bool Any(ReadOnlySpan<byte> sent, string list, Func<JsonElement, bool> isSuch, int? place = null)
     {
         using var json = JsonDocument.Parse(sent.ToArray(), new JsonDocumentOptions { MaxDepth = 1000 });
-        return json.RootElement.TryGetProperty(list, out var all) && all.ValueKind == JsonValueKind.Array && all.EnumerateArray().Any(one => one.ValueKind == JsonValueKind.Object && isSuch(one));
+        return json.RootElement.TryGetProperty(list, out var all) && all.ValueKind == JsonValueKind.Array && all.EnumerateArray().Where((_, index) => place is null || place == index).Any(one => one.ValueKind == JsonValueKind.Object && isSuch(one));
     }
 
     public static bool IsDeveloper(JsonElement message) => Is(message, "developer");

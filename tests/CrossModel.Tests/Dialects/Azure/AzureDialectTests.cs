@@ -300,6 +300,7 @@ public sealed class AzureDialectTests
     [InlineData(400, Filtered, "Rejected", "content_filter")]
     [InlineData(400, "{\"error\":{\"message\":\"The operation does not work with my gpt/4o.\",\"code\":\"OperationNotSupported\"}}", "Rejected", "upstream_rejected")]
     [InlineData(400, "{\"error\":{\"message\":\"The chatCompletion operation does not work with the specified model, my gpt/4o. Please choose different model and try again.\",\"code\":\"OperationNotSupported\"}}", "ModelMissing", null)]
+    [InlineData(400, "{\"error\":{\"message\":\"Invalid value: 'operation does not work with the specified model'. Supported values are: 'low', 'high' and 'auto'.\"}}", "Rejected", "upstream_rejected")]
     [InlineData(400, "{\"error\":{\"message\":\"Model o1 is enabled only for api versions 2024-12-01-preview and later\",\"code\":\"BadRequest\"}}", "ModelMissing", null)]
     [InlineData(400, "{\"error\":{\"message\":\"API version not supported\",\"code\":\"BadRequest\"}}", "Operator", null)]
     [InlineData(401, "{\"statusCode\":401,\"message\":\"Access denied\"}", "Operator", null)]

@@ -141,6 +141,15 @@ public sealed class GeminiReplyTests
         Assert.Equal((76000, 73673, 2), (reply.Usage!.Value.InputTokens, reply.Usage.Value.CachedInputTokens, reply.Usage.Value.OutputTokens));
     }
 
+    /// <summary>What was said before makes no prompt of now larger.</summary>
+    [Fact]
+    public void Usage_WhosePromptFalls_HasNoMoreFromTheCacheThanThatPrompt()
+    {
+        var reply = Stream(Chunk("""{"text":"a"}""", null, ""","usageMetadata":{"promptTokenCount":1000,"cachedContentTokenCount":800,"candidatesTokenCount":1,"totalTokenCount":1001}""")
+            + Chunk("""{"text":"b"}""", "STOP", ""","usageMetadata":{"promptTokenCount":500,"candidatesTokenCount":2,"totalTokenCount":502}"""));
+        Assert.Equal((500, 500), (reply.Usage!.Value.InputTokens, reply.Usage.Value.CachedInputTokens));
+    }
+
     // The prompt's sound without what of it came from the cache; never more than what is not cached, and of the reply never more than what is no thought.
     [Theory]
     [InlineData("\"promptTokenCount\":145,\"candidatesTokenCount\":10,\"thoughtsTokenCount\":24,\"promptTokensDetails\":[{\"modality\":\"TEXT\",\"tokenCount\":6},{\"modality\":\"AUDIO\",\"tokenCount\":139}]", 139, 0)]

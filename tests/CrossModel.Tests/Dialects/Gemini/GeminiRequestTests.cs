@@ -361,6 +361,24 @@ public sealed class GeminiRequestTests
         Assert.Equal("", Write(body, "gemini-x", dialect: dialect).Ignored);
     }
 
+    /// <summary>One word is refused, not all: who asks with another is not to lose it, and who asks with this one gets its neighbour.</summary>
+    [Fact]
+    public void Level_OnceRefused_IsTheNextOne_AndTheOthersStay()
+    {
+        using var dialect = new GeminiDialect(new UpstreamConfig(), TimeProvider.System);
+        const string said = """{"error":{"code":400,"message":"Thinking level MEDIUM is not supported for this model. Please retry with other thinking level.","status":"INVALID_ARGUMENT"}}""";
+        static string Level(Sent sent) => sent.Json.GetProperty("generationConfig").GetProperty("thinkingConfig").GetProperty("thinkingLevel").GetString()!;
+        Assert.True(Refuse(dialect, With("\"reasoning_effort\":\"medium\""), "gemini-4-pro", said).TryAgain);
+        var again = Write(With("\"reasoning_effort\":\"medium\""), "gemini-4-pro", dialect: dialect);
+        Assert.Equal(("low", "reasoning_effort=low"), (Level(again), again.Ignored));
+        var other = Write(With("\"reasoning_effort\":\"high\""), "gemini-4-pro", dialect: dialect);
+        Assert.Equal(("high", ""), (Level(other), other.Ignored));
+        Assert.False(Refuse(dialect, With("\"reasoning_effort\":\"high\""), "gemini-4-pro", said).TryAgain);
+        foreach (var level in (string[])["LOW", "MINIMAL"])
+            Assert.True(Refuse(dialect, With("\"reasoning_effort\":\"low\""), "gemini-4-pro", said.Replace("MEDIUM", level, StringComparison.Ordinal)).TryAgain);
+        Assert.Equal("high", Level(Write(With("\"reasoning_effort\":\"low\""), "gemini-4-pro", dialect: dialect)));
+    }
+
     private static UpstreamFault Refuse(GeminiDialect dialect, string body, string model, string error)
     {
         Assert.Null(Requests.Read(System.Text.Encoding.UTF8.GetBytes(body), out var request));

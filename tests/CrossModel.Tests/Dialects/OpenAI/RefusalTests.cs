@@ -142,4 +142,122 @@ public sealed class RefusalTests
     [Fact]
     public void Candidates_OfAModelThatGivesOne_AreAskedOneByOne() =>
         Assert.False(Again(Requests.With("\"n\":3"), Error("invalid n: only 1 is allowed for this model"), "moonshot")!.Json.TryGetProperty("n", out _));
+
+    /// <summary>A server quotes what it refuses as JSON inside JSON: in that spelling too the words are the caller's.</summary>
+    [Theory]
+    [InlineData("extra_forbidden\",\"loc\":[\"body\",\"temperature\"]")]
+    [InlineData("body -> temperature\n  Extra inputs are not permitted")]
+    [InlineData("think value \"low\" is not supported for this model")]
+    public void Words_OfTheCaller_QuotedAsJson_TeachNothing(string words)
+    {
+        var body = JsonSerializer.Serialize(new { model = "a/b", temperature = 0.2, reasoning_effort = "low", messages = new[] { new { role = "user", content = words } } });
+        var quoted = words.Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
+        Assert.Null(Again(body, $$"""{"detail":[{"type":"value_error","msg":"bad","input":"{{quoted}}"}]}""", status: 422));
+    }
+
+    /// <summary>Each name is looked for once, however often a server quotes it: a large request is not searched a thousand times.</summary>
+    [Fact]
+    public void Words_QuotedOverAndOver_AreLookedForOnce()
+    {
+        var said = string.Concat(Enumerable.Repeat("Unknown parameter: seed Unknown parameter: user ", 1300));
+        var body = JsonSerializer.Serialize(new { model = "a/b", seed = 1, messages = new[] { new { role = "user", content = new string('x', 4_000_000) + said } } });
+        var watch = System.Diagnostics.Stopwatch.StartNew();
+        Assert.Null(Again(body, Error(said)));
+        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(5), $"{watch.Elapsed}");
+    }
+
+    /// <summary>A server that judges by alternatives says of each content that it is no text, whatever was wrong with it: what counts is what stands there.</summary>
+    [Fact]
+    public void Contents_OfWhichAnotherThingIsWrong_StayAsTheyAre()
+    {
+        const string error = """{"detail":[{"type":"string_type","loc":["body","messages",1,"user","content","str"],"msg":"Input should be a valid string"},{"type":"literal_error","loc":["body","messages",1,"user","content","list[ContentChunk]",0,"type"],"msg":"Input should be 'text'"}]}""";
+        const string picture = """[{"type":"image_url","image_url":{"url":"https://x.example/a.png"}}]""";
+        static string Body(string content) => $$"""{"model":"a/b","messages":[{"role":"system","content":[{"type":"text","text":"s"}]},{"role":"user","content":{{content}}}]}""";
+        Assert.Null(Again(Body(picture), error, status: 422));
+        Assert.Equal("u", Again(Body("""[{"type":"text","text":"u"}]"""), error, status: 422)!.Json.GetProperty("messages")[1].GetProperty("content").GetString());
+    }
+
+    [Fact]
+    public void Marks_OfContentsThatBecomeTexts_AreNamed()
+    {
+        const string body = """{"model":"a/b","messages":[{"role":"user","content":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}},{"type":"text","text":"b","cache_control":{"type":"ephemeral"}}]}]}""";
+        Assert.Equal("cache_control", Again(body, Error("messages[0]: invalid type: sequence, expected a string"))!.Ignored);
+    }
+
+    /// <summary>Ollama's models that think take no word for how much, but can be kept from it.</summary>
+    [Fact]
+    public void Thinking_ThatIsSwitchedOff_StaysOff_WhereAnEffortWasRefused()
+    {
+        using var dialect = Taught(Requests.With("\"reasoning_effort\":\"medium\""), Error("think value \"medium\" is not supported for this model"), "ollama");
+        Assert.Equal("none", Write(Requests.With("\"reasoning_effort\":\"none\""), dialect: dialect).Json.GetProperty("reasoning_effort").GetString());
+        Assert.Equal("reasoning_effort", Write(Requests.With("\"reasoning_effort\":\"low\""), dialect: dialect).Ignored);
+    }
+
+    /// <summary>GPT-5.1 and its like take a temperature where they are not to think.</summary>
+    [Fact]
+    public void Temperature_RefusedWithAnEffort_IsTakenWithoutOne()
+    {
+        const string said = "Unsupported parameter: 'temperature' is not supported with this model.";
+        using var dialect = Taught(Requests.With("\"temperature\":0.2,\"reasoning_effort\":\"high\""), Error(said), "openai");
+        Assert.Equal("temperature", Write(Requests.With("\"temperature\":0.2,\"reasoning_effort\":\"low\""), dialect: dialect).Ignored);
+        foreach (var more in (string[])["", ",\"reasoning_effort\":\"none\""]) Assert.Equal("", Write(Requests.With("\"temperature\":0.2" + more), dialect: dialect).Ignored);
+        using var strict = Taught(Requests.With("\"temperature\":0.2"), Error(said), "openai");
+        Assert.Equal("temperature", Write(Requests.With("\"temperature\":0.2,\"reasoning_effort\":\"low\""), dialect: strict).Ignored);
+    }
+
+    /// <summary>A name may have several servers behind it, of which one wants what another refuses: the last word counts.</summary>
+    [Fact]
+    public void Reasoning_WantedAndRefused_GoesByTheLastWord()
+    {
+        const string loop = $$"""{"model":"a/b","messages":[{"role":"user","content":"1"},{"role":"assistant","content":null,"tool_calls":[{{Call}}]},{"role":"tool","tool_call_id":"c","content":"x"}]}""";
+        using var dialect = Taught(loop, Error("reasoning_content is missing in assistant tool call message at index 1"));
+        bool Says() => Write(loop, dialect: dialect).Json.GetProperty("messages")[1].TryGetProperty("reasoning_content", out _);
+        Assert.True(Says());
+        Teach(dialect, loop, Error("messages.1.reasoning_content: property 'reasoning_content' is unsupported"));
+        Assert.False(Says());
+        Teach(dialect, loop, Error("reasoning_content is missing in assistant tool call message at index 1"));
+        Assert.True(Says());
+    }
+
+    /// <summary>What goes out under another name is left out under that one.</summary>
+    [Theory]
+    [InlineData("openai", "\"user\":\"u\"", "safety_identifier", "user")]
+    [InlineData("xai", "\"safety_identifier\":\"u\"", "user", "safety_identifier")]
+    public void Caller_WhoseNameIsSpelledAnew_IsLeftOut(string preset, string members, string refused, string ignored) =>
+        Assert.Equal(ignored, Again(Requests.With(members), Error($"Unrecognized request argument supplied: {refused}"), preset)!.Ignored);
+
+    [Fact]
+    public void Parameter_LearnedAndKnown_IsNamedOnce()
+    {
+        using var dialect = Taught(Requests.With("\"temperature\":0.2"), Error("Unsupported parameter: 'temperature' is not supported with this model."));
+        Assert.Equal("temperature", Write(Requests.With("\"temperature\":0.2"), facts: new() { Temperature = false }, dialect: dialect).Ignored);
+    }
+
+    /// <summary>Of the tools that the choice leaves, too, what the server refuses is left out.</summary>
+    [Fact]
+    public void Strict_OfAToolThatTheChoiceNames_IsLeftOutStill()
+    {
+        const string tool = """{"type":"function","function":{"name":"NAME","strict":true,"parameters":{"type":"object"}}}""";
+        string Tool(string name) => tool.Replace("NAME", name, StringComparison.Ordinal);
+        var sent = Write(Requests.With($$$"""
+            "tools":[{{{Tool("e")}}},{{{Tool("f")}}} , {{{Tool("g")}}}],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"f"}}]}}
+            """), "zai");
+        Assert.Equal("""[{"type":"function","function":{"name":"f","parameters":{"type":"object"}}}]""", sent.Json.GetProperty("tools").GetRawText().Replace(" ", "", StringComparison.Ordinal));
+        Assert.Equal("auto", sent.Json.GetProperty("tool_choice").GetString());
+    }
+
+    private static OpenAIDialect Taught(string body, string error, string? preset = null)
+    {
+        var dialect = new OpenAIDialect(new UpstreamConfig { BaseUrl = "http://models.example/v1", Preset = preset }, null, TimeProvider.System);
+        Teach(dialect, body, error);
+        return dialect;
+    }
+
+    private static void Teach(OpenAIDialect dialect, string body, string error)
+    {
+        using var upstream = new UpstreamRequest();
+        using var response = new HttpResponseMessage();
+        upstream.Body.Write(Encoding.UTF8.GetBytes(Write(body, dialect: dialect).Body));
+        Assert.True(dialect.ReadFault(400, response.Headers, Encoding.UTF8.GetBytes(error), upstream).TryAgain);
+    }
 }
