@@ -9,6 +9,7 @@ namespace CrossModel.Protocol;
 internal sealed class BodySplice
 {
     private const int MostKept = 4096;
+    private const int Handful = 64;
 
     [ThreadStatic] private static BodySplice? _ofThread;
 
@@ -31,6 +32,9 @@ internal sealed class BodySplice
     public void Clear()
     {
         _edits.Clear();
+        _cuts.Clear();
+        if (_edits.Capacity > MostKept) _edits.Capacity = Handful;
+        if (_cuts.Capacity > MostKept) _cuts.Capacity = Handful;
         if (_text.Capacity > MostKept) _text = new(64);
         else _text.ResetWrittenCount();
     }
@@ -61,7 +65,7 @@ internal sealed class BodySplice
             target.Write(body[done..edit.Start]);
             target.Write(_text.WrittenSpan.Slice(edit.TextStart, edit.TextLength));
             done = edit.End;
-            if (edit.Kind == Kind.Insert && (NextInsertIsHere(i) || !IsObjectLeftEmpty(body, edit.Start))) target.Write(","u8);
+            if (edit.Kind == Kind.Insert && (NextInsertIsHere(i) || !IsObjectLeftEmpty(body, edit.Start, cut))) target.Write(","u8);
         }
         while (cut < _cuts.Count) SkipCut(body, target, ref done, ref cut);
         target.Write(body[done..]);
@@ -73,9 +77,15 @@ internal sealed class BodySplice
         _text.Write(text);
     }
 
-    // Insertion sort: a handful of edits, mostly in order already, and inserts at one place must keep their order.
+    // Insertion sort: a handful of edits, mostly in order already, and inserts at one place must keep their order. Several rules may each change
+    // something in every message, and a caller decides how many those are.
     private void Sort()
     {
+        if (_edits.Count > Handful)
+        {
+            _edits.Sort(static (a, b) => Comes(a, b) ? -1 : Comes(b, a) ? 1 : a.TextStart.CompareTo(b.TextStart));
+            return;
+        }
         for (var i = 1; i < _edits.Count; i++)
         {
             var edit = _edits[i];
@@ -123,14 +133,11 @@ internal sealed class BodySplice
 
     private bool NextInsertIsHere(int i) => i + 1 < _edits.Count && _edits[i + 1].Kind == Kind.Insert && _edits[i + 1].Start == _edits[i].Start;
 
-    private bool IsObjectLeftEmpty(ReadOnlySpan<byte> body, int at)
+    /// <param name="cut">The first that is not before it.</param>
+    private bool IsObjectLeftEmpty(ReadOnlySpan<byte> body, int at, int cut)
     {
-        foreach (var cut in _cuts)
-        {
-            at = SkipSpace(body, at);
-            if (cut.Start == at) at = cut.End;
-        }
         at = SkipSpace(body, at);
+        for (; cut < _cuts.Count && _cuts[cut].Start == at; cut++) at = SkipSpace(body, _cuts[cut].End);
         return at < body.Length && body[at] == '}';
     }
 

@@ -11,6 +11,10 @@ internal sealed class ToolAliases(bool noHyphens, JsonElement tools)
 {
     private readonly HashSet<string> _own = noHyphens && tools.ValueKind == JsonValueKind.Array ? [.. tools.EnumerateArray().Select(NameOf)] : [];
     private readonly Dictionary<string, string> _callers = [];
+    private readonly Dictionary<string, string> _sent = [];
+
+    /// <summary>How many underscores more than its own the next of a name needs: a thousand that differ in hyphens only are told apart at once.</summary>
+    private readonly Dictionary<string, int> _more = [];
 
     /// <summary>The caller's names by those that are sent in their place; null: all are sent as they are.</summary>
     public IReadOnlyDictionary<string, string>? Callers => _callers.Count > 0 ? _callers : null;
@@ -19,9 +23,11 @@ internal sealed class ToolAliases(bool noHyphens, JsonElement tools)
     public string Of(string name)
     {
         if (!noHyphens || !name.Contains('-', StringComparison.Ordinal)) return name;
-        var alias = name.Replace('-', '_');
-        while (_own.Contains(alias) || (_callers.TryGetValue(alias, out var known) && known != name)) alias += "_";
-        _callers[alias] = name;
+        if (_sent.TryGetValue(name, out var alias)) return alias;
+        var plain = name.Replace('-', '_');
+        var more = _more.GetValueOrDefault(plain);
+        while (_own.Contains(alias = plain + new string('_', more)) || _callers.ContainsKey(alias)) more++;
+        (_more[plain], _callers[alias], _sent[name]) = (more + 1, name, alias);
         return alias;
     }
 

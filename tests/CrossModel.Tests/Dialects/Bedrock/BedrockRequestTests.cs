@@ -37,6 +37,21 @@ public sealed class BedrockRequestTests
         }
     }
 
+    /// <summary>Thousands of names that differ in hyphens only are told apart at once, each the same way every time.</summary>
+    [Fact]
+    public void Aliases_OfManyNamesThatDifferInHyphens_AreMadeInTime()
+    {
+        var names = Enumerable.Range(0, 8192).Select(i => "f-" + string.Concat(Enumerable.Range(0, 13).Select(bit => (i >> bit & 1) == 0 ? "a-" : "a_"))).ToList();
+        using var tools = JsonDocument.Parse(JsonSerializer.Serialize(names.Select(name => new { type = "function", function = new { name } })));
+        var watch = System.Diagnostics.Stopwatch.StartNew();
+        var aliases = new CrossModel.Dialects.Bedrock.ToolAliases(noHyphens: true, tools.RootElement);
+        var sent = names.ConvertAll(aliases.Of);
+        Assert.Equal(sent, names.Select(aliases.Of));
+        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(5), $"{watch.Elapsed}");
+        Assert.Equal(names.Count, sent.Distinct().Count());
+        Assert.Equal(names, sent.Select(alias => aliases.Callers![alias]));
+    }
+
     [Theory]
     [InlineData(null, "https://bedrock-runtime.us-east-1.amazonaws.com/")]
     [InlineData("eu-central-1", "https://bedrock-runtime.eu-central-1.amazonaws.com/")]

@@ -342,6 +342,19 @@ public sealed class OpenAIRequestTests
         Assert.NotEqual(dropped, Write(With(members), dialect: dialect, model: "another").Ignored);
     }
 
+    /// <summary>Several rules change something in each message: a history of any length is written at once.</summary>
+    [Theory]
+    [InlineData("groq", "m", "\"reasoning_content\":\"r\"")]
+    [InlineData("deepseek", "deepseek-v4", "\"audio\":null")]
+    public void Messages_WithManyChanges_AreWrittenInTime(string preset, string model, string member)
+    {
+        var messages = string.Join(',', Enumerable.Repeat($$"""{"role":"assistant","content":"a",{{member}},"refusal":null}""", 100_000));
+        var watch = System.Diagnostics.Stopwatch.StartNew();
+        var sent = Write($$"""{"messages":[{{messages}},{"role":"user","content":"u"}],"model":"a/b"}""", preset, model: model);
+        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(5), $"{watch.Elapsed}");
+        Assert.DoesNotContain("null", sent.Body, StringComparison.Ordinal);
+    }
+
     /// <summary>A role is no caller's word, and no depth of a body is a fault of ours.</summary>
     [Fact]
     public void Refusal_OfAWordOfTheProtocol_IsLearned()
