@@ -16,6 +16,14 @@ internal static class Author
         "Your program cannot tell the difference, which is the point.",
     ];
 
+    // Of all candidates together. A request of a few bytes may ask for many and long ones, and a gateway's callers write requests.
+    private const long MostText = 16 << 20;
+    private const long MostOfSchemas = 16 << 20;
+
+    /// <summary>What was asked for is more than is made at once; one reply alone may be long.</summary>
+    public static bool IsTooMuch(Prompt prompt, FaultScript script) =>
+        prompt.Candidates > 1 && prompt.Candidates * (script.Line ?? Math.Max(script.Text?.Length ?? 0, 9L * (script.TokenCount ?? 0)) + 256L * (1 + prompt.ToolResults.Count)) > MostText;
+
     public static SimulatedReply Compose(Prompt prompt, FaultScript script, int index)
     {
         var dice = new Dice(prompt.Seed + (ulong)index);
@@ -43,7 +51,7 @@ internal static class Author
             return literal;
         if (prompt.WantsJson)
             return prompt.JsonSchema.Exists()
-                ? SchemaSample.Of(prompt.JsonSchema, dice.Next())
+                ? SchemaSample.Of(prompt.JsonSchema, dice.Next(), MostOfSchemas / prompt.Candidates)
                 : Encoding.UTF8.GetString(JsonParts.Write(json =>
                 {
                     json.WriteStartObject();
@@ -73,8 +81,9 @@ internal static class Author
 
     private static void AddCalls(SimulatedReply reply, Prompt prompt, FaultScript script, ref Dice dice)
     {
-        foreach (var tool in Wanted(prompt, script))
-            reply.Calls.Add(new SimulatedCall(dice.Letters(24), tool.Name, SchemaSample.Of(tool.Schema, dice.Next())));
+        var wanted = Wanted(prompt, script);
+        foreach (var tool in wanted)
+            reply.Calls.Add(new SimulatedCall(dice.Letters(24), tool.Name, SchemaSample.Of(tool.Schema, dice.Next(), MostOfSchemas / prompt.Candidates / wanted.Count)));
         if (reply.Calls.Count > 0)
             reply.Finish = Finish.ToolCalls;
     }

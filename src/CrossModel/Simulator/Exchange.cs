@@ -67,6 +67,8 @@ internal sealed class Exchange(SimulatorOptions options, ScriptSource scripts, R
                 error ??= new WireError(400, $"Unsupported parameter: '{name}' is not supported with this model.", "unsupported_parameter", Param: name);
         if (script.Blocked == "prompt")
             error ??= wire.PromptBlocked();
+        if (Author.IsTooMuch(wire.Prompt, script))
+            error ??= new WireError(400, $"n = {wire.Prompt.Candidates} replies of this length are more than is simulated at once. Ask for fewer, or for shorter ones.", "invalid_simulation");
         if (script.Redirect is not null || script.Status is not null || error is not null)
         {
             await FailAsync(http, wire, writer, script, error);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 
@@ -15,22 +16,27 @@ internal sealed class SchemaSample
     private const int Deepest = 32;
     private readonly JsonElement _root;
     private Dice _dice;
+    private long _left;
 
-    private SchemaSample(JsonElement root, ulong seed) => (_root, _dice) = (root, new Dice(seed));
+    private SchemaSample(JsonElement root, ulong seed, long most) => (_root, _dice, _left) = (root, new Dice(seed), most);
 
     /// <summary>The value as JSON text; an empty object for an undefined schema.</summary>
-    public static string Of(JsonElement schema, ulong seed)
+    /// <param name="most">
+    /// How much may be read and written for it, in bytes of schema and letters of text: a few lines of references and <c>minItems</c> ask for more than
+    /// any machine holds. What is not made by then is null.
+    /// </param>
+    public static string Of(JsonElement schema, ulong seed, long most)
     {
         if (!schema.Exists())
             return "{}";
-        var sample = new SchemaSample(schema, seed);
+        var sample = new SchemaSample(schema, seed, most);
         return Encoding.UTF8.GetString(JsonParts.Write(json => sample.Write(json, schema, "value", 0)));
     }
 
     private void Write(Utf8JsonWriter json, JsonElement schema, string name, int depth)
     {
         var parts = Parts(schema, depth);
-        if (depth > Deepest)
+        if (depth > Deepest || _left <= 0)
             json.WriteNullValue();
         else if (First(parts, "const") is { ValueKind: not JsonValueKind.Undefined } constant)
             constant.WriteTo(json);
@@ -58,13 +64,15 @@ internal sealed class SchemaSample
     private List<JsonElement> Parts(JsonElement schema, int depth)
     {
         var parts = new List<JsonElement>();
+        _left--;
         Collect(schema, 0);
         return parts;
 
         void Collect(JsonElement part, int steps)
         {
-            if (steps > 16)
+            if (steps > 16 || _left <= 0 || !part.Exists())
                 return;
+            _left -= JsonMarshal.GetRawUtf8Value(part).Length;
             if (part.Get("$ref").Text() is { } pointer)
                 Collect(Resolve(pointer), steps + 1);
             parts.Add(part);
@@ -140,7 +148,7 @@ internal sealed class SchemaSample
         var prefix = First(parts, "prefixItems").Items().ToList();
         var count = Math.Min(Math.Max(least, Math.Max(prefix.Count, depth < Generous ? 1 : 0)), Math.Min(most, 1_000));
         json.WriteStartArray();
-        for (var i = 0; i < count; i++)
+        for (var i = 0; i < count && _left > 0; i++)
             Write(json, i < prefix.Count ? prefix[i] : First(parts, "items"), name, depth + 1);
         json.WriteEndArray();
     }
@@ -164,7 +172,7 @@ internal sealed class SchemaSample
     private static decimal? Bound(List<JsonElement> parts, string name) =>
         First(parts, name) is { ValueKind: JsonValueKind.Number } value && value.TryGetDecimal(out var bound) ? bound : null;
 
-    private static string String(List<JsonElement> parts, string name)
+    private string String(List<JsonElement> parts, string name)
     {
         var text = First(parts, "format").Text() switch
         {
@@ -182,6 +190,7 @@ internal sealed class SchemaSample
         };
         if (First(parts, "minLength").Int() is { } least && text.Length < least)
             text = text.PadRight(Math.Min(least, 100_000), 'x');
+        _left -= text.Length;
         return First(parts, "maxLength").Int() is { } most && text.Length > most ? text[..Math.Max(0, most)] : text;
     }
 }

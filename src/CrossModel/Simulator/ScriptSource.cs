@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
-using System.Text.RegularExpressions;
+using System.Security.Cryptography;
+using System.Text;
 using Microsoft.AspNetCore.Http;
 
 namespace CrossModel.Simulator;
@@ -8,8 +9,10 @@ namespace CrossModel.Simulator;
 /// Finds a request's script, in this order: the header <c>x-simulate</c>, a directive <c>[[simulate: …]]</c> in the last user message
 /// (a gateway in between does not pass headers on), the model's name. Counts how often each was followed.
 /// </summary>
-internal sealed partial class ScriptSource
+internal sealed class ScriptSource
 {
+    // Callers of a gateway think of ever new ones: beyond this counting begins anew.
+    private const int MostCounted = 10_000;
     private readonly ConcurrentDictionary<string, int> _followed = new();
 
     /// <returns>Null, or what is wrong with the script.</returns>
@@ -17,11 +20,19 @@ internal sealed partial class ScriptSource
     {
         script = FaultScript.None;
         var fault = headers.TryGetValue("x-simulate", out var header) ? FaultScript.TryParse(header.ToString(), out script)
-            : Directive().Matches(userText) is { Count: > 0 } directives ? FaultScript.TryParse(directives[^1].Groups[1].Value, out script)
+            : Directive(userText) is { } directive ? FaultScript.TryParse(directive, out script)
             : OfModel(model, out script);
-        if (fault is null && script.Times is { } times && _followed.AddOrUpdate(script.Source, 1, (_, n) => Math.Min(n, int.MaxValue - 1) + 1) > times)
+        if (fault is null && script.Times is { } times && Followed(script.Source) > times)
             script = script.WithoutFaults();
         return fault;
+    }
+
+    private int Followed(string source)
+    {
+        if (_followed.Count >= MostCounted)
+            _followed.Clear();
+        // A script may be as long as a request: its hash is enough to know it by.
+        return _followed.AddOrUpdate(Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(source))), 1, (_, n) => Math.Min(n, int.MaxValue - 1) + 1);
     }
 
     /// <summary>
@@ -43,6 +54,19 @@ internal sealed partial class ScriptSource
         return null;
     }
 
-    [GeneratedRegex(@"\[\[simulate:\s*(.*?)\s*\]\]", RegexOptions.Singleline)]
-    private static partial Regex Directive();
+    /// <summary>The last one in a text. By hand: callers of a gateway write the text, and a pattern that tries every length of a blank would take hours for a long one.</summary>
+    private static string? Directive(string text)
+    {
+        const string Begin = "[[simulate:", End = "]]";
+        string? found = null;
+        for (int at = 0, end; (at = text.IndexOf(Begin, at, StringComparison.Ordinal)) >= 0; at = end + End.Length)
+        {
+            at += Begin.Length;
+            end = text.IndexOf(End, at, StringComparison.Ordinal);
+            if (end < 0)
+                break;
+            found = text[at..end];
+        }
+        return found?.Trim();
+    }
 }

@@ -31,6 +31,42 @@ public sealed class FaultTests : IAsyncLifetime
         Assert.Equal(200, (await _simulator.PostAsync(earlier)).Status);
     }
 
+    /// <summary>It stands in prompts, and callers of the gateway write those: as long as they like, and never closed.</summary>
+    [Theory]
+    [InlineData("[[simulate:", " ", 4_000_000)]
+    [InlineData("", "[[simulate:", 400_000)]
+    [InlineData("[[simulate: status=501]] [[simulate:", " \n", 2_000_000)]
+    public async Task Directive_ThatIsLongOrNeverEnds_IsReadInTime(string begin, string part, int times)
+    {
+        var clock = Stopwatch.StartNew();
+        var answer = await _simulator.PostAsync(SimulatorClient.Ask("simulated", text: begin + string.Concat(Enumerable.Repeat(part, times))));
+        Assert.Equal(begin.Contains("501", StringComparison.Ordinal) ? 501 : 200, answer.Status);
+        Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(10));
+    }
+
+    [Fact]
+    public async Task Directives_TheLastCounts_WithoutTheSpaceAroundIt() =>
+        Assert.Equal((502, "a  b"), await ToldAsync("[[simulate: status=501]] [[simulate:\n status=502;message=a  b\t ]] [[simulate"));
+
+    private async Task<(int Status, string? Message)> ToldAsync(string text)
+    {
+        var answer = await _simulator.PostAsync(SimulatorClient.Ask("simulated", text: text));
+        return (answer.Status, (string?)answer.Json["error"]!["message"]);
+    }
+
+    /// <summary>Within the gateway callers write the script: one request must not take all of its memory.</summary>
+    [Theory]
+    [InlineData("line=67108864", 400)]
+    [InlineData("tokens=1000000", 400)]
+    [InlineData("line=1048576", 200)]
+    [InlineData("tokens=100", 200)]
+    public async Task Replies_OfManyCandidates_AreBoundedTogether(string script, int status)
+    {
+        var answer = await _simulator.PostAsync(SimulatorClient.Ask("simulated", more: ",\"n\":8", text: $"[[simulate: {script}]]"));
+        Assert.Equal(status, answer.Status);
+        if (status == 400) Assert.Contains("n", (string?)answer.Json["error"]!["message"], StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("html", "text/html", "<h1>")]
     [InlineData("text", "text/plain", "upstream connect error")]

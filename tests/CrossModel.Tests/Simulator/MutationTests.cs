@@ -54,6 +54,22 @@ public sealed class MutationTests
     {
         using var document = System.Text.Json.JsonDocument.Parse(schema);
         for (var seed = 0ul; seed < 50; seed++)
-            System.Text.Json.JsonDocument.Parse(SchemaSample.Of(document.RootElement, seed), new() { MaxDepth = 256 }).Dispose();
+            System.Text.Json.JsonDocument.Parse(SchemaSample.Of(document.RootElement, seed, 1 << 20), new() { MaxDepth = 256 }).Dispose();
+    }
+
+    /// <summary>A few lines that ask for more than any machine holds, or for years.</summary>
+    [Theory]
+    [InlineData("""{"type":"array","minItems":1000,"items":{"$ref":"#"}}""")]
+    [InlineData("""{"type":"object","required":["a","b","c","d"],"properties":{"a":{"$ref":"#"},"b":{"$ref":"#"},"c":{"$ref":"#"},"d":{"$ref":"#"}}}""")]
+    [InlineData("""{"allOf":[{"$ref":"#"},{"$ref":"#"},{"$ref":"#"},{"$ref":"#"},{"$ref":"#"},{"$ref":"#"},{"$ref":"#"},{"$ref":"#"}]}""")]
+    [InlineData("""{"type":"array","minItems":1000,"items":{"type":"array","minItems":1000,"items":{"type":"string","minLength":100000}}}""")]
+    public void Sample_OfASchemaThatAsksForTooMuch_EndsInTime(string schema)
+    {
+        using var document = System.Text.Json.JsonDocument.Parse(schema);
+        var clock = System.Diagnostics.Stopwatch.StartNew();
+        var sample = SchemaSample.Of(document.RootElement, 1, 16 << 20);
+        Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(20));
+        Assert.InRange(sample.Length, 1, 64 << 20);
+        System.Text.Json.JsonDocument.Parse(sample, new() { MaxDepth = 256 }).Dispose();
     }
 }
