@@ -60,6 +60,20 @@ public sealed class RefusalTests
     public void Parameters_RefusedTogether_AreLeftOutTogether(string error) =>
         Assert.Equal("frequency_penalty, presence_penalty", Again(Requests.With("\"presence_penalty\":1,\"frequency_penalty\":1"), error, status: 422)!.Ignored);
 
+    /// <summary>A server may quote pages of what it refuses. Each phrase that could teach something is looked for in the request, which may be large: few are.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Refusal_ThatQuotesPagesOfTheCallers_IsReadInTime(bool inOnePhrase)
+    {
+        var quoted = inOnePhrase ? "Unsupported parameter: " + string.Concat(Enumerable.Repeat("seed, ", 3000))
+            : string.Concat(Enumerable.Range(0, 1200).Select(i => $"Unsupported parameter: s{new string('_', i % 40)}ee{new string('_', i / 40)}d. "));
+        var body = JsonSerializer.Serialize(new { model = "a/b", seed = 1, messages = new[] { new { role = "user", content = new string('x', 8 << 20) }, new { role = "user", content = quoted } } });
+        var clock = System.Diagnostics.Stopwatch.StartNew();
+        Assert.Null(Again(body, Error("Invalid content: " + quoted)));
+        Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(10));
+    }
+
     /// <summary>A word of a prompt that is the name of a parameter too does not keep a model from being understood.</summary>
     [Fact]
     public void Parameter_WhoseNameIsAWordOfThePrompt_IsLearnedToo()
