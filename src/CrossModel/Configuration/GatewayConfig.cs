@@ -149,7 +149,7 @@ internal sealed record UpstreamConfig
     /// <summary>Headers sent with every request to this upstream.</summary>
     public IReadOnlyDictionary<string, string> Headers { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>Files that callers name by address and that this provider does not fetch by itself: http:// and https:// ones are fetched by the gateway, from public addresses only (docs/operations.md has the limits), and sent inline; Vertex AI may read gs:// ones, with the rights of this upstream's credential. Default false: they are refused.</summary>
+    /// <summary>Files that callers name by address and that this provider does not fetch by itself: http:// and https:// ones are fetched by the gateway, from public addresses only (docs/operations.md has the limits), and sent inline; Vertex AI may read gs:// ones, Bedrock s3:// ones, with the rights of this upstream's credential. Default false: they are refused.</summary>
     public bool FetchRemote { get; init; }
 
     /// <summary>Vertex: the Google Cloud project's id.</summary>

@@ -118,7 +118,7 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, Has
         if (text.StartsWith("s3://"u8)) return WriteStored(Encoding.UTF8.GetString(text), kind, formats, place, begin);
         if (RemoteLinks.IsWeb(text))
         {
-            if (kind == "video") return Refused(place, "Bedrock fetches no links, and the gateway no films for it. Send the video as a data URL (data:video/…;base64,…), or from a bucket as s3://….");
+            if (kind == "video") return Refused(place, "Bedrock fetches no links, and the gateway no films for it. Send the video as a data URL (data:video/…;base64,…), or from a bucket as s3://… where the operator allows it (fetchRemote).");
             if (remote.Want(text, place, RemoteKind.Image, LargestImage) is { } refusal) return refusal;
             WriteInline(kind, RemoteLinks.AnyType, text, begin);
             return null;
@@ -131,9 +131,13 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, Has
         return null;
     }
 
-    /// <summary>Where a file lies in a bucket its ending is all that tells the format.</summary>
+    /// <summary>
+    /// Where a file lies in a bucket its ending is all that tells the format. It is read with the operator's own rights: only where the operator has
+    /// allowed it.
+    /// </summary>
     private ApiError? WriteStored(string address, string kind, HashSet<string> formats, string place, Action begin)
     {
+        if (!remote.MayFetch) return Refused(place, $"Bedrock would read this address with the operator's rights. Send the {kind} as a data URL (data:{kind}/…;base64,…), or ask the operator to allow such addresses (fetchRemote).");
         if (MediaFormats.OfName(address) is not { } format || !formats.Contains(format)) return Refused(place, $"The object's name must end in one of {string.Join(", ", formats)}.");
         begin();
         Begin(kind, format);

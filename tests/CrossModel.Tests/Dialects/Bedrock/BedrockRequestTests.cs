@@ -80,12 +80,12 @@ public sealed class BedrockRequestTests
         }
     }
 
-    private static Sent Write(string body, string model = Haiku, ModelFacts? facts = null, long? cap = null, TimeProvider? time = null)
+    private static Sent Write(string body, string model = Haiku, ModelFacts? facts = null, long? cap = null, TimeProvider? time = null, bool mayFetch = false)
     {
         using var dialect = BedrockRecorded.Dialect(time: time);
         Assert.Null(Requests.Read(Encoding.UTF8.GetBytes(body), out var request));
         using (request)
-        using (var upstream = new UpstreamRequest())
+        using (var upstream = new UpstreamRequest { Remote = { MayFetch = mayFetch } })
         {
             var route = new RouteModel("vendor/model", model, facts ?? new ModelFacts()) { UnknownParameters = UnknownParameters.Forward };
             var refusal = dialect.Write(request!, route, new WriteOptions(cap, "account"), upstream);
@@ -98,7 +98,7 @@ public sealed class BedrockRequestTests
 
     private static Sent With(string members, string model = Haiku) => Write(Requests.With(members), model);
 
-    private static Sent Messages(string messages, string model = Haiku) => Write(Requests.Messages(messages), model);
+    private static Sent Messages(string messages, string model = Haiku, bool mayFetch = false) => Write(Requests.Messages(messages), model, mayFetch: mayFetch);
 
     [Fact]
     public void System_Alone_IsWhatTheUserSays()
@@ -210,14 +210,12 @@ public sealed class BedrockRequestTests
 
     [Theory]
     [InlineData("{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/gif;base64," + Png + "\"}}", "{\"image\":{\"format\":\"png\",\"source\":{\"bytes\":\"" + Png + "\"}}}")]
-    [InlineData("{\"type\":\"image_url\",\"image_url\":{\"url\":\"s3://b/a.jpg\"}}", "{\"image\":{\"format\":\"jpeg\",\"source\":{\"s3Location\":{\"uri\":\"s3://b/a.jpg\"}}}}")]
     [InlineData("{\"type\":\"file\",\"file\":{\"filename\":\"My  report_v2.final.pdf\",\"file_data\":\"data:application/pdf;base64,JVBERi0x\"}}", "{\"document\":{\"format\":\"pdf\",\"name\":\"My report-v2-final\",\"source\":{\"bytes\":\"JVBERi0x\"}}}")]
     [InlineData("{\"type\":\"file\",\"file\":{\"filename\":\"ü.csv\",\"file_data\":\"data:application/octet-stream;base64,YSxi\"}}", "{\"document\":{\"format\":\"csv\",\"name\":\"document\",\"source\":{\"bytes\":\"YSxi\"}}}")]
     [InlineData("{\"type\":\"file\",\"file\":{\"filename\":\"a.py\",\"file_data\":\"data:text/x-python;base64,YSxi\"}}", "{\"document\":{\"format\":\"txt\",\"name\":\"a-py\",\"source\":{\"bytes\":\"YSxi\"}}}")]
     [InlineData("{\"type\":\"file\",\"file\":{\"filename\":\" (a) \",\"file_data\":\"data:application/octet-stream;base64,JVBERi0x\"}}", "{\"document\":{\"format\":\"pdf\",\"name\":\"(a)\",\"source\":{\"bytes\":\"JVBERi0x\"}}}")]
     [InlineData("{\"type\":\"file\",\"file\":{\"filename\":\"a.png\",\"file_data\":\"data:image/png;base64," + Png + "\"}}", "{\"image\":{\"format\":\"png\",\"source\":{\"bytes\":\"" + Png + "\"}}}")]
     [InlineData("{\"type\":\"video_url\",\"video_url\":{\"url\":\"data:video/quicktime;base64,AAAA\"}}", "{\"video\":{\"format\":\"mov\",\"source\":{\"bytes\":\"AAAA\"}}}")]
-    [InlineData("{\"type\":\"video_url\",\"video_url\":{\"url\":\"s3://b/a.3gp\"}}", "{\"video\":{\"format\":\"three_gp\",\"source\":{\"s3Location\":{\"uri\":\"s3://b/a.3gp\"}}}}")]
     [InlineData("{\"type\":\"video\",\"video\":[\"data:image/png;base64," + Png + "\"]}", "{\"image\":{\"format\":\"png\",\"source\":{\"bytes\":\"" + Png + "\"}}}")]
     [InlineData("{\"type\":\"input_audio\",\"input_audio\":{\"data\":\"AAAA\",\"format\":\"mp3\"}}", "{\"audio\":{\"format\":\"mp3\",\"source\":{\"bytes\":\"AAAA\"}}}")]
     public void Block_OfTheTable_BecomesWhatItSays(string block, string expected)
@@ -225,6 +223,21 @@ public sealed class BedrockRequestTests
         var sent = Messages("{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"See\"}," + block + "]}", Nova);
         Assert.Null(sent.Refusal);
         Assert.Equal("[{\"text\":\"See\"}," + expected + "]", sent.At("messages.0.content"));
+    }
+
+    /// <summary>Bedrock reads a bucket with the rights of the operator's credential: callers name what is in it only where the operator lets them.</summary>
+    [Theory]
+    [InlineData("{\"type\":\"image_url\",\"image_url\":{\"url\":\"s3://b/a.jpg\"}}", "{\"image\":{\"format\":\"jpeg\",\"source\":{\"s3Location\":{\"uri\":\"s3://b/a.jpg\"}}}}")]
+    [InlineData("{\"type\":\"video_url\",\"video_url\":{\"url\":\"s3://b/a.3gp\"}}", "{\"video\":{\"format\":\"three_gp\",\"source\":{\"s3Location\":{\"uri\":\"s3://b/a.3gp\"}}}}")]
+    [InlineData("{\"type\":\"video\",\"video\":[\"s3://b/a.png\"]}", "{\"image\":{\"format\":\"png\",\"source\":{\"s3Location\":{\"uri\":\"s3://b/a.png\"}}}}")]
+    public void Stored_IsReadOnlyWhereTheOperatorLetsIt(string block, string expected)
+    {
+        var message = "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"See\"}," + block + "]}";
+        Assert.Equal("[{\"text\":\"See\"}," + expected + "]", Messages(message, Nova, mayFetch: true).At("messages.0.content"));
+        var refusal = Messages(message, Nova).Refusal;
+        Assert.Equal((400, "unsupported_parameter"), (refusal!.Status, refusal.Code));
+        Assert.StartsWith("messages[0].content[1].", refusal.Param, StringComparison.Ordinal);
+        foreach (var way in (string[])["data URL", "fetchRemote"]) Assert.Contains(way, refusal.Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -386,7 +399,7 @@ public sealed class BedrockRequestTests
     public void Request_Recorded_GoesOutAsItWasSent(string name)
     {
         var exchange = BedrockRecorded.Get(name);
-        var sent = Write(ConverseAsChat.Of(exchange.Request!)!, exchange.Model.UpstreamModel);
+        var sent = Write(ConverseAsChat.Of(exchange.Request!)!, exchange.Model.UpstreamModel, mayFetch: true);
         Assert.Null(sent.Refusal);
         Assert.Equal("", sent.Ignored);
         Assert.True(JsonNode.DeepEquals(ConverseAsChat.Normal(JsonNode.Parse(exchange.Request!)!), ConverseAsChat.Normal(JsonNode.Parse(sent.Body)!)), sent.Body);
