@@ -56,6 +56,36 @@ public sealed class RepeatedCalls
         Assert.Equal(99.998m, await BalanceAsync(gateway));
     }
 
+    /// <summary>What is kept of a stream until its end is counted like all that is held, so that many long ones meet the ceiling and not the end of the memory.</summary>
+    [Theory]
+    [InlineData(100_000_000, true)]
+    [InlineData(400_000, false)]
+    public async Task Stream_ThatIsLong_IsKeptWithinTheCeiling(int bufferedBytes, bool isRoom)
+    {
+        var go = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role));
+            for (var i = 0; i < 200; i++) await UsualReply.SendAsync(http, UsualReply.Chunk(UsualReply.Text(new string('a', 4000))));
+            await go.Task;
+            await UsualReply.SendAsync(http, UsualReply.Chunk("{}", "\"stop\"") + UsualReply.UsageChunk + UsualReply.Done);
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced, more: $"\"limits\": {{ \"bufferedBytes\": {bufferedBytes} }},");
+
+        var first = gateway.PostAsync(AskStream, null, ("Idempotency-Key", "k1"));
+        await Until.TrueAsync(() => upstream.Received.Count == 1);
+        var joined = gateway.PostAsync(AskStream, null, ("Idempotency-Key", "k1"));
+        async Task<long> HeldAsync() => long.Parse((await gateway.Http.GetAsync("/metrics")).Text.Split('\n').Single(line => line.StartsWith("crossmodel_bytes_held ", StringComparison.Ordinal)).Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture);
+        await Until.TrueAsync(async () => await HeldAsync() > (isRoom ? 700_000 : 200_000));
+        go.SetResult();
+
+        Assert.EndsWith("data: [DONE]\n\n", (await first).Text, StringComparison.Ordinal);
+        if (isRoom) Assert.Equal((await first).Text, (await joined).Text);
+        else Assert.Equal((503, "model_unavailable"), ((int)(await joined).Status, (await joined).ErrorCode));
+        await Until.TrueAsync(async () => await HeldAsync() == 0);
+        Assert.Single(upstream.Received);
+    }
+
     [Fact]
     [Row("error:idempotency_key_reused")]
     public async Task Key_WithAnotherBody_IsRefused()

@@ -148,7 +148,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
             foreach (var upstream in calls) upstream.Client.ReleaseFinish();
             // What one of several calls said besides numbers is not true of all.
             if (calls.Length > 1) last.Client.ForgetUpstreamUsage();
-            if (call.Run is { } run)
+            if (call.Run is { IsWhole: true } run)
             {
                 // All of it is encrypted.
                 await SocketTurn.End();

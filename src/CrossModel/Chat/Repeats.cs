@@ -16,6 +16,9 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
     /// <summary>How long a call goes on for a caller who may come back.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
+    /// <summary>Bytes of a stream that are kept without being counted: a call in flight is reckoned at that anyway.</summary>
+    private const int Step = 256 * 1024;
+
     /// <summary>How often a call that runs on another node is asked for.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
 
@@ -89,7 +92,9 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
         }
         finally
         {
-            run.Leave(new RunOutcome(null, failure ?? ApiErrors.ModelUnavailable("The call that this one repeats did not end. Send the request again.")));
+            run.Leave(new RunOutcome(null, failure ?? ApiErrors.ModelUnavailable(run.IsWhole
+                ? "The call that this one repeats did not end. Send the request again."
+                : "The call that this one repeats has ended, but this server had no room to keep its reply. Send the request again: it is a new call.")));
         }
     }
 
@@ -100,14 +105,33 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
     internal sealed class Run(Repeats repeats, (string Account, string Key) name, byte[] bodyHash, string requestId)
     {
         private readonly TaskCompletionSource<RunOutcome> _outcome = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private readonly System.Buffers.ArrayBufferWriter<byte> _sent = new();
+        private System.Buffers.ArrayBufferWriter<byte> _sent = new();
+        private int _counted;
 
         public (string Account, string Key) Name => name;
         public byte[] BodyHash => bodyHash;
         public string RequestId => requestId;
         public Task<RunOutcome> Outcome => _outcome.Task;
 
-        public void Record(ReadOnlySpan<byte> sent) => System.Buffers.BuffersExtensions.Write(_sent, sent);
+        /// <summary>False: there was no room for what its caller was sent, and none of it is kept.</summary>
+        public bool IsWhole { get; private set; } = true;
+
+        /// <summary>By one at a time. What is kept until the stream's end is held like everything else that is large.</summary>
+        public void Record(ReadOnlySpan<byte> sent, ChatCall call)
+        {
+            if (!IsWhole) return;
+            if (_sent.WrittenCount + sent.Length - _counted >= Step)
+            {
+                IsWhole = call.Take(_sent.WrittenCount + sent.Length - _counted) is null;
+                if (!IsWhole)
+                {
+                    _sent = new();
+                    return;
+                }
+                _counted = _sent.WrittenCount + sent.Length;
+            }
+            System.Buffers.BuffersExtensions.Write(_sent, sent);
+        }
 
         /// <summary>The whole reply: what was sent, and what is sent once it is charged.</summary>
         /// <param name="cost">Nano-dollars that stand in it.</param>
