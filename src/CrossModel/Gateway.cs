@@ -1,6 +1,5 @@
 using System.Data.Common;
 using System.Net;
-using System.Net.Sockets;
 using CrossModel.Accounts;
 using CrossModel.Billing;
 using CrossModel.Chat;
