@@ -9,6 +9,8 @@ namespace CrossModel.EndToEnd.Behaviour;
 /// <summary>Requests that few send, and that must not break what all rely on.</summary>
 public sealed class OddRequests
 {
+    private const string Hi = """{"model":"test/model","messages":[{"role":"user","content":"Hi"}]}""";
+
     private const string Ignoring = """ "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": { "input": 1, "output": 1 }, "unknownParameters": "ignore" } """;
 
     /// <summary>A name that no header can carry once made every such reply a 500 after its charge.</summary>
@@ -84,13 +86,8 @@ public sealed class OddRequests
     {
         await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
         await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl);
-        const string body = """{"model":"test/model","messages":[{"role":"user","content":"Hi"}]}""";
-        using var socket = new TcpClient();
-        await socket.ConnectAsync(gateway.Address.Host, gateway.Address.Port);
-        var wire = socket.GetStream();
         var key = header.StartsWith("Authorization", StringComparison.Ordinal) ? "" : $"Authorization: Bearer {gateway.Key}\r\n";
-        await wire.WriteAsync(Encoding.Latin1.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n{key}{header}\r\nConnection: close\r\nContent-Length: {body.Length}\r\n\r\n{body}"));
-        var reply = await new StreamReader(wire).ReadToEndAsync();
+        var reply = await SendAsync(gateway, $"{key}{header}\r\nContent-Length: {Hi.Length}\r\n\r\n{Hi}");
         Assert.StartsWith($"HTTP/1.1 {status} ", reply, StringComparison.Ordinal);
         Assert.Contains("x-request-id: req_", reply, StringComparison.Ordinal);
     }
@@ -101,12 +98,7 @@ public sealed class OddRequests
     {
         await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
         await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl);
-        const string body = """{"model":"test/model","messages":[{"role":"user","content":"Hi"}]}""";
-        using var socket = new TcpClient();
-        await socket.ConnectAsync(gateway.Address.Host, gateway.Address.Port);
-        var wire = socket.GetStream();
-        await wire.WriteAsync(Encoding.Latin1.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {gateway.Key}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n{body.Length:x}\r\n{body}\r\n0\r\nx-sum: 1\02\r\n\r\n"));
-        var reply = await new StreamReader(wire).ReadToEndAsync();
+        var reply = await SendAsync(gateway, $"Authorization: Bearer {gateway.Key}\r\nTransfer-Encoding: chunked\r\n\r\n{Hi.Length:x}\r\n{Hi}\r\n0\r\nx-sum: 1\02\r\n\r\n");
         Assert.StartsWith("HTTP/1.1 400 ", reply, StringComparison.Ordinal);
         Assert.Contains("invalid_json", reply, StringComparison.Ordinal);
     }
@@ -152,17 +144,24 @@ public sealed class OddRequests
     }
 
     /// <summary>Sends the head and a part of the body, then, after <paramref name="meanwhile"/>, the rest. Answers all that came back.</summary>
-    private static async Task<string> SendSlowlyAsync(TestGateway gateway, Func<Task> meanwhile)
+    private static Task<string> SendSlowlyAsync(TestGateway gateway, Func<Task> meanwhile) =>
+        SendAsync(gateway, $"Authorization: Bearer {gateway.Key}\r\nContent-Length: {Hi.Length}\r\n\r\n{Hi[..10]}", meanwhile, Hi[10..]);
+
+    /// <summary>Sends a call, a byte for each character, and its rest after <paramref name="meanwhile"/>. Answers all that came back.</summary>
+    /// <param name="call">Its own headers and what follows them.</param>
+    private static async Task<string> SendAsync(TestGateway gateway, string call, Func<Task>? meanwhile = null, string rest = "")
     {
-        const string body = """{"model":"test/model","messages":[{"role":"user","content":"Hi"}]}""";
         using var socket = new TcpClient();
         await socket.ConnectAsync(gateway.Address.Host, gateway.Address.Port);
         var wire = socket.GetStream();
-        await wire.WriteAsync(Encoding.ASCII.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {gateway.Key}\r\nConnection: close\r\nContent-Length: {body.Length}\r\n\r\n{body[..10]}"));
-        // So that the call has begun by then.
-        await Task.Delay(200);
-        await meanwhile();
-        await wire.WriteAsync(Encoding.ASCII.GetBytes(body[10..]));
+        await wire.WriteAsync(Encoding.Latin1.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{call}"));
+        if (meanwhile is not null)
+        {
+            // So that the call has begun by then.
+            await Task.Delay(200);
+            await meanwhile();
+            await wire.WriteAsync(Encoding.Latin1.GetBytes(rest));
+        }
         return await new StreamReader(wire).ReadToEndAsync();
     }
 

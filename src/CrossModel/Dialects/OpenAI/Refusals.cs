@@ -60,9 +60,10 @@ internal static partial class Refusals
     public static bool Names(ReadOnlySpan<byte> body, ReadOnlySpan<byte> parameter)
     {
         if (body.IndexOf(parameter) < 0) return false;
+        var said = Encoding.UTF8.GetString(body);
         foreach (var word in (ReadOnlySpan<string>)["unsupported", "not supported", "unknown", "unrecognized", "unexpected", "not permitted", "extra_forbidden", "extra inputs", "additional properties"])
         {
-            if (Encoding.UTF8.GetString(body).Contains(word, StringComparison.OrdinalIgnoreCase)) return true;
+            if (said.Contains(word, StringComparison.OrdinalIgnoreCase)) return true;
         }
         return false;
     }
@@ -89,7 +90,10 @@ internal static partial class Refusals
 
     /// <summary>The words stand in the request, as they are or as a server quotes them that writes JSON into JSON.</summary>
     private static bool AreCallers(string words, ReadOnlySpan<byte> sent) =>
-        CallersWords.Hold(sent, words) || (words.Contains('\\', StringComparison.Ordinal) && CallersWords.Hold(sent, Quoted().Replace(words, quoted => quoted.Value[1] switch { 'n' => "\n", 'r' => "\r", 't' => "\t", var other => $"{other}" })));
+        CallersWords.Hold(sent, words) || (words.Contains('\\', StringComparison.Ordinal) && CallersWords.Hold(sent, Unquoted(words)));
+
+    private static string Unquoted(string words) =>
+        Quoted().Replace(words, quoted => quoted.Value[1] switch { 'n' => "\n", 'r' => "\r", 't' => "\t", var other => $"{other}" });
 
     [GeneratedRegex(@"\\[nrt""'\\]", RegexOptions.CultureInvariant)]
     private static partial Regex Quoted();
