@@ -128,6 +128,8 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
         }, CancellationToken.None);
         lock (account.Gate)
         {
+            // Others have given back, all that lies idle at once: a refusal of just before is no word on who asks next.
+            if (answer == Dealt.Granted) share.DeniedUntil = 0;
             spend?.EndLoad(day, books, began);
             share.Set(amounts, began + UseTicks);
             share.IsSpendNear = Portions.IsSpendNear(left, cost);
