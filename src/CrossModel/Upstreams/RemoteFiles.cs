@@ -177,27 +177,7 @@ internal sealed class RemoteFiles(Func<IPAddress, bool> isAllowed, TimeProvider 
     {
         // A number in any spelling is an address, too.
         var addresses = IPAddress.TryParse(host.Host, out var literal) ? [literal] : await resolve(host.Host, cancellation);
-        var last = new SocketException((int)SocketError.HostUnreachable);
-        foreach (var address in addresses.Where(isAllowed))
-        {
-            var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-            try
-            {
-                await socket.ConnectAsync(address, host.Port, cancellation);
-                return new NetworkStream(socket, ownsSocket: true);
-            }
-            catch (SocketException e)
-            {
-                last = e;
-                socket.Dispose();
-            }
-            catch
-            {
-                socket.Dispose();
-                throw;
-            }
-        }
-        throw last;
+        return new NetworkStream(await HappyEyeballs.ConnectAsync([.. addresses.Where(isAllowed)], host.Port, cancellation), ownsSocket: true);
     }
 
     public ValueTask DisposeAsync()
