@@ -32,7 +32,7 @@ internal sealed class Alerts : IAsyncDisposable
     private readonly Database _database;
     private readonly Func<AlertRule?> _rule;
     private readonly ILogger _log;
-    private readonly HttpMessageInvoker _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, SslOptions = ClientTls.Options });
+    private readonly HttpMessageInvoker _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, ConnectCallback = HappyEyeballs.ConnectAsync, SslOptions = ClientTls.Options });
     private readonly Channel<(string AccountId, long Balance)> _crossings = Channel.CreateBounded<(string, long)>(MostWaiting);
     private readonly SemaphoreSlim _posts = new(SideBySide, SideBySide);
     private int _waiting;

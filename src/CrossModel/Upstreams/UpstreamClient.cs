@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Http.Headers;
-using System.Net.Sockets;
 using CrossModel.Configuration;
 using CrossModel.Dialects;
 using CrossModel.Protocol;
@@ -30,20 +29,13 @@ internal sealed class UpstreamClient : IDisposable
         KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
         KeepAlivePingDelay = TimeSpan.FromSeconds(30),
         KeepAlivePingTimeout = TimeSpan.FromSeconds(15),
-        ConnectCallback = ConnectAsync,
+        ConnectCallback = HappyEyeballs.ConnectAsync,
         ActivityHeadersPropagator = null,
         SslOptions = ClientTls.Options,
         // What an abandoned reply still has to say is not worth waiting for.
         ResponseDrainTimeout = TimeSpan.FromMilliseconds(200),
         MaxResponseDrainSize = 16 * 1024,
     });
-
-    private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellation)
-    {
-        var host = context.DnsEndPoint;
-        var addresses = IPAddress.TryParse(host.Host, out var literal) ? [literal] : await Dns.GetHostAddressesAsync(host.Host, cancellation);
-        return new NetworkStream(await HappyEyeballs.ConnectAsync(addresses, host.Port, cancellation), ownsSocket: true);
-    }
 
     /// <summary>Sends and waits for the headers. Throws what SocketsHttpHandler throws; <see cref="Attempt.Explain"/> reads it.</summary>
     public Task<HttpResponseMessage> SendAsync(IDialect dialect, UpstreamRequest request, CancellationToken cancellation)

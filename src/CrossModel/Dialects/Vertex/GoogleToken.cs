@@ -27,7 +27,16 @@ internal sealed class GoogleToken : IDisposable
     {
         (_file, _metadata, _time) = (file, metadata, time);
         // A proxy of the environment would ask its own machine's host for the token.
-        _http = new HttpMessageInvoker(new SocketsHttpHandler { UseProxy = file is not null, AllowAutoRedirect = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(5), ActivityHeadersPropagator = null, SslOptions = ClientTls.Options });
+        _http = new HttpMessageInvoker(new SocketsHttpHandler
+        {
+            UseProxy = file is not null,
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            ConnectTimeout = TimeSpan.FromSeconds(5),
+            ConnectCallback = HappyEyeballs.ConnectAsync,
+            ActivityHeadersPropagator = null,
+            SslOptions = ClientTls.Options,
+        });
         _token = new RefreshAhead<string>(FetchAsync, time);
     }
 

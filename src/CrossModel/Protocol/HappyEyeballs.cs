@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 
-namespace CrossModel.Upstreams;
+namespace CrossModel.Protocol;
 
 /// <summary>
 /// Connects to the first address of several that answers (RFC 8305, happy eyeballs): where a host has IPv6 on paper only, nothing answers and nothing
@@ -11,6 +11,14 @@ internal static class HappyEyeballs
 {
     /// <summary>How long an address has the attempt to itself (RFC 8305 section 5).</summary>
     private static readonly TimeSpan Delay = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>For <see cref="SocketsHttpHandler.ConnectCallback"/>.</summary>
+    public static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellation)
+    {
+        var host = context.DnsEndPoint;
+        var addresses = IPAddress.TryParse(host.Host, out var literal) ? [literal] : await Dns.GetHostAddressesAsync(host.Host, cancellation);
+        return new NetworkStream(await ConnectAsync(addresses, host.Port, cancellation), ownsSocket: true);
+    }
 
     /// <summary>The addresses in their order, but families in turns. Throws the last attempt's <see cref="SocketException"/> where none answers.</summary>
     public static async Task<Socket> ConnectAsync(IReadOnlyList<IPAddress> addresses, int port, CancellationToken cancellation)

@@ -1,8 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
-using CrossModel.Upstreams;
+using CrossModel.Protocol;
 
-namespace CrossModel.Tests.Upstreams;
+namespace CrossModel.Tests.Protocol;
 
 /// <summary>Addresses of loopback: one answers, one refuses, one is silent as a network that drops IPv6 is.</summary>
 public sealed class HappyEyeballsTests : IDisposable
