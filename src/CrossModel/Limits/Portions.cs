@@ -6,24 +6,25 @@ namespace CrossModel.Limits;
 internal static class Portions
 {
     private const long Counted = 20; // limits below it are not shared out ahead
-    private const long NearCalls = 20; // with so few calls' worth left of a spend limit no node keeps any of it ahead
+    public const long NearCalls = 20; // with so few calls' worth left of a spend limit no node keeps any of it ahead
 
     /// <summary>Negative: not even what it needs is left. 0 where there is no limit.</summary>
-    public static long Of(long? limit, long others, long need, bool alone)
+    /// <param name="waiting">What calls wait for beside the one that needs it.</param>
+    public static long Of(long? limit, long others, long need, long waiting, bool alone)
     {
         if (limit is not { } most) return 0;
         var free = most - others;
-        return need > free ? -1 : alone ? free : Math.Min(free, need + Spare(most));
+        return need > free ? -1 : alone ? free : Math.Min(free, need + Math.Max(waiting, Spare(most)));
     }
 
     /// <summary>The same of the spend limits together.</summary>
-    public static long OfSpend(Terms terms, Subject subject, Spent spent, long others, long held, long cost, bool alone)
+    public static long OfSpend(Terms terms, Subject subject, Spent spent, long others, long held, long cost, long waiting, bool alone)
     {
         if (LeastSpend(terms) is not { } least) return 0;
         if (SpendWindows.Judge(terms, subject, spent, held + others, cost) is not null) return -1;
         var left = FreeSpend(terms, spent);
         var free = left - others;
-        return Math.Max(held + cost, alone ? free : Math.Min(free, held + cost + (IsSpendNear(left, cost) ? 0 : Spare(least))));
+        return Math.Max(held + cost, alone ? free : Math.Min(free, held + cost + Math.Max(waiting, IsSpendNear(left, cost) ? 0 : Spare(least))));
     }
 
     /// <summary>What the tightest spend limit leaves by the books.</summary>

@@ -6,6 +6,9 @@ internal readonly record struct ShareAmounts(long Requests, long Tokens, long Pa
     public static ShareAmounts operator +(ShareAmounts a, ShareAmounts b) =>
         new(a.Requests + b.Requests, a.Tokens + b.Tokens, a.Parallel + b.Parallel, a.Spend + b.Spend);
 
+    public static ShareAmounts operator -(ShareAmounts a, ShareAmounts b) =>
+        new(a.Requests - b.Requests, a.Tokens - b.Tokens, a.Parallel - b.Parallel, a.Spend - b.Spend);
+
     public static ShareAmounts Least(ShareAmounts a, ShareAmounts b) =>
         new(Math.Min(a.Requests, b.Requests), Math.Min(a.Tokens, b.Tokens), Math.Min(a.Parallel, b.Parallel), Math.Min(a.Spend, b.Spend));
 
@@ -31,6 +34,12 @@ internal sealed class Share
 
     /// <summary>Monotonic ticks: until then the database is not asked again, since it had nothing left. Keeps a flood of refused calls off it.</summary>
     public long DeniedUntil { get; set; }
+
+    /// <summary>What the database lacked then, other nodes had: they may give it back.</summary>
+    public bool IsElsewhere { get; set; }
+
+    /// <summary>Seats and spend that calls wait for until other nodes give them back.</summary>
+    public ShareAmounts Waiting { get; set; }
 
     /// <summary>What it may keep beyond its use while other nodes are about.</summary>
     public ShareAmounts Spare { get; set; }

@@ -27,21 +27,35 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
 
     /// <summary>
     /// Leases what one more call needs; false when the other nodes leave too little. Who only lacks a seat or spend that others have waits for their next
-    /// ticks: they may have it without a call to use it. One at a time does: who else needs more is refused meanwhile.
+    /// ticks: they may have it without a call to use it.
     /// </summary>
     public async Task<bool> GrowAsync(AccountTally account, Tally tally, Arrival call, CancellationToken ct)
     {
         var deal = await DealInTurnAsync(account, tally, call, waits: false, ct);
-        for (var turns = 4; deal == Dealt.Elsewhere && turns > 0; turns--)
+        if (deal != Dealt.Elsewhere) return deal == Dealt.Granted;
+        var (share, own) = (tally.Share!, new ShareAmounts(0, 0, 1, call.Cost));
+        lock (account.Gate)
         {
-            await Task.Delay(Tick, database.Time, ct);
-            deal = await DealInTurnAsync(account, tally, call, waits: true, ct);
+            if (!tally.MayWait(call.TermsOf(tally), call.Cost)) return false;
+            share.Waiting += own;
         }
-        return deal == Dealt.Granted;
+        try
+        {
+            for (var turns = 4; deal == Dealt.Elsewhere && turns > 0; turns--)
+            {
+                await Task.Delay(Tick, database.Time, ct);
+                deal = await DealInTurnAsync(account, tally, call, waits: true, ct);
+            }
+            return deal == Dealt.Granted;
+        }
+        finally
+        {
+            lock (account.Gate) share.Waiting -= own;
+        }
     }
 
     /// <summary>A node that comes new to a subject waits once for the others to notice and to give back what they do not use.</summary>
-    /// <param name="waits">Has asked before, and been told that others have it.</param>
+    /// <param name="waits">Has been told that others have it, and counts as one who waits.</param>
     private async Task<Dealt> DealInTurnAsync(AccountTally account, Tally tally, Arrival call, bool waits, CancellationToken ct)
     {
         var share = tally.Share!;
@@ -50,13 +64,13 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
         {
             for (var turns = 0; ; turns--)
             {
-                if (!waits && turns == 0 && IsDenied(account, tally, call)) return Dealt.NothingLeft;
-                var deal = await DealAsync(account, tally, call);
+                if (turns == 0 && Denied(account, tally, call) is { } denied && (denied == Dealt.Elsewhere || !waits)) return denied;
+                var deal = await DealAsync(account, tally, call, waits);
                 if (deal is Dealt.Granted or Dealt.OverLimit) return deal;
                 if (deal == Dealt.NotAlone) turns = 3;
                 if (turns <= 0)
                 {
-                    lock (account.Gate) share.DeniedUntil = clock() + (deal == Dealt.Elsewhere ? Tick.Ticks : DeniedTicks);
+                    lock (account.Gate) (share.DeniedUntil, share.IsElsewhere) = (clock() + DeniedTicks, deal == Dealt.Elsewhere);
                     return deal;
                 }
                 await Task.Delay(Tick, database.Time, ct);
@@ -68,24 +82,25 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
         }
     }
 
-    /// <summary>Somebody before in the queue has asked just now, in vain, and it would be in vain again.</summary>
-    private bool IsDenied(AccountTally account, Tally tally, in Arrival call)
+    /// <summary>What somebody was told who asked just now, in vain; null: nobody did, or there is room meanwhile.</summary>
+    private Dealt? Denied(AccountTally account, Tally tally, in Arrival call)
     {
         lock (account.Gate)
         {
-            var now = clock();
-            return now < tally.Share!.DeniedUntil && !HasRoom(tally, call, now);
+            var (share, now) = (tally.Share!, clock());
+            if (now >= share.DeniedUntil || HasRoom(tally, call, now)) return null;
+            return share.IsElsewhere ? Dealt.Elsewhere : Dealt.NothingLeft;
         }
     }
 
     private static bool HasRoom(Tally tally, in Arrival call, long now) =>
         tally.JudgeRate(call.TermsOf(tally), call.Tokens, now) is null && tally.JudgeSpend(call.TermsOf(tally), call.Cost, now) is null;
 
-    private async Task<Dealt> DealAsync(AccountTally account, Tally tally, Arrival call)
+    private async Task<Dealt> DealAsync(AccountTally account, Tally tally, Arrival call, bool waits)
     {
         var (share, terms, cost) = (tally.Share!, call.TermsOf(tally), call.Cost);
         SpendWindows? spend;
-        ShareAmounts need, had;
+        ShareAmounts need, had, waiting;
         long held, began, day = SpendStore.DayOf(database.Now), expires = database.Now + LeaseMs;
         lock (account.Gate)
         {
@@ -93,6 +108,7 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
             if (HasRoom(tally, call, began)) return Dealt.Granted; // an earlier deal was large enough
             var used = tally.Used(began);
             (had, spend, held) = (share.Of(began), tally.Spend, tally.Spend?.Held ?? 0);
+            waiting = waits ? share.Waiting - new ShareAmounts(0, 0, 1, cost) : share.Waiting;
             need = new ShareAmounts(used.Requests + 1, used.Tokens + Math.Min(call.Tokens, terms.TokensPerMinute ?? 0), used.Parallel + 1, held + cost);
             if (need.Requests > terms.RequestsPerMinute || need.Tokens > terms.TokensPerMinute || need.Parallel > terms.Parallel) return Dealt.OverLimit;
             // What was charged here until now is on the books that the deal reads, so the share need not cover it any longer.
@@ -116,8 +132,9 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
             var spent = spend is null ? default : await tally.Subject.ReadSpentAsync(session, day);
             var alone = count == 0;
             var granted = new ShareAmounts(
-                Portions.Of(terms.RequestsPerMinute, others.Requests, need.Requests, alone), Portions.Of(terms.TokensPerMinute, others.Tokens, need.Tokens, alone),
-                Portions.Of(terms.Parallel, others.Parallel, need.Parallel, alone), Portions.OfSpend(terms, tally.Subject, spent, others.Spend, held, cost, alone));
+                Portions.Of(terms.RequestsPerMinute, others.Requests, need.Requests, 0, alone), Portions.Of(terms.TokensPerMinute, others.Tokens, need.Tokens, 0, alone),
+                Portions.Of(terms.Parallel, others.Parallel, need.Parallel, waiting.Parallel, alone),
+                Portions.OfSpend(terms, tally.Subject, spent, others.Spend, held, cost, waiting.Spend, alone));
             var fits = granted is { Requests: >= 0, Tokens: >= 0, Parallel: >= 0, Spend: >= 0 };
             // Never less than before, since calls go on being admitted within it. A row of nothing tells the others that they are not alone.
             var amounts = fits ? ShareAmounts.Most(had, granted) : had;
@@ -187,7 +204,7 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
                 var (now, had) = (clock(), share.Of(clock()));
                 // Spend that lies idle is money that others are refused; requests and tokens come back with their minute.
                 var spare = tally.LastUsed < now - TimeSpan.TicksPerSecond ? share.Spare with { Spend = 0 } : share.Spare;
-                kept = ShareAmounts.Least(had, tally.Used(now) + spare);
+                kept = ShareAmounts.Least(had, tally.Used(now) + ShareAmounts.Most(spare, share.Waiting));
                 if (kept == had && !isCharged) return;
                 // First here, then in the database: in between nobody has it.
                 share.Shrink(kept);

@@ -59,6 +59,14 @@ internal sealed class Tally(Subject subject, Share? share)
             : null;
     }
 
+    /// <summary>May the database be asked for more of this call's limits, or be waited for?</summary>
+    public bool MayGrow(Terms terms, long cost, long now) => share is not null && (share.DeniedUntil <= now || (share.IsElsewhere && MayWait(terms, cost)));
+
+    /// <summary>Everyone who waits would have his seat and his spend if no other node had a call under way: beyond that a wait is one for a refusal.</summary>
+    public bool MayWait(Terms terms, long cost) =>
+        share!.Waiting.Parallel < (terms.Parallel is { } parallel ? parallel - Parallel : Portions.NearCalls)
+        && (Spend is null || SpendWindows.Judge(terms, subject, Spend.Spent, Spend.Held + share.Waiting.Spend, cost) is null);
+
     /// <summary>Counts an admitted call. Answers what to correct at its end.</summary>
     public Taken Take(Terms terms, long tokens, long cost, long now)
     {

@@ -20,7 +20,7 @@ public sealed class PortionsTests
     [InlineData(20, 0, 3, false, 4)]
     [InlineData(19, 0, 3, false, 3)]
     public void Of_ALimit_IsTheNeedAndATwentieth_OrForOneAloneWhatIsLeft(int? limit, int others, int need, bool alone, int portion) =>
-        Assert.Equal(portion, Portions.Of(limit, others, need, alone));
+        Assert.Equal(portion, Portions.Of(limit, others, need, 0, alone));
 
     [Theory]
     [InlineData(0, 0, 0, 10, true, 1000)]
@@ -36,9 +36,22 @@ public sealed class PortionsTests
     [InlineData(0, 0, 0, 5000, true, 5000)]
     public void OfSpend_ALimit_IsLikewise_ButNearItsEndTheNeedAlone(int spent, int others, int held, int cost, bool alone, int portion)
     {
-        Assert.Equal(portion, Portions.OfSpend(new Terms { SpendDay = 1000 }, Whose, new Spent(spent, 0, 0), others, held, cost, alone));
-        Assert.Equal(portion, Portions.OfSpend(new Terms { SpendMonth = 1000, SpendTotal = 9000 }, Whose, new Spent(0, spent, spent), others, held, cost, alone));
-        Assert.Equal(portion, Portions.OfSpend(new Terms { SpendDay = 9000, SpendTotal = 1000 }, Whose, new Spent(0, spent, spent), others, held, cost, alone));
+        Assert.Equal(portion, Portions.OfSpend(new Terms { SpendDay = 1000 }, Whose, new Spent(spent, 0, 0), others, held, cost, 0, alone));
+        Assert.Equal(portion, Portions.OfSpend(new Terms { SpendMonth = 1000, SpendTotal = 9000 }, Whose, new Spent(0, spent, spent), others, held, cost, 0, alone));
+        Assert.Equal(portion, Portions.OfSpend(new Terms { SpendDay = 9000, SpendTotal = 1000 }, Whose, new Spent(0, spent, spent), others, held, cost, 0, alone));
+    }
+
+    /// <summary>What stands in a queue is fetched in one go, or its spare where that is more, as far as it is there.</summary>
+    [Theory]
+    [InlineData(19, 0, 3, 5, 8)]
+    [InlineData(19, 12, 3, 5, 7)]
+    [InlineData(19, 17, 3, 5, -1)]
+    [InlineData(200, 60, 1, 5, 11)]
+    [InlineData(200, 60, 1, 30, 31)]
+    public void Of_ALimitThatIsWaitedFor_CoversTheQueue(int limit, int others, int need, int waiting, int portion)
+    {
+        Assert.Equal(portion, Portions.Of(limit, others, need, waiting, alone: false));
+        Assert.Equal(portion, Portions.OfSpend(new Terms { SpendDay = limit }, Whose, default, others, 0, need, waiting, alone: false));
     }
 
     [Fact]
@@ -46,7 +59,7 @@ public sealed class PortionsTests
     {
         var terms = new Terms { SpendDay = 100, SpendMonth = 200, SpendTotal = 300 };
         Assert.Equal((90, 80, 70), (Portions.FreeSpend(terms, new Spent(10, 0, 0)), Portions.FreeSpend(terms, new Spent(0, 120, 0)), Portions.FreeSpend(terms, new Spent(0, 0, 230))));
-        Assert.Equal(0, Portions.OfSpend(new Terms { Parallel = 1 }, Whose, default, 5, 3, 1, alone: false));
+        Assert.Equal(0, Portions.OfSpend(new Terms { Parallel = 1 }, Whose, default, 5, 3, 1, 0, alone: false));
     }
 
     [Fact]
