@@ -139,7 +139,7 @@ internal sealed record UpstreamConfig
     /// <summary>How long to wait for this upstream.</summary>
     public TimeoutsConfig Timeouts { get; init; } = new();
 
-    /// <summary>Calls at once to this upstream; null (default): no limit.</summary>
+    /// <summary>Calls at once to this upstream, counted by each node for itself; null (default): no limit.</summary>
     [Bounds(1, int.MaxValue)]
     public int? MaxParallel { get; init; }
 
@@ -304,7 +304,7 @@ internal sealed record RouteConfig
     public int? Priority { get; init; }
     /// <summary>Share of the traffic among routes of equal priority. Default 1.</summary>
     public double Weight { get; init; } = 1;
-    /// <summary>Calls at once on this route; null: no limit.</summary>
+    /// <summary>Calls at once on this route, counted by each node for itself; null: no limit.</summary>
     [Bounds(1, int.MaxValue)]
     public int? MaxParallel { get; init; }
     /// <summary>What the operator pays; null: unknown.</summary>
