@@ -269,6 +269,34 @@ public sealed class RepeatedCalls
         Assert.Null(again.Header("x-crossmodel-replayed"));
     }
 
+    /// <summary>The database frees the key a moment after the answer: until then the repeat must wait, and not join the call that has failed.</summary>
+    [Fact]
+    public async Task Failure_ThatTheCallerHas_IsNotSharedByTheRepeat_WhileTheDatabaseIsBusy()
+    {
+        var busy = new TaskCompletionSource();
+        TestGateway? running = null;
+        Task? blocked = null;
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            var isFirst = blocked is null;
+            blocked ??= running!.Gateway.Database.WriteAsync(async _ => { await busy.Task; return 0; });
+            http.Response.StatusCode = isFirst ? 400 : 200;
+            http.Response.ContentType = "application/json";
+            await http.Response.Body.WriteAsync(Encoding.UTF8.GetBytes(isFirst ? """{"error":{"message":"no","type":"invalid_request_error"}}""" : Reply));
+        });
+        await using var gateway = running = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+
+        // On one connection the repeat would be read only once the first call is over.
+        var failed = await gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1"), ("Connection", "close"));
+        var again = gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1"));
+        await Task.Delay(300);
+        busy.SetResult();
+
+        Assert.Equal(400, (int)failed.Status);
+        Assert.Equal(200, (int)(await again).Status);
+        await blocked!;
+    }
+
     [Fact]
     public async Task Caller_WhoDrops_FindsTheReplyWhenItComesBack()
     {

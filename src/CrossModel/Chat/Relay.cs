@@ -90,7 +90,11 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
             if (kept is not null || reply.Length > SocketTurn.MostBytes) await SocketTurn.End();
             using var body = new PooledBuffer();
             reply.Write(body, identity, settled.Usage, settled.Charged);
-            if (kept is not null) await repeats.EndAsync(call.Run!, kept.For(settled.Charged));
+            if (kept is not null)
+            {
+                await repeats.EndAsync(call.Run!, kept.For(settled.Charged));
+                call.Run = null;
+            }
             call.Status = StatusCodes.Status200OK;
             ReplyHeaders.WritePlain(call, settled.Charged, body.Length);
             await call.Http.Response.Body.WriteAsync(body.Memory, CancellationToken.None);

@@ -82,10 +82,12 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
         run.Leave(new RunOutcome(reply, null));
     }
 
+    /// <summary>Before a call's caller is told that it failed: who repeats it at once starts anew, and does not join what has ended.</summary>
+    public static void Fail(Run run, ApiError failure) => run.Leave(new RunOutcome(null, failure));
+
     /// <summary>The call has ended without a reply to keep: those who joined share its failure, and the key is free.</summary>
     public async ValueTask FreeAsync(Run run, ApiError? failure)
     {
-        if (run.Outcome.IsCompleted) return;
         try
         {
             await store.FreeAsync(run.Name.Account, run.Name.Key, run.RequestId);
