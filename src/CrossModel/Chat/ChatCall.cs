@@ -22,6 +22,7 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
     private CancellationTokenSource? _outliving;
     private CancellationTokenRegistration _onCallerGone;
     private bool _entered;
+    private Route? _seatedAt;
 
     public HttpContext Http { get; } = http;
     public string RequestId { get; } = requestId;
@@ -176,6 +177,17 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
         _entered = refusal is null;
         return refusal;
     }
+
+    /// <summary>Takes a seat at the route. False: it or its upstream is at its limit of parallel calls.</summary>
+    public bool TryEnter(Route route)
+    {
+        if (!route.TryEnter()) return false;
+        _seatedAt = route;
+        return true;
+    }
+
+    /// <summary>Frees the seat at the route, once.</summary>
+    public void LeaveRoute() => Interlocked.Exchange(ref _seatedAt, null)?.Leave();
 
     /// <summary>Counts bytes held for this call; they are given back when it is disposed, or before.</summary>
     public ApiError? Take(long bytes)

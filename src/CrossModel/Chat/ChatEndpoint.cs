@@ -112,7 +112,7 @@ internal sealed partial class ChatEndpoint(
         {
             var route = call.Plan[i];
             if (await PrepareAsync(call, route) is { } refused) { call.Unprepare(); unfit ??= refused; continue; }
-            if (!route.TryEnter()) { call.Unprepare(); continue; }
+            if (!call.TryEnter(route)) { call.Unprepare(); continue; }
             try
             {
                 if (await admission.MoveAsync(call, route.Owner) is { } full) { unfit ??= full; continue; }
@@ -122,7 +122,7 @@ internal sealed partial class ChatEndpoint(
             }
             finally
             {
-                route.Leave();
+                call.LeaveRoute();
                 call.Unprepare();
             }
         }

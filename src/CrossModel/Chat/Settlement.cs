@@ -41,8 +41,9 @@ internal sealed class Settlement(Settlements settlements)
         // A reply that is not charged uses up a request, nothing else; a stream's charge that is still queued will come.
         if (record.Basis != Basis.Waived && (settled.Committed || call.Request.Stream))
             call.Seat?.Correct(record.Usage.TotalTokens, settled.Committed ? settled.Charged : record.Price);
-        // Freed before the last bytes go out: who calls once the reply is whole must never meet the seat of his own last call.
+        // Freed before the last bytes go out: who calls once the reply is whole must never meet the seats of his own last call.
         call.Seat?.Dispose();
+        call.LeaveRoute();
         return new SettledCall(settled.Committed, record.Usage, settled.Charged);
     }
 

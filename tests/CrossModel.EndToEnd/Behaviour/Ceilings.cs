@@ -145,6 +145,24 @@ public sealed class Ceilings
         Assert.Equal(200, (int)(await second).Status);
     }
 
+    /// <summary>Two connections in turn: the server does not know that the caller has read the last reply, so it must not matter what it still does after that.</summary>
+    [Fact]
+    public async Task Route_WithOneSeat_OneCallAfterAnother_IsNeverFull()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, """
+            "test/model": { "routes": [ { "upstream": "up", "model": "m", "maxParallel": 1 } ], "price": "free" }
+            """);
+        using var second = new Http(gateway.Address);
+
+        for (var i = 0; i < 600; i++)
+        {
+            var body = i % 3 == 0 ? Plain.Replace("\"messages\"", "\"stream\":true,\"messages\"", StringComparison.Ordinal) : Plain;
+            var reply = await (i % 2 == 0 ? gateway.Http : second).SendAsync(HttpMethod.Post, "/v1/chat/completions", body, gateway.Key);
+            Assert.True((int)reply.Status == 200, $"call {i}: {reply.Text}");
+        }
+    }
+
     private static async Task<string?> FirstLineAsync(TestGateway gateway, string request, int seconds = 5)
     {
         using var socket = new TcpClient();
