@@ -20,10 +20,11 @@ internal static class UnknownParameterRule
     }
 
     /// <summary>Of what one route would forward.</summary>
-    /// <param name="forward">The route's setting is forward. Else only what <paramref name="passthrough"/> names goes out.</param>
-    /// <returns>400 <c>unsupported_parameter</c> for another spelling of a listed parameter, naming that one, or null.</returns>
+    /// <param name="forward">The route's setting is forward. Else only what <paramref name="passthrough"/> names goes out, and no tool of an unlisted type: an earlier route may have let it pass.</param>
+    /// <returns>400 <c>unsupported_parameter</c> for another spelling of a listed parameter, naming that one, <c>invalid_value</c> for such a tool, or null.</returns>
     public static ApiError? CheckForwarded(ChatRequest request, bool forward, IReadOnlySet<string> passthrough)
     {
+        if (!forward && request.UnlistedTool is { } tool) return tool;
         foreach (var parameter in request.Unknown)
         {
             if ((forward || passthrough.Contains(parameter.Name)) && OtherSpelling.Of(parameter.Name) is { } listed)

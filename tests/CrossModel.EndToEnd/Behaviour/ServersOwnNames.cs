@@ -55,4 +55,26 @@ public sealed class ServersOwnNames
         Assert.Equal(200, (int)(await gateway.PostAsync(Body("test/model", "\"min_p\":0.1,\"n_keep\":4"))).Status);
         Assert.Equal(4, (int)Assert.Single(upstream.Received).Json["n_keep"]!);
     }
+
+    /// <summary>What the first route lets through is not let through by the next: the operator of that one has not allowed it, and left out it would be missed.</summary>
+    [Fact]
+    public async Task Tool_OfAnUnlistedType_IsNotSentToARouteThatForwardsNone()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, received) =>
+        {
+            if ((string?)received.Json["model"] == "down") http.Response.StatusCode = 503;
+            else await UsualReply.AnswerAsync(http, received);
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, """
+            "test/model": { "routes": [ { "upstream": "up", "model": "down" }, { "upstream": "plain", "model": "well" } ], "price": "free" }
+            """, upstreamMore: """, "preset": "llama.cpp" """, upstreams: $$""", "plain": { "dialect": "openai", "baseUrl": "{{upstream.BaseUrl}}" }""");
+
+        var owned = await gateway.PostAsync(Body("test/model", """ "tools":[{"type":"code_interpreter"}] """));
+        var usual = await gateway.PostAsync(Body("test/model", """ "tools":[{"type":"function","function":{"name":"f"}}] """));
+
+        Assert.Equal((502, "provider_error"), ((int)owned.Status, owned.ErrorCode));
+        Assert.Equal(200, (int)usual.Status);
+        Assert.DoesNotContain(upstream.Received, received => received.Text.Contains("code_interpreter", StringComparison.Ordinal) && (string?)received.Json["model"] == "well");
+        Assert.Contains(upstream.Received, received => received.Text.Contains("code_interpreter", StringComparison.Ordinal));
+    }
 }
