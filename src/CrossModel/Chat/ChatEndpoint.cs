@@ -145,14 +145,14 @@ internal sealed partial class ChatEndpoint(
                 return null;
             }
             // What fails twice is no accident of one reply: the route rests.
-            if (tries > 1 && fault.Failure != UpstreamFailure.Rejected) fault = fault with { TryAgain = false };
+            if (tries > 1 && fault is { IsOfKey: false, Failure: not UpstreamFailure.Rejected }) fault = fault with { TryAgain = false };
             var rule = FailureRules.Of(fault);
             route.Failed(fault);
             // A caller that leaves is no failure of the upstream's: the line of the call says 499.
             if (fault.Failure != UpstreamFailure.ClientGone) Failed(log, call.RequestId, route.Upstream.Name, fault.Failure, fault.Status, fault.Detail, rule.Alarm);
             if (isAnswered) return null;
             call.Faults.Add(fault);
-            var most = fault is { Failure: UpstreamFailure.Rejected, TryAgain: true, Stumbled: false } ? FailureRules.MostLessons : 1;
+            var most = fault is { TryAgain: true, Stumbled: false } ? FailureRules.MostLessons : 1;
             if (tries > most || rule.RetryAfter is not { } pause || call.Elapsed > FailureRules.RetryWindow || !(isLast || fault.TryAgain)) return fault;
             await Task.Delay(pause, time, call.Aborted);
             call.Unprepare();

@@ -129,7 +129,7 @@ internal sealed record UpstreamConfig
     [Credential]
     public string? ApiKey { get; init; }
 
-    /// <summary>Several keys, used in turn.</summary>
+    /// <summary>Several keys, used in turn; one that the provider refuses or holds back rests while another is good.</summary>
     [Credential]
     public IReadOnlyList<string> ApiKeys { get; init; } = [];
 

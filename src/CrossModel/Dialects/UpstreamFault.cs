@@ -40,6 +40,7 @@ internal enum UpstreamFailure
 /// <param name="TryAgain">The dialect has learned from this failure: the same route is worth one more try at once, written anew.</param>
 /// <param name="Stumbled">For Rejected with TryAgain: the dialect has learned nothing, the model may merely do better next time. Once.</param>
 /// <param name="IsOfModel">For Operator: it is this one model that the account may not ask; the upstream's others are well.</param>
+/// <param name="IsOfKey">For Operator and RateLimited with TryAgain: it is the one of several keys that was used, and the next one is awake.</param>
 internal sealed record UpstreamFault(
     UpstreamFailure Failure,
     int? Status = null,
@@ -50,4 +51,5 @@ internal sealed record UpstreamFault(
     TimeSpan? RetryAfter = null,
     bool TryAgain = false,
     bool Stumbled = false,
-    bool IsOfModel = false);
+    bool IsOfModel = false,
+    bool IsOfKey = false);

@@ -19,7 +19,7 @@ internal static class FailureRules
     /// <summary>No second try on the same route once a call has waited this long.</summary>
     public static readonly TimeSpan RetryWindow = TimeSpan.FromSeconds(5);
 
-    /// <summary>A server names one thing at a time that it does not take: so many refusals of a call may each teach its dialect something.</summary>
+    /// <summary>A server names one thing at a time that it does not take, and several of its keys may be refused: so many refusals of a call may each teach its dialect something.</summary>
     public const int MostLessons = 3;
 
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
@@ -45,8 +45,8 @@ internal static class FailureRules
             _ => throw new ArgumentOutOfRangeException(nameof(fault), fault.Failure, null),
         };
         if (fault.IsOfModel) rule = rule with { Cools = Cools.Model };
-        // The dialect has learned how this server wants it: the upstream is well, and the same route is asked again at once.
-        return fault.TryAgain ? rule with { RetryAfter = TimeSpan.Zero, Cools = Cools.Nothing, Alarm = false } : rule;
+        // The dialect has learned how this server wants it, or has another key: the upstream is well, and the same route is asked again at once.
+        return fault.TryAgain ? rule with { RetryAfter = TimeSpan.Zero, Cools = Cools.Nothing, Alarm = rule.Alarm && fault.IsOfKey } : rule;
     }
 
     /// <summary>What the caller sees of one failure. Names no upstream, key or host.</summary>

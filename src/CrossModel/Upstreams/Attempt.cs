@@ -69,7 +69,7 @@ internal sealed class Attempt : IDisposable
             await ReadErrorAsync(body);
             // Prompts are searched for what it quotes of them.
             await SocketTurn.End();
-            return dialect.ReadFault(Status.Value, _response.Headers, body.Span, request);
+            return KeyTurns.Judge(dialect.ReadFault(Status.Value, _response.Headers, body.Span, request), _response.RequestMessage);
         }
         catch (Exception e) when (Explain(e) is { } fault)
         {

@@ -24,7 +24,7 @@ internal sealed class AnthropicDialect : IDialect
         _modelList = root.Uri;
         root.Path = path + "/messages";
         _address = root.Uri;
-        _keys = KeyTurns.Of(config);
+        _keys = KeyTurns.Of(config, time);
         (_headers, _time, _memory) = (config.Headers, time, ReasoningMemory.Of(time));
     }
 
@@ -53,7 +53,7 @@ internal sealed class AnthropicDialect : IDialect
     public ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)
     {
         if (_keys.IsEmpty) return default;
-        var key = _keys.Next();
+        var key = _keys.Next(message);
         // The tokens of a sign-in are for the Authorization header only.
         if (key.StartsWith("sk-ant-oat", StringComparison.Ordinal)) message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
         else message.Headers.TryAddWithoutValidation("x-api-key", key);

@@ -22,7 +22,7 @@ internal sealed class AzureDialect : IDialect
     {
         _address = new AzureAddress(config);
         _openAI = new OpenAIDialect(config, PresetOf(_address), time);
-        _keys = KeyTurns.Of(config);
+        _keys = KeyTurns.Of(config, time);
         _token = token ?? (_keys.IsEmpty ? EntraToken.Of(config, _address, time) : null);
         _time = time;
     }
@@ -41,7 +41,7 @@ internal sealed class AzureDialect : IDialect
     public async ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)
     {
         if (_token is not null) message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", await _token.GetAsync(cancellation));
-        else message.Headers.TryAddWithoutValidation("api-key", _keys.Next());
+        else message.Headers.TryAddWithoutValidation("api-key", _keys.Next(message));
     }
 
     public ReplyReader OpenReply(ReplyContext context, RouteModel model) => _openAI.OpenReply(context, model);

@@ -20,18 +20,18 @@ internal sealed class BedrockCredentials
     /// <param name="machine">Stands in for the machine's own credentials; null: those.</param>
     public BedrockCredentials(UpstreamConfig config, string region, TimeProvider time, Func<AWSCredentials>? machine = null)
     {
-        _keys = KeyTurns.Of(config);
+        _keys = KeyTurns.Of(config, time);
         _static = config is { AccessKeyId: { } id, SecretAccessKey: { } secret } ? new AwsKey(id, secret, config.SessionToken) : null;
         _machine = new Lazy<AWSCredentials>(machine ?? (() => DefaultAWSCredentialsIdentityResolver.GetCredentials()), LazyThreadSafetyMode.PublicationOnly);
         (_region, _time) = (region, time);
-        if (_keys.IsEmpty && _static is null && machine is null && Environment.GetEnvironmentVariable("AWS_BEARER_TOKEN_BEDROCK") is { Length: > 0 } bearer) _keys = new KeyTurns(bearer);
+        if (_keys.IsEmpty && _static is null && machine is null && Environment.GetEnvironmentVariable("AWS_BEARER_TOKEN_BEDROCK") is { Length: > 0 } bearer) _keys = new KeyTurns(time, bearer);
     }
 
     public async ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)
     {
         if (!_keys.IsEmpty)
         {
-            message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _keys.Next());
+            message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _keys.Next(message));
             return;
         }
         var key = _static ?? await MachineKeyAsync(cancellation);

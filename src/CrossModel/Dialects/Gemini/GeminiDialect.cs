@@ -7,7 +7,7 @@ namespace CrossModel.Dialects.Gemini;
 /// <summary>The Gemini API: generateContent and its stream, with API keys.</summary>
 internal sealed class GeminiDialect(UpstreamConfig config, TimeProvider time) : IDialect
 {
-    private readonly KeyTurns _keys = KeyTurns.Of(config);
+    private readonly KeyTurns _keys = KeyTurns.Of(config, time);
     private readonly string _root = (config.BaseUrl ?? "https://generativelanguage.googleapis.com").TrimEnd('/') + "/v1beta/";
     private readonly GeminiLessons _lessons = new();
     private readonly ReasoningMemory _memory = ReasoningMemory.Of(time);
@@ -34,7 +34,7 @@ internal sealed class GeminiDialect(UpstreamConfig config, TimeProvider time) : 
     public ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)
     {
         // In a header: addresses are logged along the way.
-        if (!_keys.IsEmpty) message.Headers.TryAddWithoutValidation("x-goog-api-key", _keys.Next());
+        if (!_keys.IsEmpty) message.Headers.TryAddWithoutValidation("x-goog-api-key", _keys.Next(message));
         return default;
     }
 

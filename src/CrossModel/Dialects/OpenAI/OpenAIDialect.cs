@@ -35,7 +35,7 @@ internal sealed class OpenAIDialect : IDialect
         root.Path = folder + "/models";
         _modelList = root.Uri;
         _preset = preset ?? Presets.Choose(config.Preset, _address);
-        _keys = KeyTurns.Of(config);
+        _keys = KeyTurns.Of(config, time);
         _headers = config.Headers;
         (_time, _memory) = (time, ReasoningMemory.Of(time));
     }
@@ -63,7 +63,7 @@ internal sealed class OpenAIDialect : IDialect
 
     public ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)
     {
-        if (!_keys.IsEmpty) message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _keys.Next());
+        if (!_keys.IsEmpty) message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _keys.Next(message));
         return default;
     }
 

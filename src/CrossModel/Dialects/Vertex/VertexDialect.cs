@@ -26,7 +26,7 @@ internal sealed class VertexDialect : IDialect
     {
         (_config, _time, _address, _memory) = (config, time, new VertexAddress(config), ReasoningMemory.Of(time));
         _host = GeminiHost.VertexAI with { CloudStorage = config.FetchRemote };
-        _keys = KeyTurns.Of(config);
+        _keys = KeyTurns.Of(config, time);
         if (_keys.IsEmpty) _token = token ?? new GoogleToken(config.ServiceAccount ?? GoogleToken.UsualFile(), time);
     }
 
@@ -52,7 +52,7 @@ internal sealed class VertexDialect : IDialect
 
     public async ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)
     {
-        if (_token is null) message.Headers.TryAddWithoutValidation("x-goog-api-key", _keys.Next());
+        if (_token is null) message.Headers.TryAddWithoutValidation("x-goog-api-key", _keys.Next(message));
         else message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", await _token.GetAsync(cancellation));
     }
 

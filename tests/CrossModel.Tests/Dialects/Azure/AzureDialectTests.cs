@@ -105,8 +105,9 @@ public sealed class AzureDialectTests
     [Fact]
     public void Key_AloneInItsList_IsOne_AndAnEmptyOneIsNone()
     {
-        Assert.Equal("k", KeyTurns.Of(new UpstreamConfig { ApiKeys = ["k"] }).Next());
-        Assert.True(KeyTurns.Of(new UpstreamConfig { ApiKey = "" }).IsEmpty);
+        using var message = new HttpRequestMessage();
+        Assert.Equal("k", KeyTurns.Of(new UpstreamConfig { ApiKeys = ["k"] }, TimeProvider.System).Next(message));
+        Assert.True(KeyTurns.Of(new UpstreamConfig { ApiKey = "" }, TimeProvider.System).IsEmpty);
     }
 
     [Fact]

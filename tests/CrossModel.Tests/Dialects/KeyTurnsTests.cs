@@ -1,0 +1,82 @@
+using CrossModel.Configuration;
+using CrossModel.Dialects;
+using CrossModel.Tests.Support;
+
+namespace CrossModel.Tests.Dialects;
+
+public sealed class KeyTurnsTests
+{
+    private readonly FakeClock _clock = new();
+
+    private KeyTurns Keys(params string[] keys) => KeyTurns.Of(new UpstreamConfig { ApiKeys = [.. keys] }, _clock);
+
+    private static (string Key, UpstreamFault Fault) Use(KeyTurns keys, UpstreamFault fault)
+    {
+        using var message = new HttpRequestMessage();
+        var key = keys.Next(message);
+        return (key, KeyTurns.Judge(fault, message));
+    }
+
+    private static string Used(KeyTurns keys, int calls) => string.Concat(Enumerable.Range(0, calls).Select(_ => keys.Next(new HttpRequestMessage())));
+
+    private static UpstreamFault Refused => new(UpstreamFailure.Operator, Status: 401, Detail: "401 no");
+
+    [Fact]
+    public void Key_ThatIsRefused_RestsAMinute_WhileTheOthersServe()
+    {
+        var keys = Keys("a", "b", "c");
+        var (key, fault) = Use(keys, Refused);
+        Assert.Equal(("a", true, true, "key 1 of 3: 401 no"), (key, fault.TryAgain, fault.IsOfKey, fault.Detail));
+        Assert.Equal("cbcbcb", Used(keys, 6));
+        _clock.Advance(TimeSpan.FromSeconds(59));
+        Assert.DoesNotContain('a', Used(keys, 6));
+        _clock.Advance(TimeSpan.FromSeconds(1));
+        Assert.Contains('a', Used(keys, 3));
+    }
+
+    /// <summary>As long as the provider says, ten minutes at most; where it says nothing, five seconds.</summary>
+    [Theory]
+    [InlineData(null, 5)]
+    [InlineData(20, 20)]
+    [InlineData(3600, 600)]
+    public void Key_ThatIsHeldBack_RestsSoLong(int? said, int rests)
+    {
+        var keys = Keys("a", "b");
+        Use(keys, new(UpstreamFailure.RateLimited, RetryAfter: said is { } seconds ? TimeSpan.FromSeconds(seconds) : null));
+        _clock.Advance(TimeSpan.FromSeconds(rests - 0.1));
+        Assert.Equal("bbb", Used(keys, 3));
+        _clock.Advance(TimeSpan.FromSeconds(0.1));
+        Assert.Contains('a', Used(keys, 2));
+    }
+
+    [Fact]
+    public void Keys_ThatAllRest_AreTriedAllTheSame_TheNextToWakeFirst()
+    {
+        var keys = Keys("a", "b");
+        Assert.True(Use(keys, Refused).Fault.TryAgain);
+        _clock.Advance(TimeSpan.FromSeconds(1));
+        var (key, fault) = Use(keys, Refused);
+        Assert.Equal(("b", false, false), (key, fault.TryAgain, fault.IsOfKey));
+        Assert.Equal("aaa", Used(keys, 3));
+    }
+
+    [Fact]
+    public void Key_ThatIsAlone_NeverRests()
+    {
+        var (key, fault) = Use(Keys("a"), Refused);
+        Assert.Equal(("a", Refused), (key, fault));
+    }
+
+    /// <summary>A server that is down is down for every key, and what an account may not ask says nothing of its key.</summary>
+    [Theory]
+    [InlineData(nameof(UpstreamFailure.ServerError), false)]
+    [InlineData(nameof(UpstreamFailure.Rejected), false)]
+    [InlineData(nameof(UpstreamFailure.Operator), true)]
+    public void Fault_ThatIsNotTheKeys_LetsNoneRest(string failure, bool isOfModel)
+    {
+        var keys = Keys("a", "b");
+        var fault = new UpstreamFault(Enum.Parse<UpstreamFailure>(failure), IsOfModel: isOfModel);
+        Assert.Equal(fault, Use(keys, fault).Fault);
+        Assert.Equal("baba", Used(keys, 4));
+    }
+}
