@@ -51,7 +51,7 @@ public sealed class RepeatedCalls
 
         Assert.EndsWith("data: [DONE]\n\n", first.Text, StringComparison.Ordinal);
         Assert.Equal(first.Text, again.Text);
-        Assert.Equal("text/event-stream; charset=utf-8", again.Header("content-type"));
+        Assert.Equal(("text/event-stream; charset=utf-8", "no-cache", "no"), (again.Header("content-type"), again.Header("cache-control"), again.Header("x-accel-buffering")));
         Assert.Single(upstream.Received);
         Assert.Equal(99.998m, await BalanceAsync(gateway));
     }

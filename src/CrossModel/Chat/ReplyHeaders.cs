@@ -12,12 +12,17 @@ internal static class ReplyHeaders
 
     public static void WriteStream(ChatCall call)
     {
-        var response = call.Http.Response;
-        response.StatusCode = StatusCodes.Status200OK;
-        response.ContentType = EventStream;
+        call.Http.Response.StatusCode = StatusCodes.Status200OK;
+        WriteType(call.Http.Response, EventStream);
+        WriteExplaining(call);
+    }
+
+    private static void WriteType(HttpResponse response, string contentType)
+    {
+        response.ContentType = contentType;
+        if (contentType != EventStream) return;
         response.Headers.CacheControl = "no-cache";
         response.Headers["x-accel-buffering"] = "no";
-        WriteExplaining(call);
     }
 
     public static void WritePlain(ChatCall call, long cost, long length)
@@ -70,7 +75,7 @@ internal static class ReplyHeaders
     {
         var response = call.Http.Response;
         call.Status = response.StatusCode = StatusCodes.Status200OK;
-        response.ContentType = kept.ContentType;
+        WriteType(response, kept.ContentType);
         response.ContentLength = kept.Body.Length;
         response.Headers["x-crossmodel-replayed"] = kept.RequestId;
         call.WriteLimits();
