@@ -195,7 +195,7 @@ internal static partial class ChatRequestReader
         {
             var base64 = Base64(data);
             var bytes = UnescapedLength(base64) * 3L / 4;
-            if (isWav && WavHeader.BytesPerSecond(base64) is > 0 and var rate) _request.Prompt.WavMilliseconds += bytes * 1000 / rate;
+            if (isWav && WavHeader.Milliseconds(base64, bytes) is { } milliseconds) _request.Prompt.WavMilliseconds += milliseconds;
             else _request.Prompt.AudioBytes += bytes;
         }
 

@@ -40,6 +40,10 @@ public sealed class PromptSizeTests
     [Theory]
     [InlineData(1, 2, 44_100, 16, 2000)]
     [InlineData(3, 1, 16_000, 32, 2000)]
+    // What telephones and recognisers of speech use: its head alone would last a millisecond.
+    [InlineData(1, 1, 16_000, 16, 2000)]
+    [InlineData(1, 1, 8_000, 8, 2000)]
+    [InlineData(FurtherOn, 1, 16_000, 16, 2000)]
     [InlineData(FurtherOn, 6, 48_000, 24, 2000)]
     // Compressed, or no such sound: by its bytes, as any other.
     [InlineData(2, 2, 44_100, 4, 0)]
@@ -55,6 +59,16 @@ public sealed class PromptSizeTests
             using var request = Requests.Accepted(Requests.Messages($$$"""{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"{{{data}}}","format":"wav"}}]}"""));
             Assert.Equal((milliseconds, milliseconds > 0 ? 0 : file.Length * 3L / 4, 1), (request.Prompt.WavMilliseconds, request.Prompt.AudioBytes, request.Prompt.Audios));
         }
+    }
+
+    /// <summary>As ffmpeg writes it: who made the file stands before the sound.</summary>
+    [Fact]
+    public void Wav_WithWhoMadeIt_LastsAsLongAsItsSound()
+    {
+        var plain = Wav(1, channels: 1, rate: 16_000, bits: 16, seconds: 2);
+        byte[] file = [.. plain[..36], .. "LIST\u001a\0\0\0INFOISFT\u000d\0\0\0Lavf59.27.100\0"u8, .. plain[36..]];
+        using var request = Requests.Accepted(Requests.Messages($$$"""{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"{{{Convert.ToBase64String(file)}}}","format":"wav"}}]}"""));
+        Assert.Equal((2000, 0), (request.Prompt.WavMilliseconds, request.Prompt.AudioBytes));
     }
 
     /// <summary>A head that promises more bytes a second than there are would make long sound cheap: it counts only where nothing else can be read behind it.</summary>
