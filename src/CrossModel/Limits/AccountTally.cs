@@ -57,6 +57,7 @@ internal sealed class AccountTally(string id, bool shared, Func<long> clock)
         {
             var stopped = reached.Subject.Scope switch { Scope.Key => key, Scope.Account => Own, _ => model! };
             var mayGrow = stopped.MayGrow(call.TermsOf(stopped), call.Cost, now);
+            if (stopped.Share is { } share && share.IsDenied(call.Cost, now)) reached = share.DeniedBy ?? reached;
             return new Turn(new(reached.ToError(), null, reached.Subject.Scope == Scope.Model), this, mayGrow ? stopped : null, NeedsBooks: false);
         }
         var seat = call.Moving ?? new Seat(this, key, key.Take(call.TermsOf(key), call.Tokens, call.Cost, now), Own.Take(call.TermsOf(Own), call.Tokens, call.Cost, now));

@@ -92,7 +92,7 @@ internal sealed class LimitGate : IAsyncDisposable
             while (turn.Tally is { } tally)
             {
                 if (turn.NeedsBooks) await LoadOnceAsync(turn.Account, tally).WaitAsync(ct);
-                else if (!await _shares!.GrowAsync(turn.Account, tally, call, ct)) return turn.Answer;
+                else if (!await _shares!.GrowAsync(turn.Account, tally, call, ct)) return Judge(call) is { NeedsBooks: false } last ? last.Answer : turn.Answer;
                 turn = Judge(call);
             }
             return turn.Answer;

@@ -41,6 +41,12 @@ internal sealed class Share
     /// <summary>Seats and spend that calls wait for until other nodes give them back.</summary>
     public ShareAmounts Waiting { get; set; }
 
+    /// <summary>The limit that had nothing left then. By its own share alone a node that was given nothing is short of every limit.</summary>
+    public Stop? DeniedBy { get; set; }
+
+    /// <summary>Would it be in vain to ask for such a call? Money that others have is nothing to one that costs none.</summary>
+    public bool IsDenied(long cost, long now) => now < DeniedUntil && (cost > 0 || DeniedBy is not { Wait: 0 });
+
     /// <summary>What it may keep beyond its use while other nodes are about.</summary>
     public ShareAmounts Spare { get; set; }
 

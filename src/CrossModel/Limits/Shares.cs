@@ -88,7 +88,7 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
         lock (account.Gate)
         {
             var (share, now) = (tally.Share!, clock());
-            if (now >= share.DeniedUntil || HasRoom(tally, call, now)) return null;
+            if (!share.IsDenied(call.Cost, now) || HasRoom(tally, call, now)) return null;
             return share.IsElsewhere ? Dealt.Elsewhere : Dealt.NothingLeft;
         }
     }
@@ -116,7 +116,7 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
             spend?.BeginLoad();
         }
         var subject = tally.Subject.Id;
-        var (answer, amounts, books, left) = await database.WriteAsync(async session =>
+        var (answer, amounts, granted, books, left) = await database.WriteAsync(async session =>
         {
             await session.ExecuteAsync(
                 "INSERT INTO limit_subject (subject, deals) VALUES (@subject, 1) ON CONFLICT (subject) DO UPDATE SET deals = limit_subject.deals + 1",
@@ -141,13 +141,16 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
             var isNew = await UpsertAsync(session, subject, amounts, expires);
             var isElsewhere = granted is { Requests: >= 0, Tokens: >= 0 } && (granted.Parallel >= 0 || others.Parallel > 0) && (granted.Spend >= 0 || others.Spend > 0);
             var dealt = fits ? Dealt.Granted : alone ? Dealt.NothingLeft : isNew ? Dealt.NotAlone : isElsewhere ? Dealt.Elsewhere : Dealt.NothingLeft;
-            return (dealt, amounts, spent, Portions.FreeSpend(terms, spent));
+            return (dealt, amounts, granted, spent, Portions.FreeSpend(terms, spent));
         }, CancellationToken.None);
         lock (account.Gate)
         {
             // Others have given back, all that lies idle at once: a refusal of just before is no word on who asks next.
             if (answer == Dealt.Granted) share.DeniedUntil = 0;
             spend?.EndLoad(day, books, began);
+            // What lacks beside all that could be had is the limit that is reached.
+            share.Set(ShareAmounts.Most(had, granted), began + UseTicks);
+            share.DeniedBy = tally.JudgeRate(terms, call.Tokens, began) ?? tally.JudgeSpend(terms, cost, began);
             share.Set(amounts, began + UseTicks);
             share.IsSpendNear = Portions.IsSpendNear(left, cost);
             (share.IsLeased, share.Spare) = (true, Portions.SpareOf(terms, share.IsSpendNear));

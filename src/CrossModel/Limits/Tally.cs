@@ -60,7 +60,7 @@ internal sealed class Tally(Subject subject, Share? share)
     }
 
     /// <summary>May the database be asked for more of this call's limits, or be waited for?</summary>
-    public bool MayGrow(Terms terms, long cost, long now) => share is not null && (share.DeniedUntil <= now || (share.IsElsewhere && MayWait(terms, cost)));
+    public bool MayGrow(Terms terms, long cost, long now) => share is not null && (!share.IsDenied(cost, now) || (share.IsElsewhere && MayWait(terms, cost)));
 
     /// <summary>Everyone who waits would have his seat and his spend if no other node had a call under way: beyond that a wait is one for a refusal.</summary>
     public bool MayWait(Terms terms, long cost) =>

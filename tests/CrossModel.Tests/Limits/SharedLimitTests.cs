@@ -179,6 +179,30 @@ public abstract class SharedLimitContract(bool postgres)
         await CloseAsync(databases, gates);
     }
 
+    /// <summary>The second node has no share of any limit yet, and only one of them is reached.</summary>
+    [Fact]
+    public async Task Refusal_OnANodeThatIsNewToAKey_NamesTheLimitThatIsReached()
+    {
+        var (databases, gates) = await OpenAsync(2);
+        var ofTokens = Gates.Caller(new Terms { RequestsPerMinute = 10, TokensPerMinute = 1000, Parallel = 5 });
+        var ofMoney = Gates.Caller(new Terms { RequestsPerMinute = 10, Parallel = 5, SpendDay = 1000 }, id: "2");
+        await databases[0].StoreAsync(ofMoney);
+        var seat = await gates[0].SeatAsync(ofTokens, tokens: 1000);
+        seat.Correct(1000, 0);
+        seat.Dispose();
+        seat = await gates[0].SeatAsync(ofMoney, cost: 1000);
+        await databases[0].ChargeAsync(ofMoney, 1000);
+        seat.Correct(1, 1000);
+        seat.Dispose();
+
+        // The second one is refused from memory.
+        for (var i = 0; i < 2; i++) Assert.Contains("The limit tpm of this key", (await gates[1].RefusalAsync(ofTokens, tokens: 100)).Message, StringComparison.Ordinal);
+        for (var i = 0; i < 2; i++) Assert.Contains("The limit spend-day of this key", (await gates[1].RefusalAsync(ofMoney, cost: 100)).Message, StringComparison.Ordinal);
+        // What costs nothing is under no limit that is reached.
+        (await gates[1].SeatAsync(ofMoney, cost: 0)).Dispose();
+        await CloseAsync(databases, gates);
+    }
+
     [Fact]
     public async Task Spend_FromTwoNodesAtOnce_IsTheLimitInAllAndNearlyAllOfIt()
     {
