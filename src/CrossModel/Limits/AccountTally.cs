@@ -40,8 +40,9 @@ internal sealed class AccountTally(string id, bool shared, Func<long> clock)
     {
         var (key, now) = (Key(call.Caller.Key.Line), Now);
         var model = call.Model is null ? null : Model(call.Model.Id);
-        key.LastUsed = Own.LastUsed = now;
-        model?.LastUsed = now;
+        key.NoteCall(call.TermsOf(key), now);
+        Own.NoteCall(call.TermsOf(Own), now);
+        model?.NoteCall(call.TermsOf(model), now);
         Stop? stop = null;
         if (call.Moving is null)
         {
@@ -56,8 +57,8 @@ internal sealed class AccountTally(string id, bool shared, Func<long> clock)
         if (stop is { } reached)
         {
             var stopped = reached.Subject.Scope switch { Scope.Key => key, Scope.Account => Own, _ => model! };
-            var mayGrow = stopped.MayGrow(call.TermsOf(stopped), call.Cost, now);
-            if (stopped.Share is { } share && share.IsDenied(call.Cost, now)) reached = share.DeniedBy ?? reached;
+            var mayGrow = stopped.MayGrow(call.TermsOf(stopped), call.Tokens, call.Cost, now);
+            if (stopped.Share is { } share && share.IsDenied(call.Tokens, call.Cost, now)) reached = share.DeniedBy ?? reached;
             return new Turn(new(reached.ToError(), null, reached.Subject.Scope == Scope.Model), this, mayGrow ? stopped : null, NeedsBooks: false);
         }
         var seat = call.Moving ?? new Seat(this, key, key.Take(call.TermsOf(key), call.Tokens, call.Cost, now), Own.Take(call.TermsOf(Own), call.Tokens, call.Cost, now));

@@ -49,9 +49,10 @@ internal sealed class Seat : IDisposable
     public void Correct(long tokens, long cost)
     {
         if (_account is null || Interlocked.Exchange(ref _corrected, 1) != 0) return;
-        var now = _account.Now;
         lock (_account.Gate)
         {
+            // Read under the lock: who is counted while it is waited for has a later moment.
+            var now = _account.Now;
             _key!.Correct(_ofKey, tokens, cost, now);
             _account.Own.Correct(_ofAccount, tokens, cost, now);
             CorrectModel(tokens, cost, now);

@@ -16,7 +16,6 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
     // A node stops using its lease two seconds before others may take it: the clocks of nodes may differ by that much.
     private const long UseTicks = 8 * TimeSpan.TicksPerSecond;
     private const long RenewTicks = 3 * TimeSpan.TicksPerSecond;
-    private const long DeniedTicks = TimeSpan.TicksPerSecond / 10;
     private const long IdleTicks = SlidingWindow.Length + 15 * TimeSpan.TicksPerSecond; // nothing of a window is given up with it
 
     /// <summary>How often nodes give back what lies idle.</summary>
@@ -70,7 +69,7 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
                 if (deal == Dealt.NotAlone) turns = 3;
                 if (turns <= 0)
                 {
-                    lock (account.Gate) (share.DeniedUntil, share.IsElsewhere) = (clock() + DeniedTicks, deal == Dealt.Elsewhere);
+                    lock (account.Gate) share.Deny(call.Tokens, call.Cost, deal == Dealt.Elsewhere, clock());
                     return deal;
                 }
                 await Task.Delay(Tick, database.Time, ct);
@@ -82,13 +81,13 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
         }
     }
 
-    /// <summary>What somebody was told who asked just now, in vain; null: nobody did, or there is room meanwhile.</summary>
+    /// <summary>What somebody was told who asked just now for no more, in vain; null: nobody did, or there is room meanwhile.</summary>
     private Dealt? Denied(AccountTally account, Tally tally, in Arrival call)
     {
         lock (account.Gate)
         {
             var (share, now) = (tally.Share!, clock());
-            if (!share.IsDenied(call.Cost, now) || HasRoom(tally, call, now)) return null;
+            if (!share.IsDenied(call.Tokens, call.Cost, now) || HasRoom(tally, call, now)) return null;
             return share.IsElsewhere ? Dealt.Elsewhere : Dealt.NothingLeft;
         }
     }
@@ -114,9 +113,11 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
             // What was charged here until now is on the books that the deal reads, so the share need not cover it any longer.
             had = had with { Spend = Math.Max(0, had.Spend - (used.Spend - held)) };
             spend?.BeginLoad();
+            // Should the answer not come a tick returns what the row may have got.
+            (share.IsLeased, share.Row) = (true, null);
         }
         var subject = tally.Subject.Id;
-        var (answer, amounts, granted, books, left) = await database.WriteAsync(async session =>
+        var writing = database.WriteAsync(async session =>
         {
             await session.ExecuteAsync(
                 "INSERT INTO limit_subject (subject, deals) VALUES (@subject, 1) ON CONFLICT (subject) DO UPDATE SET deals = limit_subject.deals + 1",
@@ -143,19 +144,20 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
             var dealt = fits ? Dealt.Granted : alone ? Dealt.NothingLeft : isNew ? Dealt.NotAlone : isElsewhere ? Dealt.Elsewhere : Dealt.NothingLeft;
             return (dealt, amounts, granted, spent, Portions.FreeSpend(terms, spent));
         }, CancellationToken.None);
+        await ((Task)writing).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _leased[subject] = (account, tally);
+        var (answer, amounts, granted, books, left) = await writing;
         lock (account.Gate)
         {
-            // Others have given back, all that lies idle at once: a refusal of just before is no word on who asks next.
-            if (answer == Dealt.Granted) share.DeniedUntil = 0;
+            // Others have given back, all that lies idle at once.
+            if (answer == Dealt.Granted) share.Grant();
             spend?.EndLoad(day, books, began);
             // What lacks beside all that could be had is the limit that is reached.
             share.Set(ShareAmounts.Most(had, granted), began + UseTicks);
             share.DeniedBy = tally.JudgeRate(terms, call.Tokens, began) ?? tally.JudgeSpend(terms, cost, began);
             share.Set(amounts, began + UseTicks);
-            share.IsSpendNear = Portions.IsSpendNear(left, cost);
-            (share.IsLeased, share.Spare) = (true, Portions.SpareOf(terms, share.IsSpendNear));
+            (share.Row, share.IsSpendNear) = (amounts, Portions.IsSpendNear(left, cost));
         }
-        _leased[subject] = (account, tally);
         return answer;
     }
 
@@ -204,17 +206,20 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
             if (isCharged) await tally.LoadSpentAsync(database, account);
             lock (account.Gate)
             {
-                var (now, had) = (clock(), share.Of(clock()));
+                var now = clock();
+                var spare = Portions.SpareOf(share.Terms, share.IsSpendNear);
                 // Spend that lies idle is money that others are refused; requests and tokens come back with their minute.
-                var spare = tally.LastUsed < now - TimeSpan.TicksPerSecond ? share.Spare with { Spend = 0 } : share.Spare;
-                kept = ShareAmounts.Least(had, tally.Used(now) + ShareAmounts.Most(spare, share.Waiting));
-                if (kept == had && !isCharged) return;
-                // First here, then in the database: in between nobody has it.
+                if (tally.LastUsed < now - TimeSpan.TicksPerSecond) spare = spare with { Spend = 0 };
+                kept = ShareAmounts.Least(share.Kept(now), tally.Used(now) + ShareAmounts.Most(spare, share.Waiting));
+                if (kept == share.Row) return;
+                // First here, then in the database: in between nobody has it. Should that fail, the next tick does it.
                 share.Shrink(kept);
+                share.Row = null;
             }
             await database.WriteAsync(session => session.ExecuteAsync(
                 "UPDATE limit_share SET requests = @requests, tokens = @tokens, parallel = @parallel, spend = @spend WHERE subject = @subject AND node = @node",
                 ("@requests", kept.Requests), ("@tokens", kept.Tokens), ("@parallel", kept.Parallel), ("@spend", kept.Spend), ("@subject", subject), ("@node", node)), ct);
+            lock (account.Gate) share.Row = kept;
         }
         finally
         {

@@ -26,7 +26,14 @@ internal sealed class Tally(Subject subject, Share? share)
     public Task? Loading { get; set; }
 
     /// <summary>Monotonic ticks of the last call that began, refused or not, or ended.</summary>
-    public long LastUsed { get; set; }
+    public long LastUsed { get; private set; }
+
+    /// <summary>A call begins. Its limits are the newest that are known.</summary>
+    public void NoteCall(Terms terms, long now)
+    {
+        LastUsed = now;
+        share?.Terms = terms;
+    }
 
     /// <summary>Must the books be read before a call can be judged?</summary>
     public bool NeedsBooks(Terms terms, long day)
@@ -60,7 +67,8 @@ internal sealed class Tally(Subject subject, Share? share)
     }
 
     /// <summary>May the database be asked for more of this call's limits, or be waited for?</summary>
-    public bool MayGrow(Terms terms, long cost, long now) => share is not null && (!share.IsDenied(cost, now) || (share.IsElsewhere && MayWait(terms, cost)));
+    public bool MayGrow(Terms terms, long tokens, long cost, long now) =>
+        share is not null && (!share.IsDenied(tokens, cost, now) || (share.IsElsewhere && MayWait(terms, cost)));
 
     /// <summary>Everyone who waits would have his seat and his spend if no other node had a call under way: beyond that a wait is one for a refusal.</summary>
     public bool MayWait(Terms terms, long cost) =>

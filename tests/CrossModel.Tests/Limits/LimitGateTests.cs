@@ -36,6 +36,47 @@ public sealed class LimitGateTests : IAsyncLifetime
         Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
     }
 
+    /// <summary>Others are counted between a call's end and the lock that it waits for: their tokens keep their own time in the window.</summary>
+    [Fact]
+    public async Task Tokens_CountedWhileAnotherCallEnds_LeaveTheWindowNoneTooEarly()
+    {
+        long now = 0;
+        Action? meanwhile = null;
+        var account = new AccountTally("acc_1", shared: false, () =>
+        {
+            var read = Volatile.Read(ref now);
+            Interlocked.Exchange(ref meanwhile, null)?.Invoke();
+            return read;
+        });
+        Seat? Judge(long tokens)
+        {
+            lock (account.Gate) return account.Judge(new Arrival(Gates.Caller(new Terms { TokensPerMinute = 100 }), null, tokens, 0, null), day: 0).Answer.Seat;
+        }
+        async Task JudgeAsync()
+        {
+            await Task.Yield();
+            Assert.NotNull(Judge(50));
+        }
+        void At(double seconds) => Volatile.Write(ref now, TimeSpan.FromSeconds(seconds).Ticks);
+
+        var first = Judge(10)!;
+        At(1);
+        Task? other = null;
+        meanwhile = () =>
+        {
+            At(1.9);
+            other = JudgeAsync();
+            // Not longer: where the lock is held it comes after.
+            other.Wait(TimeSpan.FromMilliseconds(200), CancellationToken.None);
+        };
+        first.Correct(40, 0);
+        await other!;
+        At(61.5);
+        Assert.Null(Judge(60));
+        At(61.9);
+        Assert.NotNull(Judge(60));
+    }
+
     [Fact]
     public async Task Admit_Limited_AllocatesTheSeatAlone()
     {

@@ -236,6 +236,79 @@ public sealed class ShareLeaseTests : IAsyncLifetime
         });
     }
 
+    /// <summary>A write that fails is made up for: else the others would be refused what lies idle here for as long as this node is used.</summary>
+    [Fact]
+    public async Task Share_WhoseReturnFailed_IsReturnedByALaterTick()
+    {
+        var caller = Gates.Caller(account: new Terms { RequestsPerMinute = 200, Parallel = 40 });
+        using var seat = await AdmitAsync(caller);
+        await _database.WriteAsync(session => session.ExecuteAsync(
+            "CREATE TRIGGER broken BEFORE UPDATE OF parallel ON limit_share WHEN NEW.node <> 'other' BEGIN SELECT RAISE(ABORT, 'not now'); END"), TestContext.Current.CancellationToken);
+        await OtherNodeAsync(0, TimeSpan.FromDays(1));
+        _clock.Advance(Shares.Tick);
+        await UntilAsync(() => Task.FromResult(RequestsLeft(caller) == "10"));
+        Assert.Equal(new ShareAmounts(200, 0, 40, 0), (await RowAsync(caller))?.Amounts);
+        await _database.WriteAsync(session => session.ExecuteAsync("DROP TRIGGER broken"), TestContext.Current.CancellationToken);
+        await UntilAsync(async () =>
+        {
+            _clock.Advance(TimeSpan.FromMilliseconds(10));
+            return (await RowAsync(caller))?.Amounts == new ShareAmounts(11, 0, 3, 0);
+        });
+    }
+
+    /// <summary>Renewed too late to be used here, it keeps the others out all the same: what lies idle of it goes back, what calls use does not.</summary>
+    [Fact]
+    public async Task Share_ThatRanOutHereAndNotInTheDatabase_IsReturned()
+    {
+        var caller = Gates.Caller(account: new Terms { RequestsPerMinute = 200, Parallel = 40 });
+        using var seat = await AdmitAsync(caller);
+        using (await WriterAsync())
+        {
+            _clock.Advance(TimeSpan.FromSeconds(9));
+            Assert.Equal("0", RequestsLeft(caller));
+        }
+        await UntilAsync(async () => (await RowAsync(caller))?.Expires > _database.Now + 2_000);
+        await OtherNodeAsync(0, TimeSpan.FromDays(1));
+        await UntilAsync(async () =>
+        {
+            _clock.Advance(TimeSpan.FromMilliseconds(10));
+            return (await RowAsync(caller))?.Amounts == new ShareAmounts(11, 0, 3, 0);
+        });
+    }
+
+    [Fact]
+    public async Task Spare_OfALimitThatWasLowered_IsOfTheNewOne()
+    {
+        var caller = Gates.Caller(account: new Terms { RequestsPerMinute = 2000, Parallel = 400 });
+        using var seat = await AdmitAsync(caller);
+        await OtherNodeAsync(0, TimeSpan.FromDays(1));
+        _clock.Advance(Shares.Tick);
+        await UntilAsync(async () => (await RowAsync(caller))?.Amounts == new ShareAmounts(101, 0, 21, 0));
+        var lowered = Gates.Caller(account: new Terms { RequestsPerMinute = 10, Parallel = 10 });
+        using var another = await AdmitAsync(lowered);
+        Assert.NotNull(another);
+        _clock.Advance(Shares.Tick);
+        await UntilAsync(async () => (await RowAsync(caller))?.Amounts == new ShareAmounts(2, 0, 2, 0));
+    }
+
+    /// <summary>Who retries a call too large for what is left must not keep all others from it.</summary>
+    [Fact]
+    public async Task Share_RefusedToALargeCall_IsThereForASmallOne()
+    {
+        var caller = Gates.Caller(account: new Terms { TokensPerMinute = 1000, SpendDay = 1000 });
+        await _database.StoreAsync(caller);
+        await _database.WriteAsync(session => session.ExecuteAsync(
+            "INSERT INTO limit_share (subject, node, requests, tokens, parallel, spend, expires) VALUES (@subject, 'other', 0, 900, 0, 900, @expires)",
+            ("@subject", "account:" + caller.Account.Id), ("@expires", _database.Now + 86_400_000)), TestContext.Current.CancellationToken);
+        Assert.Null(await AdmitAsync(caller, tokens: 500, cost: 10));
+        Assert.NotNull(await AdmitAsync(caller, tokens: 50, cost: 10));
+        Assert.Null(await AdmitAsync(caller, tokens: 10, cost: 500));
+        Assert.NotNull(await AdmitAsync(caller, tokens: 10, cost: 50));
+        var asked = await DealsAsync();
+        for (var i = 0; i < 20; i++) Assert.Null(await AdmitAsync(caller, tokens: 500 + i, cost: 500 - i));
+        Assert.InRange(await DealsAsync(), asked, asked + 25);
+    }
+
     [Fact]
     public async Task Share_TakenWhileTheNodeWasFrozen_AdmitsNothingMore()
     {

@@ -268,7 +268,7 @@ public abstract class SharedLimitContract(bool postgres)
     }
 
     // What one node gave up reaches the other with a tick; the refusals in between count for nothing.
-    private static async Task<Seat?> AdmitWithin5sAsync(LimitGate gate, Caller caller, ModelTerms? model = null)
+    private protected static async Task<Seat?> AdmitWithin5sAsync(LimitGate gate, Caller caller, ModelTerms? model = null)
     {
         var started = TimeProvider.System.GetTimestamp();
         while (TimeProvider.System.GetElapsedTime(started) < TimeSpan.FromSeconds(5))
@@ -291,4 +291,24 @@ public abstract class SharedLimitContract(bool postgres)
 
 public sealed class SqliteSharedLimitTests() : SharedLimitContract(postgres: false);
 
-public sealed class PostgresSharedLimitTests() : SharedLimitContract(postgres: true);
+public sealed class PostgresSharedLimitTests() : SharedLimitContract(postgres: true)
+{
+    /// <summary>It was dealt to a node that does not know of it: nobody uses it there, and the others are not kept from it.</summary>
+    [Fact]
+    public async Task Share_WhoseCommitWasNotAnswered_IsGivenBack()
+    {
+        var address = await TestDatabase.NewAddressAsync(postgres: true);
+        using var wire = CutWire.Of(address, "INSERT INTO limit_share", out var cut);
+        await using var database = await TestDatabase.OpenAsync(cut);
+        await using var gate = Gates.Open(database, shared: true);
+        var (caller, another) = (Gates.Caller(new Terms { Parallel = 1 }), Gates.Caller(new Terms { Parallel = 1 }, id: "2"));
+        Assert.Equal(503, (await gate.RefusalAsync(caller)).Status);
+        // The node is alive, and renews what it has.
+        using var kept = await gate.SeatAsync(another);
+
+        await using var elsewhere = await TestDatabase.OpenAsync(address);
+        await using var other = Gates.Open(elsewhere, shared: true);
+        using var seat = await AdmitWithin5sAsync(other, caller);
+        Assert.NotNull(seat);
+    }
+}
