@@ -26,5 +26,5 @@ internal sealed class LeaseChange(Purse purse, bool returnsAll) : BookItem
 
     public override void Committed() => _row!.TellPurse();
 
-    public override void Failed(bool away) => purse.Failed(this);
+    public override void Failed(bool away) => purse.Failed(this, away);
 }

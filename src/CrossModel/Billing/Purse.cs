@@ -34,6 +34,7 @@ internal sealed class Purse(string accountId, Books books)
     private long _lastRefill;
     private int _stock = SmallestStock; // holds to keep idle
     private bool _asked;
+    private bool _isUnsure; // the last commit of a lease may have happened although nobody could say so
 
     public string AccountId => accountId;
 
@@ -151,6 +152,7 @@ internal sealed class Purse(string accountId, Books books)
             if (row.Change is not null) TakeBack(row.Change);
             _leased = row.Lease;
             _free = row.Free;
+            _isUnsure = false;
             if (row.Change is not null) _asked = false;
             for (var node = _waiters.First; node is not null;)
             {
@@ -190,13 +192,14 @@ internal sealed class Purse(string accountId, Books books)
     }
 
     /// <summary>The lease could not be changed, so nobody can say whether the money is there: whoever waits for it is refused.</summary>
-    public void Failed(LeaseChange change)
+    public void Failed(LeaseChange change, bool away)
     {
         List<Waiter> waiters;
         lock (_lock)
         {
             TakeBack(change);
             _asked = false;
+            _isUnsure |= away;
             waiters = [.. _waiters];
             _waiters.Clear();
         }
@@ -209,12 +212,12 @@ internal sealed class Purse(string accountId, Books books)
         lock (_lock) _leased = 0;
     }
 
-    /// <summary>Several times a second: gives back what lies idle.</summary>
+    /// <summary>Several times a second: gives back what lies idle, and what may have been leased without this node's knowledge.</summary>
     public void Sweep()
     {
         lock (_lock)
         {
-            if (_asked || _waiters.Count > 0 || _leased <= _held || books.Database.Time.GetElapsedTime(_lastUsed) <= (books.Database.IsShared ? Busy : BusyAlone)) return;
+            if (_asked || _waiters.Count > 0 || (_leased <= _held && !_isUnsure) || books.Database.Time.GetElapsedTime(_lastUsed) <= (books.Database.IsShared ? Busy : BusyAlone)) return;
             _asked = true;
         }
         Ask(returnsAll: true);

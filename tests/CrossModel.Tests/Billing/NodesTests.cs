@@ -157,4 +157,22 @@ public sealed class NodesTests
         Assert.Equal(1_000_000_000 - 70 - 30, await till.BalanceAsync(account));
         await till.AssertSoundAsync();
     }
+
+    /// <summary>The others would be refused that money for as long as this node lives.</summary>
+    [Fact]
+    public async Task Lease_WhoseCommitWasNotAnswered_IsGivenBackWithoutAFurtherCall()
+    {
+        var address = await TestDatabase.NewAddressAsync(postgres: true);
+        await using var other = await Till.OpenAsync(address);
+        var account = await other.NewAccountAsync(1_000_000);
+        using var wire = CutWire.Of(address, "INSERT INTO lease", out var cut);
+        await using var node = await Till.OpenAsync(cut);
+        Assert.True((await node.Purses.HoldAsync(account, 1000)).DatabaseAway);
+        Assert.True(await other.LeasedAsync(account) > 0);
+
+        await Till.UntilAsync(async () => await other.LeasedAsync(account) == 0);
+
+        (await other.HoldAsync(account, 1_000_000)).Release();
+        await other.AssertSoundAsync();
+    }
 }
