@@ -62,8 +62,13 @@ internal sealed class ConfigWatcher : IAsyncDisposable
     /// <summary>Looks once and applies what is new. The loop calls it; it is not to be called beside the loop.</summary>
     public async Task LookAsync(CancellationToken cancellation)
     {
-        if (_last.File is null || !HasChanged(_last))
+        if (_last.File is null)
             return;
+        if (!HasChanged(_last))
+        {
+            _suspect = null;
+            return;
+        }
         LoadedConfig loaded = ConfigLoader.Load(_last.File, _environment, expandSecrets: true, _rules);
         if (loaded.Config is null)
         {

@@ -77,6 +77,22 @@ public sealed class ConfigWatcherTests
         Assert.DoesNotContain(_log.Lines, line => line.StartsWith("Error", StringComparison.Ordinal));
     }
 
+    /// <summary>Saved twice as it was, by an editor that empties it first, and seen empty both times: no two looks in a row saw a fault.</summary>
+    [Fact]
+    public async Task File_SeenEmptyWheneverItIsSaved_IsNotReported()
+    {
+        using var given = new Given("{}");
+        await using ConfigWatcher watcher = Open(given);
+        for (int i = 0; i < 3; i++)
+        {
+            given.Write("");
+            await watcher.LookAsync(Cancellation);
+            given.Write("{}");
+            await watcher.LookAsync(Cancellation);
+        }
+        Assert.Empty(_log.Lines);
+    }
+
     [Fact]
     public async Task File_WithAModelWithoutPrice_IsAppliedAndWarnedOf()
     {
