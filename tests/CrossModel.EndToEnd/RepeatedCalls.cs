@@ -248,6 +248,61 @@ public sealed class RepeatedCalls
         Assert.Equal(99.998m, await BalanceAsync(gateway));
     }
 
+    /// <summary>Who has waited for another node's call and then runs himself is served by what holds by then.</summary>
+    [Fact]
+    public async Task Repeat_ThatRunsAfterAll_IsJudgedAnew()
+    {
+        var go = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await go.Task;
+            await UsualReply.JsonAsync(http, """{"error":{"message":"no","type":"invalid_request_error"}}""", 400);
+        });
+        var database = await TestDatabase.NewAddressAsync(postgres: true);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced, database: database);
+        await using var other = await TestGateway.StartAsync(upstream.BaseUrl, Priced, database: database);
+
+        var first = gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1"));
+        await Until.TrueAsync(() => upstream.Received.Count == 1);
+        var repeat = other.PostAsync(Ask, gateway.Key, ("Idempotency-Key", "k1"));
+        await Task.Delay(700);
+        var keys = new CrossModel.Accounts.KeyStore(gateway.Gateway.Database);
+        await keys.ChangeAsync((await keys.FindAsync(gateway.Key)).Single().Entry.Id, key => key with { Revoked = true });
+        await Until.TrueAsync(async () => (int)(await other.Http.GetAsync("/v1/models", gateway.Key)).Status == 401);
+        go.SetResult();
+
+        Assert.Equal(400, (int)(await first).Status);
+        Assert.Equal(401, (int)(await repeat).Status);
+        Assert.Single(upstream.Received);
+    }
+
+    /// <summary>It waits for what another server does: this one need not wait with it.</summary>
+    [Fact]
+    public async Task Repeat_ThatWaitsForAnotherNode_EndsWhenItsOwnStops()
+    {
+        var go = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await go.Task;
+            await UsualReply.JsonAsync(http, Reply);
+        });
+        var database = await TestDatabase.NewAddressAsync(postgres: true);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced, database: database);
+        await using var other = await TestGateway.StartAsync(upstream.BaseUrl, Priced, more: "\"shutdownTimeout\": \"300ms\",", database: database);
+
+        var first = gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1"));
+        await Until.TrueAsync(() => upstream.Received.Count == 1);
+        var repeat = other.PostAsync(Ask, gateway.Key, ("Idempotency-Key", "k1"));
+        await Task.Delay(700);
+        var started = TimeProvider.System.GetTimestamp();
+        await other.Gateway.StopAsync();
+
+        Assert.InRange(TimeProvider.System.GetElapsedTime(started), TimeSpan.Zero, TimeSpan.FromSeconds(5));
+        Assert.Equal(503, (int)(await repeat).Status);
+        go.SetResult();
+        Assert.Equal(200, (int)(await first).Status);
+    }
+
     [Fact]
     public async Task Failure_FreesTheKey_AndTheRepeatRuns()
     {

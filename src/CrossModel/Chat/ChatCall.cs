@@ -114,16 +114,24 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
     public IReadOnlyList<AttemptRecord> Attempts => _attempts;
 
     /// <summary>The configuration and the moment by which the call is judged and priced.</summary>
-    public void Begin(Snapshot snapshot, DateTimeOffset now) => (Snapshot, Created) = (snapshot, now);
+    public void Begin(Snapshot snapshot, DateTimeOffset now)
+    {
+        (Snapshot, Created, WasSlow) = (snapshot, now, false);
+        Unprepare();
+    }
 
-    /// <summary>Its body was not all there with its head.</summary>
+    /// <summary>Time has passed since it began: its body was not all there with its head, or it has waited for the call that it repeats.</summary>
     public bool WasSlow { get; set; }
+
+    /// <summary>The clock's timestamp at which a route was last asked.</summary>
+    public long AskedAt { get; private set; }
 
     /// <summary>A route is asked with the request as it is prepared: what is dropped in it is known before it answers.</summary>
     public void Ask()
     {
         Ignored = IgnoredNames.Fit(Estimate.Cap is { } cap ? [$"max_tokens={cap}", .. Prepared!.Ignored] : Prepared!.Ignored);
-        Volatile.Write(ref _askedAfter, Elapsed.Ticks);
+        AskedAt = time.GetTimestamp();
+        Volatile.Write(ref _askedAfter, time.GetElapsedTime(_started, AskedAt).Ticks);
     }
 
     /// <summary>So long was waited for others; no more is waited for them now.</summary>

@@ -30,7 +30,8 @@ internal sealed partial class ChatEndpoint(
                 ?? await ReadAsync(call)
                 ?? await LookAgainAsync(call)
                 ?? Resolve(call)
-                ?? (call.IsDryRun ? await ReplyHeaders.ExplainAsync(call) : await repeats.BeginAsync(call));
+                ?? (call.IsDryRun ? await ReplyHeaders.ExplainAsync(call) : await repeats.BeginAsync(call))
+                ?? (call.WasSlow ? await LookAgainAsync(call) ?? Resolve(call) : null);
             if (call.Kept is { } kept) await ReplyHeaders.ReplayAsync(call, kept);
             else if (!call.IsDryRun) refusal ??= await admission.AdmitAsync(call) ?? await admission.HoldAsync(call) ?? await ServeAsync(call);
             if (refusal is null) return;
@@ -81,7 +82,7 @@ internal sealed partial class ChatEndpoint(
         return refusal;
     }
 
-    /// <summary>Who takes his time to send a body is served by what holds when it is there: key, account, models and prices may have changed meanwhile.</summary>
+    /// <summary>Who takes his time to send a body, or had to wait, is served by what holds by then: key, account, models and prices may have changed meanwhile.</summary>
     private ValueTask<ApiError?> LookAgainAsync(ChatCall call)
     {
         if (!call.WasSlow) return default;
@@ -141,7 +142,7 @@ internal sealed partial class ChatEndpoint(
             var (fault, isAnswered) = await relay.ServeAsync(call, route);
             if (fault is null)
             {
-                route.Succeeded();
+                route.Succeeded(call.AskedAt);
                 return null;
             }
             // What fails twice is no accident of one reply: the route rests.

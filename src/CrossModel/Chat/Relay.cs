@@ -26,6 +26,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         {
             var (fault, isAnswered) = call.Request.Stream ? await StreamAsync(call, route, calls, others) : (await PlainAsync(call, route, calls, others), false);
             if (fault is null || isAnswered) return (fault, true);
+            call.Served = null;
             // What an upstream took to fail is its time, not ours.
             call.Waited(Longest(calls));
             Waste(call, route, calls);

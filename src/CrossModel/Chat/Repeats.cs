@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
+using CrossModel.Dialects;
 using CrossModel.Protocol;
+using CrossModel.Routing;
 using CrossModel.Usage;
 
 namespace CrossModel.Chat;
@@ -35,8 +37,10 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
         var bodyHash = SHA256.HashData(call.Request.Body.Span);
         var name = (call.Caller.Account.Id, key);
         var mine = new Run(this, name, bodyHash, call.RequestId);
-        while (true)
+        for (var hasWaited = false; ; hasWaited = true)
         {
+            // What another server does need not be waited for here until it has ended.
+            if (call.Stopping.IsCancellationRequested) return FailureRules.ToCaller(new UpstreamFault(UpstreamFailure.Stopping));
             var run = _running.GetOrAdd(name, mine);
             if (run != mine)
             {
@@ -60,7 +64,7 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
             }
             if (claim == default)
             {
-                call.Run = mine;
+                (call.Run, call.WasSlow) = (mine, hasWaited);
                 call.Outlive(Patience, time);
                 return null;
             }
@@ -94,7 +98,8 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
         }
         finally
         {
-            run.Leave(new RunOutcome(null, failure ?? ApiErrors.ModelUnavailable(run.IsWhole
+            // What was refused to this one's key says nothing of the account's other keys: who has joined with one looks for himself.
+            run.Leave(failure is { Status: 401 or 404 } ? default : new RunOutcome(null, failure ?? ApiErrors.ModelUnavailable(run.IsWhole
                 ? "The call that this one repeats did not end. Send the request again."
                 : "The call that this one repeats has ended, but this server had no room to keep its reply. Send the request again: it is a new call.")));
         }

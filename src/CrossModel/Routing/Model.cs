@@ -104,9 +104,10 @@ internal sealed class Route(Model owner, Upstream upstream, RouteConfig config, 
     }
 
     /// <summary>A reply was read to its end.</summary>
-    public void Succeeded()
+    /// <param name="begun">The clock's timestamp at which it was asked for.</param>
+    public void Succeeded(long begun)
     {
-        _health.Succeeded();
-        upstream.Health.Succeeded();
+        _health.Succeeded(begun);
+        upstream.Health.Succeeded(begun);
     }
 }

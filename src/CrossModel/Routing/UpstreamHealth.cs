@@ -10,6 +10,7 @@ internal sealed class UpstreamHealth(TimeProvider time)
     public static readonly TimeSpan Longest = TimeSpan.FromMinutes(1);
 
     private long _restsUntil;
+    private long _toldAt;
     private int _failures;
 
     /// <summary>The clock's timestamp until which it rests; 0 when it is well. A moment, not a remainder, so that two routes of one resting upstream compare equal.</summary>
@@ -30,18 +31,21 @@ internal sealed class UpstreamHealth(TimeProvider time)
     {
         var doublings = Math.Min(Interlocked.Increment(ref _failures) - 1, 10);
         var span = asked is { } hint ? Min(hint, 10 * Longest) : Min(rest * (1 << doublings), Longest);
-        var until = time.GetTimestamp() + (long)(span.TotalSeconds * time.TimestampFrequency);
+        var now = time.GetTimestamp();
+        if (asked is not null) Volatile.Write(ref _toldAt, now);
+        var until = now + (long)(span.TotalSeconds * time.TimestampFrequency);
         // The longest rest wins: a late failure of an older call must not shorten what a newer one asked for.
         long seen;
         while ((seen = Volatile.Read(ref _restsUntil)) < until && Interlocked.CompareExchange(ref _restsUntil, until, seen) != seen) { }
     }
 
-    /// <summary>It answered: whatever was held against it is forgotten.</summary>
-    public void Succeeded()
+    /// <summary>It answered: whatever was held against it is forgotten. But the end of a call that was begun before says nothing of the rest that the provider has asked for since.</summary>
+    /// <param name="begun">The clock's timestamp at which it was asked for what it answered.</param>
+    public void Succeeded(long begun)
     {
-        if (Volatile.Read(ref _failures) == 0) return;
+        if (Volatile.Read(ref _failures) == 0 && Volatile.Read(ref _restsUntil) == 0) return;
         Volatile.Write(ref _failures, 0);
-        Volatile.Write(ref _restsUntil, 0);
+        if (begun >= Volatile.Read(ref _toldAt)) Volatile.Write(ref _restsUntil, 0);
     }
 
     private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;

@@ -38,6 +38,8 @@ internal sealed class UpstreamSet(Func<string, UpstreamConfig, Upstream> create,
         do
         {
             await Task.Delay(Grace, time, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            // A call that took longer on its first route goes on to another one.
+            gone.Seats.SetLimit(0);
         }
         while (gone.Seats.InUse > 0 && !_stopping.IsCancellationRequested);
         gone.Dispose();

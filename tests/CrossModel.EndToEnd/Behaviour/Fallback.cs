@@ -244,6 +244,36 @@ public sealed class Fallback
         Assert.Equal("[DONE]", reply.Events[^1]);
     }
 
+    /// <summary>A stream that broke off before its first word served nobody: neither the headers nor the metrics of the call name it.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Upstream_WhoseStreamWasEmpty_IsNotNamedAsTheOneThatServed(bool isServed)
+    {
+        await using var empty = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role));
+            http.Abort();
+        });
+        // A keep-alive comment, and with it the headers, goes out before it answers.
+        await using var slow = await ScriptedUpstream.StartAsync(async (http, received) =>
+        {
+            await Task.Delay(isServed ? 800 : 0);
+            if (isServed) await UsualReply.AnswerAsync(http, received);
+            else await UsualReply.JsonAsync(http, """{"error":{"message":"no"}}""", 404);
+        });
+        await using var gateway = await TestGateway.StartAsync(empty.BaseUrl,
+            """ "test/model": { "routes": [ { "upstream": "up" }, { "upstream": "slow" } ], "price": "free" } """,
+            upstreams: $", \"slow\": {{ \"dialect\": \"openai\", \"baseUrl\": \"{slow.BaseUrl}\", \"apiKey\": \"k\" }}",
+            more: "\"exposeUpstream\": true, \"limits\": { \"keepAlive\": \"300ms\" },");
+
+        var reply = await gateway.PostAsync(Stream);
+
+        Assert.Equal(isServed ? 200 : 502, (int)reply.Status);
+        Assert.NotEqual("up", reply.Header("x-crossmodel-upstream"));
+        await Until.TrueAsync(async () => (await gateway.Http.GetAsync("/metrics")).Text.Contains($"crossmodel_calls_total{{gen_ai_request_model=\"test/model\",crossmodel_upstream=\"{(isServed ? "slow" : "")}\"", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task Refusal_OfAnUpstreamThatTookItsTime_IsAnErrorEventAfterTheComments()
     {

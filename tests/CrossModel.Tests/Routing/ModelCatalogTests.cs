@@ -126,6 +126,20 @@ public sealed class ModelCatalogTests
         Assert.Equal("a", await _bench.Closed.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
     }
 
+    /// <summary>A call that took longer than that on its first route goes on to another one, and does not break on what is closed.</summary>
+    [Fact]
+    public async Task Route_ToAnUpstreamThatWasClosed_IsEnteredNoMore()
+    {
+        var config = Config("x/m", To("a"));
+        var old = _bench.Build(config).Find("x/m")!.Routes[0];
+        _bench.Build(config with { Upstreams = new Dictionary<string, UpstreamConfig> { ["a"] = config.Upstreams["a"] with { ApiKey = "k" } } });
+        Assert.True(old.TryEnter());
+        old.Leave();
+        _bench.Clock.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal("a", await _bench.Closed.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
+        Assert.False(old.TryEnter());
+    }
+
     [Fact]
     public async Task Reload_ThatDropsAnUpstream_ClosesItOnlyAfterItsLastCall()
     {
@@ -169,7 +183,7 @@ public sealed class ModelCatalogTests
             health.Failed(TimeSpan.FromSeconds(2));
             Assert.InRange(health.Cooling.TotalSeconds, Math.Min(60, Math.Pow(2, failures)) - 0.01, 60.01);
         }
-        health.Succeeded();
+        health.Succeeded(_bench.Clock.GetTimestamp());
         Assert.Equal(TimeSpan.Zero, health.Cooling);
         health.Failed(TimeSpan.FromSeconds(2));
         Assert.InRange(health.Cooling.TotalSeconds, 1.99, 2.01);
@@ -182,6 +196,23 @@ public sealed class ModelCatalogTests
         health.Failed(TimeSpan.FromSeconds(2), asked: TimeSpan.FromSeconds(50));
         health.Failed(TimeSpan.FromSeconds(2), asked: TimeSpan.FromSeconds(1));
         Assert.InRange(health.Cooling.TotalSeconds, 49.9, 50.1);
+    }
+
+    /// <summary>A stream that was begun before and ends well now says nothing of what the provider has asked for since.</summary>
+    [Theory]
+    [InlineData(nameof(UpstreamFailure.RateLimited))]
+    [InlineData(nameof(UpstreamFailure.Operator))]
+    public void Health_AfterALateSuccessOfAnOlderCall_RestsAsTheProviderAsked(string failure)
+    {
+        var route = _bench.Build(Config("x/m", To("a"))).Find("x/m")!.Routes[0];
+        var older = _bench.Clock.GetTimestamp();
+        _bench.Clock.Advance(TimeSpan.FromSeconds(1));
+        route.Failed(new UpstreamFault(Enum.Parse<UpstreamFailure>(failure), RetryAfter: TimeSpan.FromSeconds(50)));
+        _bench.Clock.Advance(TimeSpan.FromSeconds(10));
+        route.Succeeded(older);
+        Assert.InRange(route.Cooling.TotalSeconds, 39.9, 40.1);
+        route.Succeeded(_bench.Clock.GetTimestamp());
+        Assert.Equal(TimeSpan.Zero, route.Cooling);
     }
 
     [Fact]
@@ -225,7 +256,7 @@ public sealed class ModelCatalogTests
         var route = _bench.Build(Config("x/m", To("a"))).Find("x/m")!.Routes[0];
         route.Failed(new UpstreamFault(Enum.Parse<UpstreamFailure>(failure)));
         Assert.True(route.Cooling > TimeSpan.Zero);
-        route.Succeeded();
+        route.Succeeded(_bench.Clock.GetTimestamp());
         Assert.Equal(TimeSpan.Zero, route.Cooling);
     }
 
