@@ -264,16 +264,21 @@ public sealed class RepeatedCalls
 
         var first = gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1"));
         await Until.TrueAsync(() => upstream.Received.Count == 1);
+        var keys = new CrossModel.Accounts.KeyStore(gateway.Gateway.Database);
+        var revoked = (await keys.FindAsync(gateway.Key)).Single().Entry;
+        var second = (await keys.CreateAsync(new(revoked.AccountId, "second", null, null, CrossModel.Accounts.Terms.None))).Key;
         var repeat = other.PostAsync(Ask, gateway.Key, ("Idempotency-Key", "k1"));
         await Task.Delay(700);
-        var keys = new CrossModel.Accounts.KeyStore(gateway.Gateway.Database);
-        await keys.ChangeAsync((await keys.FindAsync(gateway.Key)).Single().Entry.Id, key => key with { Revoked = true });
+        var joined = other.PostAsync(Ask, second, ("Idempotency-Key", "k1"));
+        await keys.ChangeAsync(revoked.Id, key => key with { Revoked = true });
         await Until.TrueAsync(async () => (int)(await other.Http.GetAsync("/v1/models", gateway.Key)).Status == 401);
         go.SetResult();
 
         Assert.Equal(400, (int)(await first).Status);
         Assert.Equal(401, (int)(await repeat).Status);
-        Assert.Single(upstream.Received);
+        // Another key of the account is as good as before: its call is the one that runs.
+        Assert.Equal(400, (int)(await joined).Status);
+        Assert.Equal(2, upstream.Received.Count);
     }
 
     /// <summary>It waits for what another server does: this one need not wait with it.</summary>

@@ -87,7 +87,8 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
     }
 
     /// <summary>Before a call's caller is told that it failed: who repeats it at once starts anew, and does not join what has ended.</summary>
-    public static void Fail(Run run, ApiError failure) => run.Leave(new RunOutcome(null, failure));
+    /// <remarks>What is refused to one key says nothing of the account's other keys: who has joined with one looks for himself.</remarks>
+    public static void Fail(Run run, ApiError failure) => run.Leave(failure is { Status: 401 or 404 } ? default : new RunOutcome(null, failure));
 
     /// <summary>The call has ended without a reply to keep: those who joined share its failure, and the key is free.</summary>
     public async ValueTask FreeAsync(Run run, ApiError? failure)
@@ -98,8 +99,7 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
         }
         finally
         {
-            // What was refused to this one's key says nothing of the account's other keys: who has joined with one looks for himself.
-            run.Leave(failure is { Status: 401 or 404 } ? default : new RunOutcome(null, failure ?? ApiErrors.ModelUnavailable(run.IsWhole
+            run.Leave(new RunOutcome(null, failure ?? ApiErrors.ModelUnavailable(run.IsWhole
                 ? "The call that this one repeats did not end. Send the request again."
                 : "The call that this one repeats has ended, but this server had no room to keep its reply. Send the request again: it is a new call.")));
         }
