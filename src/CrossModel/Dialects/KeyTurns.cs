@@ -55,7 +55,10 @@ internal sealed class KeyTurns(TimeProvider time, params string[] keys)
     private UpstreamFault Rest(int index, TimeSpan rest, UpstreamFault fault)
     {
         var now = time.GetTimestamp();
-        Volatile.Write(ref _restsUntil[index], now + (long)((rest < LongestRest ? rest : LongestRest).TotalSeconds * time.TimestampFrequency));
+        var until = now + (long)((rest < LongestRest ? rest : LongestRest).TotalSeconds * time.TimestampFrequency);
+        // The longest rest wins: a late failure of an older call must not shorten what a newer one asked for.
+        long seen;
+        while ((seen = Volatile.Read(ref _restsUntil[index])) < until && Interlocked.CompareExchange(ref _restsUntil[index], until, seen) != seen) { }
         fault = fault with { Detail = $"key {index + 1} of {keys.Length}: {fault.Detail}" };
         return Enumerable.Range(0, keys.Length).Any(i => !Rests(i, now)) ? fault with { TryAgain = true, IsOfKey = true } : fault;
     }

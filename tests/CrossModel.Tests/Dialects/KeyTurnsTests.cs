@@ -49,6 +49,21 @@ public sealed class KeyTurnsTests
         Assert.Contains('a', Used(keys, 2));
     }
 
+    /// <summary>Two calls with it were under way: what the later answer does not say takes nothing from what the first one said.</summary>
+    [Fact]
+    public void Key_ThatIsHeldBackTwice_RestsForTheLongerOfBoth()
+    {
+        var keys = Keys("a", "b");
+        var messages = new[] { new HttpRequestMessage(), new HttpRequestMessage(), new HttpRequestMessage() };
+        Assert.Equal("aba", string.Concat(messages.Select(keys.Next)));
+        KeyTurns.Judge(new(UpstreamFailure.RateLimited, RetryAfter: TimeSpan.FromSeconds(60)), messages[0]);
+        KeyTurns.Judge(new(UpstreamFailure.RateLimited), messages[2]);
+        _clock.Advance(TimeSpan.FromSeconds(59));
+        Assert.Equal("bbb", Used(keys, 3));
+        _clock.Advance(TimeSpan.FromSeconds(1));
+        Assert.Contains('a', Used(keys, 2));
+    }
+
     [Fact]
     public void Keys_ThatAllRest_AreTriedAllTheSame_TheNextToWakeFirst()
     {
