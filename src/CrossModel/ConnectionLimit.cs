@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 
 namespace CrossModel;
@@ -21,12 +22,12 @@ internal sealed partial class ConnectionLimit(long most, string why, IConnection
         new Listener(this, await sockets.BindAsync(endpoint, cancellationToken));
 
     /// <summary>Has the sockets of a server limited; its transport is chosen already.</summary>
-    public static void Put(WebApplicationBuilder builder, long most, string why, TimeProvider time)
+    public static void Put(IServiceCollection services, long most, string why, TimeProvider time)
     {
-        builder.Services.AddSingleton(services => new ConnectionLimit(most, why, ActivatorUtilities.CreateInstance<SocketTransportFactory>(services), time, services.GetRequiredService<ILogger<ConnectionLimit>>()));
+        services.AddSingleton(built => new ConnectionLimit(most, why, ActivatorUtilities.CreateInstance<SocketTransportFactory>(built), time, built.GetRequiredService<ILogger<ConnectionLimit>>()));
         // Of several transports Kestrel takes the last that was added.
-        builder.Services.AddSingleton<IConnectionListenerFactory>(services => services.GetRequiredService<ConnectionLimit>());
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.ConfigureEndpointDefaults(address => address.Use(kestrel.ApplicationServices.GetRequiredService<ConnectionLimit>().Counted)));
+        services.AddSingleton<IConnectionListenerFactory>(built => built.GetRequiredService<ConnectionLimit>());
+        services.Configure<KestrelServerOptions>(kestrel => kestrel.ConfigureEndpointDefaults(address => address.Use(kestrel.ApplicationServices.GetRequiredService<ConnectionLimit>().Counted)));
     }
 
     /// <summary>Around all that happens on a connection that was taken on.</summary>

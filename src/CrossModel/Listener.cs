@@ -18,10 +18,10 @@ internal sealed class Listener : IAsyncDisposable
     /// <param name="why">Words for the operator: what forbids more.</param>
     public Listener(string urls, long? connections, string why, TimeSpan requestHeaders, TimeProvider time, ILoggerFactory logs)
     {
-        // For what Kestrel is made of: its pool of memory is to be had in no other way. The host that would stand before each request is not built.
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        // Its pool of memory is to be had in no other way.
+        var builder = new KestrelServices();
         builder.Services.AddSingleton(logs);
-        builder.WebHost.UseKestrelCore().UseSockets(sockets => sockets.UnsafePreferInlineScheduling = SocketThreads.AreUsed).ConfigureKestrel(kestrel =>
+        builder.UseKestrelCore().UseSockets(sockets => sockets.UnsafePreferInlineScheduling = SocketThreads.AreUsed).ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
             // The body's limit is ours (413 in the shared shape), read per call from the configuration in force.
@@ -30,7 +30,7 @@ internal sealed class Listener : IAsyncDisposable
             // Byte by byte: by itself the web server ends a call that has é as one byte in any header, as fetch writes it, with a 400 without a word.
             kestrel.RequestHeaderEncodingSelector = static _ => Encoding.Latin1;
         });
-        if (connections is { } most) ConnectionLimit.Put(builder, most, why, time);
+        if (connections is { } most) ConnectionLimit.Put(builder.Services, most, why, time);
         _services = builder.Services.BuildServiceProvider();
         _server = _services.GetRequiredService<IServer>();
         foreach (var url in ListenAddresses.Split(urls)) Urls.Add(url);
