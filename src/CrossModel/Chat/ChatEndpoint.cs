@@ -137,7 +137,7 @@ internal sealed partial class ChatEndpoint(
     /// <summary>Null: the caller has his answer. One route, asked again where the table says that this may help: the dialect has learned something, or no other route is left.</summary>
     private async ValueTask<UpstreamFault?> AskAsync(ChatCall call, Route route, bool isLast)
     {
-        for (var tries = 1; ; tries++)
+        for (int tries = 0, keys = 0; ;)
         {
             var (fault, isAnswered) = await relay.ServeAsync(call, route);
             if (fault is null)
@@ -145,7 +145,8 @@ internal sealed partial class ChatEndpoint(
                 route.Succeeded(call.AskedAt);
                 return null;
             }
-            // What fails twice is no accident of one reply: the route rests.
+            // What fails twice is no accident of one reply: the route rests. A key that is refused says nothing of the replies.
+            var asked = fault.IsOfKey ? ++keys : ++tries;
             if (tries > 1 && fault is { IsOfKey: false, Failure: not UpstreamFailure.Rejected }) fault = fault with { TryAgain = false };
             var rule = FailureRules.Of(fault);
             route.Failed(fault);
@@ -153,8 +154,7 @@ internal sealed partial class ChatEndpoint(
             if (fault.Failure != UpstreamFailure.ClientGone) Failed(log, call.RequestId, route.Upstream.Name, fault.Failure, fault.Status, fault.Detail, rule.Alarm);
             if (isAnswered) return null;
             call.Faults.Add(fault);
-            var most = fault is { TryAgain: true, Stumbled: false } ? FailureRules.MostLessons : 1;
-            if (tries > most || rule.RetryAfter is not { } pause || call.Elapsed > FailureRules.RetryWindow || !(isLast || fault.TryAgain)) return fault;
+            if (asked > FailureRules.MostAgain(fault) || rule.RetryAfter is not { } pause || (call.Elapsed > FailureRules.RetryWindow && !fault.IsOfKey) || !(isLast || fault.TryAgain)) return fault;
             await Task.Delay(pause, time, call.Aborted);
             call.Unprepare();
             if (await PrepareAsync(call, route) is not null) return fault;

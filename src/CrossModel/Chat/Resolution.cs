@@ -67,6 +67,7 @@ internal static class Resolution
     {
         var model = route.Model;
         if (UnknownParameterRule.CheckForwarded(request, model.UnknownParameters == UnknownParameters.Forward, model.Passthrough) is { } spelling) return spelling;
+        upstream.Model = model.UpstreamModel;
         if (route.Upstream.Config.FetchRemote) upstream.Remote.MayFetch = true;
         if (route.Upstream.Dialect.Write(request, model, options, upstream) is { } refusal) return refusal;
         var most = snapshot.Config.Limits.FanOut;

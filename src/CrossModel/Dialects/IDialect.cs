@@ -71,6 +71,9 @@ internal sealed class UpstreamRequest : IDisposable
 
     public Uri Uri { get; set; } = null!;
 
+    /// <summary>The model's name there; empty where none is asked.</summary>
+    public string Model { get; set; } = "";
+
     /// <summary>The body, JSON. Empty until written.</summary>
     public PooledBuffer Body { get; } = new();
 

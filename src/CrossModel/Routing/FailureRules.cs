@@ -20,7 +20,7 @@ internal static class FailureRules
     public static readonly TimeSpan RetryWindow = TimeSpan.FromSeconds(5);
 
     /// <summary>A server names one thing at a time that it does not take, and several of its keys may be refused: so many refusals of a call may each teach its dialect something.</summary>
-    public const int MostLessons = 3;
+    private const int MostLessons = 3;
 
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
 
@@ -48,6 +48,9 @@ internal static class FailureRules
         // The dialect has learned how this server wants it, or has another key: the upstream is well, and the same route is asked again at once.
         return fault.TryAgain ? rule with { RetryAfter = TimeSpan.Zero, Cools = Cools.Nothing, Alarm = rule.Alarm && fault.IsOfKey } : rule;
     }
+
+    /// <summary>How often one call may ask the same route once more after such a failure.</summary>
+    public static int MostAgain(UpstreamFault fault) => fault is { TryAgain: true, Stumbled: false } ? MostLessons : 1;
 
     /// <summary>What the caller sees of one failure. Names no upstream, key or host.</summary>
     public static ApiError ToCaller(UpstreamFault fault) => fault.Failure switch

@@ -10,7 +10,10 @@ public sealed class KeysInTurn
     private const string Stream = """{"model":"keys/model","messages":[{"role":"user","content":"Hi"}],"stream":true}""";
 
     private static Task<TestGateway> StartAsync(ScriptedUpstream upstream, string keys) => TestGateway.StartAsync(upstream.BaseUrl,
-        """ "keys/model": { "routes": [ { "upstream": "keys", "model": "m" } ], "price": { "input": 1, "output": 1 } } """,
+        """
+        "keys/model": { "routes": [ { "upstream": "keys", "model": "m" } ], "price": { "input": 1, "output": 1 } },
+        "keys/other": { "routes": [ { "upstream": "keys", "model": "other" } ], "price": { "input": 1, "output": 1 } }
+        """,
         upstreams: $$""", "keys": { "dialect": "openai", "baseUrl": "{{upstream.BaseUrl}}", "apiKeys": {{keys}} } """);
 
     private static Task<ScriptedUpstream> AnsweringAsync(int status) => ScriptedUpstream.StartAsync((http, received) =>
@@ -66,5 +69,63 @@ public sealed class KeysInTurn
         Assert.Equal((502, "provider_error"), ((int)first.Status, first.ErrorCode));
         Assert.Equal(502, (int)second.Status);
         Assert.Equal(["bad1", "bad2", "bad1"], KeysOf(upstream));
+    }
+
+    /// <summary>"At once" is no reason to ask the same keys again and again.</summary>
+    [Fact]
+    public async Task Keys_ThatAreHeldBackForNoTime_AreAskedOnceEach()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync((http, _) =>
+        {
+            http.Response.Headers.RetryAfter = "0";
+            return UsualReply.JsonAsync(http, """{"error":{"message":"slow down"}}""", 429);
+        });
+        await using var gateway = await StartAsync(upstream, """["a", "b"]""");
+
+        Assert.Equal(429, (int)(await gateway.PostAsync(Plain)).Status);
+        Assert.Equal(["a", "b"], KeysOf(upstream));
+    }
+
+    /// <summary>One is held back for a model and the other is refused: that is no word on the first one's other models.</summary>
+    [Fact]
+    public async Task Key_ThatIsHeldBackForAModel_ServesTheOthers()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync((http, received) =>
+        {
+            if (!received.Headers["authorization"].EndsWith("good", StringComparison.Ordinal)) return UsualReply.JsonAsync(http, """{"error":{"message":"not with this key"}}""", 401);
+            if ((string?)received.Json["model"] == "other") return UsualReply.AnswerAsync(http, received);
+            http.Response.Headers.RetryAfter = "600";
+            return UsualReply.JsonAsync(http, """{"error":{"message":"slow down"}}""", 429);
+        });
+        await using var gateway = await StartAsync(upstream, """["good", "bad"]""");
+        await gateway.PostAsync(Plain);
+
+        var again = await gateway.PostAsync(Plain);
+        var other = await gateway.PostAsync(Plain.Replace("keys/model", "keys/other", StringComparison.Ordinal));
+
+        Assert.Equal((429, 200), ((int)again.Status, (int)other.Status));
+        Assert.Equal(["good", "bad", "good", "good"], KeysOf(upstream));
+    }
+
+    /// <summary>The second try that the last route has is not used up by a key, and a provider that took its time to refuse one has another all the same.</summary>
+    [Fact]
+    public async Task Key_ThatIsRefused_UsesUpNoSecondTry_HoweverLate()
+    {
+        var hiccups = 1;
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, received) =>
+        {
+            var isGood = received.Headers["authorization"].EndsWith("good", StringComparison.Ordinal);
+            if (!isGood && received.Text.Contains("late", StringComparison.Ordinal)) await Task.Delay(TimeSpan.FromSeconds(5.2));
+            if (isGood && Interlocked.Decrement(ref hiccups) < 0) await UsualReply.AnswerAsync(http, received);
+            else await UsualReply.JsonAsync(http, """{"error":{"message":"no"}}""", isGood ? 503 : 401);
+        });
+        await using var gateway = await StartAsync(upstream, """["bad1", "bad2", "good"]""");
+
+        var first = await gateway.PostAsync(Plain);
+        Assert.Equal((200, "4"), ((int)first.Status, first.Header("x-crossmodel-attempts")));
+        Assert.Equal(["bad1", "good", "good"], KeysOf(upstream).Where(key => key != "bad2"));
+
+        await using var patient = await StartAsync(upstream, """["bad", "good"]""");
+        Assert.Equal(200, (int)(await patient.PostAsync(Plain.Replace("Hi", "late", StringComparison.Ordinal))).Status);
     }
 }

@@ -10,16 +10,18 @@ public sealed class KeyTurnsTests
 
     private KeyTurns Keys(params string[] keys) => KeyTurns.Of(new UpstreamConfig { ApiKeys = [.. keys] }, _clock);
 
-    private static (string Key, UpstreamFault Fault) Use(KeyTurns keys, UpstreamFault fault)
+    private static (string Key, UpstreamFault Fault) Use(KeyTurns keys, UpstreamFault fault, string model = "m")
     {
         using var message = new HttpRequestMessage();
-        var key = keys.Next(message);
+        var key = keys.Next(message, model);
         return (key, KeyTurns.Judge(fault, message));
     }
 
-    private static string Used(KeyTurns keys, int calls) => string.Concat(Enumerable.Range(0, calls).Select(_ => keys.Next(new HttpRequestMessage())));
+    private static string Used(KeyTurns keys, int calls, string model = "m") => string.Concat(Enumerable.Range(0, calls).Select(_ => keys.Next(new HttpRequestMessage(), model)));
 
     private static UpstreamFault Refused => new(UpstreamFailure.Operator, Status: 401, Detail: "401 no");
+
+    private static UpstreamFault HeldBack(double? seconds = null) => new(UpstreamFailure.RateLimited, RetryAfter: seconds is { } said ? TimeSpan.FromSeconds(said) : null);
 
     [Fact]
     public void Key_ThatIsRefused_RestsAMinute_WhileTheOthersServe()
@@ -37,12 +39,13 @@ public sealed class KeyTurnsTests
     /// <summary>As long as the provider says, ten minutes at most; where it says nothing, five seconds.</summary>
     [Theory]
     [InlineData(null, 5)]
+    [InlineData(0, 5)]
     [InlineData(20, 20)]
     [InlineData(3600, 600)]
     public void Key_ThatIsHeldBack_RestsSoLong(int? said, int rests)
     {
         var keys = Keys("a", "b");
-        Use(keys, new(UpstreamFailure.RateLimited, RetryAfter: said is { } seconds ? TimeSpan.FromSeconds(seconds) : null));
+        Use(keys, HeldBack(said));
         _clock.Advance(TimeSpan.FromSeconds(rests - 0.1));
         Assert.Equal("bbb", Used(keys, 3));
         _clock.Advance(TimeSpan.FromSeconds(0.1));
@@ -73,6 +76,43 @@ public sealed class KeyTurnsTests
         var (key, fault) = Use(keys, Refused);
         Assert.Equal(("b", false, false), (key, fault.TryAgain, fault.IsOfKey));
         Assert.Equal("aaa", Used(keys, 3));
+    }
+
+    /// <summary>A provider counts each model by itself, but a key that it refuses is refused for all.</summary>
+    [Fact]
+    public void Key_ThatIsHeldBack_RestsForThatModelAlone()
+    {
+        var keys = Keys("a", "b");
+        Use(keys, HeldBack());
+        Use(keys, HeldBack());
+        Assert.Equal("abab", Used(keys, 4, "other"));
+        Use(keys, Refused, "other");
+        Assert.Equal("bbb", Used(keys, 3, "other"));
+        Assert.Equal("bbb", Used(keys, 3, "third"));
+    }
+
+    [Fact]
+    public void Key_ThatIsRefused_IsTriedAfterThoseThatAreHeldBack_AndTheOtherModelsAreWell()
+    {
+        var keys = Keys("a", "b");
+        Assert.True(Use(keys, HeldBack(600)).Fault.IsOfKey);
+        var fault = Use(keys, Refused).Fault;
+        Assert.Equal((false, false, true), (fault.TryAgain, fault.IsOfKey, fault.IsOfModel));
+        Assert.Equal("aaa", Used(keys, 3));
+        Assert.False(Use(Keys("a", "b"), Refused).Fault.IsOfModel);
+    }
+
+    /// <summary>Calls that were under way side by side are told so one after the other.</summary>
+    [Fact]
+    public void Key_RestsForTheLongestThatWasSaid()
+    {
+        var keys = Keys("a", "b");
+        var messages = Enumerable.Range(0, 3).Select(_ => new HttpRequestMessage()).ToArray();
+        foreach (var message in messages) keys.Next(message, "m");
+        KeyTurns.Judge(HeldBack(60), messages[0]);
+        KeyTurns.Judge(HeldBack(), messages[2]);
+        _clock.Advance(TimeSpan.FromSeconds(59));
+        Assert.Equal("bbb", Used(keys, 3));
     }
 
     [Fact]

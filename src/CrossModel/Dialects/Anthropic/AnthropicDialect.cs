@@ -53,7 +53,7 @@ internal sealed class AnthropicDialect : IDialect
     public ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)
     {
         if (_keys.IsEmpty) return default;
-        var key = _keys.Next(message);
+        var key = _keys.Next(message, upstream.Model);
         // The tokens of a sign-in are for the Authorization header only.
         if (key.StartsWith("sk-ant-oat", StringComparison.Ordinal)) message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
         else message.Headers.TryAddWithoutValidation("x-api-key", key);

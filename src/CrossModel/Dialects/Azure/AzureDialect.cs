@@ -41,7 +41,7 @@ internal sealed class AzureDialect : IDialect
     public async ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)
     {
         if (_token is not null) message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", await _token.GetAsync(cancellation));
-        else message.Headers.TryAddWithoutValidation("api-key", _keys.Next(message));
+        else message.Headers.TryAddWithoutValidation("api-key", _keys.Next(message, upstream.Model));
     }
 
     public ReplyReader OpenReply(ReplyContext context, RouteModel model) => _openAI.OpenReply(context, model);

@@ -31,7 +31,7 @@ internal sealed class BedrockCredentials
     {
         if (!_keys.IsEmpty)
         {
-            message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _keys.Next(message));
+            message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _keys.Next(message, upstream.Model));
             return;
         }
         var key = _static ?? await MachineKeyAsync(cancellation);

@@ -34,7 +34,7 @@ internal sealed class GeminiDialect(UpstreamConfig config, TimeProvider time) : 
     public ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)
     {
         // In a header: addresses are logged along the way.
-        if (!_keys.IsEmpty) message.Headers.TryAddWithoutValidation("x-goog-api-key", _keys.Next(message));
+        if (!_keys.IsEmpty) message.Headers.TryAddWithoutValidation("x-goog-api-key", _keys.Next(message, upstream.Model));
         return default;
     }
 

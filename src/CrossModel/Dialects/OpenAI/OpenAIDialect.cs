@@ -63,7 +63,7 @@ internal sealed class OpenAIDialect : IDialect
 
     public ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)
     {
-        if (!_keys.IsEmpty) message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _keys.Next(message));
+        if (!_keys.IsEmpty) message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _keys.Next(message, upstream.Model));
         return default;
     }
 

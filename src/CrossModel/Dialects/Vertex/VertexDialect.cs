@@ -52,7 +52,7 @@ internal sealed class VertexDialect : IDialect
 
     public async ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)
     {
-        if (_token is null) message.Headers.TryAddWithoutValidation("x-goog-api-key", _keys.Next(message));
+        if (_token is null) message.Headers.TryAddWithoutValidation("x-goog-api-key", _keys.Next(message, upstream.Model));
         else message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", await _token.GetAsync(cancellation));
     }
 

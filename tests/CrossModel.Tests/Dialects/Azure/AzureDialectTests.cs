@@ -106,7 +106,7 @@ public sealed class AzureDialectTests
     public void Key_AloneInItsList_IsOne_AndAnEmptyOneIsNone()
     {
         using var message = new HttpRequestMessage();
-        Assert.Equal("k", KeyTurns.Of(new UpstreamConfig { ApiKeys = ["k"] }, TimeProvider.System).Next(message));
+        Assert.Equal("k", KeyTurns.Of(new UpstreamConfig { ApiKeys = ["k"] }, TimeProvider.System).Next(message, "m"));
         Assert.True(KeyTurns.Of(new UpstreamConfig { ApiKey = "" }, TimeProvider.System).IsEmpty);
     }
 
