@@ -168,12 +168,12 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
         if (clock() - _renewed >= RenewTicks) await RenewAsync(ct);
         var wanted = await database.ReadAsync(session => session.QueryAsync(
             """
-            SELECT DISTINCT mine.subject FROM limit_share mine JOIN limit_share other ON other.subject = mine.subject AND other.node <> mine.node
-            WHERE mine.node = @node AND other.expires > @now
+            SELECT mine.subject, CAST(mine.parallel + SUM(other.parallel) AS BIGINT) FROM limit_share mine JOIN limit_share other ON other.subject = mine.subject AND other.node <> mine.node
+            WHERE mine.node = @node AND other.expires > @now GROUP BY mine.subject, mine.parallel
             """,
-            row => row.GetString(0), ("@node", node), ("@now", database.Now)), ct);
-        foreach (var subject in wanted)
-            if (_leased.TryGetValue(subject, out var lease)) await GiveBackAsync(subject, lease.Account, lease.Tally, ct);
+            row => (Subject: row.GetString(0), Seats: row.GetInt64(1)), ("@node", node), ("@now", database.Now)), ct);
+        foreach (var (subject, seats) in wanted)
+            if (_leased.TryGetValue(subject, out var lease)) await GiveBackAsync(subject, lease.Account, lease.Tally, seats, ct);
     }
 
     private async Task RenewAsync(CancellationToken ct)
@@ -195,7 +195,8 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
         _renewed = began;
     }
 
-    private async Task GiveBackAsync(string subject, AccountTally account, Tally tally, CancellationToken ct)
+    /// <param name="seats">What all nodes have of them.</param>
+    private async Task GiveBackAsync(string subject, AccountTally account, Tally tally, long seats, CancellationToken ct)
     {
         var share = tally.Share!;
         await share.Deal.WaitAsync(ct);
@@ -210,7 +211,10 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
                 var spare = Portions.SpareOf(share.Terms, share.IsSpendNear);
                 // Spend that lies idle is money that others are refused; requests and tokens come back with their minute.
                 if (tally.LastUsed < now - TimeSpan.TicksPerSecond) spare = spare with { Spend = 0 };
-                kept = ShareAmounts.Least(share.Kept(now), tally.Used(now) + ShareAmounts.Most(spare, share.Waiting));
+                var (had, used) = (share.Kept(now), tally.Used(now));
+                kept = ShareAmounts.Least(had, used + ShareAmounts.Most(spare, share.Waiting));
+                // No seat is left to lease: what is kept ahead here a call may lack elsewhere.
+                if (kept.Parallel == share.Row?.Parallel && seats >= share.Terms.Parallel) kept = kept with { Parallel = Math.Min(had.Parallel, used.Parallel + share.Waiting.Parallel) };
                 if (kept == share.Row) return;
                 // First here, then in the database: in between nobody has it. Should that fail, the next tick does it.
                 share.Shrink(kept);

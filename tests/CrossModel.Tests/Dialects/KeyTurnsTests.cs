@@ -58,7 +58,7 @@ public sealed class KeyTurnsTests
     {
         var keys = Keys("a", "b");
         var messages = new[] { new HttpRequestMessage(), new HttpRequestMessage(), new HttpRequestMessage() };
-        Assert.Equal("aba", string.Concat(messages.Select(keys.Next)));
+        Assert.Equal("aba", string.Concat(messages.Select(message => keys.Next(message, "m"))));
         KeyTurns.Judge(new(UpstreamFailure.RateLimited, RetryAfter: TimeSpan.FromSeconds(60)), messages[0]);
         KeyTurns.Judge(new(UpstreamFailure.RateLimited), messages[2]);
         _clock.Advance(TimeSpan.FromSeconds(59));
@@ -100,19 +100,6 @@ public sealed class KeyTurnsTests
         Assert.Equal((false, false, true), (fault.TryAgain, fault.IsOfKey, fault.IsOfModel));
         Assert.Equal("aaa", Used(keys, 3));
         Assert.False(Use(Keys("a", "b"), Refused).Fault.IsOfModel);
-    }
-
-    /// <summary>Calls that were under way side by side are told so one after the other.</summary>
-    [Fact]
-    public void Key_RestsForTheLongestThatWasSaid()
-    {
-        var keys = Keys("a", "b");
-        var messages = Enumerable.Range(0, 3).Select(_ => new HttpRequestMessage()).ToArray();
-        foreach (var message in messages) keys.Next(message, "m");
-        KeyTurns.Judge(HeldBack(60), messages[0]);
-        KeyTurns.Judge(HeldBack(), messages[2]);
-        _clock.Advance(TimeSpan.FromSeconds(59));
-        Assert.Equal("bbb", Used(keys, 3));
     }
 
     [Fact]

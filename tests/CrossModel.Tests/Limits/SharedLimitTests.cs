@@ -118,6 +118,29 @@ public abstract class SharedLimitContract(bool postgres)
         await CloseAsync(databases, gates);
     }
 
+    /// <summary>What a node may keep ahead it keeps only as long as nobody lacks it: of 40 it would be two.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(20)]
+    public async Task Parallel_AllThatAnotherNodeDoesNotUse_IsFree(int there)
+    {
+        var (databases, gates) = await OpenAsync(2);
+        var caller = Gates.Caller(new Terms { Parallel = 40 });
+        var seats = new List<Seat>();
+        for (var i = 0; i < there; i++) seats.Add(await gates[1].SeatAsync(caller));
+        (await gates[0].SeatAsync(caller)).Dispose();
+        (await gates[1].SeatAsync(caller)).Dispose();
+        while (seats.Count < 40)
+        {
+            var seat = await AdmitWithin5sAsync(gates[0], caller);
+            Assert.NotNull(seat);
+            seats.Add(seat);
+        }
+        Assert.Equal(429, (await gates[1].RefusalAsync(caller)).Status);
+        foreach (var seat in seats) seat.Dispose();
+        await CloseAsync(databases, gates);
+    }
+
     /// <summary>Who never has more calls under way than he may is not refused, whichever node each of them comes to.</summary>
     [Theory]
     [InlineData(2)]
