@@ -154,7 +154,7 @@ internal sealed partial class ChatEndpoint(
             if (fault.Failure != UpstreamFailure.ClientGone) Failed(log, call.RequestId, route.Upstream.Name, fault.Failure, fault.Status, fault.Detail, rule.Alarm);
             if (isAnswered) return null;
             call.Faults.Add(fault);
-            if (asked > FailureRules.MostAgain(fault) || rule.RetryAfter is not { } pause || (call.Elapsed > FailureRules.RetryWindow && !fault.IsOfKey) || !(isLast || fault.TryAgain)) return fault;
+            if (asked > FailureRules.MostAgain(fault) || rule.RetryAfter is not { } pause || call.Elapsed > FailureRules.RetryWindow || !(isLast || fault.TryAgain)) return fault;
             await Task.Delay(pause, time, call.Aborted);
             call.Unprepare();
             if (await PrepareAsync(call, route) is not null) return fault;

@@ -12,7 +12,6 @@ namespace CrossModel.Limits;
 /// <param name="clock">Ticks of a clock that never jumps.</param>
 internal sealed class Shares(Database database, string node, Func<long> clock)
 {
-    private const long LeaseMs = 10_000;
     // A node stops using its lease two seconds before others may take it: the clocks of nodes may differ by that much.
     private const long UseTicks = 8 * TimeSpan.TicksPerSecond;
     private const long RenewTicks = 3 * TimeSpan.TicksPerSecond;
@@ -21,6 +20,7 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
     /// <summary>How often nodes give back what lies idle.</summary>
     public static TimeSpan Tick { get; } = TimeSpan.FromMilliseconds(250);
 
+    private readonly ShareStore _store = new(database, node);
     private readonly ConcurrentDictionary<string, (AccountTally Account, Tally Tally)> _leased = new();
     private long _renewed;
 
@@ -100,7 +100,7 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
         var (share, terms, cost) = (tally.Share!, call.TermsOf(tally), call.Cost);
         SpendWindows? spend;
         ShareAmounts need, had, waiting;
-        long held, began, day = SpendStore.DayOf(database.Now), expires = database.Now + LeaseMs;
+        long held, began, day = SpendStore.DayOf(database.Now);
         lock (account.Gate)
         {
             began = clock();
@@ -119,17 +119,7 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
         var subject = tally.Subject.Id;
         var writing = database.WriteAsync(async session =>
         {
-            await session.ExecuteAsync(
-                "INSERT INTO limit_subject (subject, deals) VALUES (@subject, 1) ON CONFLICT (subject) DO UPDATE SET deals = limit_subject.deals + 1",
-                ("@subject", subject));
-            var (others, count) = await session.FirstAsync(
-                """
-                SELECT CAST(COALESCE(SUM(requests), 0) AS BIGINT), CAST(COALESCE(SUM(tokens), 0) AS BIGINT), CAST(COALESCE(SUM(parallel), 0) AS BIGINT),
-                       CAST(COALESCE(SUM(spend), 0) AS BIGINT), COUNT(*)
-                FROM limit_share WHERE subject = @subject AND node <> @node AND expires > @now
-                """,
-                row => (new ShareAmounts(row.GetInt64(0), row.GetInt64(1), row.GetInt64(2), row.GetInt64(3)), row.GetInt64(4)),
-                ("@subject", subject), ("@node", node), ("@now", database.Now));
+            var (others, count) = await _store.BeginDealAsync(session, subject);
             var spent = spend is null ? default : await tally.Subject.ReadSpentAsync(session, day);
             var alone = count == 0;
             var granted = new ShareAmounts(
@@ -139,7 +129,7 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
             var fits = granted is { Requests: >= 0, Tokens: >= 0, Parallel: >= 0, Spend: >= 0 };
             // Never less than before, since calls go on being admitted within it. A row of nothing tells the others that they are not alone.
             var amounts = fits ? ShareAmounts.Most(had, granted) : had;
-            var isNew = await UpsertAsync(session, subject, amounts, expires);
+            var isNew = await _store.EndDealAsync(session, subject, amounts);
             var isElsewhere = granted is { Requests: >= 0, Tokens: >= 0 } && (granted.Parallel >= 0 || others.Parallel > 0) && (granted.Spend >= 0 || others.Spend > 0);
             var dealt = fits ? Dealt.Granted : alone ? Dealt.NothingLeft : isNew ? Dealt.NotAlone : isElsewhere ? Dealt.Elsewhere : Dealt.NothingLeft;
             return (dealt, amounts, granted, spent, Portions.FreeSpend(terms, spent));
@@ -166,13 +156,7 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
     {
         if (_leased.IsEmpty) return;
         if (clock() - _renewed >= RenewTicks) await RenewAsync(ct);
-        var wanted = await database.ReadAsync(session => session.QueryAsync(
-            """
-            SELECT mine.subject, CAST(mine.parallel + SUM(other.parallel) AS BIGINT) FROM limit_share mine JOIN limit_share other ON other.subject = mine.subject AND other.node <> mine.node
-            WHERE mine.node = @node AND other.expires > @now GROUP BY mine.subject, mine.parallel
-            """,
-            row => (Subject: row.GetString(0), Seats: row.GetInt64(1)), ("@node", node), ("@now", database.Now)), ct);
-        foreach (var (subject, seats) in wanted)
+        foreach (var (subject, seats) in await _store.WantedAsync(ct))
             if (_leased.TryGetValue(subject, out var lease)) await GiveBackAsync(subject, lease.Account, lease.Tally, seats, ct);
     }
 
@@ -185,11 +169,8 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
             lock (account.Gate) isIdle = tally.Parallel == 0 && tally.LastUsed < began - IdleTicks;
             if (isIdle) await ForgetAsync(subject, account, tally, ct);
         }
-        var renewed = await database.WriteAsync(session => session.QueryAsync(
-            "UPDATE limit_share SET expires = @expires WHERE node = @node AND expires > @now RETURNING subject", row => row.GetString(0),
-            ("@expires", database.Now + LeaseMs), ("@node", node), ("@now", database.Now)), ct);
         // What the database did not renew (a clock that jumped, a row taken away) runs out here too.
-        foreach (var subject in renewed)
+        foreach (var subject in await _store.RenewAsync(ct))
             if (_leased.TryGetValue(subject, out var lease))
                 lock (lease.Account.Gate) lease.Tally.Share!.Renew(began, began + UseTicks);
         _renewed = began;
@@ -220,9 +201,7 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
                 share.Shrink(kept);
                 share.Row = null;
             }
-            await database.WriteAsync(session => session.ExecuteAsync(
-                "UPDATE limit_share SET requests = @requests, tokens = @tokens, parallel = @parallel, spend = @spend WHERE subject = @subject AND node = @node",
-                ("@requests", kept.Requests), ("@tokens", kept.Tokens), ("@parallel", kept.Parallel), ("@spend", kept.Spend), ("@subject", subject), ("@node", node)), ct);
+            await _store.ShrinkAsync(subject, kept, ct);
             lock (account.Gate) share.Row = kept;
         }
         finally
@@ -242,8 +221,7 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
                 if (tally.Parallel > 0 || tally.LastUsed >= clock() - IdleTicks) return;
                 share.Shrink(default);
             }
-            await database.WriteAsync(session => session.ExecuteAsync("DELETE FROM limit_share WHERE subject = @subject AND node = @node",
-                ("@subject", subject), ("@node", node)), ct);
+            await _store.DeleteAsync(subject, ct);
             lock (account.Gate) share.IsLeased = false;
             _leased.TryRemove(subject, out _);
         }
@@ -254,25 +232,7 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
     }
 
     /// <summary>Gives everything back: the node stops.</summary>
-    public Task ReleaseAsync() => _leased.IsEmpty
-        ? Task.CompletedTask
-        : database.WriteAsync(session => session.ExecuteAsync("DELETE FROM limit_share WHERE node = @node", ("@node", node)));
-
-    private async Task<bool> UpsertAsync(Session session, string subject, ShareAmounts share, long expires)
-    {
-        var isNew = await session.FirstAsync("SELECT 1 FROM limit_share WHERE subject = @subject AND node = @node", _ => true,
-            ("@subject", subject), ("@node", node)) is false;
-        await session.ExecuteAsync(
-            """
-            INSERT INTO limit_share (subject, node, requests, tokens, parallel, spend, expires)
-            VALUES (@subject, @node, @requests, @tokens, @parallel, @spend, @expires)
-            ON CONFLICT (subject, node) DO UPDATE SET requests = excluded.requests, tokens = excluded.tokens, parallel = excluded.parallel,
-              spend = excluded.spend, expires = excluded.expires
-            """,
-            ("@subject", subject), ("@node", node), ("@requests", share.Requests), ("@tokens", share.Tokens), ("@parallel", share.Parallel),
-            ("@spend", share.Spend), ("@expires", expires));
-        return isNew;
-    }
+    public Task ReleaseAsync() => _leased.IsEmpty ? Task.CompletedTask : _store.DeleteAllAsync();
 }
 
 /// <summary>How a deal ended.</summary>
