@@ -35,7 +35,8 @@ internal static class WavHeader
     /// <summary>Behind the name and length of the chunk "data". Where that is further on than was read, it is the least.</summary>
     private static int SoundBegins(ReadOnlySpan<byte> head)
     {
-        for (long at = 12; at <= head.Length - 8; at += 8 + BinaryPrimitives.ReadUInt32LittleEndian(head[((int)at + 4)..]))
+        // Lengths are what a stranger wrote: in 32 bits 8 and 0xFFFFFFF8 are 0, and it would stay here for ever.
+        for (long at = 12; at <= head.Length - 8; at += 8L + BinaryPrimitives.ReadUInt32LittleEndian(head[((int)at + 4)..]))
             if (head[(int)at..].StartsWith("data"u8)) return (int)at + 8;
         return Least;
     }

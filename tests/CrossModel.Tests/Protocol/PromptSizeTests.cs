@@ -71,6 +71,25 @@ public sealed class PromptSizeTests
         Assert.Equal((2000, 0), (request.Prompt.WavMilliseconds, request.Prompt.AudioBytes));
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(0x7FFFFFFF)]
+    [InlineData(0x80000000)]
+    [InlineData(0xFFFFFFF7)]
+    [InlineData(0xFFFFFFF8)]
+    [InlineData(0xFFFFFFFF)]
+    public async Task Wav_WhoseChunksHaveAnyLength_IsReadToItsEnd(uint length)
+    {
+        foreach (var at in new[] { 16, 40 })
+        {
+            var file = Wav(1, channels: 1, rate: 16_000, bits: 16, seconds: 2);
+            BitConverter.TryWriteBytes(file.AsSpan(at), length);
+            var message = Requests.Messages($$$"""{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"{{{Convert.ToBase64String(file)}}}","format":"wav"}}]}""");
+            using var request = await Task.Run(() => Requests.Accepted(message)).WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
+            Assert.InRange(request.Prompt.WavMilliseconds, 1997, 2000);
+        }
+    }
+
     /// <summary>A head that promises more bytes a second than there are would make long sound cheap: it counts only where nothing else can be read behind it.</summary>
     [Theory]
     // A decoder of MP3 passes over what stands before it.
