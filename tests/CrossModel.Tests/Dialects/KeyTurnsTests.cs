@@ -59,8 +59,8 @@ public sealed class KeyTurnsTests
         var keys = Keys("a", "b");
         var messages = new[] { new HttpRequestMessage(), new HttpRequestMessage(), new HttpRequestMessage() };
         Assert.Equal("aba", string.Concat(messages.Select(message => keys.Next(message, "m"))));
-        KeyTurns.Judge(new(UpstreamFailure.RateLimited, RetryAfter: TimeSpan.FromSeconds(60)), messages[0]);
-        KeyTurns.Judge(new(UpstreamFailure.RateLimited), messages[2]);
+        KeyTurns.Judge(HeldBack(60), messages[0]);
+        KeyTurns.Judge(HeldBack(), messages[2]);
         _clock.Advance(TimeSpan.FromSeconds(59));
         Assert.Equal("bbb", Used(keys, 3));
         _clock.Advance(TimeSpan.FromSeconds(1));

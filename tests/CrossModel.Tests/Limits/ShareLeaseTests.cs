@@ -48,6 +48,13 @@ public sealed class ShareLeaseTests : IAsyncLifetime
         }
     }
 
+    /// <summary>A tick may fail, and the next one must do it.</summary>
+    private Task UntilTicksLeaveAsync(Caller caller, ShareAmounts amounts) => UntilAsync(async () =>
+    {
+        _clock.Advance(TimeSpan.FromMilliseconds(10));
+        return (await RowAsync(caller))?.Amounts == amounts;
+    });
+
     /// <summary>Time for one renewal of leases, and the renewal.</summary>
     private async Task RenewalAsync(Caller caller)
     {
@@ -249,11 +256,7 @@ public sealed class ShareLeaseTests : IAsyncLifetime
         await UntilAsync(() => Task.FromResult(RequestsLeft(caller) == "10"));
         Assert.Equal(new ShareAmounts(200, 0, 40, 0), (await RowAsync(caller))?.Amounts);
         await _database.WriteAsync(session => session.ExecuteAsync("DROP TRIGGER broken"), TestContext.Current.CancellationToken);
-        await UntilAsync(async () =>
-        {
-            _clock.Advance(TimeSpan.FromMilliseconds(10));
-            return (await RowAsync(caller))?.Amounts == new ShareAmounts(11, 0, 3, 0);
-        });
+        await UntilTicksLeaveAsync(caller, new ShareAmounts(11, 0, 3, 0));
     }
 
     /// <summary>Renewed too late to be used here, it keeps the others out all the same: what lies idle of it goes back, what calls use does not.</summary>
@@ -269,11 +272,7 @@ public sealed class ShareLeaseTests : IAsyncLifetime
         }
         await UntilAsync(async () => (await RowAsync(caller))?.Expires > _database.Now + 2_000);
         await OtherNodeAsync(0, TimeSpan.FromDays(1));
-        await UntilAsync(async () =>
-        {
-            _clock.Advance(TimeSpan.FromMilliseconds(10));
-            return (await RowAsync(caller))?.Amounts == new ShareAmounts(11, 0, 3, 0);
-        });
+        await UntilTicksLeaveAsync(caller, new ShareAmounts(11, 0, 3, 0));
     }
 
     [Fact]
@@ -307,6 +306,20 @@ public sealed class ShareLeaseTests : IAsyncLifetime
         var asked = await DealsAsync();
         for (var i = 0; i < 20; i++) Assert.Null(await AdmitAsync(caller, tokens: 500 + i, cost: 500 - i));
         Assert.InRange(await DealsAsync(), asked, asked + 25);
+    }
+
+    /// <summary>A grant is newer than the refusal before it: the database is asked again, in the same moment.</summary>
+    [Fact]
+    public async Task Share_GrantedAfterARefusal_IsAskedForAgainAtOnce()
+    {
+        var caller = Gates.Caller(account: new Terms { TokensPerMinute = 1000 });
+        await _database.WriteAsync(session => session.ExecuteAsync(
+            "INSERT INTO limit_share (subject, node, requests, tokens, parallel, spend, expires) VALUES (@subject, 'other', 0, 900, 0, 0, @expires)",
+            ("@subject", "account:" + caller.Account.Id), ("@expires", _database.Now + 86_400_000)), TestContext.Current.CancellationToken);
+        Assert.Null(await AdmitAsync(caller, tokens: 500));
+        Assert.NotNull(await AdmitAsync(caller, tokens: 90));
+        await _database.WriteAsync(session => session.ExecuteAsync("DELETE FROM limit_share WHERE node = 'other'"), TestContext.Current.CancellationToken);
+        Assert.NotNull(await AdmitAsync(caller, tokens: 500));
     }
 
     [Fact]
