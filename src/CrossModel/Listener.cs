@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using CrossModel.Configuration;
@@ -5,12 +6,17 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Abstractions;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 
 namespace CrossModel;
 
 /// <summary>Kestrel and nothing else: no host, no middleware on the way of a request.</summary>
 internal sealed class Listener : IAsyncDisposable
 {
+    private const int Tcp = 6;
+    private const int UserTimeout = 18;
+    private static readonly TimeSpan Vanished = TimeSpan.FromMinutes(3);
+
     private readonly ServiceProvider _services;
     private readonly IServer _server;
 
@@ -21,7 +27,11 @@ internal sealed class Listener : IAsyncDisposable
         // Its pool of memory is to be had in no other way.
         var builder = new KestrelServices();
         builder.Services.AddSingleton(logs);
-        builder.UseKestrelCore().UseSockets(sockets => sockets.UnsafePreferInlineScheduling = SocketThreads.AreUsed).ConfigureKestrel(kestrel =>
+        builder.UseKestrelCore().UseSockets(sockets =>
+        {
+            sockets.UnsafePreferInlineScheduling = SocketThreads.AreUsed;
+            sockets.CreateBoundListenSocket = Bind;
+        }).ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
             // The body's limit is ours (413 in the shared shape), read per call from the configuration in force.
@@ -52,6 +62,21 @@ internal sealed class Listener : IAsyncDisposable
             // A port that is taken or for root alone, an address that this machine does not have.
             throw new StartException($"{urls} cannot be listened on: {e.Message.TrimEnd('.')}. Name an address of this machine and a free port: urls in the configuration, or --urls.", e);
         }
+    }
+
+    /// <summary>
+    /// A caller may vanish without a word (a laptop that sleeps, a network that forgets), and whoever is only waited for would be waited for without end: with
+    /// its seat, its hold and its bytes. What is taken on inherits these options.
+    /// </summary>
+    private static Socket Bind(EndPoint endpoint)
+    {
+        var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
+        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 60);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 15);
+        // Linux alone: what a caller does not take in this time ends the connection, else the kernel sends it again for a quarter of an hour.
+        if (OperatingSystem.IsLinux()) socket.SetRawSocketOption(Tcp, UserTimeout, BitConverter.GetBytes((int)Vanished.TotalMilliseconds));
+        return socket;
     }
 
     /// <summary>The gateway waits for its calls itself; connections that are still open then are ended after a second.</summary>

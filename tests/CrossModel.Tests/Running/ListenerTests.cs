@@ -1,0 +1,45 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace CrossModel.Tests.Running;
+
+public sealed class ListenerTests
+{
+    private const int Tcp = 6;
+    private const int UserTimeout = 18;
+
+    [Theory]
+    [InlineData("http://127.0.0.1:0")]
+    [InlineData("http://*:0")]
+    public async Task Caller_WhoVanishesWithoutAWord_IsFoundOutByTheKernel(string url)
+    {
+        var socket = new TaskCompletionSource<Socket>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var listener = new Listener(url, null, "", TimeSpan.FromSeconds(30), TimeProvider.System, NullLoggerFactory.Instance);
+        await listener.StartAsync(
+            http =>
+            {
+                socket.SetResult(http.Features.Get<IConnectionSocketFeature>()!.Socket);
+                return ended.Task;
+            }, TestContext.Current.CancellationToken);
+        using var client = new TcpClient();
+        await client.ConnectAsync("127.0.0.1", int.Parse(listener.Urls.Single()[(listener.Urls.Single().LastIndexOf(':') + 1)..], CultureInfo.InvariantCulture), TestContext.Current.CancellationToken);
+        await client.GetStream().WriteAsync("GET / HTTP/1.1\r\nHost: x\r\n\r\n"u8.ToArray(), TestContext.Current.CancellationToken);
+
+        var caller = await socket.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        // Where nothing is to be sent (a body that does not come on, a plain reply that is waited for), it asks.
+        Assert.NotEqual(0, caller.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive));
+        Assert.Equal(60, caller.GetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime));
+        Assert.Equal(15, caller.GetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval));
+        // Where a stream's events are not taken, it does not send them again for a quarter of an hour.
+        var timeout = new byte[4];
+        caller.GetRawSocketOption(Tcp, UserTimeout, timeout);
+        Assert.Equal(180_000, BinaryPrimitives.ReadInt32LittleEndian(timeout));
+
+        ended.SetResult();
+    }
+}
