@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using CrossModel.Protocol;
 using Microsoft.AspNetCore.Connections;
 
@@ -59,7 +60,7 @@ internal static class RequestBody
         }
     }
 
-    /// <summary>A connection that is reset may tell who reads of it before it tells that the request is aborted.</summary>
+    /// <summary>A connection that is reset, or times out, may tell who reads of it before it tells that the request is aborted.</summary>
     public static bool IsCallerGone(HttpContext http, Exception e) =>
-        e is ConnectionResetException || (e is OperationCanceledException or IOException && http.RequestAborted.IsCancellationRequested);
+        e is ConnectionResetException or SocketException || (e is OperationCanceledException or IOException && http.RequestAborted.IsCancellationRequested);
 }

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Net.Sockets;
+using CrossModel.Chat;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -42,4 +43,9 @@ public sealed class ListenerTests
 
         ended.SetResult();
     }
+
+    /// <summary>What reading a body throws then, as the web server passes it on.</summary>
+    [Fact]
+    public void Caller_WhoseConnectionTimesOut_IsGone() =>
+        Assert.True(RequestBody.IsCallerGone(new DefaultHttpContext(), new SocketException((int)SocketError.TimedOut)));
 }
