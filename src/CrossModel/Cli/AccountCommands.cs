@@ -2,7 +2,6 @@ using System.CommandLine;
 using CrossModel.Accounts;
 using CrossModel.Billing;
 using CrossModel.Configuration;
-using CrossModel.Storage;
 
 namespace CrossModel.Cli;
 

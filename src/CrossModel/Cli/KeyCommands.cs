@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Text.Json;
 using CrossModel.Accounts;
 using CrossModel.Billing;
-using CrossModel.Configuration;
 
 namespace CrossModel.Cli;
 

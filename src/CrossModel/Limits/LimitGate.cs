@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using CrossModel.Accounts;
 using CrossModel.Protocol;
 using CrossModel.Storage;
-using Microsoft.AspNetCore.Http;
 
 namespace CrossModel.Limits;
 

@@ -1,4 +1,3 @@
-using CrossModel.Billing;
 using CrossModel.Configuration;
 using CrossModel.Dialects;
 using CrossModel.Protocol;

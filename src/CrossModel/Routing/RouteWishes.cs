@@ -1,4 +1,3 @@
-using CrossModel.Configuration;
 using CrossModel.Protocol;
 
 namespace CrossModel.Routing;

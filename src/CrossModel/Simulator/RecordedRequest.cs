@@ -1,5 +1,3 @@
-using Microsoft.AspNetCore.Http;
-
 namespace CrossModel.Simulator;
 
 /// <summary>A request as the simulator received it, byte for byte.</summary>

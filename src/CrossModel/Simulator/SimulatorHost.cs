@@ -1,7 +1,3 @@
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.Extensions.DependencyInjection;
-
 namespace CrossModel.Simulator;
 
 /// <summary>A simulated provider on a real socket: for `crossmodel simulate`, for the model crossmodel/simulated, and for tests.</summary>

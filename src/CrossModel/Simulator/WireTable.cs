@@ -1,5 +1,3 @@
-using Microsoft.AspNetCore.Http;
-
 namespace CrossModel.Simulator;
 
 /// <summary>Which provider a path belongs to.</summary>

@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using CrossModel.EndToEnd.Support;
 
 namespace CrossModel.EndToEnd.Behaviour;

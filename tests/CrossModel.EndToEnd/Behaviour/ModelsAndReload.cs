@@ -1,4 +1,3 @@
-using System.Text;
 using CrossModel.EndToEnd.Support;
 
 namespace CrossModel.EndToEnd.Behaviour;

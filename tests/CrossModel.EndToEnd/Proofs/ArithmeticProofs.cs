@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using CrossModel.EndToEnd.Support;
 using CrossModel.Tests.Support;
 
 namespace CrossModel.EndToEnd.Proofs;

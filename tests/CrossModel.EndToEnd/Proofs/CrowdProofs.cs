@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
-using CrossModel.EndToEnd.Support;
 
 namespace CrossModel.EndToEnd.Proofs;
 

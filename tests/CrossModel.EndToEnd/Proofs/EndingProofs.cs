@@ -2,7 +2,6 @@ using System.Text;
 using CrossModel.Billing;
 using CrossModel.EndToEnd.Support;
 using CrossModel.Tests.Support;
-using Microsoft.AspNetCore.Http;
 
 namespace CrossModel.EndToEnd.Proofs;
 

@@ -1,10 +1,8 @@
-using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using CrossModel.Billing;
 using CrossModel.EndToEnd.Support;
 using CrossModel.Usage;
-using Microsoft.AspNetCore.Http;
 
 namespace CrossModel.EndToEnd.Proofs;
 

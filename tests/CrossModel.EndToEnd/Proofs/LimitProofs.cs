@@ -2,7 +2,6 @@ using System.Globalization;
 using CrossModel.Accounts;
 using CrossModel.Billing;
 using CrossModel.EndToEnd.Support;
-using Microsoft.AspNetCore.Http;
 
 namespace CrossModel.EndToEnd.Proofs;
 

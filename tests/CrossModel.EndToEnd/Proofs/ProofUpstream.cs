@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using CrossModel.EndToEnd.Support;
-using Microsoft.AspNetCore.Http;
 
 namespace CrossModel.EndToEnd.Proofs;
 

@@ -1,5 +1,4 @@
 #pragma warning disable OPENAI001 // Reasoning effort is marked experimental in the SDK.
-using System.ClientModel;
 using System.Text;
 using System.Text.Json.Nodes;
 using CrossModel.EndToEnd.Support;

@@ -2,7 +2,6 @@ using System.ClientModel;
 using System.ClientModel.Primitives;
 using System.Net;
 using CrossModel.Accounts;
-using CrossModel.Routing;
 using CrossModel.Upstreams;
 using OpenAI;
 using OpenAI.Chat;

@@ -1,5 +1,4 @@
 using CrossModel.Billing;
-using CrossModel.Tests.Support;
 
 namespace CrossModel.Tests.Billing;
 

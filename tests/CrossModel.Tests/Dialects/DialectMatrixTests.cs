@@ -2,10 +2,8 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using CrossModel.Configuration;
 using CrossModel.Dialects;
-using CrossModel.Protocol;
 using CrossModel.Tests.Golden;
 using CrossModel.Tests.Support;
-using Xunit;
 
 namespace CrossModel.Tests.Dialects;
 

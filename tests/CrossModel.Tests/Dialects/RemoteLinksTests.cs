@@ -3,7 +3,6 @@ using CrossModel.Configuration;
 using CrossModel.Dialects;
 using CrossModel.Tests.Protocol;
 using CrossModel.Tests.Support;
-using Xunit;
 
 namespace CrossModel.Tests.Dialects;
 

@@ -1,5 +1,4 @@
 using CrossModel.Dialects;
-using Xunit;
 
 namespace CrossModel.Tests.Dialects;
 

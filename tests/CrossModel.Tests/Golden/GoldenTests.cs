@@ -1,5 +1,3 @@
-using Xunit;
-
 namespace CrossModel.Tests.Golden;
 
 /// <summary>Runs every file that it finds under Golden/chat. <c>UPDATE_GOLDEN=1</c> writes them anew; whoever does reads the difference.</summary>

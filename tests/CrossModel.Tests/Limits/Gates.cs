@@ -1,7 +1,6 @@
 using CrossModel.Accounts;
 using CrossModel.Limits;
 using CrossModel.Storage;
-using CrossModel.Tests.Support;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging.Abstractions;
 

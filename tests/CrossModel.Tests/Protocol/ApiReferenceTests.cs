@@ -1,7 +1,6 @@
 using System.Text.RegularExpressions;
 using CrossModel.Protocol;
 using CrossModel.Tests.Support;
-using Xunit;
 
 namespace CrossModel.Tests.Protocol;
 

@@ -4,7 +4,6 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using CrossModel.Protocol;
 using CsCheck;
-using Xunit;
 
 namespace CrossModel.Tests.Protocol;
 

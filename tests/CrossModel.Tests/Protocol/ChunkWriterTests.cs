@@ -1,7 +1,6 @@
 using System.Text;
 using System.Text.Json;
 using CrossModel.Protocol;
-using Xunit;
 
 namespace CrossModel.Tests.Protocol;
 

@@ -2,7 +2,6 @@ using System.Text;
 using System.Text.Json;
 using CrossModel.Protocol;
 using CsCheck;
-using Xunit;
 
 namespace CrossModel.Tests.Protocol;
 

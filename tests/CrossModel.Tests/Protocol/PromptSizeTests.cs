@@ -1,6 +1,4 @@
 using System.Text;
-using CrossModel.Protocol;
-using Xunit;
 
 namespace CrossModel.Tests.Protocol;
 

@@ -1,9 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using CrossModel.Protocol;
 using CsCheck;
-using Xunit;
 
 namespace CrossModel.Tests.Protocol;
 

@@ -1,6 +1,5 @@
 using CrossModel.Protocol;
 using CrossModel.Tests.Support;
-using Xunit;
 
 namespace CrossModel.Tests.Protocol;
 

@@ -1,6 +1,5 @@
 using System.Text;
 using CrossModel.Protocol;
-using Xunit;
 
 namespace CrossModel.Tests.Protocol;
 

@@ -1,5 +1,4 @@
 using CrossModel.Protocol;
-using Xunit;
 
 namespace CrossModel.Tests.Protocol;
 

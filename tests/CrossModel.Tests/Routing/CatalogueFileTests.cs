@@ -3,7 +3,6 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using CrossModel.Routing;
 using CrossModel.Tests.Support;
-using Xunit;
 
 namespace CrossModel.Tests.Routing;
 

@@ -1,6 +1,5 @@
 using CrossModel.Dialects;
 using CrossModel.Routing;
-using Xunit;
 
 namespace CrossModel.Tests.Routing;
 

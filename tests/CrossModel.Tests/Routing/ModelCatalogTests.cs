@@ -3,7 +3,6 @@ using CrossModel.Billing;
 using CrossModel.Configuration;
 using CrossModel.Dialects;
 using CrossModel.Routing;
-using Xunit;
 using static CrossModel.Tests.Routing.RoutingBench;
 
 namespace CrossModel.Tests.Routing;

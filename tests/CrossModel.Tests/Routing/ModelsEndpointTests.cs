@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Text.Json;
 using CrossModel.Configuration;
 using CrossModel.Routing;
-using Xunit;
 using static CrossModel.Tests.Routing.RoutingBench;
 
 namespace CrossModel.Tests.Routing;

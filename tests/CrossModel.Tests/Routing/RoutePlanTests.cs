@@ -2,7 +2,6 @@ using CrossModel.Configuration;
 using CrossModel.Dialects;
 using CrossModel.Protocol;
 using CrossModel.Routing;
-using Xunit;
 using static CrossModel.Tests.Routing.RoutingBench;
 
 namespace CrossModel.Tests.Routing;

@@ -1,6 +1,5 @@
 using System.Net;
 using CrossModel.Upstreams;
-using Xunit;
 
 namespace CrossModel.Tests.Upstreams;
 

@@ -12,7 +12,6 @@ using CrossModel.Upstreams;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
-using Xunit;
 
 namespace CrossModel.Tests.Upstreams;
 

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using CrossModel.Configuration;
 using CrossModel.Protocol;
 
 namespace CrossModel.Dialects.Gemini;

@@ -1,7 +1,6 @@
 using System.Buffers.Text;
 using System.Globalization;
 using System.Text;
-using CrossModel.Configuration;
 using CrossModel.Protocol;
 
 namespace CrossModel.Dialects.OpenAI;

@@ -1,7 +1,6 @@
 using System.Text;
 using CrossModel.Dialects;
 using CrossModel.Dialects.Anthropic;
-using Xunit;
 
 namespace CrossModel.Tests.Dialects.Anthropic;
 

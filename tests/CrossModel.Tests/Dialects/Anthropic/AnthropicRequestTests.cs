@@ -1,11 +1,8 @@
-using System.Text;
 using System.Text.Json;
 using CrossModel.Configuration;
 using CrossModel.Dialects;
 using CrossModel.Dialects.Anthropic;
-using CrossModel.Protocol;
 using CrossModel.Tests.Protocol;
-using Xunit;
 
 namespace CrossModel.Tests.Dialects.Anthropic;
 

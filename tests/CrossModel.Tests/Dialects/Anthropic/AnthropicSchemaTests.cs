@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
 using CrossModel.Dialects.Anthropic;
-using Xunit;
 
 namespace CrossModel.Tests.Dialects.Anthropic;
 

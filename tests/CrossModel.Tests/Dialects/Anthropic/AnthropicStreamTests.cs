@@ -2,7 +2,6 @@ using System.Text;
 using CrossModel.Dialects;
 using CrossModel.Dialects.Anthropic;
 using CrossModel.Tests.Dialects.OpenAI;
-using Xunit;
 
 namespace CrossModel.Tests.Dialects.Anthropic;
 

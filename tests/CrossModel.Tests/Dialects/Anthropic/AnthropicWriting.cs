@@ -6,7 +6,6 @@ using CrossModel.Dialects.Anthropic;
 using CrossModel.Protocol;
 using CrossModel.Tests.Protocol;
 using CrossModel.Tests.Support;
-using Xunit;
 
 namespace CrossModel.Tests.Dialects.Anthropic;
 

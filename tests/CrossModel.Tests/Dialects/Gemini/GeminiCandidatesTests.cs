@@ -3,11 +3,9 @@ using CrossModel.Configuration;
 using CrossModel.Dialects;
 using CrossModel.Dialects.Gemini;
 using CrossModel.Dialects.Vertex;
-using CrossModel.Protocol;
 using CrossModel.Tests.Dialects.OpenAI;
 using CrossModel.Tests.Protocol;
 using CrossModel.Tests.Support;
-using Xunit;
 
 namespace CrossModel.Tests.Dialects.Gemini;
 

@@ -1,7 +1,6 @@
 using System.Text;
 using CrossModel.Dialects;
 using CrossModel.Dialects.Gemini;
-using Xunit;
 
 namespace CrossModel.Tests.Dialects.Gemini;
 

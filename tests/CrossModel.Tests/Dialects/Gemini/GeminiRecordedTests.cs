@@ -2,10 +2,8 @@ using System.Text.Json;
 using CrossModel.Configuration;
 using CrossModel.Dialects;
 using CrossModel.Dialects.Gemini;
-using CrossModel.Protocol;
 using CrossModel.Tests.Dialects.OpenAI;
 using CrossModel.Tests.Support;
-using Xunit;
 
 namespace CrossModel.Tests.Dialects.Gemini;
 

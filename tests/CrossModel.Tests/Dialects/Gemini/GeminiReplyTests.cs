@@ -4,7 +4,6 @@ using CrossModel.Dialects;
 using CrossModel.Dialects.Gemini;
 using CrossModel.Tests.Dialects.OpenAI;
 using CrossModel.Tests.Support;
-using Xunit;
 
 namespace CrossModel.Tests.Dialects.Gemini;
 

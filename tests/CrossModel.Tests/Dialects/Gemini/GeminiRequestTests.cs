@@ -2,9 +2,7 @@ using System.Text.Json;
 using CrossModel.Configuration;
 using CrossModel.Dialects;
 using CrossModel.Dialects.Gemini;
-using CrossModel.Protocol;
 using CrossModel.Tests.Protocol;
-using Xunit;
 
 namespace CrossModel.Tests.Dialects.Gemini;
 

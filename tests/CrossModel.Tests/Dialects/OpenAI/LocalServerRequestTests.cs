@@ -1,6 +1,5 @@
 using System.Text.Json;
 using CrossModel.Tests.Protocol;
-using Xunit;
 using static CrossModel.Tests.Dialects.OpenAI.OpenAIRequestTests;
 
 namespace CrossModel.Tests.Dialects.OpenAI;

@@ -1,6 +1,4 @@
 using System.Text.Json;
-using CrossModel.Dialects;
-using Xunit;
 
 namespace CrossModel.Tests.Dialects.OpenAI;
 

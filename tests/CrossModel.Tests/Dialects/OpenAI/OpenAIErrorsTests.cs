@@ -2,7 +2,6 @@ using System.Text;
 using CrossModel.Configuration;
 using CrossModel.Dialects;
 using CrossModel.Dialects.OpenAI;
-using Xunit;
 
 namespace CrossModel.Tests.Dialects.OpenAI;
 

@@ -2,7 +2,6 @@ using System.Text;
 using System.Text.Json;
 using CrossModel.Dialects.OpenAI;
 using CrossModel.Protocol;
-using Xunit;
 
 namespace CrossModel.Tests.Dialects.OpenAI;
 

@@ -5,7 +5,6 @@ using CrossModel.Dialects;
 using CrossModel.Dialects.OpenAI;
 using CrossModel.Protocol;
 using CrossModel.Tests.Protocol;
-using Xunit;
 
 namespace CrossModel.Tests.Dialects.OpenAI;
 

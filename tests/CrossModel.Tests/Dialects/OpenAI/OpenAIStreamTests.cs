@@ -3,7 +3,6 @@ using System.Text.Json;
 using CrossModel.Dialects;
 using CrossModel.Dialects.OpenAI;
 using CrossModel.Protocol;
-using Xunit;
 
 namespace CrossModel.Tests.Dialects.OpenAI;
 

@@ -1,6 +1,5 @@
 using CrossModel.Dialects.OpenAI;
 using CrossModel.Tests.Support;
-using Xunit;
 
 namespace CrossModel.Tests.Dialects.OpenAI;
 

@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.Json;
-using CrossModel.Configuration;
 using CrossModel.Dialects;
 using CrossModel.Dialects.OpenAI;
 using CrossModel.Protocol;

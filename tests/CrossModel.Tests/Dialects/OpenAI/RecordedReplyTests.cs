@@ -5,7 +5,6 @@ using CrossModel.Configuration;
 using CrossModel.Dialects;
 using CrossModel.Dialects.OpenAI;
 using CrossModel.Protocol;
-using Xunit;
 
 namespace CrossModel.Tests.Dialects.OpenAI;
 

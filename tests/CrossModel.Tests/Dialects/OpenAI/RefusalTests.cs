@@ -4,7 +4,6 @@ using CrossModel.Configuration;
 using CrossModel.Dialects;
 using CrossModel.Dialects.OpenAI;
 using CrossModel.Tests.Protocol;
-using Xunit;
 using static CrossModel.Tests.Dialects.OpenAI.OpenAIRequestTests;
 
 namespace CrossModel.Tests.Dialects.OpenAI;

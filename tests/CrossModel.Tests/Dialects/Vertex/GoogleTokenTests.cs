@@ -11,7 +11,6 @@ using CrossModel.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
-using Xunit;
 
 namespace CrossModel.Tests.Dialects.Vertex;
 

@@ -5,12 +5,10 @@ using CrossModel.Configuration;
 using CrossModel.Dialects;
 using CrossModel.Dialects.Anthropic;
 using CrossModel.Dialects.Vertex;
-using CrossModel.Protocol;
 using CrossModel.Tests.Dialects.Gemini;
 using CrossModel.Tests.Dialects.OpenAI;
 using CrossModel.Tests.Protocol;
 using CrossModel.Tests.Support;
-using Xunit;
 
 namespace CrossModel.Tests.Dialects.Vertex;
 
