@@ -16,16 +16,8 @@ internal readonly record struct HoldSize(long PromptTokens, long OutputTokens, i
 }
 
 /// <summary>Tokens held for media, a unit each.</summary>
-internal sealed record MediaTokens
-{
-    public static MediaTokens Default { get; } = new();
-
-    public long Image { get; init; } = 2000;
-    /// <summary>A page is 3,000 bytes of a file.</summary>
-    public long Page { get; init; } = 300;
-    public long AudioSecond { get; init; } = 50;
-    public long Video { get; init; } = 20000;
-}
+/// <param name="Page">A page is 3,000 bytes of a file.</param>
+internal sealed record MediaTokens(long Image, long Page, long AudioSecond, long Video);
 
 /// <summary>Tokens before anybody has counted them: estimates for holds, and the stated count where an upstream gives no usage.</summary>
 internal static class HoldEstimate

@@ -99,7 +99,7 @@ internal static class Explanation
         var route = plan[index];
         if (route.Owner.Id != request.Model) yield return $"serves {route.Owner.Id}, which the request names in models";
         if (request.Preferences is not null) yield return "ordered by the request's provider object first";
-        var routes = route.Owner.RouteArray;
+        var routes = route.Owner.Routes;
         if (routes.Length == 1)
         {
             yield return "the only route of its model";

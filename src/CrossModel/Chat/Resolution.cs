@@ -17,14 +17,14 @@ internal static class Resolution
         var catalog = snapshot.Catalog;
         var missing = catalog.Resolve(request.Model, request.FallbackModels, allows, now, out var models);
         // A fault of the body is named before a fault of the model's name.
-        var known = missing is null ? models.First.RouteArray[0].Model : null;
+        var known = missing is null ? models.First.Routes[0].Model : null;
         var policy = known?.UnknownParameters ?? snapshot.Config.UnknownParameters;
         return UnknownParameterRule.Check(request, policy == UnknownParameters.Reject, known?.Passthrough ?? NoNames)
             // A parameter can be left out; a tool would be missed.
             ?? (policy == UnknownParameters.Ignore ? request.UnlistedTool : null)
             ?? (request.Preferences is { } wishes ? RouteWishes.Check(wishes, catalog) : null)
             ?? missing
-            ?? RoutePlan.Make(catalog, models, request.Preferences, now, out plan);
+            ?? RoutePlan.Make(models, request.Preferences, now, out plan);
     }
 
     /// <summary>Prepares what a route of the call is sent, with what was fetched for the call where the route needs it.</summary>

@@ -22,18 +22,15 @@ internal sealed class Model(string id, ModelConfig config, ModelFacts facts, Pri
     public DateTimeOffset? Released => released;
 
     /// <summary>Tokens held for media of unknown size.</summary>
-    public MediaTokens Media { get; } = config.MediaTokens is { } m
-        ? new MediaTokens { Image = m.Image, Page = m.Page, AudioSecond = m.AudioSecond, Video = m.Video }
-        : MediaTokens.Default;
+    public MediaTokens Media { get; } = MediaOf(config.MediaTokens ?? new MediaTokensConfig());
 
     /// <summary>What each account may take of it; null: it has no limits.</summary>
     public ModelTerms? Limits { get; } = LimitsOf(id, config.Limits);
 
-    /// <summary>At least one, in the configuration's order.</summary>
-    public IReadOnlyList<Route> Routes => RouteArray;
+    /// <summary>At least one, in the configuration's order. An array: a plan needs no enumerator.</summary>
+    public Route[] Routes { get; init; } = [];
 
-    /// <summary>The same routes for planning without an enumerator.</summary>
-    public Route[] RouteArray { get; init; } = [];
+    private static MediaTokens MediaOf(MediaTokensConfig tokens) => new(tokens.Image, tokens.Page, tokens.AudioSecond, tokens.Video);
 
     private static ModelTerms? LimitsOf(string id, ModelLimitsConfig? limits)
     {

@@ -74,7 +74,7 @@ internal sealed class ModelCatalog
             var facts = routes.Select(r => FactsOf(id, r.Config, r.Upstream)).FirstOrDefault(f => f is not null);
             var shown = Overlay(model, facts);
             var array = new Route[routes.Count];
-            var made = new Model(id, model, shown, Prices.From(price), facts?.Released) { RouteArray = array };
+            var made = new Model(id, model, shown, Prices.From(price), facts?.Released) { Routes = array };
             for (var i = 0; i < array.Length; i++)
             {
                 var (route, upstream, position) = routes[i];

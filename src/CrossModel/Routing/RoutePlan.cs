@@ -31,15 +31,15 @@ internal readonly struct RoutePlan
 
     /// <summary>Plans the chosen models one after the other. Refuses (400) what the caller's preferences ask and cannot be obeyed.</summary>
     /// <param name="random">Null: chance; tests give a seeded one.</param>
-    public static ApiError? Make(ModelCatalog catalog, in ModelChoice models, RoutePreferences? wishes, DateTimeOffset now, out RoutePlan plan, Random? random = null)
+    public static ApiError? Make(in ModelChoice models, RoutePreferences? wishes, DateTimeOffset now, out RoutePlan plan, Random? random = null)
     {
-        if (wishes is null && models.Further.Count == 0 && models.First.RouteArray is [var lone])
+        if (wishes is null && models.Further.Count == 0 && models.First.Routes is [var lone])
         {
             plan = new RoutePlan(lone);
             return null;
         }
         plan = default;
-        var routes = new List<Route>(models.First.RouteArray.Length);
+        var routes = new List<Route>(models.First.Routes.Length);
         ApiError? first = null;
         for (var i = 0; i <= models.Further.Count; i++)
         {
@@ -55,11 +55,11 @@ internal readonly struct RoutePlan
     private static ApiError? Append(Model model, RoutePreferences? wishes, DateTimeOffset now, Random random, List<Route> routes)
     {
         if (wishes is not null && RouteWishes.TooDear(model, wishes, now) is { } dear) return dear;
-        Span<Entry> entries = model.RouteArray.Length <= 16 ? stackalloc Entry[16] : new Entry[model.RouteArray.Length];
+        Span<Entry> entries = model.Routes.Length <= 16 ? stackalloc Entry[16] : new Entry[model.Routes.Length];
         var count = 0;
-        for (var i = 0; i < model.RouteArray.Length; i++)
+        for (var i = 0; i < model.Routes.Length; i++)
         {
-            var route = model.RouteArray[i];
+            var route = model.Routes[i];
             if (wishes is not null && !RouteWishes.Wants(wishes, route)) continue;
             entries[count++] = new Entry
             {
@@ -76,7 +76,7 @@ internal readonly struct RoutePlan
         entries.Sort();
         // Without an order of the caller's, "no fallbacks" leaves the best route alone; with one, all that it names.
         if (wishes is { AllowFallbacks: false, Order.Count: 0 }) entries = entries[..1];
-        foreach (var entry in entries) routes.Add(model.RouteArray[entry.Index]);
+        foreach (var entry in entries) routes.Add(model.Routes[entry.Index]);
         return null;
     }
 

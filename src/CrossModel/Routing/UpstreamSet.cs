@@ -2,7 +2,7 @@ using CrossModel.Configuration;
 
 namespace CrossModel.Routing;
 
-/// <summary>The upstreams in force, by name. A reload keeps every one whose configuration stayed the same, and rests the others once their last call has ended.</summary>
+/// <summary>The upstreams in force, by name. A reload keeps every one whose configuration stayed the same, and closes the others once their last call has ended.</summary>
 /// <param name="create">Makes an upstream with its dialect and connections.</param>
 internal sealed class UpstreamSet(Func<string, UpstreamConfig, Upstream> create, TimeProvider time) : IAsyncDisposable
 {

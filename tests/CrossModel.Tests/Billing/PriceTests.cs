@@ -17,6 +17,8 @@ public sealed class PriceTests
         Tiers = [new PriceTier(200_000, Input: 4 * Dollar, Output: 15 * Dollar), new PriceTier(1_000_000, Input: 8 * Dollar)],
     };
 
+    private static readonly MediaTokens Media = new(Image: 2000, Page: 300, AudioSecond: 50, Video: 20_000);
+
     private static TokenUsage Usage(long input, long output, long cached = 0, long written = 0, long reasoning = 0, long hour = 0, long heard = 0, long spoken = 0) => new()
     {
         InputTokens = input,
@@ -233,7 +235,7 @@ public sealed class PriceTests
     {
         var prompt = new PromptSize { Messages = 2, TextBytes = 100, Images = 1, Files = 1, FileBytes = 6001, Audios = 1, AudioBytes = 16_001, Videos = 1 };
         // ceil(100 ÷ 3) = 34, 2 × 8, 2,000, 3 pages × 300, 2 s × 50, 20,000
-        Assert.Equal(34 + 16 + 2000 + 900 + 100 + 20_000, HoldEstimate.PromptTokens(prompt, MediaTokens.Default));
+        Assert.Equal(34 + 16 + 2000 + 900 + 100 + 20_000, HoldEstimate.PromptTokens(prompt, Media));
         Assert.Equal(8192, HoldEstimate.OutputTokens(null, null));
         Assert.Equal(4096, HoldEstimate.OutputTokens(null, 4096));
         Assert.Equal(100_000, HoldEstimate.OutputTokens(100_000, 4096));
@@ -246,8 +248,8 @@ public sealed class PriceTests
     [Fact]
     public void Hold_OfMediaWithoutBytes_IsForAPageAndASecondEach()
     {
-        Assert.Equal(2 * 300, HoldEstimate.PromptTokens(new PromptSize { Files = 2 }, MediaTokens.Default));
-        Assert.Equal(3 * 50, HoldEstimate.PromptTokens(new PromptSize { Audios = 3, AudioBytes = 16_001 }, MediaTokens.Default));
+        Assert.Equal(2 * 300, HoldEstimate.PromptTokens(new PromptSize { Files = 2 }, Media));
+        Assert.Equal(3 * 50, HoldEstimate.PromptTokens(new PromptSize { Audios = 3, AudioBytes = 16_001 }, Media));
     }
 
     // A token costs half a nano-dollar: one of them rounds up to a whole one, and three to two.

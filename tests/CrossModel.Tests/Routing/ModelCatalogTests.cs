@@ -84,7 +84,8 @@ public sealed class ModelCatalogTests
         var terms = new Terms { RequestsPerMinute = 1, TokensPerMinute = 2, Parallel = 3, SpendDay = 4 * Usd.Nano, SpendMonth = 5 * Usd.Nano, SpendTotal = 6 * Usd.Nano };
         Assert.Equal(new ModelTerms("x/limited", terms), model.Limits);
         Assert.Null(catalog.Find("x/open")!.Limits);
-        Assert.Equal((7, 8, 9, 10), (model.Media.Image, model.Media.Page, model.Media.AudioSecond, model.Media.Video));
+        Assert.Equal(new MediaTokens(7, 8, 9, 10), model.Media);
+        Assert.Equal(new MediaTokens(2000, 300, 50, 20_000), catalog.Find("x/open")!.Media);
     }
 
     [Fact]

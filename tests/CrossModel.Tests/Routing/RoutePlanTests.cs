@@ -33,9 +33,9 @@ public sealed class RoutePlanTests
     {
         var catalog = _bench.Build(Config("x/m", To("a")));
         var (model, now) = (new ModelChoice(catalog.Find("x/m")!), _bench.Now);
-        RoutePlan.Make(catalog, model, null, now, out _);
+        RoutePlan.Make(model, null, now, out _);
         var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var i = 0; i < 100; i++) RoutePlan.Make(catalog, model, null, now, out _);
+        for (var i = 0; i < 100; i++) RoutePlan.Make(model, null, now, out _);
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
     }
 
@@ -88,7 +88,7 @@ public sealed class RoutePlanTests
     {
         var catalog = _bench.Build(Config(new() { ["x/1"] = Priced(To("a"), To("b")), ["x/2"] = Priced(To("c")) }));
         Assert.Null(catalog.Resolve("x/2", ["nobody/knows", "x/1", "x/1", "x/2"], null, _bench.Now, out var choice));
-        Assert.Null(RoutePlan.Make(catalog, choice, null, _bench.Now, out var plan));
+        Assert.Null(RoutePlan.Make(choice, null, _bench.Now, out var plan));
         Assert.Equal(["c", "a", "b"], Names(plan));
         Assert.Equal("x/1", plan[2].Owner.Id);
     }
@@ -195,14 +195,14 @@ public sealed class RoutePlanTests
 
     private RoutePlan Made(ModelCatalog catalog, RoutePreferences? wishes = null, Random? random = null)
     {
-        Assert.Null(RoutePlan.Make(catalog, new ModelChoice(catalog.All[0]), wishes, _bench.Now, out var plan, random));
+        Assert.Null(RoutePlan.Make(new ModelChoice(catalog.All[0]), wishes, _bench.Now, out var plan, random));
         return plan;
     }
 
     private ApiError Refused(GatewayConfig config, RoutePreferences wishes)
     {
         var catalog = _bench.Build(config);
-        var refusal = RouteWishes.Check(wishes, catalog) ?? RoutePlan.Make(catalog, new ModelChoice(catalog.All[0]), wishes, _bench.Now, out _);
+        var refusal = RouteWishes.Check(wishes, catalog) ?? RoutePlan.Make(new ModelChoice(catalog.All[0]), wishes, _bench.Now, out _);
         Assert.NotNull(refusal);
         return refusal;
     }
