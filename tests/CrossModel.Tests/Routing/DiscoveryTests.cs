@@ -114,7 +114,7 @@ public sealed class DiscoveryTests
     {
         await using var server = await ServeAsync("""{"object":"list","data":[{"id":"llama3.2:1b"},{"id":"/models/tiny.gguf"},{"id":"/other/tiny.gguf"},{"id":"nomic-embed-text"},{"id":7},7]}""");
         using var servers = new LoopbackServers([new LoopbackServer("ollama", "Ollama", Port(server), "ollama")], None, TimeProvider.System);
-        var found = await servers.ProbeAsync(TestContext.Current.CancellationToken);
+        var found = await FirstAsync(servers);
         Assert.Equal(["ollama/llama3.2:1b", "ollama/tiny"], found.Models.Keys);
         Assert.Equal("/models/tiny.gguf", found.Models["ollama/tiny"].Routes[0].Model);
         Assert.All(found.Models.Values, m => Assert.True(m.Price!.IsFree));
@@ -131,7 +131,7 @@ public sealed class DiscoveryTests
     {
         await using var server = await ServeAsync(answer);
         using var servers = new LoopbackServers([new LoopbackServer("vllm", "vLLM", Port(server), "vllm")], None, TimeProvider.System);
-        Assert.Empty((await servers.ProbeAsync(TestContext.Current.CancellationToken)).Models);
+        Assert.Empty((await FirstAsync(servers)).Models);
     }
 
     /// <summary>Whatever answers at such a port must not fill the catalogue.</summary>
@@ -142,7 +142,7 @@ public sealed class DiscoveryTests
     {
         await using var server = await ServeAsync($$"""{"data":[{{string.Join(',', Enumerable.Range(0, listed).Select(i => $$"""{"id":"m{{i}}"}"""))}}]}""");
         using var servers = new LoopbackServers([new LoopbackServer("vllm", "vLLM", Port(server), "vllm")], None, TimeProvider.System);
-        Assert.Equal(brought, (await servers.ProbeAsync(TestContext.Current.CancellationToken)).Models.Count);
+        Assert.Equal(brought, (await FirstAsync(servers)).Models.Count);
     }
 
     [Fact]
@@ -155,7 +155,7 @@ public sealed class DiscoveryTests
         closed.Stop();
         using var servers = new LoopbackServers(
             [new LoopbackServer("a", "A", Port(server), "vllm"), new LoopbackServer("b", "B", nobody, "vllm")], new HashSet<int> { Port(server) }, TimeProvider.System);
-        Assert.Empty((await servers.ProbeAsync(TestContext.Current.CancellationToken)).Models);
+        Assert.Empty((await FirstAsync(servers)).Models);
     }
 
     [Fact]
@@ -262,6 +262,20 @@ public sealed class DiscoveryTests
         Assert.Same(own, config.Models["crossmodel/simulated"]);
         Assert.Equal(2, config.Models.Count);
         Assert.Single(config.Upstreams);
+    }
+
+    /// <summary>What a watch tells first.</summary>
+    private static async Task<DiscoveredModels> FirstAsync(LoopbackServers servers)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        DiscoveredModels? first = null;
+        await servers.WatchAsync(found =>
+        {
+            first = found;
+            stop.Cancel();
+            return ValueTask.CompletedTask;
+        }, stop.Token);
+        return first!;
     }
 
     private static int Port(WebApplication server) => new Uri(server.Urls.First()).Port;

@@ -69,8 +69,6 @@ internal sealed class LoopbackServers(IReadOnlyList<LoopbackServer> servers, IRe
     }
 
     /// <summary>Asks all ports side by side, each for at most a second. Never throws for a server that is not there or answers nonsense.</summary>
-    public async Task<DiscoveredModels> ProbeAsync(CancellationToken cancellation) => Found((await AskAllAsync(cancellation)).Where(answer => answer.Models.Count > 0));
-
     private async Task<IReadOnlyList<(LoopbackServer Server, List<string> Models)>> AskAllAsync(CancellationToken cancellation) =>
         await Task.WhenAll(servers.Where(s => !own.Contains(s.Port)).Select(async s => (s, await AskAsync(s.Port, cancellation))));
 
