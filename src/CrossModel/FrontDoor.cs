@@ -90,7 +90,7 @@ internal sealed partial class FrontDoor(
         return start < 0 ? path[ModelPrefix.Length..] : Uri.UnescapeDataString(raw[(start + ModelPrefix.Length)..].Split('?')[0]);
     }
 
-    private static bool IsRead(HttpContext http) => HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method);
+    public static bool IsRead(HttpContext http) => HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method);
 
     private static ApiError NotAllowed(HttpContext http, string allowed)
     {
@@ -101,7 +101,7 @@ internal sealed partial class FrontDoor(
     public static async ValueTask<ApiError?> WriteAsync(HttpContext http, int status, ReadOnlyMemory<byte> json)
     {
         http.Response.StatusCode = status;
-        http.Response.ContentType = "application/json";
+        http.Response.ContentType = ReplyHeaders.Json;
         http.Response.ContentLength = json.Length;
         if (!HttpMethods.IsHead(http.Request.Method)) await http.Response.Body.WriteAsync(json);
         return null;

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Reflection;
 using System.Security.Cryptography;
 using System.Text;
@@ -22,15 +23,15 @@ internal sealed class MetricsEndpoint(Meters meters, Capacity capacity, Books bo
 
     /// <summary>At the gateway's main address.</summary>
     public ValueTask<ApiError?> AnswerAsync(HttpContext http) =>
-        hasOwnAddress ? ValueTask.FromResult<ApiError?>(ApiErrors.NotFound("/metrics")) : AnswerAsync(http, snapshots.Current.Config.Metrics.Token is null);
+        hasOwnAddress ? ValueTask.FromResult<ApiError?>(ApiErrors.NotFound(FrontDoor.MetricsPath)) : AnswerAsync(http, snapshots.Current.Config.Metrics.Token is null);
 
     /// <summary>At metrics.urls, where there is nothing else.</summary>
     public async Task AnswerThereAsync(HttpContext http)
     {
         await SocketTurn.End();
         http.Response.Headers["x-request-id"] = RequestIds.NewRequest(time);
-        var refusal = http.Request.Path.Value != "/metrics" ? ApiErrors.NotFound(http.Request.Path.Value ?? "")
-            : HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method) ? await AnswerAsync(http, loopbackOnly: false)
+        var refusal = http.Request.Path.Value != FrontDoor.MetricsPath ? ApiErrors.NotFound(http.Request.Path.Value ?? "")
+            : FrontDoor.IsRead(http) ? await AnswerAsync(http, loopbackOnly: false)
             : ApiErrors.MethodNotAllowed(http.Request.Method, "GET");
         if (refusal is not null) await ReplyHeaders.RefuseAsync(http, refusal);
     }
@@ -65,7 +66,7 @@ internal sealed class MetricsEndpoint(Meters meters, Capacity capacity, Books bo
         text.Family("crossmodel_calls_total", "counter", "Chat calls that have ended, by the HTTP status sent; 499: the caller was gone.");
         foreach (var (key, one) in series)
             foreach (var (status, count) in one.Statuses.OrderBy(s => s.Key))
-                text.Sample(count.Value, (Model, key.Model), (Upstream, key.Upstream), ("http_response_status_code", status.ToString(System.Globalization.CultureInfo.InvariantCulture)));
+                text.Sample(count.Value, (Model, key.Model), (Upstream, key.Upstream), ("http_response_status_code", status.ToString(CultureInfo.InvariantCulture)));
         text.Family("gen_ai_server_request_duration_seconds", "histogram", "From a chat call's arrival to its end.");
         foreach (var (key, one) in series) text.Samples(one.Duration, (Model, key.Model), (Upstream, key.Upstream));
         text.Family("gen_ai_server_time_to_first_token_seconds", "histogram", "From a streamed call's arrival to its first content.");

@@ -85,7 +85,7 @@ internal sealed class Posting
     public AccountRow? Find(string accountId) => _rows.GetValueOrDefault(accountId);
 
     /// <summary>Appends an entry to the account's chain and moves its balance.</summary>
-    public LedgerEntry Post(AccountRow row, string kind, long amount, string reference = "", string note = "", string recordHash = "")
+    public LedgerEntry Post(AccountRow row, string kind, long amount, string reference, string note, string recordHash = "")
     {
         row.Balance = checked(row.Balance + amount);
         row.Seq++;

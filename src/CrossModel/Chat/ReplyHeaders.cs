@@ -35,7 +35,7 @@ internal static class ReplyHeaders
         WriteExplaining(call);
     }
 
-    /// <summary>The answer to x-crossmodel-dry-run. </summary>
+    /// <summary>The answer to x-crossmodel-dry-run.</summary>
     public static async ValueTask<ApiError?> ExplainAsync(ChatCall call)
     {
         // Every route's request is written.
@@ -45,7 +45,7 @@ internal static class ReplyHeaders
         if (call.Take(body.Length) is { } full) return full;
         var response = call.Http.Response;
         response.StatusCode = call.Status = StatusCodes.Status200OK;
-        response.ContentType = "application/json";
+        response.ContentType = Json;
         response.ContentLength = body.Length;
         call.WriteLimits();
         await response.Body.WriteAsync(body.Memory);

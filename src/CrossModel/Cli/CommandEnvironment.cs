@@ -48,12 +48,11 @@ internal sealed record ServeOrder(string? ConfigFile, string? Urls);
 internal sealed class RefusedException(string message) : Exception(message);
 
 /// <summary>What a command works with: the database that the configuration names, opened beside a server that may be running.</summary>
-internal sealed class CommandContext(CommandEnvironment environment, LoadedConfig loaded, Database database, Answers answers) : IAsyncDisposable
+internal sealed class CommandContext(LoadedConfig loaded, Database database, Answers answers) : IAsyncDisposable
 {
     /// <summary>Without secrets. Refuses where the configuration is at fault.</summary>
     public GatewayConfig Config => loaded.Config ?? throw new RefusedException(ConfigReport.Text(loaded).TrimEnd());
 
-    public CommandEnvironment Environment => environment;
     public Database Database => database;
     public Answers Answers => answers;
 
@@ -73,7 +72,7 @@ internal sealed class CommandContext(CommandEnvironment environment, LoadedConfi
             : ConfigLoader.Load(file, environment.Variables, expandSecrets: false, environment.Rules);
         if (loaded.Database is not { } address) throw new RefusedException(ConfigReport.Text(loaded).TrimEnd());
         var options = new DatabaseOptions(loaded.Config?.Storage ?? new StorageConfig(), environment.Time, Server: false, new ErrorLog(environment.Error)) { MayMake = makes };
-        return new CommandContext(environment, loaded, await Database.OpenAsync(address, options, ct), new Answers(environment.Out, json));
+        return new CommandContext(loaded, await Database.OpenAsync(address, options, ct), new Answers(environment.Out, json));
     }
 
     public ValueTask DisposeAsync() => database.DisposeAsync();

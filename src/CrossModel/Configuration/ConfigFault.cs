@@ -49,6 +49,8 @@ internal sealed record LoadedConfig(GatewayConfig? Config, IReadOnlyList<ConfigF
     public IReadOnlyDictionary<string, string> SecretFiles { get; init; } = new Dictionary<string, string>();
 
     public static string DigestOf(ReadOnlySpan<byte> bytes) => Convert.ToHexString(SHA256.HashData(bytes));
+
+    public static string DigestOf(Stream file) => Convert.ToHexString(SHA256.HashData(file));
 }
 
 /// <summary>What the configuration cannot know by itself, given by the composition: this room knows no other.</summary>

@@ -162,7 +162,7 @@ internal sealed class ConfigWatcher : IAsyncDisposable
         try
         {
             using FileStream stream = File.OpenRead(file);
-            return Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(stream));
+            return LoadedConfig.DigestOf(stream);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -86,7 +86,7 @@ internal sealed class Expansion(IReadOnlyDictionary<string, string> environment,
             if (length > LargestSecret)
             {
                 stream.Position = 0;
-                Files[file] = Convert.ToHexString(SHA256.HashData(stream));
+                Files[file] = LoadedConfig.DigestOf(stream);
                 return (null, $"the secret file {named} is larger than 64 KiB", "is it the right file?");
             }
             Files[file] = LoadedConfig.DigestOf(bytes.AsSpan(0, length));

@@ -20,15 +20,14 @@ internal sealed class MetricsText
         return this;
     }
 
-    public MetricsText Sample(double value, params ReadOnlySpan<(string Name, string Value)> labels) => Sample("", value, labels);
+    public void Sample(double value, params ReadOnlySpan<(string Name, string Value)> labels) => Sample("", value, labels);
 
     /// <param name="suffix">After the family's name: <c>_sum</c>, <c>_count</c>.</param>
-    public MetricsText Sample(string suffix, double value, params ReadOnlySpan<(string Name, string Value)> labels)
+    public void Sample(string suffix, double value, params ReadOnlySpan<(string Name, string Value)> labels)
     {
         _text.Append(_name).Append(suffix);
         WriteLabels(labels, null);
         WriteValue(value);
-        return this;
     }
 
     public void Samples(Histogram histogram, params ReadOnlySpan<(string Name, string Value)> labels)
