@@ -30,7 +30,7 @@ internal sealed class Capacity(Snapshots snapshots)
 
     public ApiError? Enter()
     {
-        if (_draining) return ApiErrors.ModelUnavailable("This server is stopping. Send the request again: another one will take it.");
+        if (_draining) return ApiErrors.ServerStopping();
         if (Interlocked.Increment(ref _calls) <= (Limits.CallsInFlight ?? UsualCalls)) return null;
         Leave();
         return ApiErrors.ModelUnavailable("Too many calls are in flight on this server. Retry after the time given in retry-after.");

@@ -95,6 +95,9 @@ internal static class ApiErrors
     public static ApiError ModelUnavailable(string what, TimeSpan? retryAfter = null) =>
         new(503, "api_error", "model_unavailable", what, RetryAfter: retryAfter ?? TimeSpan.FromSeconds(1));
 
+    public static ApiError ServerStopping() =>
+        ModelUnavailable("This server is stopping. Send the request again: another one will take it.");
+
     public static ApiError Internal() =>
         new(500, "api_error", "internal_error", "Something broke inside the gateway. Report it with the x-request-id of this reply.");
 

@@ -194,7 +194,7 @@ internal static partial class ChatRequestReader
         private void CountAudio(ReadOnlySpan<byte> data, bool isWav)
         {
             var base64 = Base64(data);
-            var bytes = UnescapedLength(base64) * 3L / 4;
+            var bytes = JsonText.UnescapedLength(base64) * 3L / 4;
             if (isWav && WavHeader.Milliseconds(base64, bytes) is { } milliseconds) _request.Prompt.WavMilliseconds += milliseconds;
             else _request.Prompt.AudioBytes += bytes;
         }

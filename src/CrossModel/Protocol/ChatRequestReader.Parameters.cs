@@ -5,7 +5,6 @@ namespace CrossModel.Protocol;
 
 internal static partial class ChatRequestReader
 {
-    private const int LargestN = 128;
     private const int LargestTopLogprobs = 20;
     private const int MostStops = 4;
 
@@ -39,7 +38,7 @@ internal static partial class ChatRequestReader
                     _maxTokens = ReadInteger(name, 1, long.MaxValue);
                     break;
                 case ChatParameter.N:
-                    _request.Candidates = (int)ReadInteger(name, 1, LargestN);
+                    _request.Candidates = (int)ReadInteger(name, 1, ChunkWriter.MaxChoices);
                     break;
                 case ChatParameter.TopLogprobs:
                     ReadInteger(name, 0, LargestTopLogprobs);

@@ -74,7 +74,7 @@ internal static partial class ChatRequestReader
         private readonly ReadOnlySpan<byte> Raw() => _body.Slice((int)_json.TokenStartIndex + 1, _json.ValueSpan.Length);
 
         /// <summary>UTF-8 length of the string under the reader, escapes undone.</summary>
-        private readonly int TextLength() => _mask.LengthAt((int)_json.TokenStartIndex + 1) is var noted and >= 0 ? noted : UnescapedLength(Raw());
+        private readonly int TextLength() => _mask.LengthAt((int)_json.TokenStartIndex + 1) is var noted and >= 0 ? noted : JsonText.UnescapedLength(Raw());
 
         private readonly JsonSpan Span() => new((int)_json.TokenStartIndex, (int)(_json.BytesConsumed - _json.TokenStartIndex));
 
@@ -111,34 +111,5 @@ internal static partial class ChatRequestReader
             JsonTokenType.Null => "null",
             _ => "a boolean",
         };
-    }
-
-    private static int UnescapedLength(ReadOnlySpan<byte> raw)
-    {
-        var length = 0;
-        for (var at = 0; at < raw.Length;)
-        {
-            if (raw[at] != '\\')
-            {
-                var run = raw[at..].IndexOf((byte)'\\');
-                if (run < 0) run = raw.Length - at;
-                length += run;
-                at += run;
-            }
-            else if (raw[at + 1] != 'u')
-            {
-                length++;
-                at += 2;
-            }
-            else
-            {
-                // By the digits alone: below 0080, below 0800, else 3 bytes; each half of a surrogate pair is half of 4.
-                length += raw[at + 2] != '0' ? (JsonFaults.Half(raw, at) == 0 ? 3 : 2)
-                    : raw[at + 3] >= '8' ? 3
-                    : raw[at + 3] == '0' && raw[at + 4] < '8' ? 1 : 2;
-                at += 6;
-            }
-        }
-        return length;
     }
 }

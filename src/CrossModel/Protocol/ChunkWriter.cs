@@ -43,8 +43,8 @@ internal sealed class ChunkWriter : IDisposable
     public bool IncludeUsage { get; }
 
     /// <summary>Id, model and created as JSON values, for readers that splice.</summary>
-    public byte[] IdJson => _idJson ??= Quoted(Id);
-    public byte[] ModelJson => _modelJson ??= Quoted(Model);
+    public byte[] IdJson => _idJson ??= JsonText.Quoted(Id);
+    public byte[] ModelJson => _modelJson ??= JsonText.Quoted(Model);
     public byte[] CreatedJson => _createdJson ??= System.Text.Encoding.ASCII.GetBytes(Created.ToString(System.Globalization.CultureInfo.InvariantCulture));
 
     // Made when first needed: a plain reply, and most spliced ones, never do.
@@ -52,8 +52,6 @@ internal sealed class ChunkWriter : IDisposable
         [.. "data: {\"id\":"u8, .. IdJson, .. ",\"object\":\"chat.completion.chunk\",\"created\":"u8, .. CreatedJson, .. ",\"model\":"u8, .. ModelJson, .. ",\"choices\":["u8];
 
     private ReadOnlySpan<byte> Back => IncludeUsage ? "],\"usage\":null}\n\n"u8 : "]}\n\n"u8;
-
-    private static byte[] Quoted(string text) => [.. "\""u8, .. JsonText.Escape(text), .. "\""u8];
 
     /// <summary>Something that the caller can use was written: text, reasoning, a refusal, a tool call. A role alone is not content.</summary>
     public bool HasContent { get; set; }

@@ -75,7 +75,7 @@ internal static class JsonFaults
     }
 
     /// <summary>1: the escape here is the first half of a surrogate pair, 2: the second, 0: neither, or no escape.</summary>
-    public static int Half(ReadOnlySpan<byte> body, int at) =>
+    private static int Half(ReadOnlySpan<byte> body, int at) =>
         body.Length - at < 6 || body[at] != '\\' || body[at + 1] != 'u' || (body[at + 2] | 0x20) != 'd' || !char.IsAsciiHexDigit((char)body[at + 3]) ? 0
         : (body[at + 3] | 0x20) switch { < '8' => 0, < 'c' => 1, _ => 2 };
 

@@ -26,6 +26,9 @@ internal static class JsonText
     /// <summary>The inside of a JSON string made from UTF-8 bytes (invalid ones become U+FFFD), without quotes.</summary>
     public static byte[] Escape(ReadOnlySpan<byte> utf8) => Escape(System.Text.Encoding.UTF8.GetString(utf8));
 
+    /// <summary>A whole JSON string with its quotes.</summary>
+    public static byte[] Quoted(string text) => [.. "\""u8, .. Escape(text), .. "\""u8];
+
     public static void WriteNumber(IBufferWriter<byte> target, long value)
     {
         var span = target.GetSpan(20);
@@ -33,7 +36,7 @@ internal static class JsonText
         target.Advance(written);
     }
 
-    /// <summary>A whole JSON string with its quotes.</summary>
+    /// <summary>The same into a buffer.</summary>
     public static void WriteString(IBufferWriter<byte> target, string text)
     {
         var span = target.GetSpan(text.Length + 2);

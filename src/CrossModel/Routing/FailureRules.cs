@@ -67,7 +67,7 @@ internal static class FailureRules
         UpstreamFailure.CutShort => ApiErrors.ProviderError("The model's provider ended its reply before it was complete. Try again."),
         UpstreamFailure.BadReply => ApiErrors.ProviderError("The model's provider sent a reply that cannot be read. Try again."),
         UpstreamFailure.ServerError => ApiErrors.ProviderError("The model's provider failed to answer. Try again, or use another model."),
-        UpstreamFailure.Stopping => ApiErrors.ModelUnavailable("This server is stopping. Send the request again: another one will take it."),
+        UpstreamFailure.Stopping => ApiErrors.ServerStopping(),
         UpstreamFailure.ClientGone => ApiErrors.ProviderError("The caller closed the connection."),
         _ => throw new ArgumentOutOfRangeException(nameof(fault), fault.Failure, null),
     };

@@ -16,7 +16,7 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
     public ApiError? Write(WriteOptions options)
     {
         if ((Capabilities.Check(request, model.Facts) ?? ServerLimits.Check(request, preset, model.UpstreamModel)) is { } refusal) return refusal;
-        _splice.Replace(request.Value(ChatParameter.Model), Quoted(model.UpstreamModel));
+        _splice.Replace(request.Value(ChatParameter.Model), JsonText.Quoted(model.UpstreamModel));
         Remove(ChatParameter.Models);
         Remove(ChatParameter.Provider);
         Cap(options.CapOutputTokens);
@@ -46,8 +46,6 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
     private ReadOnlySpan<byte> Body => request.Body.Span;
 
     private ReadOnlySpan<byte> Value(ChatParameter parameter) => request.Value(parameter).In(Body);
-
-    private static byte[] Quoted(string text) => [.. "\""u8, .. JsonText.Escape(text), .. "\""u8];
 
     private void InsertTop(ReadOnlySpan<byte> members) => _splice.InsertFirst(Body.IndexOf((byte)'{'), members);
 
@@ -209,7 +207,7 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
             return;
         }
         if (!preset.NamedTools && choice.IsPresent && choice.In(Body)[0] == (byte)'{') NamedTools.Write(Body, request.Value(ChatParameter.Tools), choice, _splice);
-        if (preset.RequiredTool is { } word && word != "required" && IsWord(choice, "required"u8)) _splice.Replace(choice, Quoted(word));
+        if (preset.RequiredTool is { } word && word != "required" && IsWord(choice, "required"u8)) _splice.Replace(choice, JsonText.Quoted(word));
         if (!preset.Strict && request.Features.HasFlag(ChatFeatures.StrictTool)) MessageEdits.RemoveStrict(Body, request.Value(ChatParameter.Tools), _splice);
         if (learned.Has(Lesson.WantsParameters)) ToolEdits.FillParameters(Body, request.Value(ChatParameter.Tools), _splice);
     }
