@@ -9,7 +9,8 @@ namespace CrossModel.Tests.Dialects;
 /// <summary>Feeds a reply to any dialect's reader as the relay does, bytes in pieces.</summary>
 internal static class Replay
 {
-    public static Replayed Stream(ReplyReader reader, ReadOnlySpan<byte> body, bool usage = true, params ReadOnlySpan<int> cuts)
+    /// <param name="cost">Nano-dollars that the caller is shown; null: none.</param>
+    public static Replayed Stream(ReplyReader reader, ReadOnlySpan<byte> body, bool usage = true, long? cost = null, params ReadOnlySpan<int> cuts)
     {
         using var output = new PooledBuffer();
         using var client = new ChunkWriter(output, "chatcmpl_ours", 1234567890, "vendor/model", usage);
@@ -27,18 +28,18 @@ internal static class Replay
         if (reader.Fault is null)
         {
             client.ReleaseFinish();
-            if (reader.Usage is { } counted) client.Usage(counted, null);
+            if (reader.Usage is { } counted) client.Usage(counted, cost);
             client.Done();
         }
         return new Replayed(Encoding.UTF8.GetString(output.Span), reader.Usage, reader.Fault, client.HasContent, client.TextBytes);
     }
 
-    public static Replayed Plain(ReplyReader reader, ReadOnlyMemory<byte> body)
+    public static Replayed Plain(ReplyReader reader, ReadOnlyMemory<byte> body, long? cost = null)
     {
         using var owned = reader;
         using var output = new PooledBuffer();
         using var reply = reader.ReadPlain(body);
-        reply?.Write(output, new ReplyIdentity("chatcmpl_ours", 1234567890, "vendor/model"), reply.Usage ?? default, null);
+        reply?.Write(output, new ReplyIdentity("chatcmpl_ours", 1234567890, "vendor/model"), reply.Usage ?? default, cost);
         return new Replayed(Encoding.UTF8.GetString(output.Span), reader.Usage, reader.Fault, reply?.HasContent ?? false, reply?.TextBytes ?? 0);
     }
 
@@ -48,7 +49,11 @@ internal static class Replay
         Assert.Equal(expect.GetProperty("content").GetString(), reading.AllContent);
         Assert.Equal(expect.GetProperty("reasoning").GetString(), reading.Reasoning.ToString());
         Assert.Equal(expect.GetProperty("finish_reason").GetString(), reading.Finish[0]);
-        var calls = expect.GetProperty("tool_calls").EnumerateArray().ToList();
+        CompareCalls([.. expect.GetProperty("tool_calls").EnumerateArray()], reading);
+    }
+
+    public static void CompareCalls(IReadOnlyList<JsonElement> calls, Reading reading)
+    {
         Assert.Equal(calls.Count, reading.Calls.Count);
         foreach (var (wanted, got) in calls.Zip(reading.Calls.Values))
         {

@@ -56,43 +56,18 @@ internal sealed class Recorded
 /// <summary>A reply read as the relay reads it, bytes in pieces.</summary>
 internal sealed record Replayed(string Output, TokenUsage? Usage, UpstreamFault? Fault, bool HasContent, long TextBytes)
 {
+    private const long Cost = 1_500;
+
     public static ReplyContext Context(bool stream = true, bool usage = true, int offset = 0, int candidates = 1) =>
         new("chatcmpl_ours", 1234567890, "vendor/model", stream, usage, offset, "account") { Candidates = candidates };
 
-    public static Replayed Stream(ReadOnlySpan<byte> body, Preset? preset = null, bool usage = true, int offset = 0, int candidates = 1, params ReadOnlySpan<int> cuts)
-    {
-        using var output = new PooledBuffer();
-        using var client = new ChunkWriter(output, "chatcmpl_ours", 1234567890, "vendor/model", usage);
-        using var reader = new OpenAIReply(Context(true, usage, offset, candidates), preset ?? Presets.Unknown);
-        using var unread = new PooledBuffer();
-        var from = 0;
-        for (var i = 0; i <= cuts.Length && reader.Fault is null && !reader.Ended; i++)
-        {
-            var to = i < cuts.Length ? cuts[i] : body.Length;
-            unread.Write(body[from..to]);
-            unread.Consume(reader.Read(unread.Span, client));
-            from = to;
-        }
-        if (reader.Fault is null && !reader.Ended) reader.Complete(unread.Span, client);
-        if (reader.Fault is null)
-        {
-            client.ReleaseFinish();
-            if (reader.Usage is { } counted) client.Usage(counted, 1_500);
-            client.Done();
-        }
-        return new Replayed(Encoding.UTF8.GetString(output.Span), reader.Usage, reader.Fault, client.HasContent, client.TextBytes);
-    }
+    public static Replayed Stream(ReadOnlySpan<byte> body, Preset? preset = null, bool usage = true, int offset = 0, int candidates = 1, params ReadOnlySpan<int> cuts) =>
+        Replay.Stream(new OpenAIReply(Context(true, usage, offset, candidates), preset ?? Presets.Unknown), body, usage, Cost, cuts);
 
     public static Replayed Stream(string body, Preset? preset = null, bool usage = true, int offset = 0, int candidates = 1) => Stream(Encoding.UTF8.GetBytes(body), preset, usage, offset, candidates);
 
-    public static Replayed Plain(ReadOnlyMemory<byte> body, Preset? preset = null, int offset = 0, int candidates = 1)
-    {
-        using var reader = new OpenAIReply(Context(false, false, offset, candidates), preset ?? Presets.Unknown);
-        using var output = new PooledBuffer();
-        using var reply = reader.ReadPlain(body);
-        reply?.Write(output, new ReplyIdentity("chatcmpl_ours", 1234567890, "vendor/model"), reply.Usage ?? default, 1_500);
-        return new Replayed(Encoding.UTF8.GetString(output.Span), reader.Usage, reader.Fault, reply?.HasContent ?? false, reply?.TextBytes ?? 0);
-    }
+    public static Replayed Plain(ReadOnlyMemory<byte> body, Preset? preset = null, int offset = 0, int candidates = 1) =>
+        Replay.Plain(new OpenAIReply(Context(false, false, offset, candidates), preset ?? Presets.Unknown), body, Cost);
 
     public static Replayed Plain(string body, Preset? preset = null, int offset = 0, int candidates = 1) => Plain(Encoding.UTF8.GetBytes(body), preset, offset, candidates);
 
