@@ -25,7 +25,8 @@ internal sealed record Traffic(string Name, string Behaviour, int Connections, i
 
 /// <summary>Somewhere that requests are sent to.</summary>
 /// <param name="Process">Whose CPU time is counted.</param>
-/// <param name="Models">Prefix of the model names; with several <paramref name="Spread"/> of them.</param>
+/// <param name="Prefix">Of the models' names.</param>
+/// <param name="Spread">Over how many models the calls go; 0: one.</param>
 internal sealed record Target(string Name, Child Process, string Prefix, IReadOnlyList<string> Keys, int Spread = 0)
 {
     private readonly Dictionary<Traffic, byte[][]> _requests = [];

@@ -10,7 +10,6 @@ public sealed class EndingProofs
 {
     // A prompt of 30 bytes in one message: estimated as 10 + 8 tokens. Prices 1.00 and 2.00 USD per million: a token is 1,000 or 2,000 nano-dollars.
     private const long EstimatedPrompt = 18;
-    private const string Prompt = "123456789 123456789 123456789 ";
     private const string Reported = """{"prompt_tokens":12,"completion_tokens":5,"total_tokens":17}""";
     private const long ReportedCost = 12 * 1000 + 5 * 2000;
 

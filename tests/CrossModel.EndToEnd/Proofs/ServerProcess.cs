@@ -126,8 +126,6 @@ internal sealed class ServerProcess : IAsyncDisposable
 
     public void Thaw() => Signal("CONT");
 
-    public bool HasExited => _process.HasExited;
-
     /// <summary>What it logged; after its end.</summary>
     public Task<string> LogAsync() => _errors;
 
