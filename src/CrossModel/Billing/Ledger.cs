@@ -60,7 +60,7 @@ internal sealed class Ledger(Database database)
     /// is no such account, or it was not to be.
     /// </summary>
     /// <param name="unless">Asked while the account is locked: true, and nothing is written.</param>
-    public Task<long?> CorrectAsync(string accountId, long amount, string reference, string note, Func<Session, Task<bool>>? unless = null, CancellationToken ct = default) =>
+    public Task<long?> CorrectAsync(string accountId, long amount, string reference, string note, Func<Session, Task<bool>>? unless = null) =>
         database.WriteAsync(async session =>
         {
             var posting = await Posting.OpenAsync(database, session, "", [accountId]);
@@ -69,7 +69,7 @@ internal sealed class Ledger(Database database)
             if (moved != 0) posting.Post(row, EntryKind.Correction, moved, reference, note);
             await posting.SaveAsync();
             return moved;
-        }, ct);
+        });
 
     private async Task<CreditAnswer> WithReferenceAsync(string? reference, Func<Session, Task<CreditAnswer>> credit, CancellationToken ct)
     {

@@ -19,7 +19,7 @@ internal static class MarginReport
 {
     /// <param name="since">Unix milliseconds, inclusive.</param>
     /// <param name="until">Unix milliseconds, exclusive.</param>
-    public static Task<List<MarginRow>> ReadAsync(Database database, long since, long until, CancellationToken ct = default) => database.SnapshotAsync(async session =>
+    public static Task<List<MarginRow>> ReadAsync(Database database, long since, long until) => database.SnapshotAsync(async session =>
     {
         var names = (await session.QueryAsync("SELECT id, name FROM account", row => (Id: row.GetString(0), Name: row.GetString(1)))).ToDictionary(a => a.Id, a => a.Name);
         var refunds = (await session.QueryAsync("SELECT account_id, reference, CAST(SUM(amount) AS BIGINT) FROM ledger_entry WHERE kind = 'refund' GROUP BY account_id, reference",
@@ -41,5 +41,5 @@ internal static class MarginReport
             };
         }
         return rows.Values.OrderBy(r => r.Day).ThenBy(r => r.Model, StringComparer.Ordinal).ThenBy(r => r.Route, StringComparer.Ordinal).ThenBy(r => r.Account, StringComparer.Ordinal).ToList();
-    }, ct);
+    });
 }

@@ -14,14 +14,14 @@ internal sealed class Pruning(Database database)
 
     /// <param name="before">Unix milliseconds.</param>
     /// <returns>Records taken out.</returns>
-    public async Task<long> RunAsync(long before, CancellationToken ct = default)
+    public async Task<long> RunAsync(long before)
     {
         var end = RequestIds.EndBefore(before);
         var old = await database.ReadAsync(s => s.QueryAsync(
             "SELECT account_id, COUNT(*), MAX(seq) FROM request_record WHERE id < @end AND created < @before GROUP BY account_id",
-            row => (Account: row.GetString(0), Count: row.GetInt64(1), Through: row.GetInt64(2)), ("@end", end), ("@before", before)), ct);
+            row => (Account: row.GetString(0), Count: row.GetInt64(1), Through: row.GetInt64(2)), ("@end", end), ("@before", before)));
         foreach (var (account, count, through) in old)
-            await database.WriteAsync(session => CheckpointAsync(session, account, before, count, through), ct);
+            await database.WriteAsync(session => CheckpointAsync(session, account, before, count, through));
         // Every checkpoint stands before the first record goes: a record that came later stays, whatever its time says.
         var prunable = old.ToDictionary(o => o.Account, o => o.Through, StringComparer.Ordinal);
         long pruned = 0;
@@ -30,9 +30,9 @@ internal sealed class Pruning(Database database)
             var portion = await database.ReadAsync(s => s.QueryAsync(
                 "SELECT id, account_id, seq FROM request_record WHERE id > @after AND id < @end AND created < @before ORDER BY id LIMIT @portion",
                 row => (Id: row.GetString(0), Account: row.GetString(1), Seq: row.GetInt64(2)),
-                ("@after", after), ("@end", end), ("@before", before), ("@portion", Portion)), ct);
+                ("@after", after), ("@end", end), ("@before", before), ("@portion", Portion)));
             string[] going = [.. portion.Where(r => prunable.TryGetValue(r.Account, out var through) && r.Seq <= through).Select(r => r.Id)];
-            await database.WriteAsync(async session => await Delete.ExecuteAsync(session, going, static (id, values) => values.Add(id)), ct);
+            await database.WriteAsync(async session => await Delete.ExecuteAsync(session, going, static (id, values) => values.Add(id)));
             pruned += going.Length;
             if (portion.Count < Portion) return pruned;
             after = portion[^1].Id;

@@ -23,24 +23,24 @@ internal sealed record Rerated(string AccountId, string RequestId, long Charged,
 internal sealed class Rerating(Database database)
 {
     /// <summary>What would be corrected; nothing is written.</summary>
-    public async Task<IReadOnlyList<Rerated>> PreviewAsync(RerateOrder order, CancellationToken ct = default) => (await FindAsync(order, ct)).Found;
+    public async Task<IReadOnlyList<Rerated>> PreviewAsync(RerateOrder order) => (await FindAsync(order)).Found;
 
     /// <summary>Writes the corrections. Answers what was moved: an account that has less free money than it owes pays what it has, which may be 0.</summary>
-    public async Task<IReadOnlyList<Rerated>> ApplyAsync(RerateOrder order, string note, CancellationToken ct = default)
+    public async Task<IReadOnlyList<Rerated>> ApplyAsync(RerateOrder order, string note)
     {
-        var (found, seen) = await FindAsync(order, ct);
+        var (found, seen) = await FindAsync(order);
         var ledger = new Ledger(database);
         var moved = new List<Rerated>();
         foreach (var request in found)
         {
             var chain = seen[request.AccountId];
-            if (await ledger.CorrectAsync(request.AccountId, request.Amount, request.RequestId, note, session => chain.IsMendedAsync(session, request), ct) is { } amount)
+            if (await ledger.CorrectAsync(request.AccountId, request.Amount, request.RequestId, note, session => chain.IsMendedAsync(session, request)) is { } amount)
                 moved.Add(request with { Amount = amount });
         }
         return moved;
     }
 
-    private Task<(List<Rerated> Found, Dictionary<string, SeenChain> Seen)> FindAsync(RerateOrder order, CancellationToken ct) => database.SnapshotAsync(async session =>
+    private Task<(List<Rerated> Found, Dictionary<string, SeenChain> Seen)> FindAsync(RerateOrder order) => database.SnapshotAsync(async session =>
     {
         var chains = (await session.QueryAsync("SELECT id, ledger_seq FROM account", row => (Id: row.GetString(0), Seq: row.GetInt64(1)))).ToDictionary(a => a.Id, a => new SeenChain(a.Seq));
         // What each request has been given back or charged on top so far; and what was given back whole, since it was never delivered.
@@ -61,7 +61,7 @@ internal sealed class Rerating(Database database)
             if (wanted != already) found.Add(new Rerated(record.AccountId, record.Id, request.Cost - already, right, wanted - already));
         }
         return (found, chains);
-    }, ct);
+    });
 
     // The record has the sum of its calls: a reply of several calls is computed as so many equal ones, to which the tokens are dealt out class by class, one
     // after the other, so that no call has more of a class than of what the class is a part of.

@@ -1,5 +1,4 @@
 using System.Data.Common;
-using System.Runtime.CompilerServices;
 using CrossModel.Storage;
 
 namespace CrossModel.Usage;
@@ -29,14 +28,12 @@ internal static class Chain
 
     /// <summary>Throws <see cref="DatabaseException"/> where the chain breaks off.</summary>
     /// <param name="statement">From <see cref="Statement"/>.</param>
-    public static async IAsyncEnumerable<T> ReadAsync<T>(
-        Session session, string accountId, string statement, Func<DbDataReader, T> map, [EnumeratorCancellation] CancellationToken ct = default)
+    public static async IAsyncEnumerable<T> ReadAsync<T>(Session session, string accountId, string statement, Func<DbDataReader, T> map)
     {
         var (place, seq) = await session.FirstAsync("SELECT ledger_place, ledger_seq FROM account WHERE id = @account",
             row => (row.GetInt64(0), row.GetInt64(1)), ("@account", accountId));
         while (seq > 0)
         {
-            ct.ThrowIfCancellationRequested();
             var portion = await session.QueryAsync(statement, row => (Value: map(row), Previous: row.GetInt64(row.FieldCount - 1)),
                 ("@place", place), ("@account", accountId), ("@seq", seq), ("@portion", Portion));
             foreach (var (value, _) in portion) yield return value;

@@ -26,19 +26,19 @@ internal sealed class UsageQueries(Database database)
     /// <summary>An account's requests, the last settled first.</summary>
     /// <param name="since">Unix milliseconds; null: all there are.</param>
     /// <param name="limit">Null: no limit.</param>
-    public Task<List<StoredRequest>> ListAsync(string accountId, long? since, long? limit, CancellationToken ct = default) =>
+    public Task<List<StoredRequest>> ListAsync(string accountId, long? since, long? limit) =>
         database.ReadAsync(async session =>
         {
             var found = new List<StoredRequest>();
             var entries = Chain.ReadAsync(session, accountId, RequestsBack,
-                row => (Request: row.IsDBNull(0) ? null : Map(row), Place: row.GetInt64(5)), ct);
+                row => (Request: row.IsDBNull(0) ? null : Map(row), Place: row.GetInt64(5)));
             await foreach (var (request, place) in entries)
             {
                 if (found.Count >= limit || place < since - RequestIds.Slack) break;
                 if (request is not null && (since is null || request.Record.Created >= since)) found.Add(request);
             }
             return found;
-        }, ct);
+        });
 
     /// <summary>One of the account's requests; null: it has none of that id, or it was refused.</summary>
     public Task<StoredRequest?> FindAsync(string accountId, string id, CancellationToken ct = default) =>
