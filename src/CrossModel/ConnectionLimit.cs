@@ -31,7 +31,7 @@ internal sealed partial class ConnectionLimit(long most, string why, IConnection
     }
 
     /// <summary>Around all that happens on a connection that was taken on.</summary>
-    public ConnectionDelegate Counted(ConnectionDelegate next) => async connection =>
+    private ConnectionDelegate Counted(ConnectionDelegate next) => async connection =>
     {
         try
         {

@@ -11,10 +11,10 @@ namespace CrossModel;
 /// </summary>
 internal static class FirstRun
 {
-    public const string AccountName = "default";
+    private const string AccountName = "default";
 
-    /// <summary>Enough for a few evenings with a paid provider's key, little enough to forget in an open laptop. Nano-dollars: 10 USD.</summary>
-    private const long StartingCredit = 10_000_000_000;
+    /// <summary>Enough for a few evenings with a paid provider's key, little enough to forget in an open laptop.</summary>
+    private const long StartingCredit = 10 * Usd.Nano;
 
     /// <summary>Null: this database has accounts already.</summary>
     public static async Task<string?> MakeKeyAsync(Database database)

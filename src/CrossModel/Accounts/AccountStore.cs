@@ -17,7 +17,7 @@ internal sealed class AccountStore(Database database)
     /// <summary>The accounts' kind in the change feed.</summary>
     public const string Kind = "accounts";
 
-    public const int LongestName = 100;
+    private const int LongestName = 100;
 
     internal const string Columns =
         "a.id, a.name, a.enabled, a.credit_limit, a.rpm, a.tpm, a.parallel, a.spend_day, a.spend_month, a.spend_total";
@@ -48,7 +48,7 @@ internal sealed class AccountStore(Database database)
 
     public Task<AccountState?> FindAsync(string name) => database.ReadAsync(session => FindAsync(session, name));
 
-    public static Task<AccountState?> FindAsync(Session session, string name) =>
+    private static Task<AccountState?> FindAsync(Session session, string name) =>
         session.FirstAsync($"SELECT {StateColumns} FROM account a WHERE a.name = @name", ReadState, ("@name", name));
 
     /// <summary>In the order of names.</summary>

@@ -23,7 +23,7 @@ internal sealed record MediaTokens(long Image, long Page, long AudioSecond, long
 internal static class HoldEstimate
 {
     /// <summary>Output tokens held for a caller without a cap, unless the model's own maximum is lower.</summary>
-    public const long DefaultOutput = 8192;
+    private const long DefaultOutput = 8192;
 
     /// <summary>A caller without a cap is served with a lowered one down to this many tokens; below it the call is refused.</summary>
     public const long SmallestCap = 256;

@@ -42,7 +42,7 @@ internal sealed class Posting
     }
 
     /// <summary>Unix milliseconds; the time of every entry of this transaction.</summary>
-    public long Now { get; }
+    private long Now { get; }
 
     /// <summary>Request records that an earlier try has written, by id.</summary>
     public IReadOnlyDictionary<string, (long Seq, long Cost)> AlreadyThere { get; set; } = ImmutableDictionary<string, (long, long)>.Empty;

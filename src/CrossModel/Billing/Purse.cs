@@ -10,7 +10,7 @@ internal sealed class Purse(string accountId, Books books)
     public const int NearHolds = 20;
 
     /// <summary>Nano-dollars of a hold: a million dollars, of which a thousand and more still are a number.</summary>
-    private const long MostRemembered = 1_000_000_000_000_000;
+    private const long MostRemembered = 1_000_000 * Usd.Nano;
 
     private const int SmallestStock = 16;
     private const int LargestStock = 1024;

@@ -6,7 +6,7 @@ namespace CrossModel.Billing;
 internal class Settlements(Books books)
 {
     /// <summary>How long a reply waits for a database that is away.</summary>
-    public static TimeSpan Patience { get; } = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     private static readonly Task<Settled> NotCommitted = Task.FromResult(default(Settled));
 

@@ -36,9 +36,9 @@ internal sealed class ChunkWriter : IDisposable
 
     /// <summary>Where events go; the relay swaps it for a moment, to keep what the caller will get.</summary>
     public IBufferWriter<byte> Target { get; set; }
-    public string Id { get; }
-    public long Created { get; }
-    public string Model { get; }
+    private string Id { get; }
+    private long Created { get; }
+    private string Model { get; }
     /// <summary>The caller asked for usage: every chunk but the last then says usage null, as OpenAI's do.</summary>
     public bool IncludeUsage { get; }
 
@@ -67,7 +67,7 @@ internal sealed class ChunkWriter : IDisposable
 
     public bool HasBegun(int choice) => (_begun >> choice & 1) != 0;
 
-    public bool HasFinished(int choice) => (_finished >> choice & 1) != 0;
+    private bool HasFinished(int choice) => (_finished >> choice & 1) != 0;
 
     /// <summary>The choice's first chunk: the role alone. The content members do it by themselves.</summary>
     public void Role(int choice)

@@ -49,7 +49,7 @@ internal static class NearestName
     public static string Meant(string name) => $": did you mean {name}?";
 
     /// <summary>The known name that the fewest slips of the keyboard part from this one, if they are few for its length: one in three letters.</summary>
-    public static string? Find(string name, IReadOnlyList<string> known)
+    private static string? Find(string name, IReadOnlyList<string> known)
     {
         if (name.Length > LongestTried) return null;
         var lower = name.ToLowerInvariant();

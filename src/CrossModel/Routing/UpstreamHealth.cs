@@ -7,7 +7,7 @@ namespace CrossModel.Routing;
 internal sealed class UpstreamHealth(TimeProvider time)
 {
     /// <summary>However often it failed in a row, it is asked again after this long.</summary>
-    public static readonly TimeSpan Longest = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Longest = TimeSpan.FromMinutes(1);
 
     private long _restsUntil;
     private long _toldAt;

@@ -10,7 +10,7 @@ internal sealed class SqliteDatabase : Database
     private const int IdleReaders = 16;
 
     private readonly string _file;
-    private readonly string _synchronous;
+    private readonly bool _isFull;
     private readonly FileStream? _serverLock;
     private readonly ConcurrentBag<Session> _readers = [];
     private readonly SqliteWriter _writer;
@@ -28,7 +28,7 @@ internal sealed class SqliteDatabase : Database
     private SqliteDatabase(string file, DatabaseOptions options, FileStream? serverLock) : base(options.Time)
     {
         _file = file;
-        _synchronous = options.Storage.Synchronous.Equals("normal", StringComparison.OrdinalIgnoreCase) ? "NORMAL" : "FULL";
+        _isFull = options.Storage.Synchronous != "normal";
         _serverLock = serverLock;
         _writer = new SqliteWriter(() => Connect(forWriting: true), CountCommit);
     }
@@ -104,7 +104,7 @@ internal sealed class SqliteDatabase : Database
             connection.Open();
             using var pragmas = connection.CreateCommand();
             pragmas.CommandText = "PRAGMA busy_timeout=5000; PRAGMA foreign_keys=ON; " + (forWriting
-                ? _synchronous == "NORMAL" ? "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" : "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+                ? _isFull ? "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" : "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
                 : "PRAGMA query_only=ON;");
             pragmas.ExecuteNonQuery();
             return new Session(connection, new SqliteRows(connection), keepsCommands: true);

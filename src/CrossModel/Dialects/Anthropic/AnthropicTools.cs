@@ -54,7 +54,7 @@ internal sealed class AnthropicTools(ClaudeModel model, JsonElement tools, JsonE
         {
             json.WriteStartObject();
             json.WriteString("name"u8, contentTool);
-            json.WriteString("description"u8, "Gives the answer. Call it with the whole answer as input."u8);
+            json.WriteString("description"u8, ChatParts.AnswerTool);
             json.WritePropertyName("input_schema"u8);
             WriteSchema(json, schema, isStrict: false);
             json.WriteEndObject();

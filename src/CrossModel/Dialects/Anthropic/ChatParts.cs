@@ -10,6 +10,9 @@ internal static class ChatParts
     /// <summary>What a model is told that has no other way of answering in JSON.</summary>
     public const string OnlyJson = "Respond with one JSON object and nothing else.";
 
+    /// <summary>Describes the tool that is called in the place of a schema.</summary>
+    public const string AnswerTool = "Gives the answer. Call it with the whole answer as input.";
+
     /// <summary>Of a model that takes neither <c>response_format</c> in its own way nor a tool in its place.</summary>
     public const string NoSchema = "This model can be held neither to a JSON schema nor to a tool.";
 

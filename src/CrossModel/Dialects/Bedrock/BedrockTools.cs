@@ -39,7 +39,7 @@ internal sealed class BedrockTools(BedrockFamily family, ClaudeModel claude, Too
             if (only is null || only.Contains(function.GetProperty("name"u8).GetString()!)) WriteTool(json, tool, function, hints);
             else if (ChatMessage.HasToolMark(tool, out _)) hints.Add("cache_control");
         }
-        if (contentTool is not null) WriteSpec(json, contentTool, "Gives the answer. Call it with the whole answer as input.", schema, isStrict: false);
+        if (contentTool is not null) WriteSpec(json, contentTool, ChatParts.AnswerTool, schema, isStrict: false);
         // Converse refuses calls in the history when there are no tools at all.
         if (!offers && contentTool is null) foreach (var name in called) WriteSpec(json, name, null, default, isStrict: false);
         json.WriteEndArray();

@@ -12,7 +12,7 @@ namespace CrossModel.Simulator;
 /// </summary>
 internal static partial class AwsSignature
 {
-    public const string KeyId = "AKIDEXAMPLE";
+    private const string KeyId = "AKIDEXAMPLE";
     private const string Secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
     private static readonly TimeSpan LargestSkew = TimeSpan.FromMinutes(5);
 

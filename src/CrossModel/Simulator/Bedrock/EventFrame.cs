@@ -34,7 +34,7 @@ internal static class EventFrame
     }
 
     /// <summary>CRC-32 of IEEE 802.3, as in zlib.</summary>
-    public static uint Crc32(ReadOnlySpan<byte> bytes)
+    private static uint Crc32(ReadOnlySpan<byte> bytes)
     {
         var crc = uint.MaxValue;
         foreach (var value in bytes)
