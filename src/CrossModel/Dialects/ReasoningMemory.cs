@@ -96,7 +96,7 @@ internal sealed class ReasoningMemory(TimeProvider time, long capacity = Reasoni
         return new Key(BitConverter.ToUInt128(digest), BitConverter.ToUInt128(digest[16..]));
     }
 
-    /// <summary>Some callers parse the arguments and write them anew: spaces and escapes must not matter.</summary>
+    /// <summary>Many callers parse the arguments and write them anew: spaces, escapes, the order of members and the spelling of numbers must not matter.</summary>
     private static byte[] Canonical(ReadOnlySpan<byte> arguments)
     {
         if (arguments.IsEmpty) return "{}"u8.ToArray();
@@ -105,12 +105,36 @@ internal sealed class ReasoningMemory(TimeProvider time, long capacity = Reasoni
         {
             using var parsed = JsonDocument.ParseValue(ref json);
             var text = new ArrayBufferWriter<byte>(arguments.Length);
-            using (var writer = new Utf8JsonWriter(text, new JsonWriterOptions { Encoder = JsonText.Encoder })) parsed.RootElement.WriteTo(writer);
+            using (var writer = new Utf8JsonWriter(text, new JsonWriterOptions { Encoder = JsonText.Encoder })) WriteCanonical(writer, parsed.RootElement);
             return text.WrittenSpan.ToArray();
         }
         catch (Exception fault) when (fault is JsonException or InvalidOperationException)
         {
             return arguments.ToArray();
         }
+    }
+
+    private static void WriteCanonical(Utf8JsonWriter writer, JsonElement value)
+    {
+        if (value.ValueKind == JsonValueKind.Object)
+        {
+            writer.WriteStartObject();
+            foreach (var member in value.EnumerateObject().OrderBy(m => m.Name, StringComparer.Ordinal))
+            {
+                writer.WritePropertyName(member.Name);
+                WriteCanonical(writer, member.Value);
+            }
+            writer.WriteEndObject();
+        }
+        else if (value.ValueKind == JsonValueKind.Array)
+        {
+            writer.WriteStartArray();
+            foreach (var element in value.EnumerateArray()) WriteCanonical(writer, element);
+            writer.WriteEndArray();
+        }
+        // What JavaScript makes of it: 5.0 is 5, minus zero is zero, and of a long integer some digits are left.
+        else if (value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && double.IsFinite(number))
+            writer.WriteNumberValue(number == 0 ? 0 : number);
+        else value.WriteTo(writer);
     }
 }

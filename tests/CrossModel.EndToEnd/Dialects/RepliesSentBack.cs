@@ -34,4 +34,32 @@ public sealed class RepliesSentBack
             talk.Add(JsonNode.Parse("""{"role":"user","content":"Go on."}"""));
         }
     }
+
+    /// <summary>Vercel's AI SDK, LangChain and others parse the arguments of a call, bring them to the order of their schema, and send them back as they write JSON. What goes with the call is not theirs to know.</summary>
+    [Theory]
+    [InlineData("""{"city":"Zürich","days":5,"lat":37.5,"unit":"c"}""")]
+    [InlineData("""{"unit":"c","lat":37.5,"days":5,"city":"Zürich"}""")]
+    public async Task ClaudesThinking_WithACallWhoseArgumentsTheCallerWroteAnew_GoesBack(string arguments)
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync((http, _) => UsualReply.JsonAsync(http, """
+            {"id":"msg_1","type":"message","role":"assistant","model":"claude","stop_reason":"tool_use","usage":{"input_tokens":5,"output_tokens":9},
+             "content":[{"type":"thinking","thinking":"Hm.","signature":"c2ln"},
+                        {"type":"tool_use","id":"toolu_1","name":"get_weather","input":{"unit": "c", "lat": 37.50, "days": 5.0, "city": "Z\u00fcrich"}}]}
+            """));
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl,
+            """ "test/model": { "routes": [ { "upstream": "claude", "model": "claude-sonnet-4-5" } ], "price": "free" } """,
+            upstreams: $", \"claude\": {{ \"dialect\": \"anthropic\", \"baseUrl\": \"{upstream.Address}\", \"apiKey\": \"k\" }}");
+        var body = JsonNode.Parse("""
+            {"model":"test/model","max_tokens":4000,"reasoning_effort":"low","messages":[{"role":"user","content":"Weather?"}],
+             "tools":[{"type":"function","function":{"name":"get_weather","parameters":{"type":"object"}}}]}
+            """)!;
+        Assert.Equal(200, (int)(await gateway.PostAsync(body.ToJsonString())).Status);
+        var talk = body["messages"]!.AsArray();
+        talk.Add(new JsonObject { ["role"] = "assistant", ["content"] = "", ["tool_calls"] = new JsonArray(new JsonObject { ["id"] = "toolu_1", ["type"] = "function", ["function"] = new JsonObject { ["name"] = "get_weather", ["arguments"] = arguments } }) });
+        talk.Add(new JsonObject { ["role"] = "tool", ["tool_call_id"] = "toolu_1", ["content"] = "4" });
+        var second = await gateway.PostAsync(body.ToJsonString());
+        Assert.Equal(200, (int)second.Status);
+        Assert.Equal("thinking", (string?)upstream.Received[^1].Json["messages"]![1]!["content"]![0]!["type"]);
+        Assert.False(second.Headers.ContainsKey("x-crossmodel-ignored"));
+    }
 }

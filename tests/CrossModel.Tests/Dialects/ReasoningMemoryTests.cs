@@ -24,6 +24,38 @@ public sealed class ReasoningMemoryTests
         Assert.Equal("[1]", Get(memory, "acc", "id", arguments));
     }
 
+    /// <summary>What programs make of arguments that they parse and write anew: JavaScript has one kind of number, others sort the members or put them in their schema's order.</summary>
+    [Theory]
+    [InlineData("""{"n":[37.5,5,100,0,-3],"a":{"d":true,"c":"x"},"z":"é"}""")]
+    [InlineData("""{"a":{"c":"x","d":true},"n":[37.5,5,100,0,-3],"z":"é"}""")]
+    [InlineData("""{"z":"é","n":[3.75e1,5.0,1E2,-0.0,-3],"a":{"d":true,"c":"x"}}""")]
+    public void State_OfTheSameCallWithItsValuesInAnotherForm_IsFound(string arguments)
+    {
+        var memory = new ReasoningMemory(_clock);
+        Put(memory, "acc", "id", """{"z": "é", "n": [37.50, 5.0, 1e2, -0, -3.0], "a": {"d": true, "c": "x"}}""", "[1]");
+        Assert.Equal("[1]", Get(memory, "acc", "id", arguments));
+    }
+
+    [Fact]
+    public void State_OfAnIntegerThatJavaScriptCannotHold_IsFound()
+    {
+        var memory = new ReasoningMemory(_clock);
+        Put(memory, "acc", "id", """{"n":12345678901234567890,"far":1e999}""", "[1]");
+        Assert.Equal("[1]", Get(memory, "acc", "id", """{"far":1e999,"n":12345678901234567000}"""));
+    }
+
+    [Theory]
+    [InlineData("""{"n":[2,1]}""")]
+    [InlineData("""{"n":["1",2]}""")]
+    [InlineData("""{"n":[1,2],"m":null}""")]
+    [InlineData("""{"m":[1,2]}""")]
+    public void State_OfOtherArguments_IsNotFound(string arguments)
+    {
+        var memory = new ReasoningMemory(_clock);
+        Put(memory, "acc", "id", """{"n":[1,2]}""", "[1]");
+        Assert.Null(Get(memory, "acc", "id", arguments));
+    }
+
     [Fact]
     public void State_OfAnotherAccountCallOrProvider_IsNotFound()
     {
