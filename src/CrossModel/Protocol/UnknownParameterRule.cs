@@ -3,6 +3,9 @@ namespace CrossModel.Protocol;
 /// <summary>The operator's policy about what nobody lists, applied once the model is known.</summary>
 internal static class UnknownParameterRule
 {
+    /// <summary>Other providers' parameters for how much to think, as their clients send them: no slip of the keyboard parts them from the listed one.</summary>
+    private static readonly HashSet<string> Thinking = ["reasoning", "include_reasoning", "thinking", "enable_thinking", "thinking_budget"];
+
     /// <param name="reject">The model's setting is reject. Else unknown parameters pass here, and the dialect forwards or drops them.</param>
     /// <param name="passthrough">Parameters let through by name whatever the setting.</param>
     /// <returns>400 <c>unsupported_parameter</c> with the nearest known name as a hint, <c>invalid_value</c> for a tool of an unlisted type, or null.</returns>
@@ -13,7 +16,8 @@ internal static class UnknownParameterRule
         {
             if (passthrough.Contains(parameter.Name)) continue;
             var name = ApiErrors.Echo(parameter.Name);
-            var hint = OtherSpelling.Of(parameter.Name) is { } listed ? NearestName.Meant(listed) : NearestName.Hint(parameter.Name, ChatParameters.Table.Names);
+            var meant = Thinking.Contains(parameter.Name) ? ChatParameters.Name(ChatParameter.ReasoningEffort) : OtherSpelling.Of(parameter.Name);
+            var hint = meant is not null ? NearestName.Meant(meant) : NearestName.Hint(parameter.Name, ChatParameters.Table.Names);
             return ApiErrors.UnsupportedParameter(parameter.Name, $"Unknown parameter \"{name}\"{hint}");
         }
         return request.UnlistedTool;

@@ -12,6 +12,11 @@ public sealed class UnknownParameterRuleTests
     [InlineData("streem", "did you mean stream?")]
     [InlineData("max_completions_tokens", "did you mean max_completion_tokens?")]
     [InlineData("top_k", "did you mean top_p?")]
+    [InlineData("reasoning", "did you mean reasoning_effort?")]
+    [InlineData("include_reasoning", "did you mean reasoning_effort?")]
+    [InlineData("thinking", "did you mean reasoning_effort?")]
+    [InlineData("enable_thinking", "did you mean reasoning_effort?")]
+    [InlineData("thinking_budget", "did you mean reasoning_effort?")]
     [InlineData("zzzzzzzz", "Leave it out.")]
     public void Unknown_Rejected_NamesTheNearest(string name, string says)
     {

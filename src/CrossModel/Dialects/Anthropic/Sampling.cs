@@ -30,6 +30,7 @@ internal static class Sampling
         if (!request.Has(ChatParameter.Stop)) return;
         using var stop = ChatParts.Parse(request, ChatParameter.Stop);
         var entries = stop.RootElement.ValueKind == JsonValueKind.Array ? stop.RootElement.EnumerateArray().ToList() : [stop.RootElement];
+        if (entries.Count == 0) return;
         bool IsTaken(JsonElement entry) => takesBlank || !string.IsNullOrWhiteSpace(entry.GetString());
         if (!entries.Exists(IsTaken))
         {

@@ -124,6 +124,7 @@ public sealed class AnthropicRequestTests : AnthropicWriting
 
     [Theory]
     [InlineData("[\"\\n\",\"END\",\" \"]", "[\"END\"]", "stop[0], stop[2]")]
+    [InlineData("[]", null, "")]
     [InlineData("[\"\\n\",\" \"]", null, "stop")]
     [InlineData("\"\\n\"", null, "stop")]
     [InlineData("\"END\"", "[\"END\"]", "")]

@@ -151,6 +151,7 @@ public sealed class BedrockRequestTests
     [InlineData(Haiku, "\"temperature\":0.5,\"top_p\":0.9", "inferenceConfig", "{\"temperature\":0.5}", "top_p")]
     [InlineData(Opus48, "\"temperature\":0.5,\"top_p\":0.9", "inferenceConfig", "{}", "temperature, top_p")]
     [InlineData(Haiku, "\"stop\":[\" \",\"x\"]", "inferenceConfig", "{\"stopSequences\":[\"x\"]}", "stop[0]")]
+    [InlineData(Nova, "\"stop\":[]", "inferenceConfig", "{}", "")]
     [InlineData(Nova, "\"service_tier\":\"flex\"", "serviceTier", "{\"type\":\"flex\"}", "")]
     [InlineData(Nova, "\"service_tier\":\"priority\"", "serviceTier", "{\"type\":\"priority\"}", "")]
     [InlineData(Nova, "\"service_tier\":\"scale\"", "serviceTier", "", "service_tier")]
