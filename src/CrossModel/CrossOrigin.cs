@@ -1,8 +1,10 @@
+using CrossModel.WebConsole;
+
 namespace CrossModel;
 
 /// <summary>
 /// Pages in a browser may call and read what they are answered, as at OpenAI. None is trusted more than another: a call's key is in a header, which
-/// a page can only send if it has the key itself, and no cookie is looked at.
+/// a page can only send if it has the key itself. The console, which looks at a cookie, is not for them.
 /// </summary>
 internal static class CrossOrigin
 {
@@ -14,7 +16,7 @@ internal static class CrossOrigin
     {
         var request = http.Request;
         // Whoever calls from this machine may read metrics without a key, and so would every page that is open on it.
-        if (request.Headers.Origin.Count == 0 || request.Path.Value == FrontDoor.MetricsPath) return false;
+        if (request.Headers.Origin.Count == 0 || request.Path.Value is not { } path || path == FrontDoor.MetricsPath || ConsoleEndpoint.IsOn(path)) return false;
         var headers = http.Response.Headers;
         headers.AccessControlAllowOrigin = "*";
         headers.AccessControlExposeHeaders = "*";

@@ -16,6 +16,8 @@ internal static class FirstRun
     /// <summary>Enough for a few evenings with a paid provider's key, little enough to forget in an open laptop.</summary>
     private const long StartingCredit = 10 * Usd.Nano;
 
+    public static readonly TimeSpan ConsoleLinkLasts = TimeSpan.FromHours(1);
+
     /// <summary>Null: this database has accounts already.</summary>
     public static async Task<string?> MakeKeyAsync(Database database)
     {
@@ -32,7 +34,7 @@ internal static class FirstRun
     }
 
     /// <summary>The command works when pasted: it starts its line, and continued lines end in a backslash.</summary>
-    public static void Print(TextWriter output, string address, string key, string model) => output.WriteLine($$"""
+    public static void Print(TextWriter output, string address, string key, string model, string console) => output.WriteLine($$"""
 
         Account "{{AccountName}}" has {{Usd.Format(StartingCredit)}} USD of credit. Its first key is in this command and is not shown again:
 
@@ -42,6 +44,9 @@ internal static class FirstRun
           -d '{"model": "{{model}}", "messages": [{"role": "user", "content": "Hello!"}]}'
 
         OpenAI SDKs: base_url {{address}}/v1 and this key. More keys: crossmodel keys create --account {{AccountName}} --name laptop
+
+        Console in a browser: {{console}}
+        (this link works once, within an hour; crossmodel console prints another)
 
         """);
 

@@ -4,13 +4,14 @@ using CrossModel.Protocol;
 using CrossModel.Routing;
 using CrossModel.Storage;
 using CrossModel.Usage;
+using CrossModel.WebConsole;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace CrossModel;
 
 /// <summary>Every path that the program answers, and the shared error shape for every path that it does not. Each response carries x-request-id.</summary>
 internal sealed partial class FrontDoor(
-    ChatEndpoint chat, AccountEndpoints accounts, KeyRing keys, Snapshots snapshots, Readiness readiness, MetricsEndpoint metrics, TimeProvider time, ILogger<FrontDoor> log,
+    ChatEndpoint chat, AccountEndpoints accounts, KeyRing keys, Snapshots snapshots, Readiness readiness, MetricsEndpoint metrics, ConsoleEndpoint console, TimeProvider time, ILogger<FrontDoor> log,
     CancellationToken stopping)
 {
     public const string MetricsPath = "/metrics";
@@ -67,7 +68,7 @@ internal sealed partial class FrontDoor(
                 var answer = await keys.FindAsync(http.Request.Headers.Authorization);
                 return answer.Refusal ?? await ReadAsync(http, path, answer.Caller!);
             default:
-                return ApiErrors.NotFound(path);
+                return ConsoleEndpoint.IsOn(path) ? await console.AnswerAsync(http) : ApiErrors.NotFound(path);
         }
     }
 

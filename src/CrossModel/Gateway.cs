@@ -11,6 +11,7 @@ using CrossModel.Routing;
 using CrossModel.Storage;
 using CrossModel.Upstreams;
 using CrossModel.Usage;
+using CrossModel.WebConsole;
 
 namespace CrossModel;
 
@@ -146,7 +147,7 @@ internal sealed class Gateway : IAsyncDisposable
             rooms.Push(files);
             var chat = new ChatEndpoint(snapshots, keys, new Admission(limits, purses), capacity, new RemoteInputs(files, time), new Relay(settlement, repeats, time), settlement, repeats, meters, time, logs.CreateLogger<ChatEndpoint>());
             var metrics = new MetricsEndpoint(meters, capacity, books, settlements, snapshots, time, hasOwnAddress: config.Metrics.Urls is not null);
-            var door = new FrontDoor(chat, new AccountEndpoints(database, purses, snapshots), keys, snapshots, new Readiness(capacity, changes, books, snapshots), metrics, time, logs.CreateLogger<FrontDoor>(), stopping.Token);
+            var door = new FrontDoor(chat, new AccountEndpoints(database, purses, snapshots), keys, snapshots, new Readiness(capacity, changes, books, snapshots), metrics, new ConsoleEndpoint(database, snapshots, () => watcher.Faults), time, logs.CreateLogger<FrontDoor>(), stopping.Token);
 
             // Listen.
             var urls = options.Urls ?? config.Urls;

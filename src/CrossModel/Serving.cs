@@ -1,5 +1,8 @@
 using System.Runtime.InteropServices;
+using CrossModel.Accounts;
+using CrossModel.Configuration;
 using CrossModel.Routing;
+using CrossModel.WebConsole;
 using Microsoft.Extensions.Logging.Console;
 
 namespace CrossModel;
@@ -34,14 +37,14 @@ internal static class Serving
         }
         await using (gateway)
         {
-            var address = gateway.Addresses[0].Replace("[::]", "localhost", StringComparison.Ordinal).Replace("0.0.0.0", "localhost", StringComparison.Ordinal);
+            var address = ListenAddresses.Reachable(gateway.Addresses[0]);
             await output.WriteLineAsync($"CrossModel listens on {string.Join(" and ", gateway.Addresses)}");
             if (!gateway.HasFile && await FirstRun.MakeKeyAsync(gateway.Database) is { } key)
             {
                 // Callers are served already; the list alone waits a moment for what runs on this machine.
                 await Task.WhenAny(gateway.FirstProbe, Task.Delay(PatienceWithProbes, stop.First));
                 FirstRun.PrintModels(output, gateway.Sources);
-                FirstRun.Print(output, address, key, KeyDiscovery.SimulatedModel);
+                FirstRun.Print(output, address, key, KeyDiscovery.SimulatedModel, ConsoleEndpoint.LinkAt(address, await new SignIns(gateway.Database).NewLinkAsync(null, FirstRun.ConsoleLinkLasts)));
             }
             await output.FlushAsync();
             await Task.Delay(Timeout.Infinite, stop.First).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

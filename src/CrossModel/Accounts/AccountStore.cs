@@ -51,6 +51,9 @@ internal sealed class AccountStore(Database database)
     private static Task<AccountState?> FindAsync(Session session, string name) =>
         session.FirstAsync($"SELECT {StateColumns} FROM account a WHERE a.name = @name", ReadState, ("@name", name));
 
+    public Task<AccountState?> FindByIdAsync(string id) =>
+        database.ReadAsync(session => session.FirstAsync($"SELECT {StateColumns} FROM account a WHERE a.id = @id", ReadState, ("@id", id)));
+
     /// <summary>In the order of names.</summary>
     public Task<List<AccountState>> ListAsync() =>
         database.ReadAsync(session => session.QueryAsync($"SELECT {StateColumns} FROM account a ORDER BY a.name, a.id", ReadState));

@@ -24,7 +24,10 @@ internal sealed record ModelTerms(string Id, Terms Terms);
 /// <summary>A paying account as the nodes remember it. Replaced as a whole when it changes.</summary>
 /// <param name="Id">Time-ordered text of ours.</param>
 /// <param name="CreditLimit">Nano-dollars below zero that the balance may go; 0 for prepaid.</param>
-internal sealed record Account(string Id, string Name, bool Enabled, long CreditLimit, Terms Terms);
+internal sealed record Account(string Id, string Name, bool Enabled, long CreditLimit, Terms Terms)
+{
+    public string Status => Enabled ? "enabled" : "disabled";
+}
 
 /// <summary>A key as the nodes remember it: never the key itself.</summary>
 /// <param name="Hash">Hex SHA-256 of the whole key.</param>
@@ -36,6 +39,19 @@ internal sealed record KeyEntry(string Id, string AccountId, string Name, string
 {
     /// <summary>Id of the first key of a rotation line, the key's own if it was never rotated: limits and spend are counted under it, so that a rotation keeps them.</summary>
     public string Line { get; init; } = Id;
+
+    /// <summary>revoked, expired, enabled or disabled.</summary>
+    /// <param name="now">Unix milliseconds.</param>
+    public string StatusAt(long now) => Revoked ? "revoked" : Expires <= now ? "expired" : Enabled ? "enabled" : "disabled";
+
+    /// <summary>Ids and <c>vendor/*</c>, separated by commas; null: it is no such list.</summary>
+    public static IReadOnlyList<string>? ReadModels(string text)
+    {
+        var models = text.Split(',', StringSplitOptions.TrimEntries);
+        // A star is only understood at the end: "vendor/*", or "*" for all.
+        return models.All(model => model.Length > 0 && model.TrimEnd('*').Length >= model.Length - 1 && !model.TrimEnd('*').Contains('*', StringComparison.Ordinal) && !model.Any(char.IsWhiteSpace))
+            ? models : null;
+    }
 
     /// <summary>May this key call the model? <c>vendor/*</c> allows every id that starts with <c>vendor/</c>; <c>*</c> allows all.</summary>
     public bool Allows(string model) =>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using CrossModel.Accounts;
 using CrossModel.Storage;
 using CrossModel.Usage;
@@ -12,6 +13,9 @@ namespace CrossModel.Billing;
 internal sealed record MarginRow(string Model, string Route, string Account, long Day, long Requests, long Income, long Cost, long Uncovered, long UnknownCost)
 {
     public long Margin => Income - Cost;
+
+    /// <summary><c>2026-12-01</c>.</summary>
+    public string DayText => DateTime.UnixEpoch.AddDays(Day).ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
 }
 
 /// <summary>Income, cost and margin by model, route, account and day.</summary>

@@ -8,6 +8,9 @@ internal static class Usd
     /// <summary>Nano-dollars in a dollar.</summary>
     public const long Nano = 1_000_000_000;
 
+    /// <summary>The most of a limit or a credit line: they are added to balances and to each other, which must leave room.</summary>
+    public const long MostOfTerm = 1_000_000_000 * Nano;
+
     private const int Places = 9;
 
     /// <summary>A plain decimal without sign or exponent and with at most 9 places ("10", "0.0123"), as nano-dollars; null for anything else.</summary>

@@ -88,7 +88,7 @@ internal static class AccountCommands
         var list = new Command("list", "All accounts");
         list.OnDatabase(environment, async (context, _) => context.Answers.WriteList(await new AccountStore(context.Database).ListAsync(),
             ["NAME", "STATUS", "BALANCE", "HELD", "AVAILABLE", "CREATED"],
-            row => [row.Account.Name, Status(row.Account), Usd.Format(row.Balance), Usd.Format(row.Leased), Usd.Format(row.Available), Answers.Time(row.Created)],
+            row => [row.Account.Name, row.Account.Status, Usd.Format(row.Balance), Usd.Format(row.Leased), Usd.Format(row.Available), Words.Time(row.Created)],
             Members));
         return list;
     }
@@ -115,19 +115,17 @@ internal static class AccountCommands
         throw new RefusedException($"There is no account \"{name}\"{(hint is null ? "." : "; " + hint)} crossmodel accounts list shows all, crossmodel accounts create {Options.Word(name)} makes it.");
     }
 
-    private static string Status(Account account) => account.Enabled ? "enabled" : "disabled";
-
     private static async Task WriteAsync(CommandContext context, string name)
     {
         var state = await FindAsync(context, name);
         var spent = (await context.Database.ReadAsync(session => AccountMoney.ReadAsync(session, context.Database.Now, state.Account.Id)) ?? default).Spent;
         var text = $"""
-            account    {state.Account.Name} ({Status(state.Account)}{(state.Account.CreditLimit > 0 ? $", postpaid up to {Usd.Format(state.Account.CreditLimit)} USD" : "")})
+            account    {state.Account.Name} ({state.Account.Status}{(state.Account.CreditLimit > 0 ? $", postpaid up to {Usd.Format(state.Account.CreditLimit)} USD" : "")})
             balance    {Usd.Format(state.Balance)} USD
             held       {Usd.Format(state.Leased)} USD
             available  {Usd.Format(state.Available)} USD
             spend      {Usd.Format(spent.Day)} USD today, {Usd.Format(spent.Month)} USD this month, {Usd.Format(spent.Total)} USD in all
-            limits     {Answers.Limits(state.Account.Terms)}
+            limits     {Words.Limits(state.Account.Terms)}
             """;
         context.Answers.Write(text, json =>
         {
@@ -140,7 +138,7 @@ internal static class AccountCommands
     {
         json.WriteString("id", state.Account.Id);
         json.WriteString("name", state.Account.Name);
-        json.WriteString("status", Status(state.Account));
+        json.WriteString("status", state.Account.Status);
         json.Usd("balance", state.Balance);
         json.Usd("held", state.Leased);
         json.Usd("available", state.Available);

@@ -19,6 +19,7 @@ internal static class CommandLine
         ServeCommand.AddTo(root, environment);
         root.Subcommands.Add(AccountCommands.Build(environment));
         root.Subcommands.Add(KeyCommands.Build(environment));
+        root.Subcommands.Add(ConsoleCommand.Build(environment));
         root.Subcommands.Add(CheckCommand.Build(environment));
         root.Subcommands.Add(ExplainCommand.Build(environment));
         root.Subcommands.Add(RequestCommands.Build(environment));

@@ -74,8 +74,8 @@ internal static class KeyCommands
             var now = context.Database.Now;
             context.Answers.WriteList(await new KeyStore(context.Database).ListAsync(of),
                 ["ID", "ACCOUNT", "NAME", "PREFIX", "STATUS", "EXPIRES", "MODELS", "LIMITS"],
-                row => [row.Entry.Id, row.Account, row.Entry.Name, row.Entry.Prefix, Status(row.Entry, now), Answers.Time(row.Entry.Expires),
-                    row.Entry.Models is null ? "all" : string.Join(',', row.Entry.Models), Answers.Limits(row.Entry.Terms)],
+                row => [row.Entry.Id, row.Account, row.Entry.Name, row.Entry.Prefix, row.Entry.StatusAt(now), Words.Time(row.Entry.Expires),
+                    row.Entry.Models is null ? "all" : string.Join(',', row.Entry.Models), Words.Limits(row.Entry.Terms)],
                 (json, row) =>
                 {
                     Members(json, row.Entry, row.Account, now);
@@ -104,7 +104,7 @@ internal static class KeyCommands
         rotate.OnDatabase(environment, async (context, parse) =>
         {
             var old = await FindAsync(context, parse.GetValue(which)!);
-            var status = Status(old.Entry, context.Database.Now);
+            var status = old.Entry.StatusAt(context.Database.Now);
             if (status is "revoked" or "expired")
                 throw new RefusedException($"The key {old.Entry.Prefix} is {status}, so there is nothing to carry over. crossmodel keys create makes a new one.");
             var made = await new KeyStore(context.Database).RotateAsync(old.Entry.Id, TimeSpan.FromMilliseconds(parse.GetValue(grace) ?? 0));
@@ -142,9 +142,6 @@ internal static class KeyCommands
         throw new RefusedException("There is no such key. crossmodel keys list shows all keys with their ids.");
     }
 
-    private static string Status(KeyEntry key, long now) =>
-        key.Revoked ? "revoked" : key.Expires <= now ? "expired" : key.Enabled ? "enabled" : "disabled";
-
     private static void WriteNew(CommandContext context, NewKey made, string account) => context.Answers.Write(made.Key, json =>
     {
         json.WriteString("key", made.Key);
@@ -157,7 +154,7 @@ internal static class KeyCommands
         json.WriteString("account", account);
         json.WriteString("name", key.Name);
         json.WriteString("prefix", key.Prefix);
-        json.WriteString("status", Status(key, now));
+        json.WriteString("status", key.StatusAt(now));
         json.Count("expires", key.Expires / 1000);
         if (key.Models is null)
         {

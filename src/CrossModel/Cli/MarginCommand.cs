@@ -18,11 +18,11 @@ internal static class MarginCommand
             var now = context.Database.Now;
             var rows = await MarginReport.ReadAsync(context.Database, now - (parse.GetValue(since) ?? ThirtyDays), now + 1);
             context.Answers.WriteList(rows, ["DAY", "MODEL", "ROUTE", "ACCOUNT", "REQUESTS", "INCOME", "COST", "MARGIN", "UNCOVERED", "COST UNKNOWN"],
-                row => [Day(row), row.Model, row.Route, row.Account, row.Requests.ToString(CultureInfo.InvariantCulture), Usd.Format(row.Income), Usd.Format(row.Cost),
+                row => [row.DayText, row.Model, row.Route, row.Account, row.Requests.ToString(CultureInfo.InvariantCulture), Usd.Format(row.Income), Usd.Format(row.Cost),
                     Usd.Format(row.Margin), Usd.Format(row.Uncovered), row.UnknownCost.ToString(CultureInfo.InvariantCulture)],
                 (json, row) =>
                 {
-                    json.WriteString("day", Day(row));
+                    json.WriteString("day", row.DayText);
                     json.WriteString("model", row.Model);
                     json.WriteString("route", row.Route);
                     json.WriteString("account", row.Account);
@@ -36,6 +36,4 @@ internal static class MarginCommand
         });
         return margin;
     }
-
-    private static string Day(MarginRow row) => DateOnly.FromDayNumber(DateOnly.FromDateTime(DateTime.UnixEpoch).DayNumber + (int)row.Day).ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
 }

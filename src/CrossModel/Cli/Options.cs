@@ -58,10 +58,7 @@ internal static class Options
 
     public static long? ReadAmountOrZero(ArgumentResult result) => Read(result, Usd.Parse, "a plain decimal in USD with at most 9 places, like 10.00", TooMuch);
 
-    // Terms are added to balances and to each other: what is the most of each must leave room.
-    private const long MostUsd = 1_000_000_000 * Usd.Nano;
-
-    public static Given<long?>? ReadAmountOrNone(ArgumentResult result) => ReadOrNone(result, text => Usd.Parse(text) is > 0 and <= MostUsd and var nano ? nano : null,
+    public static Given<long?>? ReadAmountOrNone(ArgumentResult result) => ReadOrNone(result, text => Usd.Parse(text) is > 0 and <= Usd.MostOfTerm and var nano ? nano : null,
         "a positive plain decimal in USD, at most 1000000000 and with at most 9 places, or none");
 
     public static Given<long?>? ReadCountOrNone(ArgumentResult result) => ReadOrNone(result, text => ReadCount(text, long.MaxValue), "a whole number from 1, or none", text => TooMany(text, long.MaxValue));
@@ -92,9 +89,7 @@ internal static class Options
     {
         var text = result.Tokens.Single().Value;
         if (text == "none") return new(null);
-        var models = text.Split(',', StringSplitOptions.TrimEntries);
-        // A star is only understood at the end: "vendor/*", or "*" for all.
-        if (models.All(model => model.Length > 0 && model.TrimEnd('*').Length >= model.Length - 1 && !model.TrimEnd('*').Contains('*', StringComparison.Ordinal) && !model.Any(char.IsWhiteSpace)))
+        if (KeyEntry.ReadModels(text) is { } models)
             return new(models);
         result.AddError($"\"{text}\" is not a list of models. Write ids and vendor/* separated by commas, like openai/gpt-5,anthropic/*, or none for all.");
         return null;

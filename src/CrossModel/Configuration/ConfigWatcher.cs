@@ -30,6 +30,9 @@ internal sealed class ConfigWatcher : IAsyncDisposable
     /// <summary>In force now. A call reads it once and keeps what it read to its end.</summary>
     public GatewayConfig Current => _current;
 
+    /// <summary>Why the file as it is now is not in force; empty: it is.</summary>
+    public IReadOnlyList<ConfigFault> Faults => _last.Config is null ? _last.Faults : [];
+
     /// <summary>Null: neither the file nor a last good copy of it can be used; <paramref name="loaded"/> says why.</summary>
     /// <param name="file">Null: no file, nothing to follow.</param>
     public static ConfigWatcher? Open(string? file, IReadOnlyDictionary<string, string> environment, ConfigRules rules, ILogger log, out LoadedConfig loaded)

@@ -9,6 +9,10 @@ internal static class ListenAddresses
 
     public static string[] Split(string urls) => urls.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
 
+    /// <summary>The address as a browser on this machine writes it: one that means all addresses is no name to go to.</summary>
+    public static string Reachable(string url) =>
+        new[] { "[::]", "0.0.0.0", "*", "+" }.Aggregate(url, static (text, all) => text.Replace("://" + all, "://localhost", StringComparison.Ordinal)).TrimEnd('/');
+
     /// <summary>What is wrong with them and how to mend it; null: nothing that can be told from their form.</summary>
     public static (string Message, string Hint)? Fault(string urls)
     {

@@ -113,6 +113,15 @@ internal static class ApiErrors
     public static ApiError MetricsWantToken() =>
         new(401, Authentication, "invalid_api_key", "Metrics ask for the token of metrics.token: send it as \"Authorization: Bearer TOKEN\".");
 
+    public static ApiError ConsoleWantsSignIn() =>
+        new(401, Authentication, "sign_in_required", "Nobody is signed in, or the link was used before or is too old. \"crossmodel console\" prints a new link; an account's holder asks the operator for one.");
+
+    public static ApiError ConsoleFormIsStale() =>
+        new(400, InvalidRequest, "invalid_value", "This form is of another session. Nothing was changed: open the page anew and send it again.");
+
+    public static ApiError ConsoleHasNo(string what) =>
+        new(404, InvalidRequest, "not_found", $"There is no such {what}, or it is another account's.");
+
     public static ApiError NotFound(string path) =>
         new(404, InvalidRequest, "not_found", $"There is nothing at {Echo(path)}. The endpoint is POST /v1/chat/completions.");
 

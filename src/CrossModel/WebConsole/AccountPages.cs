@@ -1,0 +1,68 @@
+using CrossModel.Accounts;
+using CrossModel.Billing;
+using CrossModel.Protocol;
+using CrossModel.Storage;
+
+namespace CrossModel.WebConsole;
+
+/// <param name="Keys">Without those that are revoked.</param>
+/// <param name="Payment">A new reference for the credit form: sent twice, it credits once.</param>
+internal sealed record AccountView(AccountState State, Spent Spent, IReadOnlyList<KeyListing> Keys, long Now, string Payment);
+
+internal sealed record AccountsView(IReadOnlyList<AccountState> Accounts);
+
+/// <summary>The accounts, and one of them with its money, terms and keys.</summary>
+internal sealed class AccountPages(Database database)
+{
+    private readonly AccountStore _accounts = new(database);
+    private readonly KeyStore _keys = new(database);
+
+    public async Task<Outcome> ListAsync() => Outcome.Show<AccountsPage>(new AccountsView(await _accounts.ListAsync()));
+
+    public async Task<Outcome> ShowAsync(SignedIn who, string id)
+    {
+        if (!who.MaySee(id) || await _accounts.FindByIdAsync(id) is not { } state) return NoAccount();
+        var standing = await database.ReadAsync(session => AccountMoney.ReadAsync(session, database.Now, id)) ?? default;
+        var keys = await _keys.ListAsync(id);
+        return Outcome.Show<AccountPage>(new AccountView(state, standing.Spent, [.. keys.Where(key => !key.Entry.Revoked)], database.Now, Ids.New("console", database.Time)));
+    }
+
+    public async Task<Outcome> CreateAsync(Fields fields)
+    {
+        var (name, balance) = (fields.Name("name"), fields.Amount("balance"));
+        if (fields.Fault is { } fault) return fault;
+        var made = await database.WriteAsync(async session =>
+        {
+            var account = await AccountStore.CreateAsync(session, name, database.Time);
+            if (account is not null && balance > 0) await new Ledger(database).CreditAsync(session, account.Id, balance, reference: null, "starting balance");
+            return account;
+        });
+        return made is null ? ApiErrors.InvalidValue("name", "There is an account of that name already.") : Outcome.GoTo(PathOf(made.Id));
+    }
+
+    public async Task<Outcome> CreditAsync(string id, Fields fields)
+    {
+        var amount = fields.Amount("amount");
+        if (fields.Fault is { } fault) return fault;
+        if (amount == 0) return ApiErrors.InvalidValue("amount", "Write how many USD to add, like 10.00.");
+        if (await _accounts.FindByIdAsync(id) is null) return NoAccount();
+        var note = fields.Text("note");
+        await new Ledger(database).CreditAsync(id, amount, fields.Text("payment") is { Length: > 0 } payment ? payment : null, note.Length == 0 ? null : note);
+        return Outcome.GoTo(PathOf(id));
+    }
+
+    public async Task<Outcome> SetTermsAsync(string id, Fields fields)
+    {
+        var (terms, postpaid) = (fields.Terms(), fields.Term("postpaid") ?? 0);
+        return fields.Fault ?? await ChangeAsync(id, account => account with { Terms = terms, CreditLimit = postpaid });
+    }
+
+    public Task<Outcome> EnableAsync(string id, bool enabled) => ChangeAsync(id, account => account with { Enabled = enabled });
+
+    private async Task<Outcome> ChangeAsync(string id, Func<Account, Account> change) =>
+        await _accounts.FindByIdAsync(id) is { } found && await _accounts.ChangeAsync(found.Account.Name, change) is not null ? Outcome.GoTo(PathOf(id)) : NoAccount();
+
+    public static string PathOf(string id) => $"{ConsoleEndpoint.Root}/accounts/{id}";
+
+    public static ApiError NoAccount() => ApiErrors.ConsoleHasNo("account");
+}

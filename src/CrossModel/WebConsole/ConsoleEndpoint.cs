@@ -1,0 +1,166 @@
+using CrossModel.Accounts;
+using CrossModel.Configuration;
+using CrossModel.Protocol;
+using CrossModel.Routing;
+using CrossModel.Storage;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Net.Http.Headers;
+
+namespace CrossModel.WebConsole;
+
+/// <summary>
+/// <c>/console</c>: plain pages and plain forms. Who comes has a link from <c>crossmodel console</c>; a cookie keeps him signed in. What a form changes is
+/// changed by the same methods as from the command line.
+/// </summary>
+/// <param name="faults">Why the configuration file is not in force; empty: it is.</param>
+internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Func<IReadOnlyList<ConfigFault>> faults)
+{
+    public const string Root = "/console";
+    private const string Cookie = "crossmodel_console";
+    private const long LargestForm = 64 * 1024;
+
+    // No script, nothing from elsewhere, in no other page's frame; the address of a link must not reach other sites.
+    private const string Policy = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+    private static readonly FormOptions FormOptions = new() { ValueCountLimit = 64, KeyLengthLimit = 64, ValueLengthLimit = 16 * 1024, BufferBodyLengthLimit = LargestForm };
+
+    private readonly SignIns _signIns = new(database);
+    private readonly AccountPages _accounts = new(database);
+    private readonly KeyPages _keys = new(database);
+    private readonly BookPages _books = new(database, snapshots);
+
+    /// <param name="address">Where the server is, without a slash at its end.</param>
+    public static string LinkAt(string address, string token) => $"{address}{Root}/sign-in?link={token}";
+
+    public static bool IsOn(string path) => path == Root || path.StartsWith(Root + "/", StringComparison.Ordinal);
+
+    /// <summary>Answers, or says what a program is to be told: pages are for those who prefer HTML.</summary>
+    public async ValueTask<ApiError?> AnswerAsync(HttpContext http)
+    {
+        var headers = http.Response.Headers;
+        headers.ContentSecurityPolicy = Policy;
+        headers.XContentTypeOptions = "nosniff";
+        headers["Referrer-Policy"] = "no-referrer";
+        headers.CacheControl = "no-store";
+        var path = (http.Request.Path.Value ?? "")[Root.Length..].Split('/', StringSplitOptions.RemoveEmptyEntries);
+        if (path is ["style.css"]) return IsRead(http) ? await StyleSheet.WriteAsync(http) : NotAllowed(http, "GET");
+        SignedIn? who = null;
+        Outcome outcome;
+        try
+        {
+            who = http.Request.Cookies[Cookie] is { Length: > 0 } token ? await _signIns.FindAsync(token, http.RequestAborted) : null;
+            outcome = IsRead(http) ? await ShowAsync(http, path, who) : HttpMethods.IsPost(http.Request.Method) ? await PostAsync(http, path, who) : NotAllowed(http, "GET, POST");
+        }
+        catch (Exception e) when (database.IsAway(e))
+        {
+            outcome = ApiErrors.ModelUnavailable("The database does not answer. Look whether it was done before you try again.");
+        }
+        if (outcome.Location is { } location)
+        {
+            http.Response.StatusCode = StatusCodes.Status303SeeOther;
+            headers.Location = location;
+            return null;
+        }
+        var frame = new Frame(who, who is { IsOperator: true } ? [.. faults().Select(fault => fault.ToString())] : []);
+        if (outcome.Refusal is not { } refusal)
+        {
+            await PageWriter.WriteAsync(http, StatusCodes.Status200OK, outcome.Page!, frame, outcome.Model!);
+            return null;
+        }
+        if (!PrefersHtml(http)) return refusal;
+        await PageWriter.WriteAsync(http, refusal.Status, refusal.Status == StatusCodes.Status401Unauthorized ? typeof(SignInPage) : typeof(RefusalPage), frame, refusal, new Link(""));
+        return null;
+    }
+
+    private async Task<Outcome> ShowAsync(HttpContext http, string[] path, SignedIn? who)
+    {
+        // The link shows a button first: what looks at links before people do (mail filters, previews) must not use it up.
+        if (path is ["sign-in"]) return Outcome.Show<SignInPage>(new Link(http.Request.Query["link"].ToString()));
+        if (who is null) return ApiErrors.ConsoleWantsSignIn();
+        return path switch
+        {
+            [] when who.AccountId is { } own => Outcome.GoTo($"{Root}/accounts/{own}"),
+            [] => await _accounts.ListAsync(),
+            ["accounts", var id] => await _accounts.ShowAsync(who, id),
+            ["accounts", var id, "requests"] => await _books.RequestsAsync(who, id),
+            ["requests", var id] => await _books.RequestAsync(who, id),
+            ["models"] => _books.Models(who),
+            ["margin"] when who.IsOperator => await _books.MarginAsync(),
+            _ => ApiErrors.NotFound(http.Request.Path.Value!),
+        };
+    }
+
+    private async Task<Outcome> PostAsync(HttpContext http, string[] path, SignedIn? who)
+    {
+        if (!http.Request.HasFormContentType) return ApiErrors.InvalidValue("content-type", "A form of the console is expected.");
+        if (http.Request.ContentLength > LargestForm) return ApiErrors.RequestTooLarge(LargestForm);
+        if (http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size) size.MaxRequestBodySize = LargestForm;
+        IFormCollection form;
+        try
+        {
+            form = await new FormFeature(http.Request, FormOptions).ReadFormAsync(http.RequestAborted);
+        }
+        catch (Exception e) when (e is InvalidDataException or BadHttpRequestException)
+        {
+            return ApiErrors.InvalidValue("form", "The form cannot be read, or is too large.");
+        }
+        var fields = new Fields(form);
+        if (path is ["sign-in"]) return await SignInAsync(http, fields.Text("link"));
+        if (who is null) return ApiErrors.ConsoleWantsSignIn();
+        if (!who.IsFormToken(fields.Text("token"))) return ApiErrors.ConsoleFormIsStale();
+        return path switch
+        {
+            ["sign-out"] => await SignOutAsync(http, who),
+            ["accounts"] when who.IsOperator => await _accounts.CreateAsync(fields),
+            ["accounts", var id, "credit"] when who.IsOperator => await _accounts.CreditAsync(id, fields),
+            ["accounts", var id, "terms"] when who.IsOperator => await _accounts.SetTermsAsync(id, fields),
+            ["accounts", var id, "enable" or "disable"] when who.IsOperator => await _accounts.EnableAsync(id, path[2] == "enable"),
+            ["accounts", var id, "keys"] => await _keys.CreateAsync(who, id, fields),
+            ["keys", var id, var change] => await _keys.ChangeAsync(who, id, change, fields),
+            _ => ApiErrors.NotFound(http.Request.Path.Value!),
+        };
+    }
+
+    private async Task<Outcome> SignInAsync(HttpContext http, string link)
+    {
+        if (await _signIns.OpenAsync(link) is not { } token) return ApiErrors.ConsoleWantsSignIn();
+        http.Response.Cookies.Append(Cookie, token, Options(http, SignIns.SessionLasts));
+        return Outcome.GoTo(Root);
+    }
+
+    private async Task<Outcome> SignOutAsync(HttpContext http, SignedIn who)
+    {
+        await _signIns.EndAsync(who.Token);
+        http.Response.Cookies.Delete(Cookie, Options(http, null));
+        return Outcome.GoTo(Root + "/sign-in");
+    }
+
+    // A proxy in front that speaks TLS is told by its header: to believe it can only make the cookie stricter.
+    private static CookieOptions Options(HttpContext http, TimeSpan? lasts) => new()
+    {
+        HttpOnly = true,
+        SameSite = Microsoft.AspNetCore.Http.SameSiteMode.Lax,
+        Path = Root,
+        MaxAge = lasts,
+        Secure = http.Request.IsHttps || http.Request.Headers["X-Forwarded-Proto"].ToString().Equals("https", StringComparison.OrdinalIgnoreCase),
+    };
+
+    /// <summary>A browser names it first; a program that names nothing, or takes all alike, gets JSON.</summary>
+    private static bool PrefersHtml(HttpContext http)
+    {
+        if (!MediaTypeHeaderValue.TryParseList(http.Request.Headers.Accept, out var accepted)) return false;
+        double Quality(string type) => accepted.Where(a => a.MediaType.Equals(type, StringComparison.OrdinalIgnoreCase)).Select(a => a.Quality ?? 1).DefaultIfEmpty().Max();
+        return Quality("text/html") is > 0 and var html && html >= Quality("application/json");
+    }
+
+    private static bool IsRead(HttpContext http) => HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method);
+
+    private static ApiError NotAllowed(HttpContext http, string allowed)
+    {
+        http.Response.Headers.Allow = allowed;
+        return ApiErrors.MethodNotAllowed(http.Request.Method, allowed);
+    }
+}
+
+/// <summary>What a link of <c>crossmodel console</c> holds; empty: none was followed.</summary>
+internal sealed record Link(string Token);

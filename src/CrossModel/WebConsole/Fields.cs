@@ -1,0 +1,70 @@
+using System.Globalization;
+using CrossModel.Accounts;
+using CrossModel.Billing;
+using CrossModel.Configuration;
+using CrossModel.Protocol;
+
+namespace CrossModel.WebConsole;
+
+/// <summary>The fields of a posted form. What cannot be read is noted, the first of them, and read as if it were empty.</summary>
+internal sealed class Fields(IFormCollection form)
+{
+    /// <summary>Null: all that was read so far is good.</summary>
+    public ApiError? Fault { get; private set; }
+
+    /// <summary>Without blanks around it; empty where the field is not there.</summary>
+    public string Text(string name) => form[name].ToString().Trim();
+
+    /// <summary>A name of an account or a key.</summary>
+    public string Name(string name)
+    {
+        var text = Text(name);
+        if (AccountStore.FaultOfName(text) is { } fault) Refuse(name, fault);
+        return text;
+    }
+
+    /// <summary>Nano-dollars; 0 for an empty field.</summary>
+    public long Amount(string name) => Read(name, Usd.Parse, "a plain decimal in USD with at most 9 places, like 10.00") ?? 0;
+
+    /// <summary>The milliseconds of a duration; null for an empty field.</summary>
+    public long? Duration(string name) => Read(name, text => (long?)Durations.Parse(text)?.TotalMilliseconds, "a duration like 30s, 24h or 90d");
+
+    /// <summary>Null for an empty field: all models.</summary>
+    public IReadOnlyList<string>? Models(string name)
+    {
+        var text = Text(name);
+        if (text.Length == 0) return null;
+        var models = KeyEntry.ReadModels(text);
+        if (models is null) Refuse(name, "Write ids and vendor/* separated by commas, like openai/gpt-5,anthropic/*, or leave it empty for all.");
+        return models;
+    }
+
+    /// <summary>The fields of limits; an empty one is no limit.</summary>
+    public Terms Terms() => new()
+    {
+        RequestsPerMinute = Count("rpm", long.MaxValue),
+        TokensPerMinute = Count("tpm", long.MaxValue),
+        Parallel = (int?)Count("parallel", int.MaxValue),
+        SpendDay = Term("spend_day"),
+        SpendMonth = Term("spend_month"),
+        SpendTotal = Term("spend_total"),
+    };
+
+    /// <summary>Nano-dollars of a limit or a credit line; null for an empty field.</summary>
+    public long? Term(string name) =>
+        Read(name, text => Usd.Parse(text) is > 0 and <= Usd.MostOfTerm and var nano ? nano : null, "a positive plain decimal in USD, at most 1000000000 and with at most 9 places, or nothing");
+
+    private long? Count(string name, long most) =>
+        Read(name, text => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count >= 1 && count <= most ? count : null, "a whole number from 1, or nothing");
+
+    private long? Read(string name, Func<string, long?> read, string expected)
+    {
+        var text = Text(name);
+        if (text.Length == 0) return null;
+        var value = read(text);
+        if (value is null) Refuse(name, $"\"{ApiErrors.Echo(text)}\" is not {expected}.");
+        return value;
+    }
+
+    private void Refuse(string name, string what) => Fault ??= ApiErrors.InvalidValue(name, what);
+}
