@@ -9,15 +9,23 @@ namespace CrossModel.WebConsole;
 /// <param name="Payment">A new reference for the credit form: sent twice, it credits once.</param>
 internal sealed record AccountView(AccountState State, Spent Spent, IReadOnlyList<KeyListing> Keys, long Now, string Payment);
 
-internal sealed record AccountsView(IReadOnlyList<AccountState> Accounts);
+/// <param name="Find">What the names must have in them; empty: nothing.</param>
+/// <param name="Found">How many there are; shown are the first.</param>
+internal sealed record AccountsView(IReadOnlyList<AccountState> Accounts, string Find, int Found);
 
 /// <summary>The accounts, and one of them with its money, terms and keys.</summary>
 internal sealed class AccountPages(Database database)
 {
+    private const int MostAccounts = 200;
+
     private readonly AccountStore _accounts = new(database);
     private readonly KeyStore _keys = new(database);
 
-    public async Task<Outcome> ListAsync() => Outcome.Show<AccountsPage>(new AccountsView(await _accounts.ListAsync()));
+    public async Task<Outcome> ListAsync(string find)
+    {
+        var found = (await _accounts.ListAsync()).Where(state => state.Account.Name.Contains(find, StringComparison.OrdinalIgnoreCase)).ToList();
+        return Outcome.Show<AccountsPage>(new AccountsView([.. found.Take(MostAccounts)], find, found.Count));
+    }
 
     public async Task<Outcome> ShowAsync(SignedIn who, string id)
     {

@@ -80,7 +80,7 @@ internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Fu
         return path switch
         {
             [] when who.AccountId is { } own => Outcome.GoTo($"{Root}/accounts/{own}"),
-            [] => await _accounts.ListAsync(),
+            [] => await _accounts.ListAsync(http.Request.Query["find"].ToString().Trim()),
             ["accounts", var id] => await _accounts.ShowAsync(who, id),
             ["accounts", var id, "requests"] => await _books.RequestsAsync(who, id),
             ["requests", var id] => await _books.RequestAsync(who, id),

@@ -59,6 +59,25 @@ public abstract class StoresContract(bool postgres)
     }
 
     [Fact]
+    public async Task Link_OpenedByManyAtOnce_OpensOneSession_OfItsAccount()
+    {
+        await using var database = await TestDatabase.OpenNewAsync(postgres);
+        var signIns = new SignIns(database);
+        foreach (var account in new[] { (await CreateAsync(database, "acme"))!.Id, null })
+        {
+            var link = await signIns.NewLinkAsync(account, TimeSpan.FromMinutes(1));
+            var opened = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => signIns.OpenAsync(link)));
+            var session = Assert.Single(opened, token => token is not null)!;
+            Assert.Equal(new SignedIn(session, account), await signIns.FindAsync(session, TestContext.Current.CancellationToken));
+            // Neither is the other.
+            Assert.Null(await signIns.FindAsync(link, TestContext.Current.CancellationToken));
+            Assert.Null(await signIns.OpenAsync(session));
+            await signIns.EndAsync(session);
+            Assert.Null(await signIns.FindAsync(session, TestContext.Current.CancellationToken));
+        }
+    }
+
+    [Fact]
     public async Task Key_ByIdWholeKeyOrPrefix_IsFound()
     {
         await using var database = await TestDatabase.OpenNewAsync(postgres);

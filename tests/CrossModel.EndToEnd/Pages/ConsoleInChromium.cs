@@ -1,0 +1,93 @@
+using CrossModel.Accounts;
+using CrossModel.EndToEnd.Support;
+using CrossModel.Protocol;
+using OpenQA.Selenium;
+using OpenQA.Selenium.Chrome;
+
+namespace CrossModel.EndToEnd.Pages;
+
+/// <summary>The console as people use it: a link, a browser, links and buttons by their words.</summary>
+public sealed class ConsoleInChromium
+{
+    private const string Priced = """ "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": { "input": 1, "output": 2 } } """;
+    private const string Ask = """{"model":"test/model","messages":[{"role":"user","content":"Hello"}]}""";
+
+    private static async Task<string> LinkAsync(TestGateway gateway, string? accountId = null) =>
+        new Uri(gateway.Address, "/console/sign-in?link=" + await new SignIns(gateway.Gateway.Database).NewLinkAsync(accountId, TimeSpan.FromMinutes(1))).ToString();
+
+    /// <summary>Ends on a thread of the pool: the browser's driver waits on the thread that it is called on, which must not be one that reads sockets.</summary>
+    private static async Task<HttpReply> AskAsync(TestGateway gateway, string key)
+    {
+        var reply = await gateway.PostAsync(Ask, key);
+        await SocketTurn.End();
+        return reply;
+    }
+
+    private static void Press(ChromeDriver page, string words) => page.FindElement(By.XPath($"//button[normalize-space()='{words}']")).Click();
+
+    private static void Fill(ChromeDriver page, string label, string text) => page.FindElement(By.XPath($"//label[starts-with(normalize-space(), '{label}')]/input")).SendKeys(text);
+
+    [Fact]
+    public async Task Operator_MakesAnAccountAndAKey_SeesItsRequest_RevokesIt_AndSignsOut()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+        using var page = Chromium.Start();
+        page.Navigate().GoToUrl(await LinkAsync(gateway));
+        Press(page, "Sign in");
+        Assert.Equal("Accounts", page.FindElement(By.TagName("h1")).Text);
+
+        Fill(page, "Name", "acme");
+        Press(page, "Make account");
+        Assert.Equal("acme", page.FindElement(By.TagName("h1")).Text);
+        Fill(page, "USD to add", "5.00");
+        Fill(page, "Note", "first payment");
+        Press(page, "Add credit");
+        Assert.Equal("5.00 USD", page.FindElement(By.XPath("//dt[.='Balance']/following-sibling::dd")).Text);
+
+        page.FindElement(By.XPath("//h3[.='New key']/following-sibling::form//input[@name='name']")).SendKeys("laptop");
+        Press(page, "Make key");
+        var key = page.FindElement(By.CssSelector("pre.key")).Text;
+        var call = await AskAsync(gateway, key);
+        Assert.Equal(200, (int)call.Status);
+
+        page.FindElement(By.LinkText("Back to the account")).Click();
+        page.FindElement(By.LinkText("Requests")).Click();
+        page.FindElement(By.CssSelector("tbody a")).Click();
+        Assert.Equal(call.Header("x-request-id"), page.FindElement(By.TagName("h1")).Text);
+        page.FindElement(By.LinkText("All requests of the account")).Click();
+        page.FindElement(By.LinkText("Back to the account")).Click();
+
+        page.FindElement(By.XPath("//summary[.='Change']")).Click();
+        Press(page, "Revoke for good");
+        Assert.Empty(page.FindElements(By.XPath("//td[.='laptop']")));
+        await Until.TrueAsync(async () => (int)(await AskAsync(gateway, key)).Status == 401);
+
+        Press(page, "Sign out");
+        page.Navigate().GoToUrl(new Uri(gateway.Address, "/console"));
+        Assert.Equal("Sign in", page.FindElement(By.TagName("h1")).Text);
+    }
+
+    /// <summary>The policy lets the page have what it needs, and no page is wider than a telephone.</summary>
+    [Fact]
+    public async Task EveryPage_IsStyled_FitsANarrowScreen_AndBreaksNoRuleOfItsOwn()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+        var call = await AskAsync(gateway, gateway.Key);
+        var account = Assert.Single(await new AccountStore(gateway.Gateway.Database).ListAsync()).Account;
+        var link = await LinkAsync(gateway);
+        using var page = Chromium.Start();
+        page.Manage().Window.Size = new System.Drawing.Size(500, 900);
+        page.Navigate().GoToUrl(link);
+        Press(page, "Sign in");
+        foreach (var path in new[] { "", $"/accounts/{account.Id}", $"/accounts/{account.Id}/requests", $"/requests/{call.Header("x-request-id")}", "/models", "/margin", "/nothing" })
+        {
+            page.Navigate().GoToUrl(new Uri(gateway.Address, "/console" + path));
+            Assert.NotEqual("", page.FindElement(By.TagName("h1")).Text);
+            Assert.Equal("solid", page.ExecuteScript("return getComputedStyle(document.querySelector('header')).borderBottomStyle"));
+            Assert.Equal(true, page.ExecuteScript("return document.documentElement.scrollWidth <= document.documentElement.clientWidth"));
+        }
+        Assert.DoesNotContain(page.Manage().Logs.GetLog(LogType.Browser), line => line.Message.Contains("Content Security Policy", StringComparison.Ordinal));
+    }
+}
