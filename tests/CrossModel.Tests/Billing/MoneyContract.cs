@@ -349,6 +349,7 @@ public abstract class MoneyContract(bool postgres)
             await RebuildAsync("ledger_entry", "account_id, seq, kind, amount, balance, at, reference, note, record_hash, hash",
                 "account_id TEXT NOT NULL, seq BIGINT NOT NULL, kind TEXT NOT NULL, amount BIGINT NOT NULL, balance BIGINT NOT NULL, at BIGINT NOT NULL, "
                 + "reference TEXT NOT NULL, note TEXT NOT NULL, record_hash TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY (account_id, seq)");
+            await session.ExecuteAsync("DROP TABLE sign_in");
             await session.ExecuteAsync("ALTER TABLE account DROP COLUMN ledger_place");
             await session.ExecuteAsync("ALTER TABLE request_record DROP COLUMN place");
             if (last < 5)
