@@ -23,6 +23,28 @@ public sealed class ConsoleInChromium
         return reply;
     }
 
+    /// <summary>The page may be on its way still: what is asked of the one before it is asked again.</summary>
+    private static async Task ShowsAsync(ChromeDriver page, By where, string text)
+    {
+        var begun = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                var shown = page.FindElement(where).Text;
+                if (shown == text) return;
+                if (TimeProvider.System.GetElapsedTime(begun) > TimeSpan.FromSeconds(20)) Assert.Equal(text, shown);
+            }
+            catch (StaleElementReferenceException)
+            {
+                // The next page has come.
+            }
+            await Task.Delay(20);
+        }
+    }
+
+    private static readonly By Heading = By.TagName("h1");
+
     private static void Press(ChromeDriver page, string words) => page.FindElement(By.XPath($"//button[normalize-space()='{words}']")).Click();
 
     private static void Fill(ChromeDriver page, string label, string text) => page.FindElement(By.XPath($"//label[starts-with(normalize-space(), '{label}')]/input")).SendKeys(text);
@@ -35,37 +57,44 @@ public sealed class ConsoleInChromium
         using var page = Chromium.Start();
         page.Navigate().GoToUrl(await LinkAsync(gateway));
         Press(page, "Sign in");
-        Assert.Equal("Accounts", page.FindElement(By.TagName("h1")).Text);
+        await ShowsAsync(page, Heading, "Accounts");
 
         Fill(page, "Name", "acme");
         Press(page, "Make account");
-        Assert.Equal("acme", page.FindElement(By.TagName("h1")).Text);
+        await ShowsAsync(page, Heading, "acme");
         Fill(page, "USD to add", "5.00");
         Fill(page, "Note", "first payment");
         Press(page, "Add credit");
-        Assert.Equal("5.00 USD", page.FindElement(By.XPath("//dt[.='Balance']/following-sibling::dd")).Text);
+        await ShowsAsync(page, By.XPath("//dt[.='Balance']/following-sibling::dd"), "5.00 USD");
 
         page.FindElement(By.XPath("//h3[.='New key']/following-sibling::form//input[@name='name']")).SendKeys("laptop");
         Press(page, "Make key");
+        await ShowsAsync(page, Heading, "Key laptop");
         var key = page.FindElement(By.CssSelector("pre.key")).Text;
         var call = await AskAsync(gateway, key);
         Assert.Equal(200, (int)call.Status);
 
-        page.FindElement(By.LinkText("Back to the account")).Click();
-        page.FindElement(By.LinkText("Requests")).Click();
-        page.FindElement(By.CssSelector("tbody a")).Click();
-        Assert.Equal(call.Header("x-request-id"), page.FindElement(By.TagName("h1")).Text);
-        page.FindElement(By.LinkText("All requests of the account")).Click();
-        page.FindElement(By.LinkText("Back to the account")).Click();
+        async Task FollowAsync(By link, string heading)
+        {
+            page.FindElement(link).Click();
+            await ShowsAsync(page, Heading, heading);
+        }
+        await FollowAsync(By.LinkText("Back to the account"), "acme");
+        await FollowAsync(By.LinkText("Requests"), "Requests of acme");
+        await FollowAsync(By.CssSelector("tbody a"), call.Header("x-request-id")!);
+        await FollowAsync(By.LinkText("All requests of the account"), "Requests of acme");
+        await FollowAsync(By.LinkText("Back to the account"), "acme");
 
         page.FindElement(By.XPath("//summary[.='Change']")).Click();
         Press(page, "Revoke for good");
-        Assert.Empty(page.FindElements(By.XPath("//td[.='laptop']")));
         await Until.TrueAsync(async () => (int)(await AskAsync(gateway, key)).Status == 401);
 
+        page.Navigate().Refresh();
+        Assert.DoesNotContain("laptop", page.FindElement(By.TagName("main")).Text, StringComparison.Ordinal);
         Press(page, "Sign out");
+        await ShowsAsync(page, Heading, "Sign in");
         page.Navigate().GoToUrl(new Uri(gateway.Address, "/console"));
-        Assert.Equal("Sign in", page.FindElement(By.TagName("h1")).Text);
+        await ShowsAsync(page, Heading, "Sign in");
     }
 
     /// <summary>The policy lets the page have what it needs, and no page is wider than a telephone.</summary>
@@ -81,6 +110,7 @@ public sealed class ConsoleInChromium
         page.Manage().Window.Size = new System.Drawing.Size(500, 900);
         page.Navigate().GoToUrl(link);
         Press(page, "Sign in");
+        await ShowsAsync(page, Heading, "Accounts");
         foreach (var path in new[] { "", $"/accounts/{account.Id}", $"/accounts/{account.Id}/requests", $"/requests/{call.Header("x-request-id")}", "/models", "/margin", "/nothing" })
         {
             page.Navigate().GoToUrl(new Uri(gateway.Address, "/console" + path));

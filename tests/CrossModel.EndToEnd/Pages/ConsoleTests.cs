@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.RegularExpressions;
 using CrossModel.Accounts;
+using CrossModel.EndToEnd.Rows;
 using CrossModel.EndToEnd.Support;
 using CrossModel.Tests.Support;
 
@@ -87,6 +88,7 @@ public sealed partial class ConsoleTests
     }
 
     [Fact]
+    [Row("error:sign_in_required")]
     public async Task Stranger_SeesAndChangesNothing_WhateverThePath()
     {
         await using var gateway = await StartAsync();
