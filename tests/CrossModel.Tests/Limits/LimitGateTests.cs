@@ -99,12 +99,35 @@ public sealed class LimitGateTests : IAsyncLifetime
         Assert.Equal((429, "rate_limit_exceeded"), (refusal.Status, refusal.Code));
         Assert.Contains("rpm of this key", refusal.Message, StringComparison.Ordinal);
         Assert.Equal(40.5, refusal.RetryAfter!.Value.TotalSeconds, 0.001);
+        Assert.Contains("Retry after 41 s.", refusal.Message, StringComparison.Ordinal);
         Assert.Equal("41s", _gate.Headers(caller)["x-ratelimit-reset-requests"]);
         _clock.Advance(TimeSpan.FromSeconds(40.4));
         await _gate.RefusalAsync(caller);
         _clock.Advance(TimeSpan.FromSeconds(0.101));
         (await _gate.SeatAsync(caller)).Dispose();
         await _gate.RefusalAsync(caller);
+    }
+
+    /// <summary>Of a small limit each request has its own moment.</summary>
+    [Fact]
+    public async Task Requests_HalfASecondApart_AreFreeHalfASecondApart()
+    {
+        var caller = Gates.Caller(new Terms { RequestsPerMinute = 2 });
+        (await _gate.SeatAsync(caller)).Dispose();
+        _clock.Advance(TimeSpan.FromSeconds(0.5));
+        (await _gate.SeatAsync(caller)).Dispose();
+        _clock.Advance(TimeSpan.FromSeconds(59.6));
+        (await _gate.SeatAsync(caller)).Dispose();
+        await _gate.RefusalAsync(caller);
+    }
+
+    [Fact]
+    public async Task Admit_TwoLimitsReached_NamesTheOneThatIsWaitedForLonger()
+    {
+        var seat = await _gate.SeatAsync(Gates.Caller(new Terms { RequestsPerMinute = 1, Parallel = 1 }, new Terms { Parallel = 1 }));
+        _clock.Advance(TimeSpan.FromSeconds(10));
+        Assert.Equal(50, (await _gate.RefusalAsync(Gates.Caller(new Terms { RequestsPerMinute = 1, Parallel = 1 }, new Terms { Parallel = 1 }))).RetryAfter!.Value.TotalSeconds, 0.001);
+        seat.Dispose();
     }
 
     [Fact]
@@ -207,6 +230,22 @@ public sealed class LimitGateTests : IAsyncLifetime
             await Task.Yield(); // the sweep runs beside the test
         }
         Assert.Equal(1, _gate.Count);
+    }
+
+    /// <summary>A call counts for a minute after it has begun, and what it takes beyond its hold for a minute after its end, however long it was.</summary>
+    [Fact]
+    public async Task Sweep_OfCallsThatCountStill_ForgetsNone()
+    {
+        var (brief, lengthy) = (Gates.Caller(new Terms { RequestsPerMinute = 1 }, id: "1", accountId: "1"), Gates.Caller(new Terms { TokensPerMinute = 100 }, id: "2", accountId: "2"));
+        var seat = await _gate.SeatAsync(lengthy, 10);
+        _clock.Advance(TimeSpan.FromSeconds(385));
+        seat.Correct(80, 0);
+        seat.Dispose();
+        (await _gate.SeatAsync(brief)).Dispose();
+        _clock.Advance(TimeSpan.FromSeconds(35));
+        await Task.Delay(50, TestContext.Current.CancellationToken); // the sweep runs beside the test
+        await _gate.RefusalAsync(brief);
+        Assert.Equal("30", _gate.Headers(lengthy)["x-ratelimit-remaining-tokens"]);
     }
 
     [Fact]

@@ -118,6 +118,31 @@ public sealed class ModelLimitTests : IAsyncLifetime
         }
     }
 
+    /// <summary>Key and account have counted it already, and so has its own model.</summary>
+    [Fact]
+    public async Task Move_OfACallThatUsesUpItsKey_IsJudgedByTheNewModelAlone()
+    {
+        var caller = Gates.Caller(new Terms { RequestsPerMinute = 1, Parallel = 1, SpendDay = Gates.Usd });
+        var (first, second) = (Model(new Terms { RequestsPerMinute = 5 }, "x/first"), Model(new Terms { RequestsPerMinute = 5 }, "x/second"));
+        using var seat = await _gate.SeatAsync(caller, 1, Gates.Usd, first);
+        Assert.Same(seat, (await _gate.MoveAsync(seat, caller, first, 1, Gates.Usd, TestContext.Current.CancellationToken)).Seat);
+        Assert.Equal("4", _gate.Headers(Gates.Caller(id: "unlimited"), model: first)["x-ratelimit-remaining-requests"]);
+        Assert.Same(seat, (await _gate.MoveAsync(seat, caller, second, 1, Gates.Usd, TestContext.Current.CancellationToken)).Seat);
+    }
+
+    [Fact]
+    public async Task Move_ToAModelWithoutLimits_LeavesTheFirstAsAWaivedCall()
+    {
+        var (caller, model) = (Gates.Caller(), Model(new Terms { RequestsPerMinute = 10, TokensPerMinute = 100, Parallel = 1 }));
+        using var seat = await _gate.SeatAsync(caller, 100, model: model);
+        Assert.Same(seat, (await _gate.MoveAsync(seat, caller, null, 100, 0, TestContext.Current.CancellationToken)).Seat);
+        Assert.Null(seat.Model);
+        Assert.Equal("100", _gate.Headers(caller, model: model)["x-ratelimit-remaining-tokens"]);
+        using var another = await _gate.SeatAsync(caller, 100, model: model);
+        seat.Dispose();
+        await _gate.RefusalAsync(caller, model: model);
+    }
+
     [Fact]
     public async Task Move_ToAFullModel_IsRefusedAndStays()
     {

@@ -34,6 +34,7 @@ public sealed class PortionsTests
     [InlineData(801, 0, 70, 10, false, 80)]
     [InlineData(801, 0, 70, 10, true, 199)]
     [InlineData(0, 0, 0, 5000, true, 5000)]
+    [InlineData(1500, 0, 0, 0, false, 0)]
     public void OfSpend_ALimit_IsLikewise_ButNearItsEndTheNeedAlone(int spent, int others, int held, int cost, bool alone, int portion)
     {
         Assert.Equal(portion, Portions.OfSpend(new Terms { SpendDay = 1000 }, Whose, new Spent(spent, 0, 0), others, held, cost, 0, alone));

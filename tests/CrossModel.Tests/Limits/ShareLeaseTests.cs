@@ -93,6 +93,10 @@ public sealed class ShareLeaseTests : IAsyncLifetime
         return (await admit).Seat;
     }
 
+    /// <summary>While the clock stands still: nothing is waited for.</summary>
+    private async Task<Seat?> AdmitAtOnceAsync(Caller caller, long tokens = 1, long cost = 0) =>
+        (await _gate.AdmitAsync(caller, null, tokens, cost, TestContext.Current.CancellationToken).AsTask().WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken)).Seat;
+
     [Fact]
     public async Task Share_OfADeadNode_IsFreeOnceItHasRunOut()
     {
@@ -128,6 +132,138 @@ public sealed class ShareLeaseTests : IAsyncLifetime
         _clock.Advance(TimeSpan.FromMilliseconds(100));
         Assert.Null(await AdmitAsync());
         Assert.Equal(asked + 1, await DealsAsync());
+    }
+
+    /// <summary>What the limit itself does not allow, or a lone node is refused, no other node can give back.</summary>
+    [Fact]
+    public async Task Share_BeyondTheLimitOfANodeThatIsAlone_IsRefusedAtOnce()
+    {
+        var caller = Gates.Caller(account: new Terms { Parallel = 1, SpendDay = 1000 });
+        await _database.StoreAsync(caller);
+        await _database.ChargeAsync(caller, 900);
+        Assert.Null(await AdmitAtOnceAsync(caller, cost: 200));
+        using var seat = await AdmitAtOnceAsync(caller, cost: 100);
+        Assert.NotNull(seat);
+        _clock.Advance(TimeSpan.FromMilliseconds(150)); // a refusal stands for a tenth of a second
+        var asked = await DealsAsync();
+        Assert.Null(await AdmitAtOnceAsync(caller));
+        Assert.Equal(asked, await DealsAsync());
+    }
+
+    /// <summary>Whichever of two kinds of calls was refused last: neither is asked for again.</summary>
+    [Fact]
+    public async Task Share_RefusedToCallsOfTwoKinds_IsAskedForOnceForEach()
+    {
+        var caller = Gates.Caller(account: new Terms { TokensPerMinute = 1000, SpendDay = 1000 });
+        await _database.StoreAsync(caller);
+        await OtherNodeHasAsync(caller, new ShareAmounts(0, 1000, 0, 1000));
+        Assert.Null(await AdmitAsync(caller, tokens: 500, cost: 10));
+        _clock.Advance(TimeSpan.FromMilliseconds(150));
+        var asked = await DealsAsync();
+        for (var i = 0; i < 5; i++)
+        {
+            Assert.Null(await AdmitAtOnceAsync(caller, tokens: 500, cost: 10));
+            Assert.Null(await AdmitAtOnceAsync(caller, tokens: 400, cost: 20));
+        }
+        Assert.Equal(asked + 2, await DealsAsync());
+    }
+
+    [Fact]
+    public async Task Share_RefusedForMoney_IsThereForACallThatCostsNothing()
+    {
+        var caller = Gates.Caller(account: new Terms { TokensPerMinute = 1000, SpendDay = 1000 });
+        await _database.StoreAsync(caller);
+        await OtherNodeHasAsync(caller, new ShareAmounts(0, 900, 0, 1000));
+        Assert.Null(await AdmitAsync(caller, tokens: 500, cost: 0));
+        _clock.Advance(TimeSpan.FromMilliseconds(150));
+        Assert.Null(await AdmitAtOnceAsync(caller, tokens: 500, cost: 0));
+        using var leaves = new CancellationTokenSource();
+        var waiting = _gate.AdmitAsync(caller, null, 10, 100, leaves.Token).AsTask();
+        await UntilAsync(() => Task.FromResult(_clock.IsAwaited));
+        Assert.NotNull(await AdmitAtOnceAsync(caller, tokens: 50, cost: 0));
+        await leaves.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+    }
+
+    private Task<int> OtherNodeHasAsync(Caller caller, ShareAmounts amounts) => _database.WriteAsync(session => session.ExecuteAsync(
+        """
+        INSERT INTO limit_share (subject, node, requests, tokens, parallel, spend, expires) VALUES (@subject, 'other', @requests, @tokens, @parallel, @spend, @expires)
+        ON CONFLICT (subject, node) DO UPDATE SET requests = excluded.requests, tokens = excluded.tokens, parallel = excluded.parallel, spend = excluded.spend
+        """,
+        ("@subject", "account:" + caller.Account.Id), ("@requests", amounts.Requests), ("@tokens", amounts.Tokens), ("@parallel", amounts.Parallel), ("@spend", amounts.Spend),
+        ("@expires", _database.Now + 86_400_000)));
+
+    /// <summary>Everyone who waits would have his seat and his money if no other node had any: who comes beyond that is refused while they wait.</summary>
+    [Theory]
+    [InlineData(1, 9000)]
+    [InlineData(5, 1000)]
+    public async Task Share_WaitedForByAsManyAsItCanServe_IsRefusedToTheNext(int parallel, int spend)
+    {
+        var caller = Gates.Caller(account: new Terms { Parallel = parallel, SpendDay = spend });
+        await _database.StoreAsync(caller);
+        await OtherNodeHasAsync(caller, new ShareAmounts(0, 0, parallel, spend));
+        Assert.Null(await AdmitAsync(caller, cost: 600)); // the node is new to the account no longer
+        _clock.Advance(TimeSpan.FromMilliseconds(150));
+        var first = _gate.AdmitAsync(caller, null, 1, 600, TestContext.Current.CancellationToken).AsTask();
+        await UntilAsync(() => Task.FromResult(_clock.IsAwaited));
+        Assert.Null(await AdmitAtOnceAsync(caller, cost: 600));
+        _clock.Advance(TimeSpan.FromMilliseconds(150)); // the refusal stands no longer, and the first one waits still
+        Assert.Null(await AdmitAtOnceAsync(caller, cost: 600));
+        Assert.False(first.IsCompleted);
+        await OtherNodeHasAsync(caller, default);
+        await UntilAsync(() =>
+        {
+            _clock.Advance(TimeSpan.FromMilliseconds(10));
+            return Task.FromResult(first.IsCompleted);
+        });
+        Assert.NotNull((await first).Seat);
+    }
+
+    /// <summary>Who is first to ask once others have given back leases for all that wait, and for nobody else.</summary>
+    [Fact]
+    public async Task Share_WaitedForByTwo_IsFetchedForBothInOneGo()
+    {
+        var caller = Gates.Caller(account: new Terms { Parallel = 4, SpendDay = 4000 });
+        await _database.StoreAsync(caller);
+        await OtherNodeHasAsync(caller, new ShareAmounts(0, 0, 4, 4000));
+        Assert.Null(await AdmitAsync(caller, cost: 500));
+        _clock.Advance(TimeSpan.FromMilliseconds(150));
+        var (first, asked) = (_gate.AdmitAsync(caller, null, 1, 500, TestContext.Current.CancellationToken).AsTask(), await DealsAsync());
+        await UntilAsync(() => Task.FromResult(_clock.IsAwaited));
+        var second = _gate.AdmitAsync(caller, null, 1, 500, TestContext.Current.CancellationToken).AsTask();
+        await UntilAsync(() => Task.FromResult(_clock.Awaited == 2));
+        await OtherNodeHasAsync(caller, default);
+        asked = await DealsAsync();
+        _clock.Advance(Shares.Tick);
+        var answers = await Task.WhenAll(first, second).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        Assert.All(answers, answer => Assert.NotNull(answer.Seat));
+        Assert.Equal((asked + 1, new ShareAmounts(0, 0, 2, 1000)), (await DealsAsync(), (await RowAsync(caller))?.Amounts));
+    }
+
+    /// <summary>Calls go on being admitted within it while the answer of the database is on its way.</summary>
+    [Fact]
+    public async Task Share_ThatGrowsInOneLimit_ShrinksInNoOther()
+    {
+        var caller = Gates.Caller(account: new Terms { RequestsPerMinute = 200, Parallel = 40 });
+        await OtherNodeAsync(0, TimeSpan.FromDays(1));
+        for (var i = 0; i < 5; i++) (await AdmitAsync(caller))!.Dispose();
+        Assert.Equal(new ShareAmounts(11, 0, 3, 0), (await RowAsync(caller))?.Amounts);
+        var seats = new List<Seat>();
+        for (var i = 0; i < 4; i++) seats.Add((await AdmitAsync(caller))!);
+        Assert.Equal(new ShareAmounts(19, 0, 6, 0), (await RowAsync(caller))?.Amounts);
+        seats.ForEach(seat => seat.Dispose());
+        for (var i = 0; i < 12; i++) (await AdmitAsync(caller))!.Dispose();
+        Assert.Equal(new ShareAmounts(30, 0, 6, 0), (await RowAsync(caller))?.Amounts);
+    }
+
+    /// <summary>A limit that is lowered holds at once, whatever the node has leased of the one before.</summary>
+    [Fact]
+    public async Task Share_LargerThanTheLimitIsNow_AdmitsNoMoreThanTheLimit()
+    {
+        using var seat = await AdmitAsync();
+        Assert.Null(await AdmitAtOnceAsync(Gates.Caller(account: Limited.Account.Terms with { RequestsPerMinute = 1 })));
+        Assert.Null(await AdmitAtOnceAsync(Gates.Caller(account: Limited.Account.Terms with { Parallel = 1 })));
+        Assert.NotNull(await AdmitAtOnceAsync(Limited));
     }
 
     private Task<long> DealsAsync() => _database.ReadAsync(session => session.FirstAsync("SELECT deals FROM limit_subject", row => row.GetInt64(0)));
@@ -232,8 +368,13 @@ public sealed class ShareLeaseTests : IAsyncLifetime
     public async Task Share_NotUsedForAWhile_IsForgotten_AndLeasedAnew()
     {
         (await AdmitAsync())!.Dispose();
+        // Its call counts for a minute.
+        for (var i = 0; i < 18; i++) await RenewalAsync(Limited);
+        await OtherNodeAsync(9, TimeSpan.FromDays(1));
         for (var i = 0; i < 40 && await RowAsync(Limited) is not null; i++) await RenewalAsync(Limited);
         Assert.Null(await RowAsync(Limited));
+        // The other node's is its own.
+        Assert.Equal(1, await _database.WriteAsync(session => session.ExecuteAsync("DELETE FROM limit_share"), TestContext.Current.CancellationToken));
         (await AdmitAsync())!.Dispose();
         Assert.Equal(new ShareAmounts(10, 0, 10, 0), (await RowAsync(Limited))?.Amounts);
         await UntilAsync(() =>
@@ -249,8 +390,7 @@ public sealed class ShareLeaseTests : IAsyncLifetime
     {
         var caller = Gates.Caller(account: new Terms { RequestsPerMinute = 200, Parallel = 40 });
         using var seat = await AdmitAsync(caller);
-        await _database.WriteAsync(session => session.ExecuteAsync(
-            "CREATE TRIGGER broken BEFORE UPDATE OF parallel ON limit_share WHEN NEW.node <> 'other' BEGIN SELECT RAISE(ABORT, 'not now'); END"), TestContext.Current.CancellationToken);
+        await BreakReturnsAsync();
         await OtherNodeAsync(0, TimeSpan.FromDays(1));
         _clock.Advance(Shares.Tick);
         await UntilAsync(() => Task.FromResult(RequestsLeft(caller) == "10"));
@@ -273,6 +413,48 @@ public sealed class ShareLeaseTests : IAsyncLifetime
         await UntilAsync(async () => (await RowAsync(caller))?.Expires > _database.Now + 2_000);
         await OtherNodeAsync(0, TimeSpan.FromDays(1));
         await UntilTicksLeaveAsync(caller, new ShareAmounts(11, 0, 3, 0));
+        // Not used again, though: by the clock of another node it may have run out in the database as well.
+        Assert.Equal("0", RequestsLeft(caller));
+    }
+
+    private Task<int> BreakReturnsAsync() => _database.WriteAsync(session => session.ExecuteAsync(
+        "CREATE TRIGGER broken BEFORE UPDATE OF parallel ON limit_share WHEN NEW.node <> 'other' BEGIN SELECT RAISE(ABORT, 'not now'); END"));
+
+    /// <summary>A lease is renewed every three seconds, and what has been given back is not written again: an idle key must not cost a commit each tick.</summary>
+    [Fact]
+    public async Task Share_ThatNothingHappensTo_IsWrittenOnlyToBeRenewed()
+    {
+        var caller = Gates.Caller(account: new Terms { RequestsPerMinute = 200, Parallel = 40 });
+        using var seat = await AdmitAsync(caller);
+        await RenewalAsync(caller);
+        var renewed = (await RowAsync(caller))?.Expires;
+        await OtherNodeAsync(0, TimeSpan.FromDays(1));
+        await _database.WriteAsync(session => session.ExecuteAsync("CREATE TABLE written (n BIGINT)"), TestContext.Current.CancellationToken);
+        await _database.WriteAsync(session => session.ExecuteAsync(
+            "CREATE TRIGGER counted AFTER UPDATE OF parallel ON limit_share WHEN NEW.node <> 'other' BEGIN INSERT INTO written (n) VALUES (1); END"), TestContext.Current.CancellationToken);
+        _clock.Advance(Shares.Tick);
+        await UntilAsync(async () => (await RowAsync(caller))?.Amounts == new ShareAmounts(11, 0, 3, 0));
+        Assert.Equal(renewed, (await RowAsync(caller))?.Expires);
+        for (var i = 0; i < 3; i++) await RenewalAsync(caller);
+        Assert.Equal(1, await _database.ReadAsync(session => session.FirstAsync("SELECT COUNT(*) FROM written", row => row.GetInt64(0)), TestContext.Current.CancellationToken));
+    }
+
+    /// <summary>What is kept beyond use is a part of the limit, whosever it is.</summary>
+    [Fact]
+    public async Task Share_OfAKeyAndOfAModel_KeepsATwentiethToo()
+    {
+        var terms = new Terms { RequestsPerMinute = 200 };
+        var (caller, model) = (Gates.Caller(terms), new ModelTerms("x/dear", terms));
+        using var seat = await _gate.SeatAsync(caller, model: model);
+        string[] subjects = ["key:" + caller.Key.Line, $"model:{caller.Account.Id}/{model.Id}"];
+        foreach (var subject in subjects)
+            await _database.WriteAsync(session => session.ExecuteAsync(
+                "INSERT INTO limit_share (subject, node, requests, tokens, parallel, spend, expires) VALUES (@subject, 'other', 0, 0, 0, 0, @expires)",
+                ("@subject", subject), ("@expires", _database.Now + 86_400_000)), TestContext.Current.CancellationToken);
+        _clock.Advance(Shares.Tick);
+        foreach (var subject in subjects)
+            await UntilAsync(async () => await _database.ReadAsync(session => session.FirstAsync<long?>(
+                "SELECT requests FROM limit_share WHERE subject = @subject AND node <> 'other'", row => row.GetInt64(0), ("@subject", subject))) == 11);
     }
 
     [Fact]
@@ -296,13 +478,11 @@ public sealed class ShareLeaseTests : IAsyncLifetime
     {
         var caller = Gates.Caller(account: new Terms { TokensPerMinute = 1000, SpendDay = 1000 });
         await _database.StoreAsync(caller);
-        await _database.WriteAsync(session => session.ExecuteAsync(
-            "INSERT INTO limit_share (subject, node, requests, tokens, parallel, spend, expires) VALUES (@subject, 'other', 0, 900, 0, 900, @expires)",
-            ("@subject", "account:" + caller.Account.Id), ("@expires", _database.Now + 86_400_000)), TestContext.Current.CancellationToken);
+        await OtherNodeHasAsync(caller, new ShareAmounts(0, 900, 0, 900));
         Assert.Null(await AdmitAsync(caller, tokens: 500, cost: 10));
         Assert.NotNull(await AdmitAsync(caller, tokens: 50, cost: 10));
         Assert.Null(await AdmitAsync(caller, tokens: 10, cost: 500));
-        Assert.NotNull(await AdmitAsync(caller, tokens: 10, cost: 50));
+        Assert.NotNull(await AdmitAtOnceAsync(caller, tokens: 10, cost: 50));
         var asked = await DealsAsync();
         for (var i = 0; i < 20; i++) Assert.Null(await AdmitAsync(caller, tokens: 500 + i, cost: 500 - i));
         Assert.InRange(await DealsAsync(), asked, asked + 25);
@@ -313,9 +493,7 @@ public sealed class ShareLeaseTests : IAsyncLifetime
     public async Task Share_GrantedAfterARefusal_IsAskedForAgainAtOnce()
     {
         var caller = Gates.Caller(account: new Terms { TokensPerMinute = 1000 });
-        await _database.WriteAsync(session => session.ExecuteAsync(
-            "INSERT INTO limit_share (subject, node, requests, tokens, parallel, spend, expires) VALUES (@subject, 'other', 0, 900, 0, 0, @expires)",
-            ("@subject", "account:" + caller.Account.Id), ("@expires", _database.Now + 86_400_000)), TestContext.Current.CancellationToken);
+        await OtherNodeHasAsync(caller, new ShareAmounts(0, 900, 0, 0));
         Assert.Null(await AdmitAsync(caller, tokens: 500));
         Assert.NotNull(await AdmitAsync(caller, tokens: 90));
         await _database.WriteAsync(session => session.ExecuteAsync("DELETE FROM limit_share WHERE node = 'other'"), TestContext.Current.CancellationToken);
@@ -331,6 +509,17 @@ public sealed class ShareLeaseTests : IAsyncLifetime
         await OtherNodeAsync(10, TimeSpan.FromDays(1));
         _clock.Advance(TimeSpan.FromSeconds(9));
         Assert.Equal("0", _gate.Headers(Limited)["x-ratelimit-remaining-requests"]);
-        Assert.Null(await AdmitAsync());
+        for (var i = 0; i < 2; i++) Assert.Null(await AdmitAsync());
+    }
+
+    [Fact]
+    public async Task Node_ThatStops_GivesBackItsOwnSharesAlone()
+    {
+        await using (var gate = Gates.Open(_database, shared: true))
+        {
+            await gate.SeatAsync(Limited);
+            await OtherNodeAsync(1, TimeSpan.FromDays(1));
+        }
+        Assert.Equal(["other"], await _database.ReadAsync(session => session.QueryAsync("SELECT node FROM limit_share", row => row.GetString(0)), TestContext.Current.CancellationToken));
     }
 }

@@ -21,11 +21,14 @@ internal sealed class FakeClock : TimeProvider
     }
 
     /// <summary>Somebody waits for a moment to come, once: nothing goes on for him until time passes. Periodic timers do not count.</summary>
-    public bool IsAwaited
+    public bool IsAwaited => Awaited > 0;
+
+    /// <summary>How many wait so.</summary>
+    public int Awaited
     {
         get
         {
-            lock (_lock) return _timers.Exists(timer => timer.Period is null);
+            lock (_lock) return _timers.Count(timer => timer.Period is null);
         }
     }
 
