@@ -59,8 +59,8 @@ internal sealed class Share
     /// <summary>What may be used now: nothing once the lease has run out, since others may have it by then.</summary>
     public ShareAmounts Of(long now) => now < _validUntil ? _amounts : default;
 
-    /// <summary>What this node keeps from the others: of a lease that has run out here still what the row says, since it may be renewed.</summary>
-    public ShareAmounts Kept(long now) => now < _validUntil ? _amounts : Row ?? default;
+    /// <summary>What this node keeps from the others, also of a lease that has run out here: the row may be renewed, and covers what calls use.</summary>
+    public ShareAmounts Kept => _amounts;
 
     public void Set(ShareAmounts amounts, long validUntil) => (_amounts, _validUntil) = (amounts, validUntil);
 

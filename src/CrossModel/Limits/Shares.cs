@@ -192,7 +192,7 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
                 var spare = Portions.SpareOf(share.Terms, share.IsSpendNear);
                 // Spend that lies idle is money that others are refused; requests and tokens come back with their minute.
                 if (tally.LastUsed < now - TimeSpan.TicksPerSecond) spare = spare with { Spend = 0 };
-                var (had, used) = (share.Kept(now), tally.Used(now));
+                var (had, used) = (share.Kept, tally.Used(now));
                 kept = ShareAmounts.Least(had, used + ShareAmounts.Most(spare, share.Waiting));
                 // No seat is left to lease: what is kept ahead here a call may lack elsewhere.
                 if (kept.Parallel == share.Row?.Parallel && seats >= share.Terms.Parallel) kept = kept with { Parallel = Math.Min(had.Parallel, used.Parallel + share.Waiting.Parallel) };

@@ -120,7 +120,7 @@ internal sealed class Tally(Subject subject, Share? share)
             var now = account.Now;
             var seen = Spend!.EndLoad(day, books, now);
             // The others see it on the books as well now: it must not be spent from the share again.
-            if (Share?.Of(now) is { } amounts) Share.Shrink(amounts with { Spend = Math.Max(0, amounts.Spend - seen) });
+            if (Share?.Kept is { } kept) Share.Shrink(kept with { Spend = Math.Max(0, kept.Spend - seen) });
         }
     }
 

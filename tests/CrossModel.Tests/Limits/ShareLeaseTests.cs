@@ -417,6 +417,22 @@ public sealed class ShareLeaseTests : IAsyncLifetime
         Assert.Equal("0", RequestsLeft(caller));
     }
 
+    /// <summary>Nobody knows what the database has of it: the others may have all but what calls use here.</summary>
+    [Fact]
+    public async Task Share_WhoseReturnFailed_AndThatRanOutMeanwhile_CoversWhatCallsUse()
+    {
+        var caller = Gates.Caller(account: new Terms { RequestsPerMinute = 200, Parallel = 40 });
+        using var seat = await AdmitAsync(caller);
+        await BreakReturnsAsync();
+        await OtherNodeAsync(0, TimeSpan.FromDays(1));
+        _clock.Advance(Shares.Tick);
+        await UntilAsync(() => Task.FromResult(RequestsLeft(caller) == "10"));
+        using (await WriterAsync()) _clock.Advance(TimeSpan.FromSeconds(9));
+        await UntilAsync(async () => (await RowAsync(caller))?.Expires > _database.Now + 2_000);
+        await _database.WriteAsync(session => session.ExecuteAsync("DROP TRIGGER broken"), TestContext.Current.CancellationToken);
+        await UntilTicksLeaveAsync(caller, new ShareAmounts(11, 0, 3, 0));
+    }
+
     private Task<int> BreakReturnsAsync() => _database.WriteAsync(session => session.ExecuteAsync(
         "CREATE TRIGGER broken BEFORE UPDATE OF parallel ON limit_share WHEN NEW.node <> 'other' BEGIN SELECT RAISE(ABORT, 'not now'); END"));
 
