@@ -32,7 +32,6 @@ internal sealed class SpendWindows
     {
         var seen = Unseen - _duringLoad.Total;
         (Day, LoadedAt, _spent, Unseen) = (day, now, books + _duringLoad, _duringLoad.Total);
-        _duringLoad = default;
         return seen;
     }
 
