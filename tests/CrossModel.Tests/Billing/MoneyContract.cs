@@ -122,6 +122,63 @@ public abstract class MoneyContract(bool postgres)
         await till.AssertSoundAsync();
     }
 
+    /// <summary>Its caller was told that it is not charged: what is on the books goes back once, and what is not there yet never comes.</summary>
+    [Fact]
+    public async Task Settlement_ThatWasGivenUp_IsGivenBackOnce()
+    {
+        await using var till = await OpenAsync();
+        var account = await till.NewAccountAsync(1_000_000);
+        var (there, never) = (Till.Record(account.Id, 2000), Till.Record(account.Id, 2000));
+        Assert.True((await till.Settlements.SettleAsync(there, await till.HoldAsync(account, 5000))).Committed);
+        foreach (var record in new[] { there, there, never })
+        {
+            var charge = new Charge(record, await till.HoldAsync(account, 5000), till.Settlements, staysQueued: false, null);
+            charge.WaitedTooLong();
+            till.Books.Add(charge);
+            await Till.UntilAsync(async () => (await till.Purses.StandingAsync(account.Id))!.Value.Held == 0);
+            Assert.Equal(1_000_000, await till.BalanceAsync(account));
+        }
+        Assert.Equal(3, await EntriesAsync(till)); // the credit, the charge and its refund
+        await till.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Settlement_GivenUpWhileItCommits_IsGivenBack_AndItsHoldEndsOnce()
+    {
+        await using var till = await OpenAsync();
+        var account = await till.NewAccountAsync(1_000_000);
+        var hold = await till.HoldAsync(account, 5000);
+        var goesOn = await HoldUpAsync(till);
+        var charge = new Charge(Till.Record(account.Id, 2000), hold, till.Settlements, staysQueued: false, null);
+        till.Books.Add(charge);
+        till.Books.Add(new Meanwhile(account.Id, charge.WaitedTooLong));
+        goesOn.SetResult();
+
+        Assert.False((await charge.Task).Committed);
+        await Till.UntilAsync(async () => await till.NumberAsync("spent_total", account) == 0 && await till.BalanceAsync(account) == 1_000_000 && await EntriesAsync(till) == 3);
+        await Till.UntilAsync(async () => (await till.Purses.StandingAsync(account.Id))!.Value.Held == 0);
+        await till.AssertSoundAsync();
+        // And with that it is over: nothing of it is queued again. This test's own charge went past the count.
+        await Till.UntilAsync(() => Task.FromResult(till.Settlements.Queued == -1));
+        for (var i = 0; i < 50; i++)
+        {
+            Assert.Equal(-1, till.Settlements.Queued);
+            await Task.Delay(1, TestContext.Current.CancellationToken);
+        }
+    }
+
+    private static Task<long> EntriesAsync(Till till) => till.Database.ReadAsync(s => s.FirstAsync("SELECT COUNT(*) FROM ledger_entry", row => row.GetInt64(0)));
+
+    /// <summary>Something that happens while a commit runs.</summary>
+    private sealed class Meanwhile(string accountId, Action what) : BookItem
+    {
+        public override string AccountId => accountId;
+        public override bool OutlivesOutage => false;
+        public override void Apply(Posting posting, AccountRow row) => what();
+        public override void Committed() { }
+        public override void Failed(bool away) { }
+    }
+
     [Fact]
     public async Task Hold_ReleasedAndSettled_FirstOneWins()
     {
@@ -425,6 +482,33 @@ public abstract class MoneyContract(bool postgres)
         Assert.False(purse.TryTake(1));
         change.Committed();
         Assert.Equal((0, 50), (change.Returning, purse.Held));
+    }
+
+    /// <summary>Its lease went back to the account meanwhile, or is not durable yet: nothing is held from money that is not this node's.</summary>
+    [Fact]
+    public async Task Purse_WhoseLeaseIsAnotherThanItKnows_HoldsNothingFromIt()
+    {
+        await using var till = await OpenAsync();
+        var purse = new Purse("acc_1", till.Books);
+        AccountRow Row(long lease)
+        {
+            var row = new AccountRow { Id = "acc_1", Balance = 100_000, Leased = 0, CreditLimit = 0, Seq = 1, Head = "", Place = 0, Spent = default };
+            row.MoveLease(lease);
+            return row;
+        }
+        purse.Committed(Row(300));
+        Assert.True(purse.TryTake(50));
+        var (more, grown) = (new LeaseChange(purse, returnsAll: false), Row(300));
+        more.Apply(null!, grown);
+        Assert.True(grown.Lease > 300);
+        Assert.Equal((0, false), (more.Returning, purse.TryTake(251)));
+
+        // Taken for dead: the lease covers what calls hold again, and no more.
+        var (change, row) = (new LeaseChange(purse, returnsAll: true), Row(0));
+        change.Apply(null!, row);
+        Assert.Equal(50, row.Lease);
+        purse.Lost();
+        Assert.False(purse.TryTake(1));
     }
 
     [Fact]
