@@ -26,7 +26,8 @@ internal static class MarginReport
     public static Task<List<MarginRow>> ReadAsync(Database database, long since, long until) => database.SnapshotAsync(async session =>
     {
         var names = (await session.QueryAsync("SELECT id, name FROM account", row => (Id: row.GetString(0), Name: row.GetString(1)))).ToDictionary(a => a.Id, a => a.Name);
-        var refunds = (await session.QueryAsync("SELECT account_id, reference, CAST(SUM(amount) AS BIGINT) FROM ledger_entry WHERE kind = 'refund' GROUP BY account_id, reference",
+        // What a correction took is less than nothing given back.
+        var givenBack = (await session.QueryAsync("SELECT account_id, reference, CAST(SUM(amount) AS BIGINT) FROM ledger_entry WHERE kind IN ('refund', 'correction') GROUP BY account_id, reference",
             row => (Account: row.GetString(0), Request: row.GetString(1), Sum: row.GetInt64(2)))).ToDictionary(r => (r.Account, r.Request), r => r.Sum);
         var rows = new Dictionary<(string, string, string, long), MarginRow>();
         await foreach (var request in UsageQueries.StreamAsync(session, since, until))
@@ -38,7 +39,7 @@ internal static class MarginReport
             rows[key] = row with
             {
                 Requests = row.Requests + 1,
-                Income = row.Income + request.Cost - refunds.GetValueOrDefault((record.AccountId, record.Id)),
+                Income = row.Income + request.Cost - givenBack.GetValueOrDefault((record.AccountId, record.Id)),
                 Cost = row.Cost + (record.OperatorCost ?? 0),
                 Uncovered = row.Uncovered + request.Uncovered,
                 UnknownCost = row.UnknownCost + (record.OperatorCostIsPartial || (record.OperatorCost is null && record.Basis != Basis.Waived) ? 1 : 0),

@@ -32,7 +32,17 @@ internal sealed class UpstreamProbe(TimeProvider time)
 
     /// <summary>In the order of the configuration.</summary>
     public Task<ProbeResult[]> RunAsync(GatewayConfig config, CancellationToken cancellation) =>
-        Task.WhenAll(config.Upstreams.Select(upstream => TryAsync(upstream.Key, upstream.Value, cancellation)));
+        Task.WhenAll(config.Upstreams.Select(upstream => TryEachKeyAsync(upstream.Key, upstream.Value, cancellation)));
+
+    /// <summary>Each of several keys: calls take turns, so one that is bad is met by some of them.</summary>
+    private async Task<ProbeResult> TryEachKeyAsync(string name, UpstreamConfig config, CancellationToken cancellation)
+    {
+        if (config.ApiKeys.Count < 2) return await TryAsync(name, config, cancellation);
+        var results = await Task.WhenAll(config.ApiKeys.Select(key => TryAsync(name, config with { ApiKeys = [key] }, cancellation)));
+        var bad = results.Index().Where(result => result.Item.Reach == Reach.Refused).Select(result => result.Index + 1).ToArray();
+        return bad.Length == 0 ? results.FirstOrDefault(result => result.Reach != Reach.Reached) ?? results[0]
+            : results[bad[0] - 1] with { Message = $"key {string.Join(" and ", bad)} of {results.Length}: {results[bad[0] - 1].Message}" };
+    }
 
     private async Task<ProbeResult> TryAsync(string name, UpstreamConfig config, CancellationToken cancellation)
     {

@@ -39,6 +39,20 @@ public sealed class RerateCommandTests
         await _run.GoodAsync("ledger", "verify");
     }
 
+    /// <summary>What went back is no income, what was taken is.</summary>
+    [Theory]
+    [InlineData("0.0005", "0.001")]
+    [InlineData("0.002", "0.004")]
+    public async Task Margin_OfRequestsComputedAnew_IsOfWhatTheyCostInTheEnd(string price, string income)
+    {
+        await ChargeTooMuchAsync();
+        var config = Path.Combine(_run.Folder, "crossmodel.json");
+        await File.WriteAllTextAsync(config, (await File.ReadAllTextAsync(config)).Replace("0.0005", price, StringComparison.Ordinal));
+        await _run.GoodAsync("ledger", "rerate", "--model", "a/b", "--since", "1h", "--apply");
+        var row = Assert.Single((await _run.JsonAsync("margin")).EnumerateArray());
+        Assert.Equal((income, income), (row.GetProperty("income").GetString(), row.GetProperty("margin").GetString()));
+    }
+
     [Fact]
     public async Task Rerate_OwedByAnAccountWithNothingFree_IsNotCalledWritten()
     {

@@ -68,6 +68,18 @@ public sealed class UpstreamProbeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Check_Online_OfSeveralKeys_NamesThoseThatAreRefused()
+    {
+        await File.WriteAllTextAsync(Path.Combine(_run.Folder, "crossmodel.json"),
+            $$"""{"upstreams": { "up": { "baseUrl": "{{At(200)}}", "apiKeys": ["sk-right", "sk-old", "sk-right", "sk-older"] } } }""", TestContext.Current.CancellationToken);
+        Assert.Equal(1, await _run.RunAsync("check", "--online"));
+        Assert.Contains("refused credentials (401", _run.Out, StringComparison.Ordinal);
+        Assert.Contains("key 2 and 4 of 4: ", _run.Out, StringComparison.Ordinal);
+        Assert.DoesNotContain("sk-", _run.Out, StringComparison.Ordinal);
+        Assert.Equal(4, _seen.Count);
+    }
+
+    [Fact]
     public async Task Check_Online_NobodyThere_SaysSoAndStillTriesTheOthers()
     {
         using var closed = new TcpListener(IPAddress.Loopback, 0);
