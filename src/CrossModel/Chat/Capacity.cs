@@ -10,12 +10,19 @@ namespace CrossModel.Chat;
 /// </summary>
 internal sealed class Capacity(Snapshots snapshots)
 {
-    // A quarter of what the process may use for bodies and replies; a call in flight costs about 30 KB, counted as 128 KB with its sockets.
-    private static readonly long Share = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4;
+    /// <summary>What the program needs for itself, whatever it is asked.</summary>
+    private const long Own = 64 * 1024 * 1024;
+
+    // A call in flight costs about 30 KB, counted as 128 KB with its sockets.
+    private static readonly long Share = ShareOf(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
     private static readonly int UsualCalls = (int)Math.Clamp(Share / (128 * 1024), 64, 100_000);
     private long _bytes;
     private int _calls;
     private volatile bool _draining;
+
+    /// <summary>Bytes for bodies and replies: a quarter, since they are held in arrays of up to twice their size, and large ones as received and as sent.</summary>
+    /// <param name="available">What the runtime takes for the memory of the process: of a container's limit three quarters.</param>
+    internal static long ShareOf(long available) => Math.Max(available - Own, Own / 4) / 4;
 
     public int Calls => Volatile.Read(ref _calls);
 

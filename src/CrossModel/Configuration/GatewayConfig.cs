@@ -58,7 +58,7 @@ internal sealed record LimitsConfig
     [Bounds(1, int.MaxValue)]
     public long BodyBytes { get; init; } = 32 * 1024 * 1024;
 
-    /// <summary>Bytes of bodies and replies held in memory at once, all calls together; over it 503. Null (default): a quarter of the memory the process may use.</summary>
+    /// <summary>Bytes of bodies and replies held in memory at once, all calls together; over it 503. Null (default): a quarter of the memory the process may use beyond 64 MiB.</summary>
     [Bounds(1)]
     public long? BufferedBytes { get; init; }
 
