@@ -24,6 +24,10 @@ internal sealed class ReasoningMemory(TimeProvider time, long capacity = Reasoni
     public static readonly TimeSpan Lifetime = TimeSpan.FromHours(12);
 
     private const int EntryOverhead = 256;
+
+    /// <summary>Members of one object: no schema has so many, and to sort millions takes ten seconds.</summary>
+    private const int MostSorted = 1000;
+
     private static readonly ConditionalWeakTable<TimeProvider, ReasoningMemory> Memories = [];
 
     private readonly Lock _lock = new();
@@ -119,7 +123,9 @@ internal sealed class ReasoningMemory(TimeProvider time, long capacity = Reasoni
         if (value.ValueKind == JsonValueKind.Object)
         {
             writer.WriteStartObject();
-            foreach (var member in value.EnumerateObject().OrderBy(m => m.Name, StringComparer.Ordinal))
+            IEnumerable<JsonProperty> members = value.EnumerateObject();
+            if (value.GetPropertyCount() <= MostSorted) members = members.OrderBy(m => m.Name, StringComparer.Ordinal);
+            foreach (var member in members)
             {
                 writer.WritePropertyName(member.Name);
                 WriteCanonical(writer, member.Value);
