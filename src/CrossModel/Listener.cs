@@ -26,7 +26,7 @@ internal sealed class Listener : IAsyncDisposable
     {
         // Its pool of memory is to be had in no other way.
         var builder = new KestrelServices();
-        builder.Services.AddSingleton(logs);
+        builder.Services.AddSingleton<ILoggerFactory>(new Logs(logs));
         builder.UseKestrelCore().UseSockets(sockets =>
         {
             sockets.UnsafePreferInlineScheduling = SocketThreads.AreUsed;
@@ -75,6 +75,7 @@ internal sealed class Listener : IAsyncDisposable
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 60);
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 15);
         // Linux alone: what a caller does not take in this time ends the connection, else the kernel sends it again for a quarter of an hour.
+        // A caller that lives and does not read is ended then too: the kernel makes no difference.
         if (OperatingSystem.IsLinux()) socket.SetRawSocketOption(Tcp, UserTimeout, BitConverter.GetBytes((int)Vanished.TotalMilliseconds));
         return socket;
     }
@@ -106,5 +107,29 @@ internal sealed class Listener : IAsyncDisposable
         public Task ProcessRequestAsync(DefaultHttpContext context) => answer(context);
 
         public void DisposeContext(DefaultHttpContext context, Exception? exception) => context.Uninitialize();
+    }
+
+    /// <summary>Without connections that time out between two calls: of each the web server warns, with a stack trace, and strangers would write the log.</summary>
+    private sealed class Logs(ILoggerFactory logs) : ILoggerFactory
+    {
+        public ILogger CreateLogger(string categoryName) => new Quiet(logs.CreateLogger(categoryName));
+
+        public void AddProvider(ILoggerProvider provider) => logs.AddProvider(provider);
+
+        public void Dispose()
+        {
+        }
+
+        private sealed class Quiet(ILogger log) : ILogger
+        {
+            public IDisposable? BeginScope<TState>(TState state) where TState : notnull => log.BeginScope(state);
+
+            public bool IsEnabled(LogLevel logLevel) => log.IsEnabled(logLevel);
+
+            public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+            {
+                if (logLevel > LogLevel.Warning || exception is not SocketException) log.Log(logLevel, eventId, state, exception, formatter);
+            }
+        }
     }
 }
