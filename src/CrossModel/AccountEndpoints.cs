@@ -12,7 +12,20 @@ internal sealed class AccountEndpoints(Database database, Purses purses, Snapsho
 {
     private readonly UsageQueries _queries = new(database);
 
-    public async ValueTask<ApiError?> AccountAsync(HttpContext http, Caller caller)
+    /// <param name="requestId">Whose receipt is asked for; null: the account is.</param>
+    public async ValueTask<ApiError?> AnswerAsync(HttpContext http, Caller caller, string? requestId)
+    {
+        try
+        {
+            return requestId is null ? await AccountAsync(http, caller) : await RequestAsync(http, caller, requestId);
+        }
+        catch (Exception e) when (database.IsAway(e) && !http.Response.HasStarted)
+        {
+            return ApiErrors.ModelUnavailable("The books cannot be read at the moment: the gateway's database does not answer. Try again shortly.");
+        }
+    }
+
+    private async ValueTask<ApiError?> AccountAsync(HttpContext http, Caller caller)
     {
         if (await purses.StandingAsync(caller.Account.Id, http.RequestAborted) is not { } standing) return ApiErrors.InvalidApiKey();
         var today = SpendStore.DayOf(database.Now);
@@ -22,7 +35,7 @@ internal sealed class AccountEndpoints(Database database, Purses purses, Snapsho
         return await FrontDoor.WriteAsync(http, StatusCodes.Status200OK, body.Memory);
     }
 
-    public async ValueTask<ApiError?> RequestAsync(HttpContext http, Caller caller, string id)
+    private async ValueTask<ApiError?> RequestAsync(HttpContext http, Caller caller, string id)
     {
         if (await _queries.FindAsync(caller.Account.Id, id, http.RequestAborted) is not { } request) return ApiErrors.RequestNotFound(id);
         using var body = new PooledBuffer();

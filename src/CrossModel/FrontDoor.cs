@@ -74,8 +74,7 @@ internal sealed partial class FrontDoor(
 
     private async ValueTask<ApiError?> ReadAsync(HttpContext http, string path, Caller caller)
     {
-        if (path == "/v1/account") return await accounts.AccountAsync(http, caller);
-        if (path.StartsWith(RequestPrefix, StringComparison.Ordinal)) return await accounts.RequestAsync(http, caller, path[RequestPrefix.Length..]);
+        if (path == "/v1/account" || path.StartsWith(RequestPrefix, StringComparison.Ordinal)) return await accounts.AnswerAsync(http, caller, path == "/v1/account" ? null : path[RequestPrefix.Length..]);
         using var body = new PooledBuffer();
         var models = snapshots.Current.Models;
         if (path == "/v1/models") models.WriteList(body, caller.Key.Allows);

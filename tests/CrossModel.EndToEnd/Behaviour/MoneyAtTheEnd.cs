@@ -195,6 +195,26 @@ public sealed class MoneyAtTheEnd
         Assert.EndsWith("[DONE]\n\n", await new StreamReader(body).ReadToEndAsync(), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Books_ThatCannotBeRead_AreNoFaultOfTheProgram()
+    {
+        PostgresServer.SkipIfMissing();
+        await using var postgres = await PostgresServer.StartNewAsync();
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced, database: await postgres.CreateDatabaseAsync());
+        var call = await gateway.PostAsync(Plain);
+        string[] paths = ["/v1/account", $"/v1/requests/{call.Header("x-request-id")}"];
+        await postgres.StopAsync();
+        foreach (var path in paths)
+        {
+            var reply = await gateway.Http.GetAsync(path, gateway.Key);
+            Assert.Equal((503, "model_unavailable", "1"), ((int)reply.Status, reply.ErrorCode, reply.Header("retry-after")));
+        }
+        Assert.DoesNotContain(gateway.Log.All, line => line.Contains("broke inside", StringComparison.Ordinal));
+        await postgres.StartAsync();
+        foreach (var path in paths) await Until.TrueAsync(async () => (int)(await gateway.Http.GetAsync(path, gateway.Key)).Status == 200);
+    }
+
     /// <summary>
     /// A database that is away may answer in many ways before it is back (starting, restoring, a role without rights): none ends the books, and none is
     /// taken for an empty balance. To stop meanwhile takes no longer than otherwise, since nothing waits.
