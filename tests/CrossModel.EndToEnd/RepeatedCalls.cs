@@ -267,17 +267,34 @@ public sealed class RepeatedCalls
         var keys = new CrossModel.Accounts.KeyStore(gateway.Gateway.Database);
         var revoked = (await keys.FindAsync(gateway.Key)).Single().Entry;
         var second = (await keys.CreateAsync(new(revoked.AccountId, "second", null, null, CrossModel.Accounts.Terms.None))).Key;
-        var repeat = other.PostAsync(Ask, gateway.Key, ("Idempotency-Key", "k1"));
-        await Task.Delay(700);
-        var joined = other.PostAsync(Ask, second, ("Idempotency-Key", "k1"));
-        await keys.ChangeAsync(revoked.Id, key => key with { Revoked = true });
-        await Until.TrueAsync(async () => (int)(await other.Http.GetAsync("/v1/models", gateway.Key)).Status == 401);
-        go.SetResult();
+        Task<HttpReply>? repeat = null, joined = null;
+        // Whoever asks for the key waits in the database as long as somebody is about to free it.
+        async Task FreeingAsync(bool frees, Func<Task> meanwhile) => await gateway.Gateway.Database.WriteAsync(async session =>
+        {
+            await session.ExecuteAsync("DELETE FROM stored_reply");
+            await meanwhile();
+            return frees ? true : throw new OperationCanceledException();
+        });
+        Task AsksAsync() => Until.TrueAsync(() => gateway.Gateway.Database.ReadAsync(s => s.FirstAsync(
+            "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%INTO stored_reply%'", row => row.GetInt64(0) > 0)));
+        await Assert.ThrowsAsync<OperationCanceledException>(() => FreeingAsync(frees: false, async () =>
+        {
+            repeat = other.PostAsync(Ask, gateway.Key, ("Idempotency-Key", "k1"));
+            await AsksAsync();
+        }));
+        await FreeingAsync(frees: true, async () =>
+        {
+            await AsksAsync();
+            joined = other.PostAsync(Ask, second, ("Idempotency-Key", "k1"));
+            await keys.ChangeAsync(revoked.Id, key => key with { Revoked = true });
+            await Until.TrueAsync(async () => (int)(await other.Http.GetAsync("/v1/models", gateway.Key)).Status == 401);
+            go.SetResult();
+        });
 
         Assert.Equal(400, (int)(await first).Status);
-        Assert.Equal(401, (int)(await repeat).Status);
+        Assert.Equal(401, (int)(await repeat!).Status);
         // Another key of the account is as good as before: its call is the one that runs.
-        Assert.Equal(400, (int)(await joined).Status);
+        Assert.Equal(400, (int)(await joined!).Status);
         Assert.Equal(2, upstream.Received.Count);
     }
 
