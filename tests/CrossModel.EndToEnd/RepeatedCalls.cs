@@ -275,13 +275,14 @@ public sealed class RepeatedCalls
             await meanwhile();
             return frees ? true : throw new OperationCanceledException();
         });
-        Task AsksAsync() => Until.TrueAsync(() => gateway.Gateway.Database.ReadAsync(s => s.FirstAsync(
-            "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%INTO stored_reply%'", row => row.GetInt64(0) > 0)));
+        Task AsksAsync(bool asks = true) => Until.TrueAsync(() => gateway.Gateway.Database.ReadAsync(s => s.FirstAsync(
+            "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%INTO stored_reply%'", row => row.GetInt64(0) > 0 == asks)));
         await Assert.ThrowsAsync<OperationCanceledException>(() => FreeingAsync(frees: false, async () =>
         {
             repeat = other.PostAsync(Ask, gateway.Key, ("Idempotency-Key", "k1"));
             await AsksAsync();
         }));
+        await AsksAsync(false);
         await FreeingAsync(frees: true, async () =>
         {
             await AsksAsync();
