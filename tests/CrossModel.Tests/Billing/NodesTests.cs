@@ -90,6 +90,74 @@ public sealed class NodesTests
         Task<List<string>> NamesAsync() => database.ReadAsync(s => s.QueryAsync("SELECT id FROM node ORDER BY id", row => row.GetString(0)));
     }
 
+    /// <summary>The others may have seen it as early as it was sent.</summary>
+    [Fact]
+    public async Task Beat_ThatIsLongOnItsWay_CountsFromWhenItBegan()
+    {
+        var clock = new FakeClock();
+        await using var database = await TestDatabase.OpenAsync(await TestDatabase.NewAddressAsync(postgres: true), clock);
+        var nodes = new Nodes(database, "node_1", () => { });
+        var beat = Task.CompletedTask;
+        await database.WriteAsync(async session =>
+        {
+            await Nodes.EnsureAliveAsync(session, "node_1");
+            beat = nodes.BeatAsync(default);
+            clock.Advance(TimeSpan.FromSeconds(7));
+        });
+        await beat;
+        Assert.False(nodes.IsAlive);
+    }
+
+    /// <summary>Ten seconds without a beat are what counts: not ten seconds since it was first seen, nor since an earlier life of it.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Node_ThatBeatsOn_IsNotBuried(bool wasBuriedByAnother)
+    {
+        var clock = new FakeClock();
+        await using var database = await TestDatabase.OpenAsync(await TestDatabase.NewAddressAsync(postgres: true), clock);
+        var (node, watcher) = (new Nodes(database, "node_1", () => { }), new Nodes(database, "node_watcher", () => { }));
+        await node.BeatAsync(default);
+        await watcher.BuryAsync(default);
+        if (wasBuriedByAnother)
+        {
+            await database.WriteAsync(session => session.ExecuteAsync("DELETE FROM node"));
+            await watcher.BuryAsync(default);
+        }
+        clock.Advance(TimeSpan.FromSeconds(11));
+        await node.BeatAsync(default);
+        await watcher.BuryAsync(default);
+        Assert.Equal(["node_1"], await database.ReadAsync(s => s.QueryAsync("SELECT id FROM node", row => row.GetString(0))));
+    }
+
+    /// <summary>Its leases are others' money by now: a hold that comes out of its memory would be the operator's loss.</summary>
+    [Fact]
+    public async Task Node_ThatWasTakenForDead_HoldsNothingFromWhatItHadLeased()
+    {
+        var address = await TestDatabase.NewAddressAsync(postgres: true);
+        var clock = new FakeClock();
+        await using var other = await Till.OpenAsync(address);
+        await using var till = await Till.OpenAsync(address, clock);
+        var account = await other.NewAccountAsync(1000);
+        var before = await till.HoldAsync(account, 1000);
+        Task ReturnAsync(long? beat) => other.Database.WriteAsync(session => new Nodes(other.Database, other.Books.Node, () => { }).ReturnAsync(session, till.Books.Node, beat));
+        // It has beaten again since.
+        await ReturnAsync(beat: 0);
+        Assert.Equal(1000, await other.LeasedAsync(account));
+        await ReturnAsync(beat: null);
+        var others = await other.HoldAsync(account, 1000);
+        // With its second beat it has gone through all that its first one told it.
+        await Till.UntilAsync(async () => await other.Database.ReadAsync(s => s.FirstAsync("SELECT beat FROM node WHERE id = @id", row => row.GetInt64(0), ("@id", till.Books.Node))) >= 2, clock);
+
+        before.Release();
+        var again = till.Purses.HoldAsync(account, 1000).AsTask();
+        await Till.UntilAsync(() => Task.FromResult(again.IsCompleted), clock);
+
+        Assert.Null((await again).Hold);
+        others.Release();
+        await other.AssertSoundAsync();
+    }
+
     [Fact]
     public async Task Node_ThatLeases_CountsItsBeatOn()
     {
@@ -115,6 +183,7 @@ public sealed class NodesTests
         var hold = await frozen.HoldAsync(account, 600);
         Assert.Equal(600, await alive.LeasedAsync(account));
         await Till.UntilAsync(async () => await alive.LeasedAsync(account) == 0, clock);
+        Assert.Equal(0, await alive.Database.ReadAsync(s => s.FirstAsync("SELECT COUNT(*) FROM lease WHERE node = @node", row => row.GetInt64(0), ("@node", frozen.Books.Node))));
         await alive.AssertSoundAsync();
         // Somebody else takes the money; the frozen node wakes and settles what it delivered: it gets what is free, the rest is uncovered.
         var other = await alive.HoldAsync(account, 900);

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using CrossModel.Protocol;
 
@@ -94,6 +95,27 @@ public sealed class HappyEyeballsTests : IDisposable
         Assert.Equal(SocketError.ConnectionRefused, refused.SocketErrorCode);
         var none = await Assert.ThrowsAsync<SocketException>(() => ConnectAsync());
         Assert.Equal(SocketError.HostUnreachable, none.SocketErrorCode);
+    }
+
+    /// <summary>A network forgets a connection on which nothing moves for some minutes.</summary>
+    [Fact]
+    public async Task Connection_IsKeptAliveByItself_AndSendsAtOnce()
+    {
+        using var socket = await HappyEyeballs.ConnectAsync([Answers], _port, TestContext.Current.CancellationToken);
+        int Option(SocketOptionLevel level, SocketOptionName name) => (int)socket.GetSocketOption(level, name)!;
+        Assert.NotEqual(0, Option(SocketOptionLevel.Socket, SocketOptionName.KeepAlive));
+        Assert.Equal((60, 15), (Option(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime), Option(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval)));
+        Assert.True(socket.NoDelay);
+    }
+
+    [Fact]
+    public async Task OtherAttempts_AreGivenUpOnceOneHasAnswered()
+    {
+        int Attempts() => IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpConnections()
+            .Count(c => c.State == TcpState.SynSent && c.RemoteEndPoint.Equals(new IPEndPoint(Silent, _port)));
+        var before = Attempts();
+        await ConnectAsync(Silent, Silent, Answers);
+        Assert.True(SpinWait.SpinUntil(() => Attempts() == before, TimeSpan.FromSeconds(20)));
     }
 
     [Fact]
