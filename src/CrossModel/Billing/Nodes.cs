@@ -29,7 +29,7 @@ internal sealed class Nodes(Database database, string node, Action lost)
         var began = database.Time.GetTimestamp();
         var beat = await database.WriteAsync(session => session.FirstAsync(
             "INSERT INTO node (id, beat) VALUES (@id, 1) ON CONFLICT (id) DO UPDATE SET beat = node.beat + 1 RETURNING beat", row => row.GetInt64(0), ("@id", node)), ct);
-        if (_beat != 0 && beat <= _beat) lost();
+        if (beat <= _beat) lost();
         _beat = beat;
         // From when it began: the others may have seen it that early. Last of all: a hold from money that is gone would be the operator's loss.
         Volatile.Write(ref _lastBeat, began);

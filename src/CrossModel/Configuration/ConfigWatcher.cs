@@ -16,14 +16,14 @@ internal sealed class ConfigWatcher : IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private Func<GatewayConfig, Task>? _apply;
     private Task _watching = Task.CompletedTask;
-    private LoadedConfig _inForce;
+    private readonly LoadedConfig _opened;
     private LoadedConfig _last;
     private LoadedConfig? _suspect;
     private volatile GatewayConfig _current;
 
     private ConfigWatcher(LoadedConfig inForce, LoadedConfig last, IReadOnlyDictionary<string, string> environment, ConfigRules rules, ILogger log)
     {
-        (_inForce, _last, _environment, _rules, _log) = (inForce, last, environment, rules, log);
+        (_opened, _last, _environment, _rules, _log) = (inForce, last, environment, rules, log);
         _current = _started = inForce.Config!;
     }
 
@@ -55,7 +55,7 @@ internal sealed class ConfigWatcher : IAsyncDisposable
     public void Start(Func<GatewayConfig, Task> apply)
     {
         _apply = apply;
-        Keep(_inForce);
+        Keep(_opened);
         if (_last.File is not null)
             _watching = WatchAsync();
     }
@@ -79,7 +79,6 @@ internal sealed class ConfigWatcher : IAsyncDisposable
                 _suspect = loaded;
                 return;
             }
-            _suspect = null;
             _last = loaded;
             Log.Rejected(_log, loaded.File!);
             LogFaults(_log, loaded);
@@ -134,7 +133,7 @@ internal sealed class ConfigWatcher : IAsyncDisposable
             return;
         }
         _current = config;
-        (_inForce, _last) = (loaded, loaded);
+        _last = loaded;
         Keep(loaded);
         Log.Applied(_log, loaded.File!);
         LogFaults(_log, loaded);

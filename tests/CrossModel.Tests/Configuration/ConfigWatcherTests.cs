@@ -94,6 +94,22 @@ public sealed class ConfigWatcherTests
     }
 
     [Fact]
+    public async Task File_SeenEmptyBeforeEachOfItsChanges_IsNotReported()
+    {
+        using var given = new Given("{}");
+        await using ConfigWatcher watcher = Open(given);
+        foreach (string change in new[] { "{ \"exposeUpstream\": true }", "{ }" })
+        {
+            given.Write("");
+            await watcher.LookAsync(Cancellation);
+            given.Write(change);
+            await watcher.LookAsync(Cancellation);
+        }
+        Assert.Equal(2, _applied.Count);
+        Assert.DoesNotContain(_log.Lines, line => line.StartsWith("Error", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task File_WithAModelWithoutPrice_IsAppliedAndWarnedOf()
     {
         using var given = new Given("{}");
@@ -184,6 +200,7 @@ public sealed class ConfigWatcherTests
         given.Write("{ \"models\": ");
         await using ConfigWatcher watcher = Open(given);
         Assert.Equal("secret-name", watcher.Current.Models["a/b"].Name);
+        Assert.NotEmpty(watcher.Faults);
         Assert.Contains($"Error {given.File} is at fault: the last good configuration is in force until it is mended", _log.Lines);
         await watcher.LookAsync(Cancellation);
         Assert.Empty(_applied);
@@ -191,6 +208,7 @@ public sealed class ConfigWatcherTests
         given.Write("{ \"exposeUpstream\": true }");
         await watcher.LookAsync(Cancellation);
         Assert.True(watcher.Current.ExposeUpstream);
+        Assert.Empty(watcher.Faults);
     }
 
     [Fact]
@@ -344,12 +362,46 @@ public sealed class ConfigWatcherTests
         Assert.True((await applied.Task.WaitAsync(TimeSpan.FromSeconds(30), Cancellation)).ExposeUpstream);
     }
 
+    [Fact]
+    public async Task Loop_AfterALookThatWentWrong_AppliesTheNextChange()
+    {
+        using var given = new Given("{}");
+        var applied = System.Threading.Channels.Channel.CreateUnbounded<GatewayConfig>();
+        _log.Fails = 1;
+        await using ConfigWatcher watcher = ConfigWatcher.Open(given.File, given.Environment, Given.Rules with { Time = _clock }, _log, out _)!;
+        watcher.Start(config => applied.Writer.WriteAsync(config).AsTask());
+        foreach (bool expose in new[] { true, false })
+        {
+            given.Write(expose ? "{ \"exposeUpstream\": true }" : "{ }");
+            _clock.Advance(TimeSpan.FromSeconds(1));
+            Assert.Equal(expose, (await applied.Reader.ReadAsync(Cancellation).AsTask().WaitAsync(TimeSpan.FromSeconds(30), Cancellation)).ExposeUpstream);
+        }
+    }
+
+    [Fact]
+    public async Task Start_WhereNoCopyCanBeKept_WarnsAndRuns()
+    {
+        using var given = new Given("{ \"database\": \"sqlite:state/x.db\" }");
+        foreach (string folder in new[] { "data", "state" })
+            File.WriteAllText(Path.Combine(given.Folder, folder), "a file, so no folder of that name can be made");
+        await using ConfigWatcher watcher = Open(given);
+        Assert.Contains(_log.Lines, line => line.StartsWith("Warning No copy of the last good configuration could be kept", StringComparison.Ordinal));
+    }
+
     private sealed class LogLines : ILogger
     {
         public List<string> Lines { get; } = [];
         public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
         public bool IsEnabled(LogLevel logLevel) => true;
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+
+        /// <summary>So many of the first lines meet a full disk.</summary>
+        public int Fails { get; set; }
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (Fails-- > 0)
+                throw new IOException("no space left");
             Lines.Add($"{logLevel} {formatter(state, exception)}");
+        }
     }
 }
