@@ -58,6 +58,19 @@ internal sealed class KeyStore(Database database)
         ? session.QueryAsync($"{Listings} ORDER BY k.id", ReadListing)
         : session.QueryAsync($"{Listings} WHERE k.account_id = @account ORDER BY k.id", ReadListing, ("@account", accountId)));
 
+    /// <summary>The last made of one account's that are not revoked; oldest first.</summary>
+    public async Task<List<KeyListing>> NewestAsync(string accountId, int most)
+    {
+        var keys = await database.ReadAsync(session => session.QueryAsync(
+            $"{Listings} WHERE k.account_id = @account AND k.revoked = 0 ORDER BY k.id DESC LIMIT {most}", ReadListing, ("@account", accountId)));
+        keys.Reverse();
+        return keys;
+    }
+
+    /// <summary>One account's, the revoked among them.</summary>
+    public Task<long> CountAsync(string accountId) => database.ReadAsync(session => session.FirstAsync(
+        "SELECT count(*) FROM api_key WHERE account_id = @account", row => row.GetInt64(0), ("@account", accountId)));
+
     /// <summary>Changes name, expiry, status, models or limits; the running nodes see it within a second. Null: no such key.</summary>
     public Task<KeyEntry?> ChangeAsync(string id, Func<KeyEntry, KeyEntry> change) => database.WriteAsync(async session =>
     {

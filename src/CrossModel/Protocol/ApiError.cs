@@ -117,7 +117,7 @@ internal static class ApiErrors
         new(401, Authentication, "sign_in_required", "Nobody is signed in, or the link was used before or is too old. \"crossmodel console\" prints a new link; an account's holder asks the operator for one.");
 
     public static ApiError ConsoleFormIsStale() =>
-        new(400, InvalidRequest, "invalid_value", "This form is of another session. Nothing was changed: open the page anew and send it again.");
+        new(400, InvalidRequest, "invalid_value", "This form is of another session or another site. Nothing was changed: open the page anew and send it again.");
 
     public static ApiError ConsoleHasNo(string what) =>
         new(404, InvalidRequest, "not_found", $"There is no such {what}, or it is another account's.");

@@ -5,7 +5,7 @@ using CrossModel.Storage;
 
 namespace CrossModel.WebConsole;
 
-/// <param name="Keys">Without those that are revoked.</param>
+/// <param name="Keys">Without those that are revoked; the last made where there are more than a page holds.</param>
 /// <param name="Payment">A new reference for the credit form: sent twice, it credits once.</param>
 internal sealed record AccountView(AccountState State, Spent Spent, IReadOnlyList<KeyListing> Keys, long Now, string Payment);
 
@@ -17,6 +17,7 @@ internal sealed record AccountsView(IReadOnlyList<AccountState> Accounts, string
 internal sealed class AccountPages(Database database)
 {
     private const int MostAccounts = 200;
+    public const int MostKeys = 200;
 
     private readonly AccountStore _accounts = new(database);
     private readonly KeyStore _keys = new(database);
@@ -31,8 +32,7 @@ internal sealed class AccountPages(Database database)
     {
         if (!who.MaySee(id) || await _accounts.FindByIdAsync(id) is not { } state) return NoAccount();
         var standing = await database.ReadAsync(session => AccountMoney.ReadAsync(session, database.Now, id)) ?? default;
-        var keys = await _keys.ListAsync(id);
-        return Outcome.Show<AccountPage>(new AccountView(state, standing.Spent, [.. keys.Where(key => !key.Entry.Revoked)], database.Now, Ids.New("console", database.Time)));
+        return Outcome.Show<AccountPage>(new AccountView(state, standing.Spent, await _keys.NewestAsync(id, MostKeys), database.Now, Ids.New("console", database.Time)));
     }
 
     public async Task<Outcome> CreateAsync(Fields fields)
@@ -55,15 +55,27 @@ internal sealed class AccountPages(Database database)
         if (amount == 0) return ApiErrors.InvalidValue("amount", "Write how many USD to add, like 10.00.");
         if (await _accounts.FindByIdAsync(id) is null) return NoAccount();
         var note = fields.Text("note");
-        await new Ledger(database).CreditAsync(id, amount, fields.Text("payment") is { Length: > 0 } payment ? payment : null, note.Length == 0 ? null : note);
-        return Outcome.GoTo(PathOf(id));
+        var answer = await new Ledger(database).CreditAsync(id, amount, fields.Text("payment") is { Length: > 0 } payment ? payment : null, note.Length == 0 ? null : note);
+        return answer.Outcome == CreditOutcome.ReferenceTaken
+            ? ApiErrors.InvalidValue("amount", "This form was sent before with another amount, which was credited. Nothing more was added: open the account's page anew to add more.")
+            : Outcome.GoTo(PathOf(id));
     }
 
     public async Task<Outcome> SetTermsAsync(string id, Fields fields)
     {
-        var (terms, postpaid) = (fields.Terms(), fields.Term("postpaid") ?? 0);
-        return fields.Fault ?? await ChangeAsync(id, account => account with { Terms = terms, CreditLimit = postpaid });
+        var (terms, postpaid, shown) = (fields.Terms(), fields.Term("postpaid") ?? 0, fields.Text("shown"));
+        if (fields.Fault is { } fault) return fault;
+        var stale = false;
+        var outcome = await ChangeAsync(id, account =>
+        {
+            stale = shown.Length > 0 && shown != Shown(account);
+            return stale ? account : account with { Terms = terms, CreditLimit = postpaid };
+        });
+        return stale ? ApiErrors.InvalidValue("terms", "Somebody has changed the terms since the page was shown. Nothing was changed: open the page anew.") : outcome;
     }
+
+    /// <summary>The terms that a page shows, in its form: all of them are written at once, and what somebody else has changed meanwhile must not be undone.</summary>
+    public static string Shown(Account account) => $"{Usd.Format(account.CreditLimit)} USD postpaid, {Words.Limits(account.Terms)}";
 
     public Task<Outcome> EnableAsync(string id, bool enabled) => ChangeAsync(id, account => account with { Enabled = enabled });
 

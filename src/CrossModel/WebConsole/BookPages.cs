@@ -21,6 +21,7 @@ internal sealed record MarginView(IReadOnlyList<MarginRow> Rows);
 internal sealed class BookPages(Database database, Snapshots snapshots)
 {
     private const long MostRequests = 200;
+    public const int MostRows = 1000;
     private const long ThirtyDays = 30L * 86_400_000;
 
     private readonly UsageQueries _queries = new(database);

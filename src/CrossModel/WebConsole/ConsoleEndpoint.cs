@@ -4,6 +4,7 @@ using CrossModel.Protocol;
 using CrossModel.Routing;
 using CrossModel.Storage;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Net.Http.Headers;
 
 namespace CrossModel.WebConsole;
@@ -13,17 +14,21 @@ namespace CrossModel.WebConsole;
 /// changed by the same methods as from the command line.
 /// </summary>
 /// <param name="faults">Why the configuration file is not in force; empty: it is.</param>
-internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Func<IReadOnlyList<ConfigFault>> faults)
+internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Func<IReadOnlyList<ConfigFault>> faults) : IDisposable
 {
     public const string Root = "/console";
     private const string Cookie = "crossmodel_console";
     private const long LargestForm = 64 * 1024;
 
+    /// <summary>Pages and forms at once, and those that may wait: whoever floods the console must take neither the database nor the memory from those who call.</summary>
+    private const int AtOnce = 4;
+    private const int MostHere = 512;
+
     // No script, nothing from elsewhere, in no other page's frame; the address of a link must not reach other sites.
     private const string Policy = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-    private static readonly FormOptions FormOptions = new() { ValueCountLimit = 64, KeyLengthLimit = 64, ValueLengthLimit = 16 * 1024, BufferBodyLengthLimit = LargestForm };
-
+    private readonly SemaphoreSlim _turns = new(AtOnce);
+    private int _here;
     private readonly SignIns _signIns = new(database);
     private readonly AccountPages _accounts = new(database);
     private readonly KeyPages _keys = new(database);
@@ -44,12 +49,39 @@ internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Fu
         headers.CacheControl = "no-store";
         var path = (http.Request.Path.Value ?? "")[Root.Length..].Split('/', StringSplitOptions.RemoveEmptyEntries);
         if (path is ["style.css"]) return IsRead(http) ? await StyleSheet.WriteAsync(http) : NotAllowed(http, "GET");
+        // Before its turn and after it: who sends or takes slowly keeps nobody waiting.
+        var form = HttpMethods.IsPost(http.Request.Method) ? await ReadFormAsync(http.Request) : default;
+        byte[]? html;
+        ApiError? refusal;
+        try
+        {
+            if (Interlocked.Increment(ref _here) > MostHere) return ApiErrors.ModelUnavailable("Too many pages are asked for at the moment. Nothing was changed: try again shortly.");
+            await _turns.WaitAsync(http.RequestAborted);
+            try
+            {
+                (html, refusal) = await AnswerAsync(http, path, form.Fields, form.Fault);
+            }
+            finally
+            {
+                _turns.Release();
+            }
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _here);
+        }
+        if (html is not null) await PageWriter.WriteAsync(http, html);
+        return refusal;
+    }
+
+    private async Task<(byte[]? Html, ApiError? Refusal)> AnswerAsync(HttpContext http, string[] path, Fields? form, ApiError? fault)
+    {
         SignedIn? who = null;
         Outcome outcome;
         try
         {
             who = http.Request.Cookies[Cookie] is { Length: > 0 } token ? await _signIns.FindAsync(token, http.RequestAborted) : null;
-            outcome = IsRead(http) ? await ShowAsync(http, path, who) : HttpMethods.IsPost(http.Request.Method) ? await PostAsync(http, path, who) : NotAllowed(http, "GET, POST");
+            outcome = fault is not null ? fault : form is not null ? await PostAsync(http, path, who, form) : IsRead(http) ? await ShowAsync(http, path, who) : NotAllowed(http, "GET, POST");
         }
         catch (Exception e) when (database.IsAway(e))
         {
@@ -58,18 +90,14 @@ internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Fu
         if (outcome.Location is { } location)
         {
             http.Response.StatusCode = StatusCodes.Status303SeeOther;
-            headers.Location = location;
-            return null;
+            http.Response.Headers.Location = location;
+            return default;
         }
-        var frame = new Frame(who, who is { IsOperator: true } ? [.. faults().Select(fault => fault.ToString())] : []);
-        if (outcome.Refusal is not { } refusal)
-        {
-            await PageWriter.WriteAsync(http, StatusCodes.Status200OK, outcome.Page!, frame, outcome.Model!);
-            return null;
-        }
-        if (!PrefersHtml(http)) return refusal;
-        await PageWriter.WriteAsync(http, refusal.Status, refusal.Status == StatusCodes.Status401Unauthorized ? typeof(SignInPage) : typeof(RefusalPage), frame, refusal, new Link(""));
-        return null;
+        var frame = new Frame(who, who is { IsOperator: true } ? [.. faults().Select(at => at.ToString())] : []);
+        if (outcome.Refusal is not { } refusal) return (await PageWriter.RenderAsync(outcome.Page!, frame, outcome.Model!), null);
+        if (!PrefersHtml(http)) return (null, refusal);
+        http.Response.StatusCode = refusal.Status;
+        return (await PageWriter.RenderAsync(refusal.Status == StatusCodes.Status401Unauthorized ? typeof(SignInPage) : typeof(RefusalPage), frame, refusal, new Link("")), null);
     }
 
     private async Task<Outcome> ShowAsync(HttpContext http, string[] path, SignedIn? who)
@@ -90,21 +118,29 @@ internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Fu
         };
     }
 
-    private async Task<Outcome> PostAsync(HttpContext http, string[] path, SignedIn? who)
+    /// <summary>One of the two. Other kinds of forms carry files, other character sets what the database cannot hold: neither is needed.</summary>
+    private static async ValueTask<(Fields? Fields, ApiError? Fault)> ReadFormAsync(HttpRequest request)
     {
-        if (!http.Request.HasFormContentType) return ApiErrors.InvalidValue("content-type", "A form of the console is expected.");
-        if (http.Request.ContentLength > LargestForm) return ApiErrors.RequestTooLarge(LargestForm);
-        if (http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size) size.MaxRequestBodySize = LargestForm;
-        IFormCollection form;
+        if (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type) || !type.MediaType.Equals("application/x-www-form-urlencoded", StringComparison.OrdinalIgnoreCase))
+            return (null, ApiErrors.InvalidValue("content-type", "A form of the console is expected."));
+        if (request.ContentLength > LargestForm) return (null, ApiErrors.RequestTooLarge(LargestForm));
+        if (request.HttpContext.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size) size.MaxRequestBodySize = LargestForm;
         try
         {
-            form = await new FormFeature(http.Request, FormOptions).ReadFormAsync(http.RequestAborted);
+            var reader = new FormPipeReader(request.BodyReader) { ValueCountLimit = 64, KeyLengthLimit = 64, ValueLengthLimit = 16 * 1024 };
+            return (new Fields(new FormCollection(await reader.ReadFormAsync(request.HttpContext.RequestAborted))), null);
         }
-        catch (Exception e) when (e is InvalidDataException or BadHttpRequestException)
+        // A chunk size beyond all numbers is no BadHttpRequestException to the web server, and a NUL in a trailer not even an IOException.
+        catch (Exception e) when (e is InvalidDataException or IOException or InvalidOperationException)
         {
-            return ApiErrors.InvalidValue("form", "The form cannot be read, or is too large.");
+            return (null, ApiErrors.InvalidValue("form", "The form cannot be read, or is too large."));
         }
-        var fields = new Fields(form);
+    }
+
+    private async Task<Outcome> PostAsync(HttpContext http, string[] path, SignedIn? who, Fields fields)
+    {
+        // The form that signs in has no token: another site could sign its visitor in as somebody else.
+        if (http.Request.Headers["Sec-Fetch-Site"].ToString() is "cross-site" or "same-site") return ApiErrors.ConsoleFormIsStale();
         if (path is ["sign-in"]) return await SignInAsync(http, fields.Text("link"));
         if (who is null) return ApiErrors.ConsoleWantsSignIn();
         if (!who.IsFormToken(fields.Text("token"))) return ApiErrors.ConsoleFormIsStale();
@@ -152,6 +188,8 @@ internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Fu
         double Quality(string type) => accepted.Where(a => a.MediaType.Equals(type, StringComparison.OrdinalIgnoreCase)).Select(a => a.Quality ?? 1).DefaultIfEmpty().Max();
         return Quality("text/html") is > 0 and var html && html >= Quality("application/json");
     }
+
+    public void Dispose() => _turns.Dispose();
 
     private static bool IsRead(HttpContext http) => HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method);
 

@@ -7,13 +7,17 @@ namespace CrossModel.WebConsole;
 /// <summary>Keys: made, changed, rotated. A key itself is shown once, where it is made.</summary>
 internal sealed class KeyPages(Database database)
 {
+    /// <summary>Keys are rows for ever: a holder's script must not fill the database.</summary>
+    private const int MostOfHolder = 1000;
+
     private readonly KeyStore _keys = new(database);
 
     public async Task<Outcome> CreateAsync(SignedIn who, string accountId, Fields fields)
     {
         if (!who.MaySee(accountId) || await new AccountStore(database).FindByIdAsync(accountId) is null) return AccountPages.NoAccount();
         var order = new KeyOrder(accountId, fields.Name("name"), database.Now + fields.Duration("expires"), fields.Models("models"), fields.Terms());
-        return fields.Fault ?? Outcome.Show<NewKeyPage>(await _keys.CreateAsync(order));
+        if ((fields.Fault ?? await FullAsync(who)) is { } fault) return fault;
+        return Outcome.Show<NewKeyPage>(await _keys.CreateAsync(order));
     }
 
     /// <param name="change">enable, disable, revoke or rotate.</param>
@@ -23,7 +27,7 @@ internal sealed class KeyPages(Database database)
         if (change == "rotate")
         {
             var grace = fields.Duration("grace") ?? 0;
-            if (fields.Fault is { } fault) return fault;
+            if ((fields.Fault ?? await FullAsync(who)) is { } fault) return fault;
             return key.StatusAt(database.Now) is "revoked" or "expired" || await _keys.RotateAsync(id, TimeSpan.FromMilliseconds(grace)) is not { } made
                 ? ApiErrors.InvalidValue("key", "The key is revoked or expired: there is nothing to carry over. Make a new one.")
                 : Outcome.Show<NewKeyPage>(made);
@@ -33,4 +37,8 @@ internal sealed class KeyPages(Database database)
         await _keys.ChangeAsync(id, now => change == "revoke" ? now with { Revoked = true } : now with { Enabled = change == "enable" });
         return Outcome.GoTo(AccountPages.PathOf(key.AccountId));
     }
+
+    private async Task<ApiError?> FullAsync(SignedIn who) => who.AccountId is { } own && await _keys.CountAsync(own) >= MostOfHolder
+        ? ApiErrors.InvalidValue("key", $"This account has had {MostOfHolder} keys, the most that its holder can make. The operator can make more.")
+        : null;
 }

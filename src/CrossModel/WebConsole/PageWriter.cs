@@ -5,16 +5,19 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace CrossModel.WebConsole;
 
-/// <summary>Renders a page: a Razor component without a script, whose injected properties are found among what it is given, by type.</summary>
+/// <summary>Renders and sends a page: a Razor component without a script, whose injected properties are found among what it is given, by type.</summary>
 internal static class PageWriter
 {
-    public static async Task WriteAsync(HttpContext http, int status, Type page, params object[] injected)
+    public static async Task<byte[]> RenderAsync(Type page, params object[] injected)
     {
         await using var renderer = new HtmlRenderer(new Given(injected), NullLoggerFactory.Instance);
         var text = await renderer.Dispatcher.InvokeAsync(async () => (await renderer.RenderComponentAsync(page, ParameterView.Empty)).ToHtmlString());
-        var html = Encoding.UTF8.GetBytes("<!DOCTYPE html>\n" + text);
+        return Encoding.UTF8.GetBytes("<!DOCTYPE html>\n" + text);
+    }
+
+    public static async Task WriteAsync(HttpContext http, byte[] html)
+    {
         var response = http.Response;
-        response.StatusCode = status;
         response.ContentType = "text/html; charset=utf-8";
         response.ContentLength = html.Length;
         if (!HttpMethods.IsHead(http.Request.Method)) await response.Body.WriteAsync(html);
