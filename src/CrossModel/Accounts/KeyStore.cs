@@ -82,11 +82,11 @@ internal sealed class KeyStore(Database database)
         return after;
     });
 
-    /// <summary>A new key in the old one's place: name, limits, models, expiry and line (with it the spend) carry over. The old one works for <paramref name="grace"/> more. Null: no such key.</summary>
+    /// <summary>A new key in the old one's place: name, limits, models, expiry and line (with it the spend) carry over. The old one works for <paramref name="grace"/> more. Null: no such key, or it is revoked or expired, perhaps since somebody else has rotated it: the new one would be born so.</summary>
     public Task<NewKey?> RotateAsync(string id, TimeSpan grace) => database.WriteAsync(async session =>
     {
         var number = await ChangeFeed.NextAsync(session, Kind);
-        if (await ReadAsync(session, id) is not { } old) return null;
+        if (await ReadAsync(session, id) is not { } old || old.StatusAt(database.Now) is "revoked" or "expired") return null;
         var key = ApiKey.New();
         var entry = old with { Id = Ids.New("key", database.Time), Hash = ApiKey.Hash(key), Prefix = ApiKey.Prefix(key) };
         await InsertAsync(session, entry, number, database.Time);

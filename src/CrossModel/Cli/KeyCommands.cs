@@ -107,8 +107,9 @@ internal static class KeyCommands
             var status = old.Entry.StatusAt(context.Database.Now);
             if (status is "revoked" or "expired")
                 throw new RefusedException($"The key {old.Entry.Prefix} is {status}, so there is nothing to carry over. crossmodel keys create makes a new one.");
-            var made = await new KeyStore(context.Database).RotateAsync(old.Entry.Id, TimeSpan.FromMilliseconds(parse.GetValue(grace) ?? 0));
-            WriteNew(context, made!, old.Account);
+            var made = await new KeyStore(context.Database).RotateAsync(old.Entry.Id, TimeSpan.FromMilliseconds(parse.GetValue(grace) ?? 0))
+                ?? throw new RefusedException($"The key {old.Entry.Prefix} was revoked meanwhile, so there is nothing to carry over. crossmodel keys list shows whether it was rotated.");
+            WriteNew(context, made, old.Account);
         });
         return rotate;
     }

@@ -85,7 +85,7 @@ internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Fu
         }
         catch (Exception e) when (database.IsAway(e))
         {
-            outcome = ApiErrors.ModelUnavailable("The database does not answer. Look whether it was done before you try again.");
+            outcome = ApiErrors.ModelUnavailable("The database does not answer. " + (form is null ? "Try again shortly." : "Look whether it was done before you try again."));
         }
         if (outcome.Location is { } location)
         {

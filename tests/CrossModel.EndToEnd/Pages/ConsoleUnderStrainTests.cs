@@ -111,6 +111,21 @@ public sealed partial class ConsoleUnderStrainTests
         Assert.Equal(200, (await browser.PostAsync($"/console/keys/{last}/rotate")).Status);
     }
 
+    /// <summary>A double click: the page that stays is the second answer's, whose key must not be dead.</summary>
+    [Fact]
+    public async Task Rotation_SentTwiceAtOnce_ShowsNoKeyThatIsRevoked()
+    {
+        await using var gateway = await StartAsync();
+        var account = await AccountAsync(gateway);
+        using var browser = await ConsoleBrowser.SignedInAsync(gateway);
+        await browser.GetAsync($"/console/accounts/{account.Id}");
+        var (keys, id) = (new KeyStore(gateway.Gateway.Database), Assert.Single(await new KeyStore(gateway.Gateway.Database).ListAsync(account.Id)).Entry.Id);
+        var made = (await keys.RotateAsync(id, TimeSpan.Zero))!;
+        Assert.Equal(400, (await browser.PostAsync($"/console/keys/{id}/rotate")).Status);
+        Assert.Contains("rotate that one", browser.Page, StringComparison.Ordinal);
+        Assert.Equal(made.Entry.Id, Assert.Single(await keys.NewestAsync(account.Id, 10)).Entry.Id);
+    }
+
     [Fact]
     public async Task Models_LeaveOutNoPartOfAPrice()
     {
