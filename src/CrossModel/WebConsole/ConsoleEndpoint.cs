@@ -3,8 +3,6 @@ using CrossModel.Configuration;
 using CrossModel.Protocol;
 using CrossModel.Routing;
 using CrossModel.Storage;
-using Microsoft.AspNetCore.Http.Features;
-using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Net.Http.Headers;
 
 namespace CrossModel.WebConsole;
@@ -18,7 +16,6 @@ internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Fu
 {
     public const string Root = "/console";
     private const string Cookie = "crossmodel_console";
-    private const long LargestForm = 64 * 1024;
 
     /// <summary>Pages and forms at once, and those that may wait: whoever floods the console must take neither the database nor the memory from those who call.</summary>
     private const int AtOnce = 4;
@@ -50,7 +47,7 @@ internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Fu
         var path = (http.Request.Path.Value ?? "")[Root.Length..].Split('/', StringSplitOptions.RemoveEmptyEntries);
         if (path is ["style.css"]) return IsRead(http) ? await StyleSheet.WriteAsync(http) : NotAllowed(http, "GET");
         // Before its turn and after it: who sends or takes slowly keeps nobody waiting.
-        var form = HttpMethods.IsPost(http.Request.Method) ? await ReadFormAsync(http.Request) : default;
+        var form = HttpMethods.IsPost(http.Request.Method) ? await Fields.ReadAsync(http.Request) : default;
         byte[]? html;
         ApiError? refusal;
         try
@@ -116,25 +113,6 @@ internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Fu
             ["margin"] when who.IsOperator => await _books.MarginAsync(),
             _ => ApiErrors.NotFound(http.Request.Path.Value!),
         };
-    }
-
-    /// <summary>One of the two. Other kinds of forms carry files, other character sets what the database cannot hold: neither is needed.</summary>
-    private static async ValueTask<(Fields? Fields, ApiError? Fault)> ReadFormAsync(HttpRequest request)
-    {
-        if (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type) || !type.MediaType.Equals("application/x-www-form-urlencoded", StringComparison.OrdinalIgnoreCase))
-            return (null, ApiErrors.InvalidValue("content-type", "A form of the console is expected."));
-        if (request.ContentLength > LargestForm) return (null, ApiErrors.RequestTooLarge(LargestForm));
-        if (request.HttpContext.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size) size.MaxRequestBodySize = LargestForm;
-        try
-        {
-            var reader = new FormPipeReader(request.BodyReader) { ValueCountLimit = 64, KeyLengthLimit = 64, ValueLengthLimit = 16 * 1024 };
-            return (new Fields(new FormCollection(await reader.ReadFormAsync(request.HttpContext.RequestAborted))), null);
-        }
-        // A chunk size beyond all numbers is no BadHttpRequestException to the web server, and a NUL in a trailer not even an IOException.
-        catch (Exception e) when (e is InvalidDataException or IOException or InvalidOperationException)
-        {
-            return (null, ApiErrors.InvalidValue("form", "The form cannot be read, or is too large."));
-        }
     }
 
     private async Task<Outcome> PostAsync(HttpContext http, string[] path, SignedIn? who, Fields fields)

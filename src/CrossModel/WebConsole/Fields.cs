@@ -3,14 +3,38 @@ using CrossModel.Accounts;
 using CrossModel.Billing;
 using CrossModel.Configuration;
 using CrossModel.Protocol;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.WebUtilities;
+using Microsoft.Net.Http.Headers;
 
 namespace CrossModel.WebConsole;
 
 /// <summary>The fields of a posted form. What cannot be read is noted, the first of them, and read as if it were empty.</summary>
 internal sealed class Fields(IFormCollection form)
 {
+    private const long Largest = 64 * 1024;
+
     /// <summary>Null: all that was read so far is good.</summary>
     public ApiError? Fault { get; private set; }
+
+    /// <summary>A posted form: one of the two. Forms of other kinds carry files, and the console's own pages send UTF-8 alone.</summary>
+    public static async ValueTask<(Fields? Fields, ApiError? Fault)> ReadAsync(HttpRequest request)
+    {
+        if (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type) || !type.MediaType.Equals("application/x-www-form-urlencoded", StringComparison.OrdinalIgnoreCase))
+            return (null, ApiErrors.InvalidValue("content-type", "A form of the console is expected."));
+        if (request.ContentLength > Largest) return (null, ApiErrors.RequestTooLarge(Largest));
+        if (request.HttpContext.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size) size.MaxRequestBodySize = Largest;
+        try
+        {
+            var reader = new FormPipeReader(request.BodyReader) { ValueCountLimit = 64, KeyLengthLimit = 64, ValueLengthLimit = 16 * 1024 };
+            return (new Fields(new FormCollection(await reader.ReadFormAsync(request.HttpContext.RequestAborted))), null);
+        }
+        // A chunk size beyond all numbers is no BadHttpRequestException to the web server, and a NUL in a trailer not even an IOException.
+        catch (Exception e) when (e is InvalidDataException or IOException or InvalidOperationException)
+        {
+            return (null, ApiErrors.InvalidValue("form", "The form cannot be read, or is too large."));
+        }
+    }
 
     /// <summary>Without blanks around it; empty where the field is not there.</summary>
     public string Text(string name) => form[name].ToString().Trim();
