@@ -55,16 +55,16 @@ internal sealed partial class FrontDoor(
         switch (path)
         {
             case "/v1/chat/completions":
-                return NotAllowed(http, "POST");
+                return Methods.NotAllowed(http, "POST");
             case "/healthz":
-                return IsRead(http) ? await WriteAsync(http, StatusCodes.Status200OK, """{"status":"ok"}"""u8.ToArray()) : NotAllowed(http, "GET");
+                return Methods.IsRead(http) ? await WriteAsync(http, StatusCodes.Status200OK, """{"status":"ok"}"""u8.ToArray()) : Methods.NotAllowed(http, "GET");
             case "/readyz":
-                return IsRead(http) ? await readiness.AnswerAsync(http) : NotAllowed(http, "GET");
+                return Methods.IsRead(http) ? await readiness.AnswerAsync(http) : Methods.NotAllowed(http, "GET");
             case MetricsPath:
-                return IsRead(http) ? await metrics.AnswerAsync(http) : NotAllowed(http, "GET");
+                return Methods.IsRead(http) ? await metrics.AnswerAsync(http) : Methods.NotAllowed(http, "GET");
             case "/v1/models" or "/v1/account":
             case var _ when path.StartsWith(ModelPrefix, StringComparison.Ordinal) || path.StartsWith(RequestPrefix, StringComparison.Ordinal):
-                if (!IsRead(http)) return NotAllowed(http, "GET");
+                if (!Methods.IsRead(http)) return Methods.NotAllowed(http, "GET");
                 var answer = await keys.FindAsync(http.Request.Headers.Authorization);
                 return answer.Refusal ?? await ReadAsync(http, path, answer.Caller!);
             default:
@@ -88,14 +88,6 @@ internal sealed partial class FrontDoor(
         var raw = http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
         var start = raw.IndexOf(ModelPrefix, StringComparison.Ordinal);
         return start < 0 ? path[ModelPrefix.Length..] : Uri.UnescapeDataString(raw[(start + ModelPrefix.Length)..].Split('?')[0]);
-    }
-
-    public static bool IsRead(HttpContext http) => HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method);
-
-    private static ApiError NotAllowed(HttpContext http, string allowed)
-    {
-        http.Response.Headers.Allow = allowed;
-        return ApiErrors.MethodNotAllowed(http.Request.Method, allowed);
     }
 
     public static async ValueTask<ApiError?> WriteAsync(HttpContext http, int status, ReadOnlyMemory<byte> json)

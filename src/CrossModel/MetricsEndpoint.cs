@@ -31,8 +31,8 @@ internal sealed class MetricsEndpoint(Meters meters, Capacity capacity, Books bo
         await SocketTurn.End();
         http.Response.Headers["x-request-id"] = RequestIds.NewRequest(time);
         var refusal = http.Request.Path.Value != FrontDoor.MetricsPath ? ApiErrors.NotFound(http.Request.Path.Value ?? "")
-            : FrontDoor.IsRead(http) ? await AnswerAsync(http, loopbackOnly: false)
-            : ApiErrors.MethodNotAllowed(http.Request.Method, "GET");
+            : Methods.IsRead(http) ? await AnswerAsync(http, loopbackOnly: false)
+            : Methods.NotAllowed(http, "GET");
         if (refusal is not null) await ReplyHeaders.RefuseAsync(http, refusal);
     }
 

@@ -25,11 +25,11 @@ internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Fu
     private const string Policy = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
     private readonly SemaphoreSlim _turns = new(AtOnce);
-    private int _here;
     private readonly SignIns _signIns = new(database);
     private readonly AccountPages _accounts = new(database);
     private readonly KeyPages _keys = new(database);
     private readonly BookPages _books = new(database, snapshots);
+    private int _here;
 
     /// <param name="address">Where the server is, without a slash at its end.</param>
     public static string LinkAt(string address, string token) => $"{address}{Root}/sign-in?link={token}";
@@ -45,7 +45,7 @@ internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Fu
         headers["Referrer-Policy"] = "no-referrer";
         headers.CacheControl = "no-store";
         var path = (http.Request.Path.Value ?? "")[Root.Length..].Split('/', StringSplitOptions.RemoveEmptyEntries);
-        if (path is ["style.css"]) return IsRead(http) ? await StyleSheet.WriteAsync(http) : NotAllowed(http, "GET");
+        if (path is ["style.css"]) return Methods.IsRead(http) ? await StyleSheet.WriteAsync(http) : Methods.NotAllowed(http, "GET");
         // Before its turn and after it: who sends or takes slowly keeps nobody waiting.
         var form = HttpMethods.IsPost(http.Request.Method) ? await Fields.ReadAsync(http.Request) : default;
         byte[]? html;
@@ -71,6 +71,8 @@ internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Fu
         return refusal;
     }
 
+    public void Dispose() => _turns.Dispose();
+
     private async Task<(byte[]? Html, ApiError? Refusal)> AnswerAsync(HttpContext http, string[] path, Fields? form, ApiError? fault)
     {
         SignedIn? who = null;
@@ -78,7 +80,7 @@ internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Fu
         try
         {
             who = http.Request.Cookies[Cookie] is { Length: > 0 } token ? await _signIns.FindAsync(token, http.RequestAborted) : null;
-            outcome = fault is not null ? fault : form is not null ? await PostAsync(http, path, who, form) : IsRead(http) ? await ShowAsync(http, path, who) : NotAllowed(http, "GET, POST");
+            outcome = fault is not null ? fault : form is not null ? await PostAsync(http, path, who, form) : Methods.IsRead(http) ? await ShowAsync(http, path, who) : Methods.NotAllowed(http, "GET, POST");
         }
         catch (Exception e) when (database.IsAway(e))
         {
@@ -165,16 +167,6 @@ internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Fu
         if (!MediaTypeHeaderValue.TryParseList(http.Request.Headers.Accept, out var accepted)) return false;
         double Quality(string type) => accepted.Where(a => a.MediaType.Equals(type, StringComparison.OrdinalIgnoreCase)).Select(a => a.Quality ?? 1).DefaultIfEmpty().Max();
         return Quality("text/html") is > 0 and var html && html >= Quality("application/json");
-    }
-
-    public void Dispose() => _turns.Dispose();
-
-    private static bool IsRead(HttpContext http) => HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method);
-
-    private static ApiError NotAllowed(HttpContext http, string allowed)
-    {
-        http.Response.Headers.Allow = allowed;
-        return ApiErrors.MethodNotAllowed(http.Request.Method, allowed);
     }
 }
 

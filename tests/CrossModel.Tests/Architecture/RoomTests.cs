@@ -74,9 +74,9 @@ public sealed partial class RoomTests
     private static IEnumerable<(string File, string Room, string Text)> Sources()
     {
         var root = Path.Combine(RepoRoot.Folder, "src", "CrossModel");
-        return from file in Directory.EnumerateFiles(root, "*.cs", SearchOption.AllDirectories)
+        return from file in Directory.EnumerateFiles(root, "*", SearchOption.AllDirectories)
                let parts = Path.GetRelativePath(root, file).Split(Path.DirectorySeparatorChar)
-               where parts[0] is not ("bin" or "obj")
+               where parts[0] is not ("bin" or "obj") && Path.GetExtension(file) is ".cs" or ".razor"
                select (Path.GetRelativePath(root, file), parts.Length > 1 ? parts[0] : "", File.ReadAllText(file));
     }
 

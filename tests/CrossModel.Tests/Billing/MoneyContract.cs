@@ -468,12 +468,7 @@ public abstract class MoneyContract(bool postgres)
     {
         await using var till = await OpenAsync();
         var purse = new Purse("acc_1", till.Books);
-        AccountRow Row(long lease)
-        {
-            var row = new AccountRow { Id = "acc_1", Balance = 1000, Leased = 0, CreditLimit = 0, Seq = 1, Head = "", Place = 0, Spent = default };
-            row.MoveLease(lease);
-            return row;
-        }
+        static AccountRow Row(long lease) => RowOf(1000, lease);
         purse.Committed(Row(300));
         Assert.True(purse.TryTake(50));
         var (change, row) = (new LeaseChange(purse, returnsAll: true), Row(300));
@@ -484,18 +479,20 @@ public abstract class MoneyContract(bool postgres)
         Assert.Equal((0, 50), (change.Returning, purse.Held));
     }
 
+    private static AccountRow RowOf(long balance, long lease)
+    {
+        var row = new AccountRow { Id = "acc_1", Balance = balance, Leased = 0, CreditLimit = 0, Seq = 1, Head = "", Place = 0, Spent = default };
+        row.MoveLease(lease);
+        return row;
+    }
+
     /// <summary>Its lease went back to the account meanwhile, or is not durable yet: nothing is held from money that is not this node's.</summary>
     [Fact]
     public async Task Purse_WhoseLeaseIsAnotherThanItKnows_HoldsNothingFromIt()
     {
         await using var till = await OpenAsync();
         var purse = new Purse("acc_1", till.Books);
-        AccountRow Row(long lease)
-        {
-            var row = new AccountRow { Id = "acc_1", Balance = 100_000, Leased = 0, CreditLimit = 0, Seq = 1, Head = "", Place = 0, Spent = default };
-            row.MoveLease(lease);
-            return row;
-        }
+        static AccountRow Row(long lease) => RowOf(100_000, lease);
         purse.Committed(Row(300));
         Assert.True(purse.TryTake(50));
         var (more, grown) = (new LeaseChange(purse, returnsAll: false), Row(300));
