@@ -145,7 +145,7 @@ internal sealed class Gateway : IAsyncDisposable
             var meters = new Meters();
             var files = new RemoteFiles(options.MayFetchFrom, time);
             rooms.Push(files);
-            var chat = new ChatEndpoint(snapshots, keys, new Admission(limits, purses), capacity, new RemoteInputs(files, time), new Relay(settlement, repeats, time), settlement, repeats, meters, time, logs.CreateLogger<ChatEndpoint>());
+            var chat = new ChatEndpoint(snapshots, keys, new Admission(limits, purses), capacity, new RemoteInputs(files, time), new Relay(settlement, repeats, time), settlement, repeats, new ReplyCache(store), meters, time, logs.CreateLogger<ChatEndpoint>());
             var metrics = new MetricsEndpoint(meters, capacity, books, settlements, snapshots, time, hasOwnAddress: config.Metrics.Urls is not null);
             var door = new FrontDoor(chat, new AccountEndpoints(database, purses, snapshots), keys, snapshots, new Readiness(capacity, changes, books, snapshots), metrics, new ConsoleEndpoint(database, snapshots, () => watcher.Faults), time, logs.CreateLogger<FrontDoor>(), stopping.Token);
 

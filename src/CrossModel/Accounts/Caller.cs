@@ -40,6 +40,9 @@ internal sealed record KeyEntry(string Id, string AccountId, string Name, string
     /// <summary>Id of the first key of a rotation line, the key's own if it was never rotated: limits and spend are counted under it, so that a rotation keeps them.</summary>
     public string Line { get; init; } = Id;
 
+    /// <summary>How long its replies are kept for callers who ask for the cache, milliseconds; null: it allows no caching.</summary>
+    public long? CacheFor { get; init; }
+
     /// <summary>revoked, expired, enabled or disabled.</summary>
     /// <param name="now">Unix milliseconds.</param>
     public string StatusAt(long now) => Revoked ? "revoked" : Expires <= now ? "expired" : Enabled ? "enabled" : "disabled";

@@ -6,7 +6,11 @@ namespace CrossModel.Accounts;
 /// <summary>What a new key is to be.</summary>
 /// <param name="Expires">Unix milliseconds; null: never.</param>
 /// <param name="Models">Allowed ids and <c>vendor/*</c>; null: all.</param>
-internal sealed record KeyOrder(string AccountId, string Name, long? Expires, IReadOnlyList<string>? Models, Terms Terms);
+internal sealed record KeyOrder(string AccountId, string Name, long? Expires, IReadOnlyList<string>? Models, Terms Terms)
+{
+    /// <summary>As <see cref="KeyEntry.CacheFor"/>.</summary>
+    public long? CacheFor { get; init; }
+}
 
 /// <summary>A key just made. <paramref name="Key"/> is known here and never again.</summary>
 internal sealed record NewKey(string Key, KeyEntry Entry);
@@ -22,9 +26,9 @@ internal sealed class KeyStore(Database database)
     public const string Kind = "keys";
 
     private const string Columns =
-        "k.id, k.line, k.account_id, k.name, k.hash, k.prefix, k.expires, k.enabled, k.revoked, k.models, k.rpm, k.tpm, k.parallel, k.spend_day, k.spend_month, k.spend_total";
+        "k.id, k.line, k.account_id, k.name, k.hash, k.prefix, k.expires, k.enabled, k.revoked, k.models, k.rpm, k.tpm, k.parallel, k.spend_day, k.spend_month, k.spend_total, k.cache";
 
-    private const int ColumnCount = 16;
+    private const int ColumnCount = 17;
 
     private const string Listings = "SELECT " + Columns + ", a.name, k.created FROM api_key k JOIN account a ON a.id = k.account_id";
 
@@ -35,7 +39,8 @@ internal sealed class KeyStore(Database database)
     {
         var key = ApiKey.New();
         var entry = new KeyEntry(Ids.New("key", time), order.AccountId, order.Name, ApiKey.Hash(key), ApiKey.Prefix(key), order.Expires,
-            Enabled: true, Revoked: false, order.Models, order.Terms);
+            Enabled: true, Revoked: false, order.Models, order.Terms)
+        { CacheFor = order.CacheFor };
         await InsertAsync(session, entry, await ChangeFeed.NextAsync(session, Kind), time);
         return new NewKey(key, entry);
     }
@@ -110,25 +115,25 @@ internal sealed class KeyStore(Database database)
     private static Task<int> InsertAsync(Session session, KeyEntry key, long number, TimeProvider time) => session.ExecuteAsync(
         """
         INSERT INTO api_key (id, line, account_id, name, hash, prefix, expires, enabled, revoked, models,
-          rpm, tpm, parallel, spend_day, spend_month, spend_total, created, changed)
+          rpm, tpm, parallel, spend_day, spend_month, spend_total, cache, created, changed)
         VALUES (@id, @line, @account, @name, @hash, @prefix, @expires, @enabled, @revoked, @models,
-          @rpm, @tpm, @parallel, @spend_day, @spend_month, @spend_total, @created, @changed)
+          @rpm, @tpm, @parallel, @spend_day, @spend_month, @spend_total, @cache, @created, @changed)
         """,
         [
             ("@id", key.Id), ("@line", key.Line), ("@account", key.AccountId), ("@name", key.Name), ("@hash", key.Hash), ("@prefix", key.Prefix),
             ("@expires", key.Expires), ("@enabled", key.Enabled), ("@revoked", key.Revoked), ("@models", Join(key.Models)),
-            .. TermsColumns.Parameters(key.Terms), ("@created", time.GetUtcNow().ToUnixTimeMilliseconds()), ("@changed", number),
+            .. TermsColumns.Parameters(key.Terms), ("@cache", key.CacheFor), ("@created", time.GetUtcNow().ToUnixTimeMilliseconds()), ("@changed", number),
         ]);
 
     private static Task<int> UpdateAsync(Session session, KeyEntry key, long number) => session.ExecuteAsync(
         $"""
         UPDATE api_key SET name = @name, expires = @expires, enabled = @enabled, revoked = @revoked, models = @models,
-          {TermsColumns.Assignments}, changed = @changed
+          {TermsColumns.Assignments}, cache = @cache, changed = @changed
         WHERE id = @id
         """,
         [
             ("@name", key.Name), ("@expires", key.Expires), ("@enabled", key.Enabled), ("@revoked", key.Revoked), ("@models", Join(key.Models)),
-            .. TermsColumns.Parameters(key.Terms), ("@changed", number), ("@id", key.Id),
+            .. TermsColumns.Parameters(key.Terms), ("@cache", key.CacheFor), ("@changed", number), ("@id", key.Id),
         ]);
 
     private static string? Join(IReadOnlyList<string>? models) => models is null ? null : string.Join(',', models);
@@ -136,7 +141,7 @@ internal sealed class KeyStore(Database database)
     private static KeyEntry Read(DbDataReader row) =>
         new(row.GetString(0), row.GetString(2), row.GetString(3), row.GetString(4), row.GetString(5), row.LongOrNull(6), row.Flag(7), row.Flag(8),
             row.TextOrNull(9)?.Split(','), TermsColumns.Read(row, 10))
-        { Line = row.GetString(1) };
+        { Line = row.GetString(1), CacheFor = row.LongOrNull(16) };
 
     private static KeyListing ReadListing(DbDataReader row) => new(Read(row), row.GetString(ColumnCount), row.GetInt64(ColumnCount + 1));
 }

@@ -25,6 +25,7 @@ internal static class AccountReport
         json.WriteString("name"u8, caller.Key.Name);
         json.WriteString("prefix"u8, caller.Key.Prefix);
         json.Count("expires", caller.Key.Expires / 1000);
+        json.Count("cache", caller.Key.CacheFor / 1000);
         json.Limits(caller.Key.Terms);
         json.Spend(keySpent);
         json.WriteEndObject();

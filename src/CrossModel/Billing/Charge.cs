@@ -99,8 +99,8 @@ internal sealed class Charge : BookItem
         var kind = Record.Basis == Basis.Waived ? EntryKind.Waived : EntryKind.Charge;
         var entry = posting.Post(row, kind, -cost, Record.Id, "", _recordHash);
         Spend(posting, cost);
-        // Who was told that the stream failed calls anew under its key, which is freed.
-        if (_beside?.Reply is { } reply && !_toldOtherwise) posting.Keep(reply, cost);
+        // Who was told that the stream failed calls anew under its key, which is freed. A reply of nothing helps nobody else.
+        if (_beside?.Reply is { } reply && !_toldOtherwise && (reply.CacheFor is null || kind == EntryKind.Charge)) posting.Keep(reply, cost);
         posting.Keep(new RecordRow(AccountId, Record.Id, Record.Created, entry.Place, entry.Seq, cost, _detail));
         _outcome = new Settled(true, cost, Record.Price - cost, row.Balance);
     }

@@ -123,7 +123,7 @@ internal sealed class Posting
     /// <summary>As <see cref="SaveAsync"/>, as the last thing of its transaction: what is written may go to the database with the commit.</summary>
     public async Task SaveLastAsync()
     {
-        if (_replies is not null) await ReplyStore.WriteAsync(_session, _replies);
+        if (_replies is not null) await ReplyStore.WriteAsync(_session, _replies, Now);
         // Behind the replies: they have statements of their own.
         _session.Rows.Gather();
         // In the order of their key: neighbours find each other's page at hand.

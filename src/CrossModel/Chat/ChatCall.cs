@@ -35,11 +35,20 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
     /// <summary>The caller has left, and nobody is expected to come back for the reply.</summary>
     public CancellationToken Aborted { get; private set; } = http.RequestAborted;
 
-    /// <summary>This call is the first with its Idempotency-Key: what is sent is recorded for its repeats; null: it has none.</summary>
+    /// <summary>This call is the first with its Idempotency-Key; null: it has none.</summary>
     public Repeats.Run? Run { get; set; }
 
-    /// <summary>The reply of the call that this one repeats; null: it repeats none.</summary>
+    /// <summary>What is sent is recorded, for repeats of the call or for the cache; null: for nobody.</summary>
+    public Recording? Recording { get; set; }
+
+    /// <summary>The reply of the call that this one repeats, or that the cache has for it; null: it is served.</summary>
     public KeptReply? Kept { get; set; }
+
+    /// <summary>The cache had nothing for the call, or was not to be asked: its reply goes there.</summary>
+    public bool MissedCache { get; set; }
+
+    /// <summary>The caller asked for the cache, which is not for this call.</summary>
+    public bool IgnoresCache { get; set; }
 
     /// <summary>The server's patience with running calls is over.</summary>
     public CancellationToken Stopping { get; } = stopping;
@@ -130,6 +139,7 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
     public void Ask()
     {
         Ignored = IgnoredNames.Fit(Estimate.Cap is { } cap ? [$"max_tokens={cap}", .. Prepared!.Ignored] : Prepared!.Ignored);
+        if (IgnoresCache) Ignored = [.. Ignored, ReplyCache.Header];
         AskedAt = time.GetTimestamp();
         Volatile.Write(ref _askedAfter, time.GetElapsedTime(_started, AskedAt).Ticks);
     }

@@ -16,7 +16,7 @@ namespace CrossModel.Chat;
 /// </code>
 /// </summary>
 internal sealed partial class ChatEndpoint(
-    Snapshots snapshots, KeyRing keys, Admission admission, Capacity capacity, RemoteInputs remote, Relay relay, Settlement settlement, Repeats repeats,
+    Snapshots snapshots, KeyRing keys, Admission admission, Capacity capacity, RemoteInputs remote, Relay relay, Settlement settlement, Repeats repeats, ReplyCache cache,
     Meters meters, TimeProvider time, ILogger<ChatEndpoint> log)
 {
     public async Task HandleAsync(HttpContext http, string requestId, CancellationToken stopping)
@@ -30,7 +30,7 @@ internal sealed partial class ChatEndpoint(
                 ?? await ReadAsync(call)
                 ?? await LookAgainAsync(call)
                 ?? Resolve(call)
-                ?? (call.IsDryRun ? await ReplyHeaders.ExplainAsync(call) : await repeats.BeginAsync(call))
+                ?? (call.IsDryRun ? await ReplyHeaders.ExplainAsync(call) : await repeats.BeginAsync(call) ?? await cache.BeginAsync(call))
                 ?? (call.WasSlow ? await LookAgainAsync(call) ?? Resolve(call) : null);
             if (call.Kept is { } kept) await ReplyHeaders.ReplayAsync(call, kept);
             else if (!call.IsDryRun) refusal ??= await admission.AdmitAsync(call) ?? await admission.HoldAsync(call) ?? await ServeAsync(call);

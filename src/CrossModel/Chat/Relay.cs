@@ -76,11 +76,11 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
             var record = Settlement.Write(call, ending);
             var identity = new ReplyIdentity(call.ReplyId, call.Created.ToUnixTimeSeconds(), route.Owner.Id);
             ReplyToKeep? kept = null;
-            if (call.Run is { } run)
+            if (call.Recording is { } recording)
             {
                 using var expected = new PooledBuffer();
                 reply.Write(expected, identity, record.Usage, record.Price);
-                kept = run.Whole(ReplyHeaders.Json, expected.Span, record.Price);
+                kept = recording.Whole(ReplyHeaders.Json, expected.Span, record.Price);
             }
             var settled = await settlement.SettleAsync(call, record, kept);
             if (!settled.Committed)
@@ -91,9 +91,9 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
             if (kept is not null || reply.Length > SocketTurn.MostBytes) await SocketTurn.End();
             using var body = new PooledBuffer();
             reply.Write(body, identity, settled.Usage, settled.Charged);
-            if (kept is not null)
+            if (kept is not null && call.Run is { } run)
             {
-                await repeats.EndAsync(call.Run!, kept.For(settled.Charged));
+                await repeats.EndAsync(run, kept.For(settled.Charged));
                 call.Run = null;
             }
             call.Status = StatusCodes.Status200OK;
@@ -153,13 +153,13 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
             foreach (var upstream in calls) upstream.Client.ReleaseFinish();
             // What one of several calls said besides numbers is not true of all.
             if (calls.Length > 1) last.Client.ForgetUpstreamUsage();
-            if (call.Run is { IsWhole: true } run)
+            if (call.Recording is { IsWhole: true } recording)
             {
                 // All of it is encrypted.
                 await SocketTurn.End();
                 using var rest = new PooledBuffer();
                 WriteRest(rest, calls, record);
-                kept = run.Whole(ReplyHeaders.EventStream, rest.Span, record.Price);
+                kept = recording.Whole(ReplyHeaders.EventStream, rest.Span, record.Price);
             }
         }
         var settled = await settlement.SettleAsync(call, record, kept);
@@ -174,10 +174,10 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         for (var i = 0; i < calls.Length - 1; i++) await output.WriteAsync(calls[i].Events);
         last.Client.Usage(settled.Usage, settled.Charged);
         last.Client.Done();
-        if (kept is not null)
+        if (kept is not null && call.Run is { } run)
         {
             await SocketTurn.End();
-            await repeats.EndAsync(call.Run!, kept.For(settled.Charged));
+            await repeats.EndAsync(run, kept.For(settled.Charged));
             call.Run = null;
         }
         await output.EndAsync(last.Events);

@@ -18,9 +18,6 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
     /// <summary>How long a call goes on for a caller who may come back.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    /// <summary>Bytes of a stream that are kept without being counted: a call in flight is reckoned at that anyway.</summary>
-    private const int Step = 256 * 1024;
-
     /// <summary>How often a call that runs on another node is asked for.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
 
@@ -64,7 +61,7 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
             }
             if (claim == default)
             {
-                (call.Run, call.WasSlow) = (mine, hasWaited);
+                (call.Run, call.Recording, call.WasSlow) = (mine, mine.Recording, hasWaited);
                 call.Outlive(Patience, time);
                 return null;
             }
@@ -99,7 +96,7 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
         }
         finally
         {
-            run.Leave(new RunOutcome(null, failure ?? ApiErrors.ModelUnavailable(run.IsWhole
+            run.Leave(new RunOutcome(null, failure ?? ApiErrors.ModelUnavailable(run.Recording.IsWhole
                 ? "The call that this one repeats did not end. Send the request again."
                 : "The call that this one repeats has ended, but this server had no room to keep its reply. Send the request again: it is a new call.")));
         }
@@ -108,42 +105,17 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
     /// <summary>What joined callers get; default: nothing, they look for the key anew.</summary>
     internal readonly record struct RunOutcome(KeptReply? Reply, ApiError? Failure);
 
-    /// <summary>A first call on this node, and the bytes that its caller was sent.</summary>
+    /// <summary>A first call on this node.</summary>
     internal sealed class Run(Repeats repeats, (string Account, string Key) name, byte[] bodyHash, string requestId)
     {
         private readonly TaskCompletionSource<RunOutcome> _outcome = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private System.Buffers.ArrayBufferWriter<byte> _sent = new();
-        private int _counted;
 
         public (string Account, string Key) Name => name;
         public byte[] BodyHash => bodyHash;
         public string RequestId => requestId;
         public Task<RunOutcome> Outcome => _outcome.Task;
 
-        /// <summary>False: there was no room for what its caller was sent, and none of it is kept.</summary>
-        public bool IsWhole { get; private set; } = true;
-
-        /// <summary>By one at a time. What is kept until the stream's end is held like everything else that is large.</summary>
-        public void Record(ReadOnlySpan<byte> sent, ChatCall call)
-        {
-            if (!IsWhole) return;
-            if (_sent.WrittenCount + sent.Length - _counted >= Step)
-            {
-                IsWhole = call.Take(_sent.WrittenCount + sent.Length - _counted) is null;
-                if (!IsWhole)
-                {
-                    _sent = new();
-                    return;
-                }
-                _counted = _sent.WrittenCount + sent.Length;
-            }
-            System.Buffers.BuffersExtensions.Write(_sent, sent);
-        }
-
-        /// <summary>The whole reply: what was sent, and what is sent once it is charged.</summary>
-        /// <param name="cost">Nano-dollars that stand in it.</param>
-        public ReplyToKeep Whole(string contentType, ReadOnlySpan<byte> rest, long cost) =>
-            new(name.Account, name.Key, new KeptReply(requestId, contentType, [.. _sent.WrittenSpan, .. rest]), cost);
+        public Recording Recording { get; } = new(name.Account, name.Key, requestId);
 
         public void Leave(RunOutcome outcome)
         {

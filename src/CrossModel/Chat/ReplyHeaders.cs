@@ -59,6 +59,7 @@ internal static class ReplyHeaders
         var headers = call.Http.Response.Headers;
         headers["x-crossmodel-attempts"] = call.AttemptCount == 1 ? "1" : call.AttemptCount.ToString(CultureInfo.InvariantCulture);
         headers["x-crossmodel-overhead-ms"] = Milliseconds(call.Overhead);
+        if (call.MissedCache) headers[ReplyCache.Header] = "miss";
         if (call.Ignored.Count > 0) headers["x-crossmodel-ignored"] = string.Join(", ", call.Ignored);
         if (call.Snapshot.Config.ExposeUpstream && call.Served is { } route) headers["x-crossmodel-upstream"] = route.Upstream.Name;
     }
@@ -78,6 +79,11 @@ internal static class ReplyHeaders
         WriteType(response, kept.ContentType);
         response.ContentLength = kept.Body.Length;
         response.Headers["x-crossmodel-replayed"] = kept.RequestId;
+        if (kept.Age is { } age)
+        {
+            response.Headers[ReplyCache.Header] = "hit";
+            response.Headers.Age = ((long)age.TotalSeconds).ToString(CultureInfo.InvariantCulture);
+        }
         call.WriteLimits();
         await response.Body.WriteAsync(kept.Body, call.Aborted);
     }

@@ -35,7 +35,8 @@ internal sealed class Settlement(Settlements settlements)
     public async ValueTask<SettledCall> SettleAsync(ChatCall call, RequestRecord record, ReplyToKeep? reply)
     {
         var countsForModel = call.Served!.Owner.Limits is { Terms.HasSpend: true };
-        if (reply is { Reply.IsTooLarge: true }) reply = null;
+        // What was cut to what its caller could pay is no reply for others.
+        if (reply is { Reply.IsTooLarge: true } || (reply is { CacheFor: not null } && call.Estimate.Cap is not null)) reply = null;
         var beside = countsForModel || reply is not null ? new Beside(countsForModel, reply) : null;
         var settled = call.Request.Stream ? await settlements.SettleOrQueueAsync(record, call.Hold!, beside) : await settlements.SettleAsync(record, call.Hold!, beside);
         // A reply that is not charged uses up a request, nothing else; a stream's charge that is still queued will come.

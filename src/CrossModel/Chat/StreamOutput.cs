@@ -38,7 +38,7 @@ internal sealed class StreamOutput : IAsyncDisposable
         {
             if (_closed) return false;
             Start();
-            _call.Run?.Record(events.Span, _call);
+            _call.Recording?.Add(events.Span, _call);
             var writer = _call.Http.Response.BodyWriter;
             System.Buffers.BuffersExtensions.Write(writer, events.Span);
             events.Clear();
@@ -75,7 +75,7 @@ internal sealed class StreamOutput : IAsyncDisposable
     }
 
     /// <summary>The caller is gone, but its repeat will ask for the reply.</summary>
-    private bool GoesOn => _call.Run is { IsWhole: true } && !_call.Aborted.IsCancellationRequested;
+    private bool GoesOn => _call.Run is { Recording.IsWhole: true } && !_call.Aborted.IsCancellationRequested;
 
     private void Start()
     {

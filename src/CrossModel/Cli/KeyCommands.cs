@@ -21,6 +21,7 @@ internal static class KeyCommands
     {
         private readonly Option<Given<long?>?> _expires = new("--expires") { Description = "Works for this long from now", HelpName = "30d", CustomParser = Options.ReadDurationOrNone };
         private readonly Option<Given<IReadOnlyList<string>>?> _models = new("--models") { Description = "The models it may call", HelpName = "a/b,c/*", CustomParser = Options.ReadModels };
+        private readonly Option<Given<long?>?> _cache = new("--cache") { Description = "Keep its replies this long for calls that ask for the cache (x-crossmodel-cache)", HelpName = "24h", CustomParser = Options.ReadDurationOrNone };
         private readonly TermsOptions _terms = new();
 
         public KeyOptions(bool nameRequired) =>
@@ -30,7 +31,7 @@ internal static class KeyCommands
 
         public void AddTo(Command command)
         {
-            foreach (var option in new Option[] { Name, _expires, _models }) command.Options.Add(option);
+            foreach (var option in new Option[] { Name, _expires, _models, _cache }) command.Options.Add(option);
             _terms.AddTo(command);
         }
 
@@ -41,6 +42,7 @@ internal static class KeyCommands
                 Name = parse.GetValue(Name) ?? before.Name,
                 Expires = parse.GetValue(_expires) is { } lasts ? now + lasts.Value : before.Expires,
                 Models = parse.After(_models, before.Models),
+                CacheFor = parse.After(_cache, before.CacheFor),
                 Terms = _terms.Apply(parse, before.Terms),
             };
         }
@@ -57,7 +59,7 @@ internal static class KeyCommands
             var payer = await AccountCommands.FindAsync(context, parse.GetValue(account)!);
             var blank = new KeyEntry("", payer.Account.Id, "", "", "", null, true, false, null, Terms.None);
             var wanted = options.Apply(parse, blank, context.Database.Now);
-            var made = await new KeyStore(context.Database).CreateAsync(new KeyOrder(payer.Account.Id, wanted.Name, wanted.Expires, wanted.Models, wanted.Terms));
+            var made = await new KeyStore(context.Database).CreateAsync(new KeyOrder(payer.Account.Id, wanted.Name, wanted.Expires, wanted.Models, wanted.Terms) { CacheFor = wanted.CacheFor });
             WriteNew(context, made, payer.Account.Name);
         });
         return create;
@@ -89,7 +91,7 @@ internal static class KeyCommands
     {
         var which = Options.IdOrKey();
         var options = new KeyOptions(nameRequired: false);
-        var set = new Command("set", "Change a key's name, expiry, models or limits; none takes one away") { which };
+        var set = new Command("set", "Change a key's name, expiry, models, caching or limits; none takes one away") { which };
         options.AddTo(set);
         set.OnDatabase(environment, (context, parse) =>
             ChangeAsync(context, parse.GetValue(which)!, "changed", key => options.Apply(parse, key, context.Database.Now)));
@@ -100,7 +102,7 @@ internal static class KeyCommands
     {
         var which = Options.IdOrKey();
         var grace = new Option<long?>("--grace") { Description = "How long the old key still works (default: not at all)", HelpName = "24h", CustomParser = Options.ReadDuration };
-        var rotate = new Command("rotate", "Make a new key in the old one's place and print it alone; name, limits, models, expiry and spend carry over") { which, grace };
+        var rotate = new Command("rotate", "Make a new key in the old one's place and print it alone; name, limits, models, expiry, caching and spend carry over") { which, grace };
         rotate.OnDatabase(environment, async (context, parse) =>
         {
             var old = await FindAsync(context, parse.GetValue(which)!);
@@ -167,6 +169,7 @@ internal static class KeyCommands
             foreach (var model in key.Models) json.WriteStringValue(model);
             json.WriteEndArray();
         }
+        json.Count("cache", key.CacheFor / 1000);
         json.Limits(key.Terms);
     }
 }

@@ -11,6 +11,9 @@ internal sealed record KeptReply(string RequestId, string ContentType, byte[] Bo
 {
     private const int Largest = 1024 * 1024;
 
+    /// <summary>Of one that the cache had: how long ago it was kept. Null: it is a repeat's.</summary>
+    public TimeSpan? Age { get; init; }
+
     /// <summary>It is not kept: a repeat is a new charge.</summary>
     public bool IsTooLarge => Body.Length > Largest;
 }
@@ -27,6 +30,9 @@ internal sealed class ReplyToKeep(string account, string key, KeptReply reply, l
     public string KeyHash { get; } = ReplyStore.HashOf(key);
     public KeptReply Reply => reply;
 
+    /// <summary>How long other calls of the account may get it; null: it is kept for the repeats of a call that holds its key.</summary>
+    public TimeSpan? CacheFor { get; init; }
+
     /// <summary>As it is sent when it was charged so many nano-dollars.</summary>
     public KeptReply For(long charged) => charged == cost ? reply : reply with { Body = UsageJson.WithCost(reply.Body, charged) };
 
@@ -40,16 +46,25 @@ internal sealed class ReplyToKeep(string account, string key, KeptReply reply, l
 internal readonly record struct Claim(bool OtherBody = false, bool RunsElsewhere = false, KeptReply? Kept = null, bool DatabaseAway = false);
 
 /// <summary>
-/// Replies that can be had again for a day. What is kept is encrypted with a key made of the caller's Idempotency-Key and account: the database
-/// holds only the Idempotency-Key's hash, so its reader cannot read the replies.
+/// Replies that can be had again: for a day by who repeats a call with its Idempotency-Key, and from the cache by who sends the same body. What is kept is
+/// encrypted with a key made of the account and of the Idempotency-Key or the body: the database holds only that one's hash, so its reader cannot read the replies.
 /// </summary>
 internal sealed class ReplyStore(Database database, string node)
 {
     private static readonly TimeSpan Kept = TimeSpan.FromHours(24);
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan BetweenSweeps = TimeSpan.FromMinutes(1);
+
+    private long _swept;
 
     private static readonly ManyRows Keep = new(
         "UPDATE stored_reply SET content_type = {4}, reply = {5} {FROM rows} WHERE account_id = {1} AND key_hash = {2} AND request_id = {3}", "ttttt");
+
+    private static readonly ManyRows Cache = new(
+        """
+        INSERT INTO stored_reply (account_id, key_hash, body_hash, node, request_id, content_type, reply, kept, expires) {rows}
+        ON CONFLICT (account_id, key_hash) DO UPDATE SET request_id = excluded.request_id, content_type = excluded.content_type, reply = excluded.reply, kept = excluded.kept, expires = excluded.expires
+        """, "tttttttnn");
 
     /// <summary>As the database holds it: base64 of the encrypted bytes.</summary>
     private sealed record SealedReply(string RequestId, string ContentType, string Reply);
@@ -85,7 +100,7 @@ internal sealed class ReplyStore(Database database, string node)
 
     private Task<(Claim Claim, SealedReply? Kept)> TakeSealedAsync(string account, string keyHash, string body, string requestId) => database.WriteAsync(async session =>
     {
-        await session.ExecuteAsync("DELETE FROM stored_reply WHERE expires < @now", ("@now", database.Now));
+        await SweepAsync(session);
         await session.ExecuteAsync(
             "DELETE FROM stored_reply WHERE account_id = @account AND key_hash = @key AND reply IS NULL AND @shared = 1 AND node <> @node AND NOT EXISTS (SELECT 1 FROM node WHERE node.id = stored_reply.node)",
             ("@account", account), ("@key", keyHash), ("@shared", database.IsShared), ("@node", node));
@@ -104,17 +119,53 @@ internal sealed class ReplyStore(Database database, string node)
             ("@account", account), ("@key", keyHash));
     });
 
-    /// <summary>Keeps replies under the keys that their calls hold, in the transaction that charges them.</summary>
-    /// <param name="replies">With what each was charged, nano-dollars; null: its charge is given back, and it is kept no longer.</param>
-    public static async ValueTask WriteAsync(Session session, IReadOnlyList<(ReplyToKeep Reply, long? Cost)> replies)
+    /// <summary>What the cache has that is at most so old; null: nothing, or the database is away.</summary>
+    public async Task<KeptReply?> FindAsync(string account, string key, TimeSpan oldest)
     {
-        await Keep.ExecuteAsync(session, [.. replies.Where(r => r.Cost is not null)], static (kept, values) =>
+        try
+        {
+            var last = Volatile.Read(ref _swept);
+            if (database.Time.GetElapsedTime(last) > BetweenSweeps && Interlocked.CompareExchange(ref _swept, database.Time.GetTimestamp(), last) == last) await database.WriteAsync(SweepAsync);
+            var now = database.Now;
+            var found = await database.ReadAsync(session => session.FirstAsync(
+                "SELECT request_id, content_type, reply, kept FROM stored_reply WHERE account_id = @account AND key_hash = @key AND kept >= @since AND expires >= @now",
+                row => (Sealed: new SealedReply(row.GetString(0), row.GetString(1), row.GetString(2)), Kept: row.GetInt64(3)),
+                ("@account", account), ("@key", HashOf(key)), ("@since", now - (long)oldest.TotalMilliseconds), ("@now", now)));
+            if (found.Sealed is not { } reply) return null;
+            return new KeptReply(reply.RequestId, reply.ContentType, Open(account, key, Convert.FromBase64String(reply.Reply))) { Age = TimeSpan.FromMilliseconds(Math.Max(0, now - found.Kept)) };
+        }
+        catch (Exception e) when (database.IsAway(e))
+        {
+            return null;
+        }
+    }
+
+    private Task<int> SweepAsync(Session session) => session.ExecuteAsync("DELETE FROM stored_reply WHERE expires < @now", ("@now", database.Now));
+
+    /// <summary>Keeps replies, in the transaction that charges them: under the keys that their calls hold, or in the cache.</summary>
+    /// <param name="replies">With what each was charged, nano-dollars; null: its charge is given back, and it is kept no longer.</param>
+    public static async ValueTask WriteAsync(Session session, IReadOnlyList<(ReplyToKeep Reply, long? Cost)> replies, long now)
+    {
+        await Keep.ExecuteAsync(session, [.. replies.Where(r => r is { Cost: not null, Reply.CacheFor: null })], static (kept, values) =>
         {
             values.Add(kept.Reply.Account);
             values.Add(kept.Reply.KeyHash);
             values.Add(kept.Reply.Reply.RequestId);
             values.Add(kept.Reply.Reply.ContentType);
             values.Add(kept.Reply.SealedFor(kept.Cost!.Value));
+        });
+        // One a place: PostgreSQL changes no row twice in one statement.
+        await Cache.ExecuteAsync(session, [.. replies.Where(r => r is { Cost: not null, Reply.CacheFor: not null }).DistinctBy(r => (r.Reply.Account, r.Reply.KeyHash))], (kept, values) =>
+        {
+            values.Add(kept.Reply.Account);
+            values.Add(kept.Reply.KeyHash);
+            values.Add("");
+            values.Add("");
+            values.Add(kept.Reply.Reply.RequestId);
+            values.Add(kept.Reply.Reply.ContentType);
+            values.Add(kept.Reply.SealedFor(kept.Cost!.Value));
+            values.Add(now);
+            values.Add(now + (long)kept.Reply.CacheFor!.Value.TotalMilliseconds);
         });
         foreach (var (reply, cost) in replies)
             if (cost is null) await ForgetAsync(session, reply.Account, reply.KeyHash, reply.Reply.RequestId);

@@ -407,6 +407,8 @@ public abstract class MoneyContract(bool postgres)
                 "account_id TEXT NOT NULL, seq BIGINT NOT NULL, kind TEXT NOT NULL, amount BIGINT NOT NULL, balance BIGINT NOT NULL, at BIGINT NOT NULL, "
                 + "reference TEXT NOT NULL, note TEXT NOT NULL, record_hash TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY (account_id, seq)");
             await session.ExecuteAsync("DROP TABLE sign_in");
+            await session.ExecuteAsync("ALTER TABLE api_key DROP COLUMN cache");
+            await session.ExecuteAsync("ALTER TABLE stored_reply DROP COLUMN kept");
             await session.ExecuteAsync("ALTER TABLE account DROP COLUMN ledger_place");
             await session.ExecuteAsync("ALTER TABLE request_record DROP COLUMN place");
             if (last < 5)

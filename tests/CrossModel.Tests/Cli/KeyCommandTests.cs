@@ -44,6 +44,22 @@ public sealed class KeyCommandTests
     }
 
     [Fact]
+    public async Task Cache_IsAllowedFor_ATime_CarriesOver_AndIsTakenAway()
+    {
+        var key = await KeyAsync();
+        Assert.Equal(JsonValueKind.Null, (await ListedAsync(key)).GetProperty("cache").ValueKind);
+        await _run.GoodAsync("keys", "set", key, "--cache", "24h");
+        var rotated = await _run.GoodAsync("keys", "rotate", key, "--grace", "1h");
+        Assert.Equal((86_400, 86_400), ((await ListedAsync(key)).GetProperty("cache").GetInt64(), (await ListedAsync(rotated)).GetProperty("cache").GetInt64()));
+        await _run.GoodAsync("keys", "set", rotated, "--rpm", "5");
+        Assert.Equal(86_400, (await ListedAsync(rotated)).GetProperty("cache").GetInt64());
+        await _run.GoodAsync("keys", "set", rotated, "--cache", "none");
+        Assert.Equal(JsonValueKind.Null, (await ListedAsync(rotated)).GetProperty("cache").ValueKind);
+        var made = await _run.GoodAsync("keys", "create", "--account", "acme", "--name", "other", "--cache", "1h");
+        Assert.Equal(3600, (await ListedAsync(made)).GetProperty("cache").GetInt64());
+    }
+
+    [Fact]
     public async Task Set_ChangesWhatIsNamedAndKeepsTheRest()
     {
         var key = await KeyAsync("--expires", "30d", "--models", "a/b", "--rpm", "1", "--spend-day", "4");

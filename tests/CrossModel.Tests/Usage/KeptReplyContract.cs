@@ -132,6 +132,43 @@ public abstract class KeptReplyContract(bool postgres)
         Assert.Equal(default, await store.ClaimAsync("acc_1", "k", BodyHash, "req_2"));
     }
 
+    /// <summary>Both are charged, whichever the cache has.</summary>
+    [Fact]
+    public async Task CachedReplies_OfOneCommit_UnderOneKey_AreOne()
+    {
+        await using var till = await Till.OpenNewAsync(postgres);
+        var store = new ReplyStore(till.Database, till.Books.Node);
+        var account = await till.NewAccountAsync(1_000_000);
+        for (var round = 0; round < 2; round++)
+        {
+            var records = new[] { Till.Record(account.Id, 2000), Till.Record(account.Id, 2000), Till.Record(account.Id, 2000) };
+            var settled = await Task.WhenAll(records.Select(async (record, i) => await till.Settlements.SettleAsync(record, await till.HoldAsync(account, 5000),
+                new Beside(false, new ReplyToKeep(account.Id, i < 2 ? "one body" : "other body", new KeptReply(record.Id, "application/json", "{}"u8.ToArray()), 2000) { CacheFor = TimeSpan.FromMinutes(1) }))));
+            Assert.All(settled, one => Assert.Equal((true, 2000), (one.Committed, one.Charged)));
+            Assert.Contains((await store.FindAsync(account.Id, "one body", TimeSpan.FromSeconds(30)))!.RequestId, records[..2].Select(r => r.Id));
+            Assert.Equal(records[2].Id, (await store.FindAsync(account.Id, "other body", TimeSpan.FromSeconds(30)))!.RequestId);
+        }
+        Assert.Null(await store.FindAsync(account.Id, "another", TimeSpan.FromSeconds(30)));
+        Assert.Equal(1_000_000 - (6 * 2000), await till.BalanceAsync(account));
+        await till.AssertSoundAsync();
+    }
+
+    /// <summary>Also where nobody ever asks for the same again.</summary>
+    [Fact]
+    public async Task CachedReplies_ThatAreTooOld_LeaveTheDatabase()
+    {
+        var clock = new FakeClock();
+        await using var database = await TestDatabase.OpenNewAsync(postgres, clock);
+        var store = new ReplyStore(database, "node_1");
+        await database.WriteAsync(session => ReplyStore.WriteAsync(session,
+            [(new ReplyToKeep("acc_1", "a body", new KeptReply("req_1", "application/json", "{}"u8.ToArray()), 5) { CacheFor = TimeSpan.FromHours(1) }, 5)], database.Now).AsTask());
+        clock.Advance(TimeSpan.FromHours(1));
+        Assert.Equal(TimeSpan.FromHours(1), (await store.FindAsync("acc_1", "a body", TimeSpan.FromHours(2)))!.Age);
+        clock.Advance(TimeSpan.FromMinutes(2));
+        Assert.Null(await store.FindAsync("acc_1", "another body", TimeSpan.FromHours(2)));
+        Assert.Equal(0, await database.ReadAsync(s => s.FirstAsync("SELECT count(*) FROM stored_reply", row => row.GetInt64(0)), TestContext.Current.CancellationToken));
+    }
+
     /// <summary>A call that freed its key late must not take it from the one that has it now.</summary>
     [Fact]
     public async Task Key_FreedByAnEarlierCall_StaysWithTheLater()

@@ -1,0 +1,52 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using CrossModel.Protocol;
+using CrossModel.Usage;
+
+namespace CrossModel.Chat;
+
+/// <summary>
+/// Calls with <c>x-crossmodel-cache</c>: one whose body an earlier call of the account had, byte for byte, gets that call's reply and costs nothing. Only
+/// where the key allows it; without that the header is named as ignored.
+/// </summary>
+internal sealed class ReplyCache(ReplyStore store)
+{
+    public const string Header = "x-crossmodel-cache";
+
+    /// <summary>Null: the call goes on, with what it is sent recorded where it is to be kept; or (status 200) it is answered by <see cref="ChatCall.Kept"/>.</summary>
+    public async ValueTask<ApiError?> BeginAsync(ChatCall call)
+    {
+        var header = call.Http.Request.Headers[Header];
+        if (header.Count == 0 || call.Kept is not null) return null;
+        var wish = header.ToString();
+        if (wish == "off") return null;
+        var oldest = 0L;
+        if (wish != "refresh" && !(long.TryParse(wish, NumberStyles.None, CultureInfo.InvariantCulture, out oldest) && oldest is > 0 and <= int.MaxValue))
+            return ApiErrors.InvalidValue(Header, $"{Header} is how old a reply may be, in seconds (3600), or refresh, or off.");
+        // A call that has a key of its own is kept under that.
+        if (call.Run is not null || call.Caller.Key.CacheFor is not { } longest)
+        {
+            call.IgnoresCache = true;
+            return null;
+        }
+        if (call.Request.Body.Length > SocketTurn.MostBytes) await SocketTurn.End();
+        var account = call.Caller.Account.Id;
+        var key = KeyOf(call);
+        if (oldest > 0) call.Kept = await store.FindAsync(account, key, TimeSpan.FromSeconds(oldest));
+        if (call.Kept is null) (call.Recording, call.MissedCache) = (new Recording(account, key, call.RequestId, TimeSpan.FromMilliseconds(longest)), true);
+        return null;
+    }
+
+    /// <summary>
+    /// What a cached reply is kept under and encrypted with: made of the body, of which the database holds nothing else. Keys that may not call the same
+    /// models share none. With a space in it, as no Idempotency-Key has.
+    /// </summary>
+    private static string KeyOf(ChatCall call)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(Encoding.UTF8.GetBytes(string.Join(',', call.Caller.Key.Models ?? ["*"]) + '\n'));
+        hash.AppendData(call.Request.Body.Span);
+        return "cached " + Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+}
