@@ -196,13 +196,13 @@ public sealed class UsageQueriesTests
     public void AccountReport_HasEveryMember()
     {
         var account = new Account("acc_1", "shop", true, 0, Terms.None with { RequestsPerMinute = 60, SpendDay = 5 * Usd.Nano });
-        var key = new KeyEntry("key_1", "acc_1", "laptop", "hash", "cm-a1b2…wxyz", 1_785_000_000_000, true, false, null, Terms.None with { Parallel = 3 });
+        var key = new KeyEntry("key_1", "acc_1", "laptop", "hash", "cm-a1b2…wxyz", 1_785_000_000_000, true, false, null, Terms.None with { Parallel = 3 }) { CacheFor = 3_600_000 };
         var json = Json(b => AccountReport.Write(b, new Caller(key, account), new Standing(10 * Usd.Nano, 0, Usd.Nano, new Spent(1, 2, 3)), new Spent(4, 5, 6)));
         Assert.Equal("""
             {"account":"shop","status":"enabled","balance":"10.00","held":"1.00","available":"9.00","credit_limit":"0.00",
             "limits":{"rpm":60,"tpm":null,"parallel":null,"spend_day":"5.00","spend_month":null,"spend_total":null},
             "spend":{"day":"0.000000001","month":"0.000000002","total":"0.000000003"},
-            "key":{"name":"laptop","prefix":"cm-a1b2…wxyz","expires":1785000000,
+            "key":{"name":"laptop","prefix":"cm-a1b2…wxyz","expires":1785000000,"cache":3600,
             "limits":{"rpm":null,"tpm":null,"parallel":3,"spend_day":null,"spend_month":null,"spend_total":null},
             "spend":{"day":"0.000000004","month":"0.000000005","total":"0.000000006"}}}
             """.ReplaceLineEndings(""), json.GetRawText());
