@@ -78,6 +78,8 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
             ReplyToKeep? kept = null;
             if (call.Recording is { } recording)
             {
+                // All of it is encrypted.
+                if (reply.Length > SocketTurn.MostBytes) await SocketTurn.End();
                 using var expected = new PooledBuffer();
                 reply.Write(expected, identity, record.Usage, record.Price);
                 kept = recording.Whole(ReplyHeaders.Json, expected.Span, record.Price);
