@@ -6,33 +6,17 @@ using CsCheck;
 
 namespace CrossModel.Tests.Limits;
 
-public sealed class LimitGateTests : IAsyncLifetime
+public sealed class LimitGateTests : OneGate
 {
-    private readonly FakeClock _clock = new();
-    private Database _database = null!;
-    private LimitGate _gate = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        _database = await TestDatabase.OpenNewAsync(postgres: false, _clock);
-        _gate = Gates.Open(_database);
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await _gate.DisposeAsync();
-        await _database.DisposeAsync();
-    }
-
     [Fact]
     public async Task Admit_NoLimits_GivesTheOneSeatAndRemembersNobody()
     {
         var caller = Gates.Caller();
-        Assert.Same(Seat.None, await _gate.SeatAsync(caller, 1_000_000, 1_000_000));
-        Assert.Empty(_gate.Headers(caller));
-        Assert.Equal(0, _gate.Count);
+        Assert.Same(Seat.None, await Gate.SeatAsync(caller, 1_000_000, 1_000_000));
+        Assert.Empty(Gate.Headers(caller));
+        Assert.Equal(0, Gate.Count);
         var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var i = 0; i < 1000; i++) (await _gate.AdmitAsync(caller, null, 1, 1, CancellationToken.None)).Seat!.Dispose();
+        for (var i = 0; i < 1000; i++) (await Gate.AdmitAsync(caller, null, 1, 1, CancellationToken.None)).Seat!.Dispose();
         Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
     }
 
@@ -82,9 +66,9 @@ public sealed class LimitGateTests : IAsyncLifetime
     {
         var terms = new Terms { RequestsPerMinute = 100_000, TokensPerMinute = 100_000, Parallel = 10, SpendDay = Gates.Usd };
         var caller = Gates.Caller(terms, terms);
-        (await _gate.SeatAsync(caller)).Dispose();
+        (await Gate.SeatAsync(caller)).Dispose();
         var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var i = 0; i < 1000; i++) (await _gate.AdmitAsync(caller, null, 1, 1, CancellationToken.None)).Seat!.Dispose();
+        for (var i = 0; i < 1000; i++) (await Gate.AdmitAsync(caller, null, 1, 1, CancellationToken.None)).Seat!.Dispose();
         Assert.InRange((GC.GetAllocatedBytesForCurrentThread() - before) / 1000, 1, 128);
     }
 
@@ -92,20 +76,20 @@ public sealed class LimitGateTests : IAsyncLifetime
     public async Task Admit_RequestsOverTheLimit_IsRefusedUntilTheRetryAfter()
     {
         var caller = Gates.Caller(new Terms { RequestsPerMinute = 2 });
-        (await _gate.SeatAsync(caller)).Dispose();
-        _clock.Advance(TimeSpan.FromSeconds(19.5));
-        (await _gate.SeatAsync(caller)).Dispose();
-        var refusal = await _gate.RefusalAsync(caller);
+        (await Gate.SeatAsync(caller)).Dispose();
+        Clock.Advance(TimeSpan.FromSeconds(19.5));
+        (await Gate.SeatAsync(caller)).Dispose();
+        var refusal = await Gate.RefusalAsync(caller);
         Assert.Equal((429, "rate_limit_exceeded"), (refusal.Status, refusal.Code));
         Assert.Contains("rpm of this key", refusal.Message, StringComparison.Ordinal);
         Assert.Equal(40.5, refusal.RetryAfter!.Value.TotalSeconds, 0.001);
         Assert.Contains("Retry after 41 s.", refusal.Message, StringComparison.Ordinal);
-        Assert.Equal("41s", _gate.Headers(caller)["x-ratelimit-reset-requests"]);
-        _clock.Advance(TimeSpan.FromSeconds(40.4));
-        await _gate.RefusalAsync(caller);
-        _clock.Advance(TimeSpan.FromSeconds(0.101));
-        (await _gate.SeatAsync(caller)).Dispose();
-        await _gate.RefusalAsync(caller);
+        Assert.Equal("41s", Gate.Headers(caller)["x-ratelimit-reset-requests"]);
+        Clock.Advance(TimeSpan.FromSeconds(40.4));
+        await Gate.RefusalAsync(caller);
+        Clock.Advance(TimeSpan.FromSeconds(0.101));
+        (await Gate.SeatAsync(caller)).Dispose();
+        await Gate.RefusalAsync(caller);
     }
 
     /// <summary>Of a small limit each request has its own moment.</summary>
@@ -113,20 +97,20 @@ public sealed class LimitGateTests : IAsyncLifetime
     public async Task Requests_HalfASecondApart_AreFreeHalfASecondApart()
     {
         var caller = Gates.Caller(new Terms { RequestsPerMinute = 2 });
-        (await _gate.SeatAsync(caller)).Dispose();
-        _clock.Advance(TimeSpan.FromSeconds(0.5));
-        (await _gate.SeatAsync(caller)).Dispose();
-        _clock.Advance(TimeSpan.FromSeconds(59.6));
-        (await _gate.SeatAsync(caller)).Dispose();
-        await _gate.RefusalAsync(caller);
+        (await Gate.SeatAsync(caller)).Dispose();
+        Clock.Advance(TimeSpan.FromSeconds(0.5));
+        (await Gate.SeatAsync(caller)).Dispose();
+        Clock.Advance(TimeSpan.FromSeconds(59.6));
+        (await Gate.SeatAsync(caller)).Dispose();
+        await Gate.RefusalAsync(caller);
     }
 
     [Fact]
     public async Task Admit_TwoLimitsReached_NamesTheOneThatIsWaitedForLonger()
     {
-        var seat = await _gate.SeatAsync(Gates.Caller(new Terms { RequestsPerMinute = 1, Parallel = 1 }, new Terms { Parallel = 1 }));
-        _clock.Advance(TimeSpan.FromSeconds(10));
-        Assert.Equal(50, (await _gate.RefusalAsync(Gates.Caller(new Terms { RequestsPerMinute = 1, Parallel = 1 }, new Terms { Parallel = 1 }))).RetryAfter!.Value.TotalSeconds, 0.001);
+        var seat = await Gate.SeatAsync(Gates.Caller(new Terms { RequestsPerMinute = 1, Parallel = 1 }, new Terms { Parallel = 1 }));
+        Clock.Advance(TimeSpan.FromSeconds(10));
+        Assert.Equal(50, (await Gate.RefusalAsync(Gates.Caller(new Terms { RequestsPerMinute = 1, Parallel = 1 }, new Terms { Parallel = 1 }))).RetryAfter!.Value.TotalSeconds, 0.001);
         seat.Dispose();
     }
 
@@ -134,74 +118,74 @@ public sealed class LimitGateTests : IAsyncLifetime
     public async Task Admit_RefusedByTheAccount_TakesNothingOfTheKey()
     {
         var blocked = new Terms { Parallel = 1 };
-        var first = await _gate.SeatAsync(Gates.Caller(account: blocked, id: "other"));
+        var first = await Gate.SeatAsync(Gates.Caller(account: blocked, id: "other"));
         var caller = Gates.Caller(new Terms { RequestsPerMinute = 5, TokensPerMinute = 1000, SpendDay = Gates.Usd }, blocked);
-        for (var i = 0; i < 10; i++) Assert.Contains("parallel of this account", (await _gate.RefusalAsync(caller, 100, Gates.Usd / 2)).Message, StringComparison.Ordinal);
-        var headers = _gate.Headers(caller);
+        for (var i = 0; i < 10; i++) Assert.Contains("parallel of this account", (await Gate.RefusalAsync(caller, 100, Gates.Usd / 2)).Message, StringComparison.Ordinal);
+        var headers = Gate.Headers(caller);
         Assert.Equal("5", headers["x-ratelimit-remaining-requests"]);
         Assert.Equal("1000", headers["x-ratelimit-remaining-tokens"]);
         first.Dispose();
-        (await _gate.SeatAsync(caller, 1000, Gates.Usd)).Dispose();
+        (await Gate.SeatAsync(caller, 1000, Gates.Usd)).Dispose();
     }
 
     [Fact]
     public async Task Admit_ParallelFull_IsRefusedWithRetryAfterOneUntilASeatIsDisposed()
     {
         var caller = Gates.Caller(new Terms { Parallel = 2 });
-        var first = await _gate.SeatAsync(caller);
-        using var second = await _gate.SeatAsync(caller);
-        Assert.Equal(TimeSpan.FromSeconds(1), (await _gate.RefusalAsync(caller)).RetryAfter);
+        var first = await Gate.SeatAsync(caller);
+        using var second = await Gate.SeatAsync(caller);
+        Assert.Equal(TimeSpan.FromSeconds(1), (await Gate.RefusalAsync(caller)).RetryAfter);
         first.Dispose();
         first.Dispose();
-        using var third = await _gate.SeatAsync(caller);
-        await _gate.RefusalAsync(caller);
+        using var third = await Gate.SeatAsync(caller);
+        await Gate.RefusalAsync(caller);
     }
 
     [Fact]
     public async Task Admit_TokensAboveTheLimit_AdmitsALoneCallAndNoSecond()
     {
         var caller = Gates.Caller(new Terms { TokensPerMinute = 100 });
-        using var lone = await _gate.SeatAsync(caller, 5000);
-        var refusal = await _gate.RefusalAsync(caller, 1);
+        using var lone = await Gate.SeatAsync(caller, 5000);
+        var refusal = await Gate.RefusalAsync(caller, 1);
         Assert.Contains("tpm of this key", refusal.Message, StringComparison.Ordinal);
-        Assert.Equal("0", _gate.Headers(caller)["x-ratelimit-remaining-tokens"]);
+        Assert.Equal("0", Gate.Headers(caller)["x-ratelimit-remaining-tokens"]);
         lone.Correct(30, 0);
-        Assert.Equal("70", _gate.Headers(caller)["x-ratelimit-remaining-tokens"]);
-        (await _gate.SeatAsync(caller, 70)).Dispose();
+        Assert.Equal("70", Gate.Headers(caller)["x-ratelimit-remaining-tokens"]);
+        (await Gate.SeatAsync(caller, 70)).Dispose();
     }
 
     [Fact]
     public async Task Correct_MoreThanHeld_CountsTheRestFromNow()
     {
         var caller = Gates.Caller(new Terms { TokensPerMinute = 100 });
-        var seat = await _gate.SeatAsync(caller, 10);
-        _clock.Advance(TimeSpan.FromSeconds(90));
+        var seat = await Gate.SeatAsync(caller, 10);
+        Clock.Advance(TimeSpan.FromSeconds(90));
         seat.Correct(80, 0);
         seat.Correct(1000, 0);
         seat.Dispose();
-        Assert.Equal("30", _gate.Headers(caller)["x-ratelimit-remaining-tokens"]);
-        Assert.Equal("1m0s", _gate.Headers(caller, 31)["x-ratelimit-reset-tokens"]);
+        Assert.Equal("30", Gate.Headers(caller)["x-ratelimit-remaining-tokens"]);
+        Assert.Equal("1m0s", Gate.Headers(caller, 31)["x-ratelimit-reset-tokens"]);
     }
 
     [Fact]
     public async Task Dispose_NeverCorrected_CountsAsARequestOnly()
     {
         var caller = Gates.Caller(new Terms { RequestsPerMinute = 10, TokensPerMinute = 100, SpendDay = Gates.Usd });
-        (await _gate.SeatAsync(caller, 100, Gates.Usd)).Dispose();
-        var headers = _gate.Headers(caller);
+        (await Gate.SeatAsync(caller, 100, Gates.Usd)).Dispose();
+        var headers = Gate.Headers(caller);
         Assert.Equal("9", headers["x-ratelimit-remaining-requests"]);
         Assert.Equal("100", headers["x-ratelimit-remaining-tokens"]);
-        (await _gate.SeatAsync(caller, 100, Gates.Usd)).Dispose();
+        (await Gate.SeatAsync(caller, 100, Gates.Usd)).Dispose();
     }
 
     [Fact]
     public async Task Headers_KeyAndAccountLimited_ShowTheTighter()
     {
         var account = new Terms { RequestsPerMinute = 10 };
-        for (var i = 0; i < 8; i++) (await _gate.SeatAsync(Gates.Caller(account: account, id: "other"))).Dispose();
+        for (var i = 0; i < 8; i++) (await Gate.SeatAsync(Gates.Caller(account: account, id: "other"))).Dispose();
         var caller = Gates.Caller(new Terms { RequestsPerMinute = 5 }, account);
-        (await _gate.SeatAsync(caller)).Dispose();
-        var headers = _gate.Headers(caller);
+        (await Gate.SeatAsync(caller)).Dispose();
+        var headers = Gate.Headers(caller);
         Assert.Equal("10", headers["x-ratelimit-limit-requests"]);
         Assert.Equal("1", headers["x-ratelimit-remaining-requests"]);
         Assert.Equal("0s", headers["x-ratelimit-reset-requests"]);
@@ -213,23 +197,23 @@ public sealed class LimitGateTests : IAsyncLifetime
     {
         var terms = new Terms { RequestsPerMinute = 1 };
         var old = Gates.Caller(terms);
-        (await _gate.SeatAsync(old)).Dispose();
-        await _gate.RefusalAsync(old with { Key = old.Key with { Id = "key_2", Line = old.Key.Line } });
+        (await Gate.SeatAsync(old)).Dispose();
+        await Gate.RefusalAsync(old with { Key = old.Key with { Id = "key_2", Line = old.Key.Line } });
     }
 
     [Fact]
     public async Task Sweep_IdleKeysAndAccounts_AreForgottenAndBusyOnesKept()
     {
         var terms = new Terms { RequestsPerMinute = 100 };
-        for (var i = 0; i < 1000; i++) (await _gate.SeatAsync(Gates.Caller(terms, id: "k" + i, accountId: "a" + i))).Dispose();
-        using var busy = await _gate.SeatAsync(Gates.Caller(terms, id: "busy", accountId: "busy"));
-        Assert.Equal(1001, _gate.Count);
-        for (var turn = 0; turn < 10_000 && _gate.Count > 1; turn++)
+        for (var i = 0; i < 1000; i++) (await Gate.SeatAsync(Gates.Caller(terms, id: "k" + i, accountId: "a" + i))).Dispose();
+        using var busy = await Gate.SeatAsync(Gates.Caller(terms, id: "busy", accountId: "busy"));
+        Assert.Equal(1001, Gate.Count);
+        for (var turn = 0; turn < 10_000 && Gate.Count > 1; turn++)
         {
-            _clock.Advance(TimeSpan.FromMinutes(1));
+            Clock.Advance(TimeSpan.FromMinutes(1));
             await Task.Yield(); // the sweep runs beside the test
         }
-        Assert.Equal(1, _gate.Count);
+        Assert.Equal(1, Gate.Count);
     }
 
     /// <summary>A call counts for a minute after it has begun, and what it takes beyond its hold for a minute after its end, however long it was.</summary>
@@ -237,15 +221,15 @@ public sealed class LimitGateTests : IAsyncLifetime
     public async Task Sweep_OfCallsThatCountStill_ForgetsNone()
     {
         var (brief, lengthy) = (Gates.Caller(new Terms { RequestsPerMinute = 1 }, id: "1", accountId: "1"), Gates.Caller(new Terms { TokensPerMinute = 100 }, id: "2", accountId: "2"));
-        var seat = await _gate.SeatAsync(lengthy, 10);
-        _clock.Advance(TimeSpan.FromSeconds(385));
+        var seat = await Gate.SeatAsync(lengthy, 10);
+        Clock.Advance(TimeSpan.FromSeconds(385));
         seat.Correct(80, 0);
         seat.Dispose();
-        (await _gate.SeatAsync(brief)).Dispose();
-        _clock.Advance(TimeSpan.FromSeconds(35));
+        (await Gate.SeatAsync(brief)).Dispose();
+        Clock.Advance(TimeSpan.FromSeconds(35));
         await Task.Delay(50, TestContext.Current.CancellationToken); // the sweep runs beside the test
-        await _gate.RefusalAsync(brief);
-        Assert.Equal("30", _gate.Headers(lengthy)["x-ratelimit-remaining-tokens"]);
+        await Gate.RefusalAsync(brief);
+        Assert.Equal("30", Gate.Headers(lengthy)["x-ratelimit-remaining-tokens"]);
     }
 
     [Fact]
@@ -255,7 +239,7 @@ public sealed class LimitGateTests : IAsyncLifetime
         var (inside, most, admitted) = (0, 0, 0);
         await Parallel.ForAsync(0, 20_000, new ParallelOptions { MaxDegreeOfParallelism = 16 }, async (_, ct) =>
         {
-            var answer = await _gate.AdmitAsync(caller, null, 1, 0, ct);
+            var answer = await Gate.AdmitAsync(caller, null, 1, 0, ct);
             if (answer.Seat is not { } seat)
             {
                 await Task.Yield(); // else those who are refused keep every thread from those who would leave
@@ -270,8 +254,8 @@ public sealed class LimitGateTests : IAsyncLifetime
         });
         Assert.InRange(most, 1, 3);
         Assert.True(admitted > 3);
-        var seats = new List<Seat> { await _gate.SeatAsync(caller), await _gate.SeatAsync(caller), await _gate.SeatAsync(caller) };
-        await _gate.RefusalAsync(caller);
+        var seats = new List<Seat> { await Gate.SeatAsync(caller), await Gate.SeatAsync(caller), await Gate.SeatAsync(caller) };
+        await Gate.RefusalAsync(caller);
         seats.ForEach(seat => seat.Dispose());
     }
 
@@ -283,14 +267,14 @@ public sealed class LimitGateTests : IAsyncLifetime
     [Fact]
     public async Task Admit_AnySequenceOfCalls_AgreesWithAListOfAllCalls() => await Calls.SampleAsync(async calls =>
     {
-        await using var gate = Gates.Open(_database);
+        await using var gate = Gates.Open(Database);
         var account = new Terms { RequestsPerMinute = 12, TokensPerMinute = 150, Parallel = 6 };
         Caller[] callers = [Gates.Caller(new Terms { RequestsPerMinute = 8, TokensPerMinute = 90, Parallel = 4 }, account, "one"), Gates.Caller(Terms.None, account, "two")];
         var past = new List<Past>();
         foreach (var (seconds, tokens, cost, otherKey, end) in calls)
         {
-            _clock.Advance(TimeSpan.FromSeconds(seconds * 1.013));
-            var (now, caller) = (_clock.GetUtcNow(), callers[otherKey ? 1 : 0]);
+            Clock.Advance(TimeSpan.FromSeconds(seconds * 1.013));
+            var (now, caller) = (Clock.GetUtcNow(), callers[otherKey ? 1 : 0]);
             if (end && past.Find(call => call.Seat is not null) is { } running)
             {
                 running.Seat!.Correct(cost, 0);

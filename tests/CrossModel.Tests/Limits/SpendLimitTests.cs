@@ -8,28 +8,12 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace CrossModel.Tests.Limits;
 
-public sealed class SpendLimitTests : IAsyncLifetime
+public sealed class SpendLimitTests : OneGate
 {
-    private readonly FakeClock _clock = new();
-    private Database _database = null!;
-    private LimitGate _gate = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        _database = await TestDatabase.OpenNewAsync(postgres: false, _clock);
-        _gate = Gates.Open(_database);
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await _gate.DisposeAsync();
-        await _database.DisposeAsync();
-    }
-
     private async Task SpendAsync(Caller caller, long hold, long cost)
     {
-        var seat = await _gate.SeatAsync(caller, 1, hold);
-        await _database.ChargeAsync(caller, cost);
+        var seat = await Gate.SeatAsync(caller, 1, hold);
+        await Database.ChargeAsync(caller, cost);
         seat.Correct(1, cost);
         seat.Dispose();
     }
@@ -38,30 +22,30 @@ public sealed class SpendLimitTests : IAsyncLifetime
     public async Task Admit_SpendDayReached_Is402NamingTheFlagUntilMidnight()
     {
         var caller = Gates.Caller(new Terms { SpendDay = Gates.Usd });
-        await _database.StoreAsync(caller);
+        await Database.StoreAsync(caller);
         await SpendAsync(caller, Gates.Usd, Gates.Usd * 7 / 10);
-        var refusal = await _gate.RefusalAsync(caller, 1, Gates.Usd / 2);
+        var refusal = await Gate.RefusalAsync(caller, 1, Gates.Usd / 2);
         Assert.Equal((402, "insufficient_balance"), (refusal.Status, refusal.Code));
         Assert.Contains("spend-day of this key", refusal.Message, StringComparison.Ordinal);
         Assert.Null(refusal.RetryAfter);
         await SpendAsync(caller, Gates.Usd * 3 / 10, Gates.Usd * 3 / 10);
-        await _gate.RefusalAsync(caller, 1, 1);
-        (await _gate.SeatAsync(caller, 1, 0)).Dispose(); // a free model spends nothing
-        _clock.Advance(TimeSpan.FromHours(12));
-        (await _gate.SeatAsync(caller, 1, Gates.Usd)).Dispose();
+        await Gate.RefusalAsync(caller, 1, 1);
+        (await Gate.SeatAsync(caller, 1, 0)).Dispose(); // a free model spends nothing
+        Clock.Advance(TimeSpan.FromHours(12));
+        (await Gate.SeatAsync(caller, 1, Gates.Usd)).Dispose();
     }
 
     [Fact]
     public async Task Admit_SpendMonthAndTotal_OutliveTheDayAndTheTotalTheMonth()
     {
         var caller = Gates.Caller(account: new Terms { SpendMonth = 2 * Gates.Usd, SpendTotal = 3 * Gates.Usd });
-        await _database.StoreAsync(caller);
+        await Database.StoreAsync(caller);
         await SpendAsync(caller, 2 * Gates.Usd, 2 * Gates.Usd);
-        _clock.Advance(TimeSpan.FromDays(1));
-        Assert.Contains("spend-month of this account", (await _gate.RefusalAsync(caller, 1, 1)).Message, StringComparison.Ordinal);
-        _clock.Advance(TimeSpan.FromDays(31));
+        Clock.Advance(TimeSpan.FromDays(1));
+        Assert.Contains("spend-month of this account", (await Gate.RefusalAsync(caller, 1, 1)).Message, StringComparison.Ordinal);
+        Clock.Advance(TimeSpan.FromDays(31));
         await SpendAsync(caller, Gates.Usd, Gates.Usd);
-        Assert.Contains("spend-total of this account", (await _gate.RefusalAsync(caller, 1, 1)).Message, StringComparison.Ordinal);
+        Assert.Contains("spend-total of this account", (await Gate.RefusalAsync(caller, 1, 1)).Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -71,18 +55,18 @@ public sealed class SpendLimitTests : IAsyncLifetime
     public async Task Admit_HoldsInFlight_CountTowardsTheLimit(long? day, long? month, long? total)
     {
         var caller = Gates.Caller(account: new Terms { SpendDay = day, SpendMonth = month, SpendTotal = total });
-        using var first = await _gate.SeatAsync(caller, 1, Gates.Usd * 6 / 10);
-        await _gate.RefusalAsync(caller, 1, Gates.Usd * 6 / 10);
+        using var first = await Gate.SeatAsync(caller, 1, Gates.Usd * 6 / 10);
+        await Gate.RefusalAsync(caller, 1, Gates.Usd * 6 / 10);
         first.Correct(1, Gates.Usd / 10);
-        using var second = await _gate.SeatAsync(caller, 1, Gates.Usd * 6 / 10);
+        using var second = await Gate.SeatAsync(caller, 1, Gates.Usd * 6 / 10);
     }
 
     [Fact]
     public async Task Admit_HoldAboveTheLimit_AdmitsALoneCall()
     {
         var caller = Gates.Caller(account: new Terms { SpendDay = 10 });
-        using var lone = await _gate.SeatAsync(caller, 1, Gates.Usd);
-        await _gate.RefusalAsync(caller, 1, 1);
+        using var lone = await Gate.SeatAsync(caller, 1, Gates.Usd);
+        await Gate.RefusalAsync(caller, 1, 1);
     }
 
     [Fact]
@@ -103,16 +87,16 @@ public sealed class SpendLimitTests : IAsyncLifetime
     public async Task Sweep_SpendChargedElsewhere_IsReadFromTheBooks()
     {
         var caller = Gates.Caller(account: new Terms { SpendTotal = Gates.Usd });
-        await _database.StoreAsync(caller);
-        (await _gate.SeatAsync(caller, 1, 1)).Dispose();
-        await _database.ChargeAsync(caller, Gates.Usd);
+        await Database.StoreAsync(caller);
+        (await Gate.SeatAsync(caller, 1, 1)).Dispose();
+        await Database.ChargeAsync(caller, Gates.Usd);
         // Some hours at most: at midnight the books are read anyway.
         for (var turn = 0; turn < 3000; turn++)
         {
-            var answer = await _gate.AdmitAsync(caller, null, 1, 1, TestContext.Current.CancellationToken);
+            var answer = await Gate.AdmitAsync(caller, null, 1, 1, TestContext.Current.CancellationToken);
             if (answer.Refusal is not null) return;
             answer.Seat!.Dispose();
-            _clock.Advance(TimeSpan.FromSeconds(10));
+            Clock.Advance(TimeSpan.FromSeconds(10));
             // The sweep runs beside the test, and needs time of its own.
             if (turn % 10 == 9) await Task.Delay(1, TestContext.Current.CancellationToken);
         }
@@ -128,9 +112,9 @@ public sealed class SpendLimitTests : IAsyncLifetime
 
     private async Task RestartAsync(Caller caller)
     {
-        await _database.StoreAsync(caller);
+        await Database.StoreAsync(caller);
         await SpendAsync(caller, Gates.Usd, Gates.Usd);
-        await using var restarted = Gates.Open(_database);
+        await using var restarted = Gates.Open(Database);
         await restarted.RefusalAsync(caller, 1, 1);
     }
 
@@ -138,9 +122,9 @@ public sealed class SpendLimitTests : IAsyncLifetime
     public async Task Settlement_OfACall_CountsForItsKeyAndItsAccount()
     {
         var caller = Gates.Caller(new Terms { SpendTotal = 5 * Gates.Usd });
-        await _database.StoreAsync(caller);
-        await new Ledger(_database).CreditAsync(caller.Account.Id, 10 * Gates.Usd, null, null, TestContext.Current.CancellationToken);
-        await using var books = new Books(_database, NullLogger.Instance);
+        await Database.StoreAsync(caller);
+        await new Ledger(Database).CreditAsync(caller.Account.Id, 10 * Gates.Usd, null, null, TestContext.Current.CancellationToken);
+        await using var books = new Books(Database, NullLogger.Instance);
         await using var purses = await Purses.StartAsync(books, TestContext.Current.CancellationToken);
         var settlements = new Settlements(books);
         long[] costs = [Gates.Usd, 2 * Gates.Usd];
@@ -154,7 +138,7 @@ public sealed class SpendLimitTests : IAsyncLifetime
                 KeyId = caller.Key.Id,
                 Model = "a/b",
                 ModelAsked = "a/b",
-                Created = _database.Now,
+                Created = Database.Now,
                 Status = 200,
                 Stream = false,
                 Basis = Basis.Reported,
@@ -162,10 +146,10 @@ public sealed class SpendLimitTests : IAsyncLifetime
                 Price = cost,
             }, hold)).Committed);
         }));
-        var day = SpendStore.DayOf(_database.Now);
+        var day = SpendStore.DayOf(Database.Now);
         var spent = new Spent(3 * Gates.Usd, 3 * Gates.Usd, 3 * Gates.Usd);
-        Assert.Equal(spent, await _database.ReadAsync(session => SpendStore.ReadAsync(session, caller.Account.Id, caller.Key.Line, day), TestContext.Current.CancellationToken));
-        Assert.Equal(spent, await _database.ReadAsync(session => SpendStore.ReadAsync(session, caller.Account.Id, null, day), TestContext.Current.CancellationToken));
+        Assert.Equal(spent, await Database.ReadAsync(session => SpendStore.ReadAsync(session, caller.Account.Id, caller.Key.Line, day), TestContext.Current.CancellationToken));
+        Assert.Equal(spent, await Database.ReadAsync(session => SpendStore.ReadAsync(session, caller.Account.Id, null, day), TestContext.Current.CancellationToken));
     }
 
     [Fact]
@@ -173,24 +157,24 @@ public sealed class SpendLimitTests : IAsyncLifetime
     {
         var old = Gates.Caller(new Terms { SpendTotal = Gates.Usd });
         var rotated = old with { Key = old.Key with { Id = "key_new", Hash = "new", Line = old.Key.Line } };
-        await _database.StoreAsync(old);
-        await _database.StoreAsync(rotated);
-        await _database.ChargeAsync(old, Gates.Usd / 2);
-        await _database.ChargeAsync(rotated, Gates.Usd / 2);
-        await _gate.RefusalAsync(rotated, 1, 1);
+        await Database.StoreAsync(old);
+        await Database.StoreAsync(rotated);
+        await Database.ChargeAsync(old, Gates.Usd / 2);
+        await Database.ChargeAsync(rotated, Gates.Usd / 2);
+        await Gate.RefusalAsync(rotated, 1, 1);
     }
 
     [Fact]
     public async Task Clock_JumpsBackOverMidnight_CountsTheDayBefore()
     {
         var caller = Gates.Caller(account: new Terms { SpendDay = Gates.Usd });
-        await _database.StoreAsync(caller);
+        await Database.StoreAsync(caller);
         await SpendAsync(caller, Gates.Usd, Gates.Usd);
-        var noon = _clock.GetUtcNow();
-        _clock.SetUtcNow(noon.AddDays(1));
-        (await _gate.SeatAsync(caller, 1, Gates.Usd)).Dispose();
-        _clock.SetUtcNow(noon);
-        await _gate.RefusalAsync(caller, 1, 1);
+        var noon = Clock.GetUtcNow();
+        Clock.SetUtcNow(noon.AddDays(1));
+        (await Gate.SeatAsync(caller, 1, Gates.Usd)).Dispose();
+        Clock.SetUtcNow(noon);
+        await Gate.RefusalAsync(caller, 1, 1);
     }
 
     [Theory]
