@@ -12,8 +12,7 @@ namespace CrossModel.Dialects.Anthropic;
 internal sealed class ToolIds(bool isNine = false)
 {
     private const int Longest = 64;
-    private const string Alphanumeric = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    private static readonly SearchValues<char> Allowed = SearchValues.Create(Alphanumeric + "_-");
+    private static readonly SearchValues<char> Allowed = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
 
     private readonly Dictionary<string, string> _current = [];
     private readonly Dictionary<string, int> _uses = [];
@@ -26,11 +25,8 @@ internal sealed class ToolIds(bool isNine = false)
         var issued = id;
         for (var attempt = 0; !IsAllowed(issued) || !_taken.Add(issued); attempt++)
         {
-            var hash = SHA256.HashData(Encoding.UTF8.GetBytes($"{id}#{_uses[id]}#{attempt}"));
-            issued = isNine ? string.Create(9, hash, static (text, from) =>
-            {
-                for (var i = 0; i < text.Length; i++) text[i] = Alphanumeric[from[i] % Alphanumeric.Length];
-            }) : "toolu_" + Convert.ToHexStringLower(hash.AsSpan(0, 12));
+            var seed = $"{id}#{_uses[id]}#{attempt}";
+            issued = isNine ? CallIds.NineLetters(seed) : "toolu_" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(seed)).AsSpan(0, 12));
         }
         return _current[id] = issued;
     }
@@ -38,5 +34,5 @@ internal sealed class ToolIds(bool isNine = false)
     /// <summary>The id that a call's result names: that of the nearest call before it.</summary>
     public string Answer(string id) => _current.GetValueOrDefault(id, id);
 
-    private bool IsAllowed(string id) => isNine ? id.Length == 9 && id.All(char.IsAsciiLetterOrDigit) : id.Length is > 0 and <= Longest && !id.AsSpan().ContainsAnyExcept(Allowed);
+    private bool IsAllowed(string id) => isNine ? CallIds.IsNineLetters(id) : id.Length is > 0 and <= Longest && !id.AsSpan().ContainsAnyExcept(Allowed);
 }

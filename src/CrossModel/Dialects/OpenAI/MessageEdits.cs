@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using CrossModel.Protocol;
@@ -11,8 +10,6 @@ namespace CrossModel.Dialects.OpenAI;
 /// <param name="ignored">Takes the names of what was left out.</param>
 internal readonly struct MessageEdits(Preset preset, OpenAIDialect.Learned learned, CallSignatures? signatures, RouteModel model, BodySplice splice, List<string> ignored)
 {
-    private const string Alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
     /// <summary>Where in one message the members are that may be changed.</summary>
     private sealed class View
     {
@@ -128,13 +125,7 @@ internal readonly struct MessageEdits(Preset preset, OpenAIDialect.Learned learn
     private void RenameId(ReadOnlySpan<byte> body, JsonSpan id)
     {
         var text = JsonSerializer.Deserialize<string>(id.In(body))!;
-        if (text.Length == 9 && text.All(char.IsAsciiLetterOrDigit)) return;
-        // The same id always becomes the same nine characters, in the call and in its result, today and in the next turn.
-        var hash = SHA256.HashData(Encoding.UTF8.GetBytes(text));
-        Span<byte> name = stackalloc byte[11];
-        name[0] = name[10] = (byte)'"';
-        for (var i = 0; i < 9; i++) name[i + 1] = (byte)Alphanumeric[hash[i] % Alphanumeric.Length];
-        splice.Replace(id, name);
+        if (!CallIds.IsNineLetters(text)) splice.Replace(id, Encoding.ASCII.GetBytes($"\"{CallIds.NineLetters(text)}\""));
     }
 
     /// <summary>Removes a member of that name from each element's object, or from the element's object member <paramref name="parent"/>.</summary>
