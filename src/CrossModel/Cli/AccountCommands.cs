@@ -2,6 +2,7 @@ using System.CommandLine;
 using CrossModel.Accounts;
 using CrossModel.Billing;
 using CrossModel.Configuration;
+using CrossModel.Protocol;
 
 namespace CrossModel.Cli;
 
@@ -111,7 +112,7 @@ internal static class AccountCommands
     {
         var accounts = new AccountStore(context.Database);
         if (await accounts.FindAsync(name) is { } found) return found;
-        var hint = Nearest.Hint(name, (await accounts.ListAsync()).Select(account => account.Account.Name));
+        var hint = NearestName.Question(name, (await accounts.ListAsync()).Select(account => account.Account.Name));
         throw new RefusedException($"There is no account \"{name}\"{(hint is null ? "." : "; " + hint)} crossmodel accounts list shows all, crossmodel accounts create {Options.Word(name)} makes it.");
     }
 

@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Globalization;
 using System.Text.Json;
+using CrossModel.Protocol;
 
 namespace CrossModel.Configuration;
 
@@ -23,7 +24,7 @@ internal sealed class ConfigBinder(Expansion expansion, string baseFolder, List<
                     setting.Set(record, bound);
             }
             else if (at != "$schema")
-                Add(value, at, "there is no such setting", Nearest.Hint(name, shape.Settings.Select(known => known.JsonName))
+                Add(value, at, "there is no such setting", NearestName.Question(name, shape.Settings.Select(known => known.JsonName))
                     ?? "known here: " + string.Join(", ", shape.Settings.Select(known => known.JsonName)));
         }
         return record;
@@ -112,7 +113,7 @@ internal sealed class ConfigBinder(Expansion expansion, string baseFolder, List<
             // Only what cannot be a key is quoted, even as written.
             bool quotable = node.Kind == JsonValueKind.Number ? shape.Kind is ShapeKind.Whole
                 : isText && (shape.Kind is ShapeKind.Choice or ShapeKind.Duration or ShapeKind.Instant);
-            return Misfit(node, path, $"{Expected(shape, setting)} is expected, not {(quotable ? node.Quote() : Name(node))}", isText && !node.FromEnvironment ? Nearest.Hint(node.Text, shape.Choices) : null);
+            return Misfit(node, path, $"{Expected(shape, setting)} is expected, not {(quotable ? node.Quote() : Name(node))}", isText && !node.FromEnvironment ? NearestName.Question(node.Text, shape.Choices) : null);
         }
         return Within(node, setting, value, path) ? Fit(shape, setting, value) : null;
     }
@@ -123,7 +124,7 @@ internal sealed class ConfigBinder(Expansion expansion, string baseFolder, List<
         {
             if (setting.OneOf.Count == 0 || setting.OneOf.Contains(text))
                 return true;
-            Misfit(node, path, $"{string.Join(", ", setting.OneOf.Select(known => $"\"{known}\""))} is expected, not {node.Quote()}", Nearest.Hint(node.Text, setting.OneOf));
+            Misfit(node, path, $"{string.Join(", ", setting.OneOf.Select(known => $"\"{known}\""))} is expected, not {node.Quote()}", NearestName.Question(node.Text, setting.OneOf));
             return false;
         }
         if (value is decimal usd && decimal.Round(usd, 9) != usd)

@@ -1,4 +1,5 @@
 using System.Net;
+using CrossModel.Protocol;
 
 namespace CrossModel.Configuration;
 
@@ -82,10 +83,10 @@ internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bo
             _faults.Add(new ConfigFault(path, "an upstream's name has 1 to 100 letters, digits, dots, underscores and dashes") { Hint = "it appears in headers and metrics" });
         if (!rules.KnownDialects.Contains(upstream.Dialect))
             _faults.Add(new ConfigFault($"{path}.dialect", "there is no such dialect")
-            { Hint = Nearest.Hint(upstream.Dialect, rules.KnownDialects) ?? "known: " + string.Join(", ", rules.KnownDialects.Order(StringComparer.Ordinal)) });
+            { Hint = NearestName.Question(upstream.Dialect, rules.KnownDialects) ?? "known: " + string.Join(", ", rules.KnownDialects.Order(StringComparer.Ordinal)) });
         if (upstream.Preset is { } preset && !rules.KnownPresets.Contains(preset))
             _faults.Add(new ConfigFault($"{path}.preset", "there is no such preset")
-            { Hint = Nearest.Hint(preset, rules.KnownPresets) ?? "known: " + string.Join(", ", rules.KnownPresets.Order(StringComparer.Ordinal)) });
+            { Hint = NearestName.Question(preset, rules.KnownPresets) ?? "known: " + string.Join(", ", rules.KnownPresets.Order(StringComparer.Ordinal)) });
         if (upstream.BaseUrl is { } url)
             CheckBaseUrl(url, $"{path}.baseUrl");
         if (upstream.ApiKey is not null && upstream.ApiKeys.Count > 0)
@@ -163,7 +164,7 @@ internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bo
                 if (source.IsMisfit(ConfigPath.Member("upstreams", route.Upstream)))
                     continue;
                 _faults.Add(new ConfigFault($"{at}.upstream", $"no upstream is named {source.Quote($"{at}.upstream", route.Upstream)}")
-                { Hint = Nearest.Hint(route.Upstream, config.Upstreams.Keys) ?? "upstreams has " + (config.Upstreams.Count == 0 ? "none" : string.Join(", ", config.Upstreams.Keys.Take(20))) });
+                { Hint = NearestName.Question(route.Upstream, config.Upstreams.Keys) ?? "upstreams has " + (config.Upstreams.Count == 0 ? "none" : string.Join(", ", config.Upstreams.Keys.Take(20))) });
             }
             else if (complete)
                 AddRemarks(rules.CheckRoute(upstream, id, route), at);

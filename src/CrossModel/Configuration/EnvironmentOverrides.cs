@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using CrossModel.Protocol;
 
 namespace CrossModel.Configuration;
 
@@ -74,7 +75,7 @@ internal static class EnvironmentOverrides
     }
 
     private static ConfigFault Unknown(string name, Shape shape) =>
-        new("", $"there is no setting named \"{Quote(name)}\"") { Hint = Nearest.Hint(name, shape.Settings.Select(setting => setting.JsonName)) };
+        new("", $"there is no setting named \"{Quote(name)}\"") { Hint = NearestName.Question(name, shape.Settings.Select(setting => setting.JsonName)) };
 
     private static string Quote(string name) => name.Length > 64 ? name[..64] + "…" : name;
 }

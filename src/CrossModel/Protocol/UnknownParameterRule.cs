@@ -16,12 +16,15 @@ internal static class UnknownParameterRule
         {
             if (passthrough.Contains(parameter.Name)) continue;
             var name = ApiErrors.Echo(parameter.Name);
-            var meant = Thinking.Contains(parameter.Name) ? ChatParameters.Name(ChatParameter.ReasoningEffort) : OtherSpelling.Of(parameter.Name);
-            var hint = meant is not null ? NearestName.Meant(meant) : NearestName.Hint(parameter.Name, ChatParameters.Table.Names);
-            return ApiErrors.UnsupportedParameter(parameter.Name, $"Unknown parameter \"{name}\"{hint}");
+            var meant = Thinking.Contains(parameter.Name) ? ChatParameters.Name(ChatParameter.ReasoningEffort)
+                : OtherSpelling.Of(parameter.Name) ?? NearestName.Find(parameter.Name, ChatParameters.Table.Names);
+            return ApiErrors.UnsupportedParameter(parameter.Name, $"Unknown parameter \"{name}\"{Hint(meant)}");
         }
         return request.UnlistedTool;
     }
+
+    /// <param name="meant">The name that was probably meant; null: none is near.</param>
+    public static string Hint(string? meant) => meant is null ? ". Leave it out." : $": did you mean {meant}?";
 
     /// <summary>Of what one route would forward.</summary>
     /// <param name="forward">The route's setting is forward. Else only what <paramref name="passthrough"/> names goes out, and no tool of an unlisted type: an earlier route may have let it pass.</param>
@@ -35,57 +38,5 @@ internal static class UnknownParameterRule
                 return ApiErrors.UnsupportedParameter(parameter.Name, $"\"{ApiErrors.Echo(parameter.Name)}\" is another name for {listed}. Send {listed} instead.");
         }
         return null;
-    }
-}
-
-/// <summary>Which name was probably meant.</summary>
-internal static class NearestName
-{
-    private const int LongestTried = 64;
-
-    /// <summary><c>: did you mean max_tokens?</c>, or an advice when no known name is near.</summary>
-    public static string Hint(string name, IReadOnlyList<string> known)
-    {
-        var nearest = Find(name, known);
-        return nearest is null ? ". Leave it out." : Meant(nearest);
-    }
-
-    public static string Meant(string name) => $": did you mean {name}?";
-
-    /// <summary>The known name that the fewest slips of the keyboard part from this one, if they are few for its length: one in three letters.</summary>
-    private static string? Find(string name, IReadOnlyList<string> known)
-    {
-        if (name.Length > LongestTried) return null;
-        var lower = name.ToLowerInvariant();
-        var (best, fewest) = ((string?)null, Math.Max(1, name.Length / 3) + 1);
-        foreach (var candidate in known)
-        {
-            var slips = Slips(lower, candidate);
-            if (slips < fewest) (best, fewest) = (candidate, slips);
-        }
-        return best;
-    }
-
-    /// <summary>Letters put in, left out, swapped for another, or swapped with their neighbour (optimal string alignment).</summary>
-    private static int Slips(string a, string b)
-    {
-        Span<int> beforeLast = stackalloc int[b.Length + 1];
-        Span<int> last = stackalloc int[b.Length + 1];
-        Span<int> row = stackalloc int[b.Length + 1];
-        for (var j = 0; j <= b.Length; j++) last[j] = j;
-        for (var i = 1; i <= a.Length; i++)
-        {
-            row[0] = i;
-            for (var j = 1; j <= b.Length; j++)
-            {
-                row[j] = Math.Min(Math.Min(last[j], row[j - 1]) + 1, last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1));
-                if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = Math.Min(row[j], beforeLast[j - 2] + 1);
-            }
-            var spare = beforeLast;
-            beforeLast = last;
-            last = row;
-            row = spare;
-        }
-        return last[b.Length];
     }
 }
