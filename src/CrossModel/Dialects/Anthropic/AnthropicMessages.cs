@@ -120,7 +120,6 @@ internal sealed class AnthropicMessages
         foreach (var block in content.EnumerateArray())
         {
             var at = $"{place}.content[{index}]";
-            NoteBreakpoint(block);
             if (textOnly && !block.GetProperty("type"u8).ValueEquals("text"u8) && !block.GetProperty("type"u8).ValueEquals("refusal"u8))
                 return ApiErrors.UnsupportedParameter(at, Misplaced);
             if (_blocks.Write(block, at, index++ == last ? mark : default, begin) is { } refusal) return refusal;
@@ -138,11 +137,6 @@ internal sealed class AnthropicMessages
             index++;
         }
         return last;
-    }
-
-    private void NoteBreakpoint(JsonElement block)
-    {
-        if (ChatMessage.Has(block, "prompt_cache_breakpoint"u8, out _)) _hints.Add("prompt_cache_breakpoint");
     }
 
     private ApiError? WriteResult(JsonElement message, string place)
@@ -168,7 +162,6 @@ internal sealed class AnthropicMessages
                 var index = 0;
                 foreach (var block in content.EnumerateArray())
                 {
-                    NoteBreakpoint(block);
                     if (_blocks.Write(block, $"{place}.content[{index++}]", default, Begin) is { } refusal) return refusal;
                 }
             }
@@ -181,14 +174,13 @@ internal sealed class AnthropicMessages
 
     private ApiError? WriteAssistant(JsonElement message, string place, int index, bool isLast)
     {
-        if (ChatMessage.Has(message, "audio"u8, out _)) return ApiErrors.UnsupportedParameter(place + ".audio", "Claude does not hear earlier audio replies. Send their transcript as content.");
-        if (ChatMessage.Has(message, "function_call"u8, out _)) return ApiErrors.UnsupportedParameter(place + ".function_call", "function_call is the older form. Send tool_calls.");
+        if (ChatMessage.RefuseAssistant(message, place, "Claude") is { } unfit) return unfit;
         foreach (var block in _thinking?.Of(index) ?? [])
         {
             Open("assistant");
             _json.WriteRaw(block);
         }
-        var hasCalls = ChatMessage.Has(message, "tool_calls"u8, out var calls) && calls.GetArrayLength() > 0;
+        var hasCalls = ChatMessage.HasCalls(message, out var calls);
         if (isLast && !hasCalls) return WritePrefill(message, place);
         // The message's mark stands at its end: on the last call, else on the refusal, else on the last block.
         var mark = MarkOf(message);
@@ -198,16 +190,13 @@ internal sealed class AnthropicMessages
         return hasCalls ? WriteCalls(calls, mark, place) : null;
     }
 
-    /// <summary>The beginning of the answer: it must not end in a space.</summary>
     private ApiError? WritePrefill(JsonElement message, string place)
     {
-        if (ChatMessage.Texts(message, place, Misplaced, out var texts) is { } refusal) return refusal;
-        if (ChatMessage.FirstMarked(message) is not null) _hints.Add("cache_control");
-        texts.RemoveAll(string.IsNullOrWhiteSpace);
-        for (var i = 0; i < texts.Count; i++)
+        if (ChatMessage.Prefill(message, place, Misplaced, _hints, out var texts) is { } refusal) return refusal;
+        foreach (var text in texts)
         {
             Open("assistant");
-            WriteText(i == texts.Count - 1 ? texts[i].TrimEnd() : texts[i]);
+            WriteText(text);
         }
         return null;
     }

@@ -21,7 +21,17 @@ internal static class ChatMessage
 
     /// <summary>The last of them is the beginning of the answer.</summary>
     public static bool BeginAnswer(JsonElement[] messages) =>
-        LastTurn(messages) is >= 0 and var last && Is(messages[last], "assistant"u8) && !(Has(messages[last], "tool_calls"u8, out var calls) && calls.GetArrayLength() > 0);
+        LastTurn(messages) is >= 0 and var last && Is(messages[last], "assistant"u8) && !HasCalls(messages[last], out _);
+
+    public static bool HasCalls(JsonElement message, out JsonElement calls) => Has(message, "tool_calls"u8, out calls) && calls.GetArrayLength() > 0;
+
+    /// <summary>What an earlier reply may hold and these providers do not take back.</summary>
+    /// <param name="who">Claude, or the place that serves the model.</param>
+    public static ApiError? RefuseAssistant(JsonElement message, string place, string who)
+    {
+        if (Has(message, "audio"u8, out _)) return ApiErrors.UnsupportedParameter(place + ".audio", who + " does not hear earlier audio replies. Send their transcript as content.");
+        return Has(message, "function_call"u8, out _) ? ApiErrors.UnsupportedParameter(place + ".function_call", "function_call is the older form. Send tool_calls.") : null;
+    }
 
     private static bool SaysNothing(JsonElement message)
     {
@@ -55,9 +65,20 @@ internal static class ChatMessage
         return null;
     }
 
-    /// <summary>All that an assistant message says, refusal included; answers a refusal of ours where a block of it is no text.</summary>
+    /// <summary>The beginning of the answer, which must not end in a space and cannot be marked; answers a refusal where a block of it is no text.</summary>
     /// <param name="misplaced">What is said then.</param>
-    public static ApiError? Texts(JsonElement message, string place, string misplaced, out List<string> texts)
+    /// <param name="hints">Takes the names of what was left out.</param>
+    public static ApiError? Prefill(JsonElement message, string place, string misplaced, HashSet<string> hints, out List<string> texts)
+    {
+        if (Texts(message, place, misplaced, out texts) is { } refusal) return refusal;
+        if (FirstMarked(message) is not null) hints.Add("cache_control");
+        texts.RemoveAll(string.IsNullOrWhiteSpace);
+        if (texts.Count > 0) texts[^1] = texts[^1].TrimEnd();
+        return null;
+    }
+
+    /// <summary>All that an assistant message says, refusal included.</summary>
+    private static ApiError? Texts(JsonElement message, string place, string misplaced, out List<string> texts)
     {
         texts = [];
         if (Has(message, "content"u8, out var content))

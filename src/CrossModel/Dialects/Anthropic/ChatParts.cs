@@ -36,6 +36,7 @@ internal static class ChatParts
     /// <param name="sends">An unknown parameter of that name has been written.</param>
     public static void NoteIgnored(ChatRequest request, UpstreamRequest upstream, HashSet<string> hints, ChatParameter[] without, Func<string, bool> sends)
     {
+        if (request.Features.HasFlag(ChatFeatures.CacheBreakpoints)) hints.Add("prompt_cache_breakpoint");
         upstream.Ignored.AddRange(hints.Order(StringComparer.Ordinal));
         upstream.Ignored.AddRange(without.Where(p => request.Has(p) && !IsDefault(request, p)).Select(ChatParameters.Name));
         upstream.Ignored.AddRange(request.Unknown.Select(u => u.Name).Where(name => !sends(name)));

@@ -123,7 +123,6 @@ internal sealed class BedrockMessages
             foreach (var block in content.EnumerateArray())
             {
                 var at = $"{place}.content[{index++}]";
-                NoteBreakpoint(block);
                 var type = block.GetProperty("type"u8);
                 if (type.ValueEquals("text"u8) || type.ValueEquals("refusal"u8)) WriteText(block.GetProperty(type.GetString()!), begin);
                 else if (textOnly) return ApiErrors.UnsupportedParameter(at, Misplaced);
@@ -132,11 +131,6 @@ internal sealed class BedrockMessages
             }
         }
         return null;
-    }
-
-    private void NoteBreakpoint(JsonElement block)
-    {
-        if (ChatMessage.Has(block, "prompt_cache_breakpoint"u8, out _)) _hints.Add("prompt_cache_breakpoint");
     }
 
     /// <summary>Behind a message, block or call that the caller marked.</summary>
@@ -169,7 +163,6 @@ internal sealed class BedrockMessages
                 var index = 0;
                 foreach (var block in content.EnumerateArray())
                 {
-                    NoteBreakpoint(block);
                     var type = block.GetProperty("type"u8);
                     if (type.ValueEquals("text"u8)) WriteText(block.GetProperty("text"u8), () => isEmpty = false);
                     else if (_blocks.Write(block, $"{place}.content[{index}]", () => isEmpty = false) is { } refusal) return refusal;
@@ -190,14 +183,13 @@ internal sealed class BedrockMessages
 
     private ApiError? WriteAssistant(JsonElement message, string place, int index, bool isLast)
     {
-        if (ChatMessage.Has(message, "audio"u8, out _)) return ApiErrors.UnsupportedParameter(place + ".audio", "Bedrock does not hear earlier audio replies. Send their transcript as content.");
-        if (ChatMessage.Has(message, "function_call"u8, out _)) return ApiErrors.UnsupportedParameter(place + ".function_call", "function_call is the older form. Send tool_calls.");
-        var hasCalls = ChatMessage.Has(message, "tool_calls"u8, out var calls) && calls.GetArrayLength() > 0;
+        if (ChatMessage.RefuseAssistant(message, place, "Bedrock") is { } unfit) return unfit;
+        var hasCalls = ChatMessage.HasCalls(message, out var calls);
         if (isLast && !hasCalls) return WritePrefill(message, place);
         foreach (var block in _thinking?.Of(index) ?? []) WriteThinking(block);
         if (WriteContent(message, place, () => Open("assistant"), textOnly: true) is { } refusal) return refusal;
         if (ChatMessage.Has(message, "refusal"u8, out var refused)) WriteText(refused, () => Open("assistant"));
-        if (hasCalls && WriteCalls(calls, place) is { } unfit) return unfit;
+        if (hasCalls && WriteCalls(calls, place) is { } wrong) return wrong;
         Mark(message);
         return null;
     }
@@ -222,16 +214,13 @@ internal sealed class BedrockMessages
         _blocks.NoteBlock();
     }
 
-    /// <summary>The beginning of the answer: it must not end in a space.</summary>
     private ApiError? WritePrefill(JsonElement message, string place)
     {
-        if (ChatMessage.Texts(message, place, Misplaced, out var texts) is { } refusal) return refusal;
-        if (ChatMessage.FirstMarked(message) is not null) _hints.Add("cache_control");
-        texts.RemoveAll(string.IsNullOrWhiteSpace);
-        for (var i = 0; i < texts.Count; i++)
+        if (ChatMessage.Prefill(message, place, Misplaced, _hints, out var texts) is { } refusal) return refusal;
+        foreach (var text in texts)
         {
             Open("assistant");
-            _blocks.WriteText(i == texts.Count - 1 ? texts[i].TrimEnd() : texts[i]);
+            _blocks.WriteText(text);
         }
         return null;
     }
