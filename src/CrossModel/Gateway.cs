@@ -50,9 +50,10 @@ internal sealed class Gateway : IAsyncDisposable
     private readonly CancellationTokenSource _stopping;
     private readonly Capacity _capacity;
     private readonly Snapshots _snapshots;
+    private readonly SnapshotBuilder _builder;
 
-    private Gateway(Listener listener, Stack<IAsyncDisposable> rooms, CancellationTokenSource stopping, Capacity capacity, Snapshots snapshots) =>
-        (_listener, _rooms, _stopping, _capacity, _snapshots) = (listener, rooms, stopping, capacity, snapshots);
+    private Gateway(Listener listener, Stack<IAsyncDisposable> rooms, CancellationTokenSource stopping, Capacity capacity, Snapshots snapshots, SnapshotBuilder builder) =>
+        (_listener, _rooms, _stopping, _capacity, _snapshots, _builder) = (listener, rooms, stopping, capacity, snapshots, builder);
 
     /// <summary>Addresses that are really listened on.</summary>
     public IReadOnlyList<string> Addresses => [.. _listener.Urls];
@@ -66,7 +67,7 @@ internal sealed class Gateway : IAsyncDisposable
     public required bool HasFile { get; init; }
 
     /// <summary>Where the models of a start without a file come from; grows when servers on this machine are found.</summary>
-    public required IReadOnlyList<DiscoverySource> Sources { get; set; }
+    public IReadOnlyList<DiscoverySource> Sources => _builder.Sources;
 
     /// <summary>Done when the usual ports of this machine have been asked once.</summary>
     public Task FirstProbe { get; private set; } = Task.CompletedTask;
@@ -76,7 +77,6 @@ internal sealed class Gateway : IAsyncDisposable
     /// <summary>Reads the configuration, opens the database, builds the rooms, listens. Throws <see cref="StartException"/> with words for the operator.</summary>
     public static async Task<Gateway> StartAsync(GatewayOptions options, CancellationToken cancellation = default)
     {
-        var time = options.Time;
         var logs = LoggerFactory.Create(logging =>
         {
             logging.AddFilter("Microsoft", LogLevel.Warning);
@@ -87,100 +87,7 @@ internal sealed class Gateway : IAsyncDisposable
         var rooms = new Stack<IAsyncDisposable>();
         try
         {
-            // Configuration.
-            var file = options.ConfigFile;
-            var watcher = ConfigWatcher.Open(file, options.Environment, Rules(time), logs.CreateLogger("CrossModel.Configuration"), out var loaded)
-                ?? throw new StartException(ConfigReport.Text(loaded));
-            rooms.Push(watcher);
-            var config = watcher.Current;
-            var discovered = file is null ? KeyDiscovery.Find(options.Environment) : DiscoveredModels.None;
-
-            // The books.
-            var database = await Database.OpenAsync(config.Database, new DatabaseOptions(config.Storage, time, Server: true, logs.CreateLogger("CrossModel.Storage")), cancellation);
-            rooms.Push(database);
-            var changes = new ChangeFeed(database, logs.CreateLogger("CrossModel.Storage"));
-            rooms.Push(changes);
-            var keys = new KeyRing(database, changes, () => watcher.Current.Limits.StaleAfter);
-            var books = new Books(database, logs.CreateLogger("CrossModel.Billing"));
-            rooms.Push(books);
-            var purses = await Purses.StartAsync(books, cancellation);
-            rooms.Push(purses);
-            var alerts = new Alerts(database, () => AlertRuleOf(watcher.Current), logs.CreateLogger("CrossModel.Billing"));
-            rooms.Push(alerts);
-            var settlements = options.Settlements(books);
-            settlements.BalanceChanged = alerts.Note;
-            var limits = new LimitGate(database, database.IsShared, logs.CreateLogger("CrossModel.Limits"));
-            rooms.Push(limits);
-            await changes.StartAsync();
-
-            // Who serves.
-            var simulator = new SimulatedUpstream(time);
-            rooms.Push(simulator);
-            var upstreams = new UpstreamSet((name, upstream) =>
-                new Upstream(name, upstream, DialectSet.Create(upstream, time), new UpstreamClient(upstream), time), time);
-            rooms.Push(upstreams);
-            async Task<Snapshot> MakeAsync(GatewayConfig next, ModelCatalog? before)
-            {
-                var whole = await simulator.PlaceAsync(discovered.AddTo(next));
-                var catalog = ModelCatalog.Build(whole, upstreams.Update(whole.Upstreams), before);
-                return new Snapshot(whole, catalog, new ModelsEndpoint(catalog, time));
-            }
-            var snapshots = new Snapshots(await MakeAsync(config, null));
-            var applying = new SemaphoreSlim(1);
-            async Task ApplyAsync(GatewayConfig next)
-            {
-                await applying.WaitAsync(CancellationToken.None);
-                await SocketTurn.End(); // who heard of the change may be a socket's thread
-                try { snapshots.Swap(await MakeAsync(next, snapshots.Current.Catalog)); }
-                finally { applying.Release(); }
-            }
-
-            // The way of a request.
-            var capacity = new Capacity(snapshots);
-            var settlement = new Settlement(settlements);
-            var stopping = new CancellationTokenSource();
-            var store = new ReplyStore(database, books.Node);
-            await store.FreeAllRunningAsync();
-            var repeats = new Repeats(store, time);
-            var meters = new Meters();
-            var files = new RemoteFiles(options.MayFetchFrom, time);
-            rooms.Push(files);
-            var chat = new ChatEndpoint(snapshots, keys, new Admission(limits, purses), capacity, new RemoteInputs(files, time), new Relay(settlement, repeats, time), settlement, repeats, new ReplyCache(store), meters, time, logs.CreateLogger<ChatEndpoint>());
-            var metrics = new MetricsEndpoint(meters, capacity, books, settlements, snapshots, time, hasOwnAddress: config.Metrics.Urls is not null);
-            var door = new FrontDoor(chat, new AccountEndpoints(database, purses, snapshots), keys, snapshots, new Readiness(capacity, changes, books, snapshots), metrics, new ConsoleEndpoint(database, snapshots, () => watcher.Faults), time, logs.CreateLogger<FrontDoor>(), stopping.Token);
-
-            // Listen.
-            var urls = options.Urls ?? config.Urls;
-            var listener = new Listener(urls, OpenFiles.Connections(), "the process may open no more files for them (LimitNOFILE, ulimit -n)", config.Limits.RequestHeaders, time, logs);
-            rooms.Push(listener);
-            await listener.StartAsync(door.HandleAsync, cancellation);
-            Listener? metricsListener = null;
-            if (config.Metrics.Urls is { } metricsUrls)
-            {
-                metricsListener = new Listener(metricsUrls, MetricsConnections, "metrics.urls takes no more", config.Limits.RequestHeaders, time, logs);
-                rooms.Push(metricsListener);
-                await metricsListener.StartAsync(metrics.AnswerThereAsync, cancellation);
-            }
-            watcher.Start(ApplyAsync);
-            var gateway = new Gateway(listener, rooms, stopping, capacity, snapshots) { MetricsAddresses = [.. metricsListener?.Urls ?? []], Database = database, Sources = discovered.Sources, HasFile = file is not null };
-            if (file is null && options.LoopbackServers.Count > 0)
-            {
-                var found = discovered;
-                var probed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-                gateway.FirstProbe = probed.Task;
-                rooms.Push(new Background(async ending =>
-                {
-                    using var servers = new LoopbackServers(options.LoopbackServers, gateway.Ports, time);
-                    await servers.WatchAsync(async running =>
-                    {
-                        discovered = found.With(running);
-                        gateway.Sources = discovered.Sources;
-                        await ApplyAsync(watcher.Current);
-                        probed.TrySetResult();
-                    }, ending);
-                }));
-            }
-            return gateway;
+            return await StartAsync(options, logs, rooms, cancellation);
         }
         catch (Exception e)
         {
@@ -190,6 +97,91 @@ internal sealed class Gateway : IAsyncDisposable
             if (e is DbException) throw new StartException($"{name} cannot be used: {e.Message}", e);
             throw;
         }
+    }
+
+    /// <param name="rooms">Takes what must be disposed of, last first.</param>
+    private static async Task<Gateway> StartAsync(GatewayOptions options, ILoggerFactory logs, Stack<IAsyncDisposable> rooms, CancellationToken cancellation)
+    {
+        T Room<T>(T room) where T : IAsyncDisposable
+        {
+            rooms.Push(room);
+            return room;
+        }
+        var time = options.Time;
+
+        // Configuration.
+        var file = options.ConfigFile;
+        var watcher = Room(ConfigWatcher.Open(file, options.Environment, Rules(time), logs.CreateLogger("CrossModel.Configuration"), out var loaded)
+            ?? throw new StartException(ConfigReport.Text(loaded)));
+        var config = watcher.Current;
+
+        // The books.
+        var database = Room(await Database.OpenAsync(config.Database, new DatabaseOptions(config.Storage, time, Server: true, logs.CreateLogger("CrossModel.Storage")), cancellation));
+        var changes = Room(new ChangeFeed(database, logs.CreateLogger("CrossModel.Storage")));
+        var keys = new KeyRing(database, changes, () => watcher.Current.Limits.StaleAfter);
+        var books = Room(new Books(database, logs.CreateLogger("CrossModel.Billing")));
+        var purses = Room(await Purses.StartAsync(books, cancellation));
+        var alerts = Room(new Alerts(database, () => AlertRuleOf(watcher.Current), logs.CreateLogger("CrossModel.Billing")));
+        var settlements = options.Settlements(books);
+        settlements.BalanceChanged = alerts.Note;
+        var limits = Room(new LimitGate(database, database.IsShared, logs.CreateLogger("CrossModel.Limits")));
+        await changes.StartAsync();
+
+        // Who serves.
+        var builder = Room(new SnapshotBuilder(file is null ? KeyDiscovery.Find(options.Environment) : DiscoveredModels.None, time));
+        var snapshots = await builder.StartAsync(config);
+
+        // The way of a request.
+        var capacity = new Capacity(snapshots);
+        var settlement = new Settlement(settlements);
+        var stopping = new CancellationTokenSource();
+        var store = new ReplyStore(database, books.Node);
+        await store.FreeAllRunningAsync();
+        var repeats = new Repeats(store, time);
+        var meters = new Meters();
+        var files = Room(new RemoteFiles(options.MayFetchFrom, time));
+        var chat = new ChatEndpoint(
+            snapshots, keys, new Admission(limits, purses), capacity, new RemoteInputs(files, time), new Relay(settlement, repeats, time), settlement, repeats,
+            new ReplyCache(store), meters, time, logs.CreateLogger<ChatEndpoint>());
+        var metrics = new MetricsEndpoint(meters, capacity, books, settlements, snapshots, time, hasOwnAddress: config.Metrics.Urls is not null);
+        var door = new FrontDoor(
+            chat, new AccountEndpoints(database, purses, snapshots), keys, snapshots, new Readiness(capacity, changes, books, snapshots), metrics,
+            new ConsoleEndpoint(database, snapshots, () => watcher.Faults), time, logs.CreateLogger<FrontDoor>(), stopping.Token);
+
+        // Listen.
+        async Task<Listener> ListenAsync(string urls, long? connections, string why, RequestDelegate answer)
+        {
+            var listener = Room(new Listener(urls, connections, why, config.Limits.RequestHeaders, time, logs));
+            await listener.StartAsync(answer, cancellation);
+            return listener;
+        }
+        var listener = await ListenAsync(options.Urls ?? config.Urls, OpenFiles.Connections(), "the process may open no more files for them (LimitNOFILE, ulimit -n)", door.HandleAsync);
+        var metricsListener = config.Metrics.Urls is { } own ? await ListenAsync(own, MetricsConnections, "metrics.urls takes no more", metrics.AnswerThereAsync) : null;
+        watcher.Start(builder.ApplyAsync);
+        var gateway = new Gateway(listener, rooms, stopping, capacity, snapshots, builder)
+        {
+            MetricsAddresses = [.. metricsListener?.Urls ?? []],
+            Database = database,
+            HasFile = file is not null,
+        };
+        if (file is null && options.LoopbackServers.Count > 0) Room(gateway.Probe(options.LoopbackServers, () => watcher.Current, time));
+        return gateway;
+    }
+
+    /// <summary>Looks for model servers on this machine from here on.</summary>
+    private Background Probe(IReadOnlyList<LoopbackServer> usual, Func<GatewayConfig> config, TimeProvider time)
+    {
+        var probed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        FirstProbe = probed.Task;
+        return new Background(async ending =>
+        {
+            using var servers = new LoopbackServers(usual, Ports, time);
+            await servers.WatchAsync(async running =>
+            {
+                await _builder.ApplyAsync(config(), running);
+                probed.TrySetResult();
+            }, ending);
+        });
     }
 
     /// <summary>What a configuration is judged by.</summary>
