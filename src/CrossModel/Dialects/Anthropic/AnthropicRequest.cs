@@ -14,14 +14,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
     // What is written here by other means: an extra of the caller's under that name would make the body ambiguous.
     private static readonly HashSet<string> Ours = ["model", "messages", "system", "max_tokens", "stop_sequences", "metadata", "anthropic_version", "stream"];
 
-    private static readonly ChatParameter[] Hints =
-    [
-        ChatParameter.PresencePenalty, ChatParameter.FrequencyPenalty, ChatParameter.LogitBias, ChatParameter.Seed, ChatParameter.Prediction,
-        ChatParameter.Verbosity, ChatParameter.Store, ChatParameter.Metadata, ChatParameter.WebSearchOptions,
-        ChatParameter.PromptCacheKey, ChatParameter.PromptCacheRetention, ChatParameter.PromptCacheOptions, ChatParameter.Moderation,
-    ];
-
-    private static readonly JsonWriterOptions WriterOptions = new() { Encoder = JsonText.Encoder, SkipValidation = true };
+    private static readonly ChatParameter[] WithoutCounterpart = [.. ChatParts.WithoutCounterpart.Except([ChatParameter.SafetyIdentifier, ChatParameter.User])];
 
     private readonly ClaudeModel _model = form.FollowsSchemas ? ClaudeModel.Of(route.UpstreamModel, route.Facts) : ClaudeModel.Of(route.UpstreamModel, route.Facts) with { StructuredOutput = false };
     private readonly List<UnknownParameter> _extras = [.. request.Unknown.Where(u => route.Forwards(u.Name))];
@@ -54,8 +47,9 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         var followsSchema = _model.StructuredOutput && SchemaSubset.Fits(schema);
         if (hasSchema && !followsSchema && !_model.TakesForcedTools) return ChatParts.Lacks("response_format", _model.StructuredOutput ? NoSuchSchema : ChatParts.NoSchema);
         upstream.ContentTool = hasSchema && !followsSchema && !IsForced ? AnthropicTools.ContentToolName(tools.RootElement) : null;
-        var history = HistoryOf(messages, options);
-        var plan = ThinkingPlan.Of(request, _model, options.CapOutputTokens, MayThink(history) && !_model.IsAtOdds(messages), upstream.Ignored);
+        var history = ThinkingHistory.Of(request, _model, OwnThinking, messages, options.Account, memory, refused);
+        var mayThink = !OwnThinking && ThinkingPlan.MayThink(request, _model, upstream.ContentTool, messages, history);
+        var plan = ThinkingPlan.Of(request, _model, options.CapOutputTokens, mayThink, upstream.Ignored);
         if (OwnOutput && hasSchema && followsSchema)
             return ApiErrors.UnsupportedParameter("response_format", "output_config goes to this model as you wrote it, and response_format would be lost beside it. Put the schema into output_config.format, or leave output_config out.");
         if (OwnOutput && plan.Effort is not null)
@@ -65,7 +59,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         }
         upstream.Stream = request.Stream || plan.MaxTokens > LongestPlain;
 
-        using (var json = new Utf8JsonWriter(upstream.Body, WriterOptions))
+        using (var json = new Utf8JsonWriter(upstream.Body, ChatParts.WriterOptions))
         {
             json.WriteStartObject();
             WriteHead(json, plan);
@@ -83,17 +77,9 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         }
         if (FormatExtras.Describes(format.RootElement)) _hints.Add(FormatExtras.Description);
         _hints.UnionWith(FormatExtras.Names(format.RootElement));
-        ChatParts.NoteIgnored(request, upstream, _hints, Hints, sends: u => route.Forwards(u) && !IsOurs(u));
+        ChatParts.NoteIgnored(request, upstream, _hints, WithoutCounterpart, sends: u => route.Forwards(u) && !IsOurs(u));
         return null;
     }
-
-    private ThinkingHistory? HistoryOf(JsonElement[] messages, WriteOptions options) =>
-        request.Features.HasFlag(ChatFeatures.ToolHistory) && (OwnThinking || _model.ThinksByDefault || request.ReasoningEffort is not (null or "none"))
-            ? new ThinkingHistory(messages, options.Account, memory, refused)
-            : null;
-
-    private bool MayThink(ThinkingHistory? history) =>
-        !OwnThinking && (_model.AlwaysThinks || (!IsForced && upstream.ContentTool is null && (request.ReasoningEffort is null || history is not { IsWhole: false })));
 
     private bool KeepsThinking(in ThinkingPlan plan) => OwnThinking || _model.KeepsThinking(plan);
 

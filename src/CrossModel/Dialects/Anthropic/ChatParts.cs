@@ -16,6 +16,16 @@ internal static class ChatParts
     /// <summary>Of a model that takes neither <c>response_format</c> in its own way nor a tool in its place.</summary>
     public const string NoSchema = "This model can be held neither to a JSON schema nor to a tool.";
 
+    public static readonly JsonWriterOptions WriterOptions = new() { Encoder = JsonText.Encoder, SkipValidation = true };
+
+    /// <summary>Parameters of taste that Bedrock has no place for, nor Claude for all but the caller's name.</summary>
+    public static readonly ChatParameter[] WithoutCounterpart =
+    [
+        ChatParameter.PresencePenalty, ChatParameter.FrequencyPenalty, ChatParameter.LogitBias, ChatParameter.Seed, ChatParameter.Prediction,
+        ChatParameter.Verbosity, ChatParameter.Store, ChatParameter.Metadata, ChatParameter.SafetyIdentifier, ChatParameter.User, ChatParameter.WebSearchOptions,
+        ChatParameter.PromptCacheKey, ChatParameter.PromptCacheRetention, ChatParameter.PromptCacheOptions, ChatParameter.Moderation,
+    ];
+
     /// <summary>The value of a parameter; null's for an absent one.</summary>
     public static JsonDocument Parse(ChatRequest request, ChatParameter parameter)
     {

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using CrossModel.Protocol;
 
 namespace CrossModel.Dialects.Anthropic;
 
@@ -17,8 +18,15 @@ internal sealed class ThinkingHistory
     /// <summary>Every assistant message of the open tool loop is accounted for: the first begins with thinking, and what the others had is known.</summary>
     public bool IsWhole { get; }
 
+    /// <summary>Null: no thinking is asked for, so there is none to put back.</summary>
+    /// <param name="ownThinking">The caller asks for it in Claude's own words.</param>
     /// <param name="refused">What the upstream does not take: a message that began with such is one whose thinking is lost.</param>
-    public ThinkingHistory(JsonElement[] messages, string account, ReasoningMemory memory, RefusedThinking refused)
+    public static ThinkingHistory? Of(ChatRequest request, ClaudeModel model, bool ownThinking, JsonElement[] messages, string account, ReasoningMemory memory, RefusedThinking refused) =>
+        request.Features.HasFlag(ChatFeatures.ToolHistory) && (ownThinking || model.ThinksByDefault || request.ReasoningEffort is not (null or "none"))
+            ? new ThinkingHistory(messages, account, memory, refused)
+            : null;
+
+    private ThinkingHistory(JsonElement[] messages, string account, ReasoningMemory memory, RefusedThinking refused)
     {
         _refused = refused;
         for (var i = 0; i < messages.Length; i++)

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using CrossModel.Protocol;
 
 namespace CrossModel.Dialects.Anthropic;
@@ -21,8 +22,15 @@ internal readonly record struct ThinkingPlan(ThinkingPlan.Word Says, string? Eff
 
     public bool IsOn => Says is Word.Adaptive or Word.Enabled;
 
+    /// <summary>False: a tool is forced, the signed thinking of an open tool loop is lost, or the caller has begun the answer. The API refuses thinking then.</summary>
+    /// <param name="contentTool">A tool that the model is made to call; null: none.</param>
+    public static bool MayThink(ChatRequest request, ClaudeModel model, string? contentTool, JsonElement[] messages, ThinkingHistory? history) =>
+        !model.IsAtOdds(messages)
+        && (model.AlwaysThinks
+            || (!request.Features.HasFlag(ChatFeatures.ForcedTool) && contentTool is null && (request.ReasoningEffort is null || history is not { IsWhole: false })));
+
     /// <param name="affordable">A cap that the caller did not give; it is never raised.</param>
-    /// <param name="mayThink">False: a tool is forced, or the signed thinking of an open tool loop is lost, and the API refuses thinking then; or the caller says it in Claude's own words.</param>
+    /// <param name="mayThink">False: as <see cref="MayThink"/> says, or the caller says it in Claude's own words.</param>
     public static ThinkingPlan Of(ChatRequest request, ClaudeModel model, long? affordable, bool mayThink, List<string> ignored)
     {
         var limit = model.MaxOutput ?? long.MaxValue;

@@ -19,15 +19,6 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
     // What is written here by other means: an extra of the caller's under that name would make the body ambiguous.
     private static readonly HashSet<string> Ours = ["messages", "system", "inferenceConfig", "toolConfig", "outputConfig", "serviceTier", "additionalModelRequestFields"];
 
-    private static readonly ChatParameter[] Hints =
-    [
-        ChatParameter.PresencePenalty, ChatParameter.FrequencyPenalty, ChatParameter.LogitBias, ChatParameter.Seed, ChatParameter.Prediction,
-        ChatParameter.Verbosity, ChatParameter.Store, ChatParameter.Metadata, ChatParameter.SafetyIdentifier, ChatParameter.User, ChatParameter.WebSearchOptions,
-        ChatParameter.PromptCacheKey, ChatParameter.PromptCacheRetention, ChatParameter.PromptCacheOptions, ChatParameter.Moderation,
-    ];
-
-    private static readonly JsonWriterOptions WriterOptions = new() { Encoder = JsonText.Encoder, SkipValidation = true };
-
     private readonly ClaudeModel _claude = BedrockFamily.ClaudeOf(route);
     private readonly List<UnknownParameter> _extras = [.. request.Unknown.Where(u => route.Forwards(u.Name))];
     private readonly List<(string Name, byte[] Json)> _fields = [];
@@ -61,10 +52,10 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         var aliases = new ToolAliases(family.NoHyphens, tools.RootElement);
         var bedrockTools = new BedrockTools(family, _claude, aliases, tools.RootElement, choice.RootElement, upstream.ContentTool, schema);
         if (bedrockTools.Check() is { } unknown) return unknown;
-        var history = HistoryOf(messages, options);
-        var plan = Plan(options, MayThink(history) && !_claude.IsAtOdds(messages));
+        var history = family.IsClaude ? ThinkingHistory.Of(request, _claude, ownThinking: false, messages, options.Account, memory, refused) : null;
+        var plan = Plan(options, !OwnThinking && ThinkingPlan.MayThink(request, _claude, upstream.ContentTool, messages, history));
 
-        using (var json = new Utf8JsonWriter(upstream.Body, WriterOptions))
+        using (var json = new Utf8JsonWriter(upstream.Body, ChatParts.WriterOptions))
         {
             json.WriteStartObject();
             var writer = new BedrockMessages(json, family, aliases, messages, _claude.KeepsThinking(plan) ? history : null, upstream.Remote, _hints);
@@ -82,17 +73,9 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         upstream.ToolAliases = aliases.Callers;
         if (upstream.ContentTool is not null && FormatExtras.Describes(format.RootElement)) _hints.Add(FormatExtras.Description);
         _hints.UnionWith(FormatExtras.Names(format.RootElement));
-        ChatParts.NoteIgnored(request, upstream, _hints, Hints, sends: u => route.Forwards(u) && !Ours.Contains(u));
+        ChatParts.NoteIgnored(request, upstream, _hints, ChatParts.WithoutCounterpart, sends: u => route.Forwards(u) && !Ours.Contains(u));
         return null;
     }
-
-    private ThinkingHistory? HistoryOf(JsonElement[] messages, WriteOptions options) =>
-        family.IsClaude && request.Features.HasFlag(ChatFeatures.ToolHistory) && (_claude.ThinksByDefault || request.ReasoningEffort is not (null or "none"))
-            ? new ThinkingHistory(messages, options.Account, memory, refused)
-            : null;
-
-    private bool MayThink(ThinkingHistory? history) =>
-        !OwnThinking && (_claude.AlwaysThinks || (!IsForced && upstream.ContentTool is null && (request.ReasoningEffort is null || history is not { IsWhole: false })));
 
     /// <summary>What the model has to be told in words; null: nothing.</summary>
     private static string? InWords(bool isBareJson, bool mustNotCall) =>
@@ -159,7 +142,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
             if (named.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String && !value.ValueEquals(""u8)) json.WriteRaw(name, value);
         }
         using var text = new PooledBuffer();
-        using (var inner = new Utf8JsonWriter(text, WriterOptions))
+        using (var inner = new Utf8JsonWriter(text, ChatParts.WriterOptions))
         {
             if (family.IsClaude) SchemaSubset.Write(inner, schema);
             else schema.WriteTo(inner);
