@@ -75,6 +75,37 @@ internal static class Replay
         Assert.Equal(wanted.GetProperty("reasoning_tokens").GetInt64(), usage.Value.ReasoningTokens);
     }
 
+    /// <summary>A stream, and the same stream collected for a caller who has asked for a plain reply.</summary>
+    public static void CompareCollected(Replayed stream, Replayed plain)
+    {
+        var (a, b) = (Reading.OfStream(stream), Reading.OfPlain(plain));
+        Assert.Equal(a.AllContent, b.AllContent);
+        Assert.Equal(a.Reasoning.ToString(), b.Reasoning.ToString());
+        Assert.Equal(a.Finish, b.Finish);
+        Assert.Equal(a.Calls.Select(c => (c.Value.Name, c.Value.Arguments.ToString())), b.Calls.Select(c => (c.Value.Name, c.Value.Arguments.ToString())));
+        Assert.Equal(stream.Usage, plain.Usage);
+    }
+
+    /// <summary>A recorded error's <c>expect</c> against what was read.</summary>
+    public static void CompareFault(JsonElement expect, UpstreamFault fault)
+    {
+        var status = fault.Failure switch { UpstreamFailure.Rejected => 400, UpstreamFailure.RateLimited => 429, UpstreamFailure.ModelMissing => 503, _ => 502 };
+        Assert.Equal(expect.GetProperty("status").GetInt32(), status);
+        if (fault.Failure != UpstreamFailure.Rejected) return;
+        if (expect.GetProperty("code").GetString() is { } code) Assert.Equal(code, fault.Code);
+        Assert.StartsWith(string.Join(' ', expect.GetProperty("provider_message").GetString()!.Split(' ')[..3]), fault.Message);
+    }
+
+    /// <summary>Of a damaged body: what goes out is in order all the same.</summary>
+    public static void CheckOrder(Replayed stream, Replayed plain)
+    {
+        // Reading asserts the order of chunks; a reply with a fault has no finish to speak of.
+        if (stream.Fault is null) Reading.OfStream(stream);
+        else Assert.All(stream.Events(), e => JsonDocument.Parse(e));
+        if (plain.Fault is null) Reading.OfPlain(plain);
+        else Assert.Equal("", plain.Output);
+    }
+
     /// <summary>Where to cut a body: everywhere, one cut a run, up to 16 kB; else at every byte of both ends and 1,000 seeded places, fifty cuts a run.</summary>
     public static IEnumerable<int[]> Cuts(int length)
     {

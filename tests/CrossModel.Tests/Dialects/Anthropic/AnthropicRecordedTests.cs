@@ -68,13 +68,7 @@ public sealed class AnthropicRecordedTests
     public void Stream_AskedAsPlain_IsCollected(string name)
     {
         var body = Get(name).Body;
-        var (stream, plain) = (Replay.Stream(Reader(), body), Replay.Plain(Reader(stream: false), body));
-        var (a, b) = (Reading.OfStream(stream), Reading.OfPlain(plain));
-        Assert.Equal(a.AllContent, b.AllContent);
-        Assert.Equal(a.Reasoning.ToString(), b.Reasoning.ToString());
-        Assert.Equal(a.Finish, b.Finish);
-        Assert.Equal(a.Calls.Select(c => c.Value.Arguments.ToString()), b.Calls.Select(c => c.Value.Arguments.ToString()));
-        Assert.Equal(stream.Usage, plain.Usage);
+        Replay.CompareCollected(Replay.Stream(Reader(), body), Replay.Plain(Reader(stream: false), body));
     }
 
     [Theory(SkipTestWithoutData = true)]
@@ -82,14 +76,8 @@ public sealed class AnthropicRecordedTests
     public void Error_Recorded_IsJudgedAsExpected(string name)
     {
         var exchange = Get(name);
-        var expect = exchange.Expect.GetProperty("error");
         using var response = new HttpResponseMessage();
-        var fault = AnthropicErrors.Read(exchange.Status, response.Headers, exchange.Body, default);
-        var status = fault.Failure switch { UpstreamFailure.Rejected => 400, UpstreamFailure.RateLimited => 429, UpstreamFailure.ModelMissing => 503, _ => 502 };
-        Assert.Equal(expect.GetProperty("status").GetInt32(), status);
-        if (fault.Failure != UpstreamFailure.Rejected) return;
-        if (expect.GetProperty("code").GetString() is { } code) Assert.Equal(code, fault.Code);
-        Assert.StartsWith(string.Join(' ', expect.GetProperty("provider_message").GetString()!.Split(' ')[..3]), fault.Message);
+        Replay.CompareFault(exchange.Expect.GetProperty("error"), AnthropicErrors.Read(exchange.Status, response.Headers, exchange.Body, default));
     }
 
     [Fact]
@@ -102,12 +90,7 @@ public sealed class AnthropicRecordedTests
             for (var i = 0; i < 60; i++)
             {
                 var body = Replay.Mutate(exchange.Body, random);
-                var (stream, plain) = (Replay.Stream(Reader(), body), Replay.Plain(Reader(stream: false), body));
-                // Reading asserts the order of chunks; a reply with a fault has no finish to speak of.
-                if (stream.Fault is null) Reading.OfStream(stream);
-                else Assert.All(stream.Events(), e => JsonDocument.Parse(e));
-                if (plain.Fault is null) Reading.OfPlain(plain);
-                else Assert.Equal("", plain.Output);
+                Replay.CheckOrder(Replay.Stream(Reader(), body), Replay.Plain(Reader(stream: false), body));
             }
         }
     }
