@@ -139,8 +139,8 @@ internal sealed class Exchange(SimulatorOptions options, ScriptSource scripts, R
         http.Response.StatusCode = found ? 200 : status;
         http.Response.ContentType = "application/json";
         await http.Response.Body.WriteAsync(found
-            ? OpenAiWire.ModelList(options.Time, one)
-            : new OpenAiWire { Time = options.Time }.ErrorBody(new WireError(status, $"Unknown request: {http.Request.Method} {path}", "unknown_url", "invalid_request_error")), gone);
+            ? OpenAIWire.ModelList(options.Time, one)
+            : new OpenAIWire { Time = options.Time }.ErrorBody(new WireError(status, $"Unknown request: {http.Request.Method} {path}", "unknown_url", "invalid_request_error")), gone);
     }
 
     private RecordedRequest? Record(HttpRequest request, ReadOnlySpan<byte> body)

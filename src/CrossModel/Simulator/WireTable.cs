@@ -13,7 +13,7 @@ internal static class WireTable
 
     private static SimulatedWire? Of(string path, TimeProvider time) => path.Split('/', StringSplitOptions.RemoveEmptyEntries) switch
     {
-        ["v1", "chat", "completions"] or ["chat", "completions"] => new OpenAiWire { Time = time },
+        ["v1", "chat", "completions"] or ["chat", "completions"] => new OpenAIWire { Time = time },
         ["openai", "deployments", var deployment, "chat", "completions"] => new AzureWire(Uri.UnescapeDataString(deployment)) { Time = time },
         ["openai", "v1", "chat", "completions"] or ["models", "chat", "completions"] => new AzureWire(null) { Time = time },
         ["v1", "messages"] or ["messages"] => new AnthropicWire { Time = time },

@@ -11,7 +11,7 @@ public sealed class RateLeftTests
     [InlineData(5001, "6s")]
     [InlineData(60_000, "1m0s")]
     [InlineData(89_999, "1m30s")]
-    public void Duration_AnyTime_IsSpelledLikeOpenAiAndRoundedUp(double ms, string text) =>
+    public void Duration_AnyTime_IsSpelledLikeOpenAIAndRoundedUp(double ms, string text) =>
         Assert.Equal(text, RateLeft.Duration((long)(ms * TimeSpan.TicksPerMillisecond)));
 
     [Fact]

@@ -4,7 +4,7 @@ using CrossModel.Simulator;
 
 namespace CrossModel.Tests.Simulator;
 
-public sealed class OpenAiWireTests : IAsyncLifetime
+public sealed class OpenAIWireTests : IAsyncLifetime
 {
     private const string Weather = """{"type":"function","function":{"name":"get_weather","parameters":{"type":"object","properties":{"city":{"type":"string"},"unit":{"enum":["C","F"]},"days":{"type":"integer","minimum":2,"maximum":3}},"required":["city","unit"]}}}""";
     private const string Time = """{"type":"function","function":{"name":"get_time"}}""";
@@ -175,7 +175,7 @@ public sealed class OpenAiWireTests : IAsyncLifetime
     [InlineData("""{"model":"m","messages":[{"role":"user","content":"x"}],"reasoning_effort":"huge"}""", "reasoning_effort")]
     [InlineData("""{"model":"m","messages":[{"role":"user","content":"x"}],"top_k":2}""", "top_k")]
     [InlineData("""{"model":"m","model":"m","messages":[{"role":"user","content":"x"}]}""", null)]
-    public async Task Request_ThatOpenAiRefuses_IsRefused(string body, string? param)
+    public async Task Request_ThatOpenAIRefuses_IsRefused(string body, string? param)
     {
         var answer = await _simulator.PostAsync(body);
         Assert.Equal(400, answer.Status);
@@ -195,7 +195,7 @@ public sealed class OpenAiWireTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Models_List_AnswersAsOpenAi()
+    public async Task Models_List_AnswersAsOpenAI()
     {
         var list = await _simulator.SendAsync(HttpMethod.Get, "/v1/models", null);
         Assert.Contains(list.Json["data"]!.AsArray(), model => (string?)model!["id"] == "simulated");

@@ -7,7 +7,7 @@ namespace CrossModel.Simulator;
 /// no id and no model, and errors of its own.
 /// </summary>
 /// <param name="deployment">The deployment in the path; null where the body names it.</param>
-internal sealed class AzureWire(string? deployment) : OpenAiWire
+internal sealed class AzureWire(string? deployment) : OpenAIWire
 {
     private const string Clean = """{"hate":{"filtered":false,"severity":"safe"},"self_harm":{"filtered":false,"severity":"safe"},"sexual":{"filtered":false,"severity":"safe"},"violence":{"filtered":false,"severity":"safe"}}""";
     private string? _version;

@@ -8,7 +8,7 @@ namespace CrossModel.Simulator;
 /// Reads and judges a chat completion request as OpenAI's API does. Members inside messages and tools are left alone: compatible
 /// servers take extras there (reasoning_content, extra_content), and so do video blocks.
 /// </summary>
-internal sealed partial class OpenAiRequest(Prompt prompt)
+internal sealed partial class OpenAIRequest(Prompt prompt)
 {
     private static readonly HashSet<string> Known =
     [

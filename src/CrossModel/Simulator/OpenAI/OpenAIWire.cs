@@ -5,7 +5,7 @@ using System.Text.Json;
 namespace CrossModel.Simulator;
 
 /// <summary>OpenAI's chat completions: plain, and streamed in the order in which OpenAI sends its chunks.</summary>
-internal class OpenAiWire : SimulatedWire
+internal class OpenAIWire : SimulatedWire
 {
     private bool _includeUsage;
     private bool _obfuscates;
@@ -15,7 +15,7 @@ internal class OpenAiWire : SimulatedWire
 
     public override WireError? Read(JsonElement body)
     {
-        var error = new OpenAiRequest(Prompt).Read(body) ?? OpenAiRequest.CheckUnknown(body);
+        var error = new OpenAIRequest(Prompt).Read(body) ?? OpenAIRequest.CheckUnknown(body);
         _includeUsage = body.Get("stream_options").Get("include_usage").IsTrue();
         _obfuscates = body.Get("stream_options").Get("include_obfuscation").IsTrue();
         _logprobs = body.Get("logprobs").IsTrue();
