@@ -17,7 +17,7 @@ internal sealed class ConfigBinder(Expansion expansion, string baseFolder, List<
         object record = Activator.CreateInstance(shape.Type)!;
         foreach ((string name, ConfigNode value) in Distinct(node, path))
         {
-            string at = ConfigPath.Member(path, name);
+            var at = ConfigPath.Member(path, name);
             if (shape.Find(name) is { } setting)
             {
                 if (Bind(value, setting.Shape, setting, at) is { } bound)
@@ -64,7 +64,7 @@ internal sealed class ConfigBinder(Expansion expansion, string baseFolder, List<
     private IList BindList(ConfigNode node, Shape shape, Setting setting, string path)
     {
         var list = (IList)Activator.CreateInstance(typeof(List<>).MakeGenericType(shape.Item!.Type))!;
-        for (int i = 0; i < node.Items.Count; i++)
+        for (var i = 0; i < node.Items.Count; i++)
             if (Bind(node.Items[i], shape.Item, setting, $"{path}[{i}]") is { } bound)
                 list.Add(bound);
             else if (node.Items[i].Kind == JsonValueKind.Null)
@@ -77,8 +77,8 @@ internal sealed class ConfigBinder(Expansion expansion, string baseFolder, List<
 
     private object? BindScalar(ConfigNode node, Shape shape, Setting setting, string path)
     {
-        string text = node.Text;
-        bool anyScalar = node.FromEnvironment;
+        var text = node.Text;
+        var anyScalar = node.FromEnvironment;
         if (node.Kind == JsonValueKind.String && !node.FromEnvironment)
         {
             if (expansion.Expand(text, path, node.Line, setting.IsCredential, faults) is not { } expanded)
@@ -94,24 +94,24 @@ internal sealed class ConfigBinder(Expansion expansion, string baseFolder, List<
             return Misfit(node, path, "the environment variable is empty", "set it, or take it away");
         if (text.Contains('\0', StringComparison.Ordinal))
             return Misfit(node, path, "no text can contain the character U+0000", null);
-        bool isText = node.Kind == JsonValueKind.String;
+        var isText = node.Kind == JsonValueKind.String;
         object? value = shape.Kind switch
         {
             ShapeKind.Text when isText => text,
             ShapeKind.Choice when isText && IndexOf(shape.Choices, text) is >= 0 and var index => Enum.GetValues(shape.Type).GetValue(index),
             ShapeKind.Duration when isText => Durations.Parse(text),
-            ShapeKind.Instant when isText => DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset instant) ? instant : null,
+            ShapeKind.Instant when isText => DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var instant) ? instant : null,
             ShapeKind.Price when isText && text == "free" => new PriceConfig { IsFree = true },
-            ShapeKind.Flag when node.Kind is JsonValueKind.True or JsonValueKind.False || anyScalar => bool.TryParse(text, out bool flag) ? flag : null,
-            ShapeKind.Whole when node.Kind == JsonValueKind.Number || anyScalar => long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long whole) ? whole : null,
-            ShapeKind.Real when node.Kind == JsonValueKind.Number || anyScalar => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double real) ? real : null,
-            ShapeKind.Usd when node.Kind == JsonValueKind.Number || anyScalar => decimal.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out decimal usd) ? usd : null,
+            ShapeKind.Flag when node.Kind is JsonValueKind.True or JsonValueKind.False || anyScalar => bool.TryParse(text, out var flag) ? flag : null,
+            ShapeKind.Whole when node.Kind == JsonValueKind.Number || anyScalar => long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var whole) ? whole : null,
+            ShapeKind.Real when node.Kind == JsonValueKind.Number || anyScalar => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var real) ? real : null,
+            ShapeKind.Usd when node.Kind == JsonValueKind.Number || anyScalar => decimal.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var usd) ? usd : null,
             _ => null,
         };
         if (value is null)
         {
             // Only what cannot be a key is quoted, even as written.
-            bool quotable = node.Kind == JsonValueKind.Number ? shape.Kind is ShapeKind.Whole
+            var quotable = node.Kind == JsonValueKind.Number ? shape.Kind is ShapeKind.Whole
                 : isText && (shape.Kind is ShapeKind.Choice or ShapeKind.Duration or ShapeKind.Instant);
             return Misfit(node, path, $"{Expected(shape, setting)} is expected, not {(quotable ? node.Quote() : Name(node))}", isText && !node.FromEnvironment ? NearestName.Question(node.Text, shape.Choices) : null);
         }

@@ -33,13 +33,13 @@ internal static class ConfigLoader
     /// <summary>As <see cref="Load"/>, for a text that stands for the file's.</summary>
     public static LoadedConfig LoadText(byte[] text, string? file, IReadOnlyDictionary<string, string> environment, bool expandSecrets, ConfigRules rules)
     {
-        string folder = file is null ? Environment.CurrentDirectory : Path.GetDirectoryName(file)!;
+        var folder = file is null ? Environment.CurrentDirectory : Path.GetDirectoryName(file)!;
         var faults = new List<ConfigFault>();
-        ConfigNode root = ConfigNode.Parse(text, out ConfigFault? syntax);
+        var root = ConfigNode.Parse(text, out var syntax);
         EnvironmentOverrides.Apply(root, environment, faults);
         var expansion = new Expansion(environment, folder, expandSecrets);
         var binder = new ConfigBinder(expansion, folder, faults);
-        GatewayConfig config = binder.Bind(root);
+        var config = binder.Bind(root);
         config = config with { Database = ConfigValidator.ResolveDatabase(config.Database, folder) };
         if (syntax is not null)
         {
@@ -52,7 +52,7 @@ internal static class ConfigLoader
 
         List<ConfigFault> placed = [.. faults.Select(fault => fault.Line is null ? fault with { Line = binder.Source.LineOf(fault.Path), Variable = binder.Source.VariableOf(fault.Path) } : fault)
             .OrderBy(fault => fault.Kind).ThenBy(fault => fault.Line)];
-        bool databaseIsKnown = ConfigValidator.DatabaseFault(config.Database) is null && !placed.Exists(fault => fault.Path == "database")
+        var databaseIsKnown = ConfigValidator.DatabaseFault(config.Database) is null && !placed.Exists(fault => fault.Path == "database")
             && (syntax is null || root.Find("database") is not null);
         return new LoadedConfig(placed.Exists(fault => fault.Kind == FaultKind.Fault) ? null : config, placed, file, folder)
         {

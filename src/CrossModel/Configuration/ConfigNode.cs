@@ -59,7 +59,7 @@ internal sealed class ConfigNode(JsonValueKind kind, int? line)
         {
             while (reader.Read())
             {
-                int line = lines.At(text, (int)reader.TokenStartIndex);
+                var line = lines.At(text, (int)reader.TokenStartIndex);
                 switch (reader.TokenType)
                 {
                     case JsonTokenType.PropertyName:
@@ -69,8 +69,8 @@ internal sealed class ConfigNode(JsonValueKind kind, int? line)
                         open.Pop();
                         continue;
                 }
-                ConfigNode node = ReadValue(ref reader, line);
-                if (!open.TryPeek(out ConfigNode? parent))
+                var node = ReadValue(ref reader, line);
+                if (!open.TryPeek(out var parent))
                     root = node;
                 else if (parent.Kind == JsonValueKind.Array)
                     parent.Items.Add(node);
@@ -83,7 +83,7 @@ internal sealed class ConfigNode(JsonValueKind kind, int? line)
         // The parser's own message may quote a piece of the text, and that piece may be a key that lost its quotes.
         catch (JsonException e)
         {
-            int line = (int)(e.LineNumber ?? 0) + 1;
+            var line = (int)(e.LineNumber ?? 0) + 1;
             fault = new ConfigFault("$", $"this is not valid JSON from line {line}, byte {(e.BytePositionInLine ?? 0) + 1} on")
             {
                 Hint = text.StartsWith((ReadOnlySpan<byte>)[0xFF, 0xFE]) || text.StartsWith((ReadOnlySpan<byte>)[0xFE, 0xFF])

@@ -13,11 +13,11 @@ internal static class ConfigReport
     public static string Text(LoadedConfig loaded)
     {
         var text = new StringBuilder();
-        foreach (ConfigFault fault in loaded.Faults)
+        foreach (var fault in loaded.Faults)
             text.Append(fault).Append('\n');
-        int errors = loaded.Faults.Count(fault => fault.Kind != FaultKind.Warning);
-        int warnings = loaded.Faults.Count - errors;
-        string counts = $"{errors} {(errors == 1 ? "error" : "errors")}, {warnings} {(warnings == 1 ? "warning" : "warnings")}";
+        var errors = loaded.Faults.Count(fault => fault.Kind != FaultKind.Warning);
+        var warnings = loaded.Faults.Count - errors;
+        var counts = $"{errors} {(errors == 1 ? "error" : "errors")}, {warnings} {(warnings == 1 ? "warning" : "warnings")}";
         return text.Append(loaded.File ?? "no configuration file, built-in defaults").Append(": ").Append(loaded.Faults.Count == 0 ? "good" : counts).Append('\n').ToString();
     }
 
@@ -33,7 +33,7 @@ internal static class ConfigReport
             json.WriteString("file", loaded.File);
             json.WriteBoolean("ok", ok);
             json.WriteStartArray("faults");
-            foreach (ConfigFault fault in loaded.Faults)
+            foreach (var fault in loaded.Faults)
             {
                 json.WriteStartObject();
                 json.WriteString("path", fault.Path);

@@ -33,7 +33,7 @@ internal sealed class ConfigSource
     /// <summary>The path itself, then what is around it.</summary>
     private static IEnumerable<string> Outwards(string path)
     {
-        for (int end = path.Length; end > 0; end = path.LastIndexOfAny(['.', '['], end - 1))
+        for (var end = path.Length; end > 0; end = path.LastIndexOfAny(['.', '['], end - 1))
             yield return path[..end];
     }
 }
@@ -43,7 +43,7 @@ internal static class ConfigPath
 {
     public static string Member(string path, string name)
     {
-        bool plain = name.Length is > 0 and <= 64 && !char.IsAsciiDigit(name[0]) && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '$' or '-');
+        var plain = name.Length is > 0 and <= 64 && !char.IsAsciiDigit(name[0]) && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '$' or '-');
         if (!plain)
             return $"{path}[{ConfigNode.Quote(name)}]";
         return path.Length == 0 ? name : $"{path}.{name}";

@@ -25,7 +25,7 @@ internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bo
         }
         if (config.Alerts is { } alerts)
             CheckAlerts(alerts);
-        for (int i = 0; i < config.TrustedProxies.Count; i++)
+        for (var i = 0; i < config.TrustedProxies.Count; i++)
             if (!IPAddress.TryParse(config.TrustedProxies[i], out _) && !IPNetwork.TryParse(config.TrustedProxies[i], out _))
                 _faults.Add(new ConfigFault($"trustedProxies[{i}]", "this is neither an IP address nor a network") { Hint = "write \"10.0.0.5\" or \"10.0.0.0/8\"" });
         foreach ((string name, UpstreamConfig upstream) in config.Upstreams)
@@ -42,7 +42,7 @@ internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bo
         if (address.StartsWith("sqlite:", StringComparison.Ordinal))
             return address.Length > "sqlite:".Length && !address.StartsWith("sqlite::", StringComparison.Ordinal) ? null
                 : new ConfigFault("database", "the database file is not named") { Hint = DatabaseForms };
-        if (!Uri.TryCreate(address, UriKind.Absolute, out Uri? uri) || uri.Scheme is not ("postgresql" or "postgres"))
+        if (!Uri.TryCreate(address, UriKind.Absolute, out var uri) || uri.Scheme is not ("postgresql" or "postgres"))
             return new ConfigFault("database", "this is not the address of a database") { Hint = DatabaseForms };
         return uri.Host.Length > 0 && uri.AbsolutePath.Length > 1 ? null
             : new ConfigFault("database", "the server or the database is not named") { Hint = DatabaseForms };
@@ -78,7 +78,7 @@ internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bo
 
     private void CheckUpstream(string name, UpstreamConfig upstream)
     {
-        string path = ConfigPath.Member("upstreams", name);
+        var path = ConfigPath.Member("upstreams", name);
         if (name.Length is 0 or > 100 || !name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-'))
             _faults.Add(new ConfigFault(path, "an upstream's name has 1 to 100 letters, digits, dots, underscores and dashes") { Hint = "it appears in headers and metrics" });
         if (!rules.KnownDialects.Contains(upstream.Dialect))
@@ -92,7 +92,7 @@ internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bo
         if (upstream.ApiKey is not null && upstream.ApiKeys.Count > 0)
             _faults.Add(new ConfigFault($"{path}.apiKeys", "apiKey and apiKeys are both given") { Hint = "put every key into apiKeys" });
         CheckKey(upstream.ApiKey, $"{path}.apiKey");
-        for (int i = 0; i < upstream.ApiKeys.Count; i++)
+        for (var i = 0; i < upstream.ApiKeys.Count; i++)
         {
             if (upstream.ApiKeys[i].Length == 0)
                 _faults.Add(new ConfigFault($"{path}.apiKeys[{i}]", "a key in this list cannot be empty") { Hint = "take it out" });
@@ -147,18 +147,18 @@ internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bo
 
     private void CheckModel(string id, ModelConfig model, GatewayConfig config)
     {
-        string path = ConfigPath.Member("models", id);
+        var path = ConfigPath.Member("models", id);
         if (id.Length is 0 or > 200 || !id.All(c => c is > ' ' and <= '~' and not '"'))
             _faults.Add(new ConfigFault(path, "a model's id has 1 to 200 visible ASCII characters") { Hint = "the usual form is vendor/name" });
         if (model.Routes.Count == 0)
             _faults.Add(new ConfigFault($"{path}.routes", "no route leads to this model") { Hint = "add { \"upstream\": \"…\", \"model\": \"…\" }" });
-        for (int i = 0; i < model.Routes.Count; i++)
+        for (var i = 0; i < model.Routes.Count; i++)
         {
-            RouteConfig route = model.Routes[i];
-            string at = $"{path}.routes[{i}]";
+            var route = model.Routes[i];
+            var at = $"{path}.routes[{i}]";
             if (route.Upstream.Length == 0)
                 _faults.Add(new ConfigFault($"{at}.upstream", "the route names no upstream") { Hint = "name one of upstreams" });
-            else if (!config.Upstreams.TryGetValue(route.Upstream, out UpstreamConfig? upstream))
+            else if (!config.Upstreams.TryGetValue(route.Upstream, out var upstream))
             {
                 // What is wrong with the upstream itself has been said.
                 if (source.IsMisfit(ConfigPath.Member("upstreams", route.Upstream)))

@@ -40,7 +40,7 @@ internal sealed class ConfigWatcher : IAsyncDisposable
         loaded = ConfigLoader.Load(file, environment, expandSecrets: true, rules);
         if (loaded.Config is null)
         {
-            LoadedConfig? lastGood = LastGood.Find(loaded, environment, rules);
+            var lastGood = LastGood.Find(loaded, environment, rules);
             if (lastGood is null)
                 return null;
             Log.StartedWithLastGood(log, loaded.File!);
@@ -70,7 +70,7 @@ internal sealed class ConfigWatcher : IAsyncDisposable
             _suspect = null;
             return;
         }
-        LoadedConfig loaded = ConfigLoader.Load(_last.File, _environment, expandSecrets: true, _rules);
+        var loaded = ConfigLoader.Load(_last.File, _environment, expandSecrets: true, _rules);
         if (loaded.Config is null)
         {
             // An editor may be in the middle of writing: a fault counts when it is seen twice.
@@ -139,7 +139,7 @@ internal sealed class ConfigWatcher : IAsyncDisposable
         LogFaults(_log, loaded);
         var waiting = new List<string>();
         Compare(_started, config, Shape.Of(typeof(GatewayConfig)), "", waiting);
-        foreach (string setting in waiting)
+        foreach (var setting in waiting)
             Log.RestartNeeded(_log, setting);
     }
 
@@ -163,7 +163,7 @@ internal sealed class ConfigWatcher : IAsyncDisposable
     {
         try
         {
-            using FileStream stream = File.OpenRead(file);
+            using var stream = File.OpenRead(file);
             return LoadedConfig.DigestOf(stream);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -174,7 +174,7 @@ internal sealed class ConfigWatcher : IAsyncDisposable
 
     private static void Compare(object before, object after, Shape shape, string path, List<string> changed)
     {
-        foreach (Setting setting in shape.Settings)
+        foreach (var setting in shape.Settings)
         {
             (object? old, object? now) = (setting.Get(before), setting.Get(after));
             if (setting.NeedsRestart && !Equals(old, now))
@@ -186,7 +186,7 @@ internal sealed class ConfigWatcher : IAsyncDisposable
 
     private static void LogFaults(ILogger log, LoadedConfig loaded)
     {
-        foreach (ConfigFault fault in loaded.Faults)
+        foreach (var fault in loaded.Faults)
             if (fault.Kind == FaultKind.Fault)
                 Log.Fault(log, fault.ToString());
             else

@@ -15,7 +15,7 @@ internal static class Durations
             // "ms" is tried first and "s" second, so a digit before the unit tells 5ms from 5s.
             if (text.Length <= unit.Length || !text.EndsWith(unit, StringComparison.Ordinal) || !char.IsAsciiDigit(text[^(unit.Length + 1)]))
                 continue;
-            if (!long.TryParse(text.AsSpan(0, text.Length - unit.Length), NumberStyles.None, CultureInfo.InvariantCulture, out long count))
+            if (!long.TryParse(text.AsSpan(0, text.Length - unit.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var count))
                 return null;
             return count <= 36_525L * 86_400_000 / milliseconds ? TimeSpan.FromMilliseconds(count * milliseconds) : null;
         }
@@ -25,7 +25,7 @@ internal static class Durations
     /// <summary>It has the form of a duration and is longer than a hundred years.</summary>
     public static bool IsTooLong(string text)
     {
-        string unit = text.TrimStart([.. "0123456789"]);
+        var unit = text.TrimStart([.. "0123456789"]);
         return unit.Length < text.Length && Units.Any(known => known.Unit == unit) && Parse(text) is null;
     }
 

@@ -26,13 +26,13 @@ internal static class EnvironmentOverrides
     private static ConfigFault? Set(ConfigNode node, Shape shape, ReadOnlySpan<string> parts, ConfigNode value)
     {
         Shape? part = null;
-        string name = parts[0];
+        var name = parts[0];
         if (shape.Kind == ShapeKind.Price)
             shape = node.Kind == JsonValueKind.Array ? Shape.Of(typeof(IReadOnlyList<PriceVersionConfig>)) : shape.Item!;
         switch (shape.Kind)
         {
             case ShapeKind.Record:
-                Setting? setting = shape.Settings.FirstOrDefault(candidate => candidate.JsonName.Equals(name, StringComparison.OrdinalIgnoreCase));
+                var setting = shape.Settings.FirstOrDefault(candidate => candidate.JsonName.Equals(name, StringComparison.OrdinalIgnoreCase));
                 if (setting is null)
                     return Unknown(name, shape);
                 (name, part) = (setting.JsonName, setting.Shape);
@@ -53,7 +53,7 @@ internal static class EnvironmentOverrides
         }
         if (part.Kind is not (ShapeKind.Record or ShapeKind.Map or ShapeKind.List or ShapeKind.Price))
             return new ConfigFault("", $"{name} is a single value: there is nothing inside to set");
-        ConfigNode? inner = node.Find(name);
+        var inner = node.Find(name);
         if (inner is null || inner.Kind is not (JsonValueKind.Object or JsonValueKind.Array))
         {
             inner = part.Kind == ShapeKind.List ? new ConfigNode(JsonValueKind.Array, null) : ConfigNode.NewObject();
@@ -64,9 +64,9 @@ internal static class EnvironmentOverrides
 
     private static ConfigFault? SetItem(ConfigNode list, Shape item, ReadOnlySpan<string> parts, ConfigNode value)
     {
-        if (!int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out int index) || index > list.Items.Count)
+        if (!int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var index) || index > list.Items.Count)
             return new ConfigFault("", $"a position from 0 to {list.Items.Count} is expected where \"{Quote(parts[0])}\" stands");
-        bool whole = parts.Length == 1;
+        var whole = parts.Length == 1;
         if (index == list.Items.Count)
             list.Items.Add(whole ? value : ConfigNode.NewObject());
         else if (whole)

@@ -19,11 +19,11 @@ internal sealed class Expansion(IReadOnlyDictionary<string, string> environment,
     /// <param name="credential">What is set but empty is as good as not set.</param>
     public string? Expand(string text, string path, int? line, bool credential, List<ConfigFault> faults)
     {
-        int at = text.IndexOf("${", StringComparison.Ordinal);
+        var at = text.IndexOf("${", StringComparison.Ordinal);
         if (at < 0)
             return text;
         var result = new StringBuilder();
-        int done = 0;
+        var done = 0;
         for (; at >= 0; at = text.IndexOf("${", done, StringComparison.Ordinal))
         {
             if (at > done && text[at - 1] == '$')
@@ -33,7 +33,7 @@ internal sealed class Expansion(IReadOnlyDictionary<string, string> environment,
                 continue;
             }
             result.Append(text, done, at - done);
-            int end = text.IndexOf('}', at);
+            var end = text.IndexOf('}', at);
             if (end < 0)
             {
                 faults.Add(new ConfigFault(path, "a ${ is not closed") { Hint = "write ${NAME}, or $${ for the two characters themselves", Line = line });
@@ -60,11 +60,11 @@ internal sealed class Expansion(IReadOnlyDictionary<string, string> environment,
             var read = ReadFile(inside[5..]);
             return read.Value is "" && credential ? (null, $"the secret file {inside[5..]} is empty", "put the secret into it") : read;
         }
-        int fallback = inside.IndexOf(":-", StringComparison.Ordinal);
-        string name = fallback < 0 ? inside : inside[..fallback];
+        var fallback = inside.IndexOf(":-", StringComparison.Ordinal);
+        var name = fallback < 0 ? inside : inside[..fallback];
         if (name.Length == 0 || char.IsAsciiDigit(name[0]) || !name.All(c => char.IsAsciiLetterOrDigit(c) || c == '_'))
             return (null, "what stands between ${ and } is not the name of an environment variable", "write ${NAME}, ${NAME:-default} or ${file:PATH}");
-        environment.TryGetValue(name, out string? value);
+        environment.TryGetValue(name, out var value);
         if (fallback >= 0)
             return (string.IsNullOrEmpty(value) ? inside[(fallback + 2)..] : value, "", null);
         return value is "" && credential
@@ -76,13 +76,13 @@ internal sealed class Expansion(IReadOnlyDictionary<string, string> environment,
     {
         if (named.Contains('\0', StringComparison.Ordinal))
             return (null, "a file's name cannot contain the character U+0000", null);
-        string file = Path.GetFullPath(named, baseFolder);
+        var file = Path.GetFullPath(named, baseFolder);
         Files[file] = "";
         try
         {
-            using FileStream stream = File.OpenRead(file);
-            byte[] bytes = new byte[LargestSecret + 1];
-            int length = stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
+            using var stream = File.OpenRead(file);
+            var bytes = new byte[LargestSecret + 1];
+            var length = stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
             if (length > LargestSecret)
             {
                 stream.Position = 0;

@@ -15,8 +15,8 @@ internal static partial class LastGood
         if (good.File is null || good.Text is null)
             return;
         Exception? failed = null;
-        bool kept = false;
-        foreach (string place in Places(good))
+        var kept = false;
+        foreach (var place in Places(good))
         {
             try
             {
@@ -39,10 +39,10 @@ internal static partial class LastGood
     {
         // Also when it says the same: the newest one is the one that was in force.
         Directory.CreateDirectory(Path.GetDirectoryName(place)!);
-        string draft = place + ".new";
+        var draft = place + ".new";
         // The text may contain keys that were not put into the environment: nobody else may read it. A leftover draft would keep its own mode.
         File.Delete(draft);
-        using (FileStream stream = PrivateFile.Open(draft, FileMode.CreateNew, FileAccess.Write))
+        using (var stream = PrivateFile.Open(draft, FileMode.CreateNew, FileAccess.Write))
         {
             stream.Write(text);
             stream.Flush(flushToDisk: true);
@@ -60,7 +60,7 @@ internal static partial class LastGood
             return null;
         try
         {
-            LoadedConfig loaded = ConfigLoader.LoadText(File.ReadAllBytes(place), faulty.File, environment, expandSecrets: true, rules);
+            var loaded = ConfigLoader.LoadText(File.ReadAllBytes(place), faulty.File, environment, expandSecrets: true, rules);
             return loaded.Config is null ? null : loaded;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -72,7 +72,7 @@ internal static partial class LastGood
     /// <summary>The copy in <c>data</c> beside a configuration file that may be lost; null: there is none.</summary>
     public static string? CopyBeside(string file)
     {
-        string copy = Path.Combine(Path.GetDirectoryName(file)!, "data", NameOf(file));
+        var copy = Path.Combine(Path.GetDirectoryName(file)!, "data", NameOf(file));
         return File.Exists(copy) ? copy : null;
     }
 
@@ -80,12 +80,12 @@ internal static partial class LastGood
 
     private static List<string> Places(LoadedConfig loaded)
     {
-        string name = NameOf(loaded.File!);
+        var name = NameOf(loaded.File!);
         var places = new List<string>();
-        string? database = loaded.Database ?? Spelled(loaded);
+        var database = loaded.Database ?? Spelled(loaded);
         if (database?.StartsWith("sqlite:", StringComparison.Ordinal) == true)
             places.Add(Path.Combine(Path.GetDirectoryName(database["sqlite:".Length..])!, name));
-        string beside = Path.Combine(loaded.BaseFolder, "data", name);
+        var beside = Path.Combine(loaded.BaseFolder, "data", name);
         if (!places.Contains(beside))
             places.Add(beside);
         return places;
@@ -96,7 +96,7 @@ internal static partial class LastGood
     {
         if (faulty.Text is null || DatabaseMember().Match(Encoding.UTF8.GetString(faulty.Text)) is not { Success: true } member)
             return null;
-        string database = ConfigValidator.ResolveDatabase(member.Groups[1].Value, faulty.BaseFolder);
+        var database = ConfigValidator.ResolveDatabase(member.Groups[1].Value, faulty.BaseFolder);
         return ConfigValidator.DatabaseFault(database) is null ? database : null;
     }
 

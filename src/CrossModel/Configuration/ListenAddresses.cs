@@ -16,7 +16,7 @@ internal static class ListenAddresses
     /// <summary>What is wrong with them and how to mend it; null: nothing that can be told from their form.</summary>
     public static (string Message, string Hint)? Fault(string urls)
     {
-        string[] each = Split(urls);
+        var each = Split(urls);
         return each.Length == 0 ? NoAddress
             : each.Select(FaultOf).FirstOrDefault(fault => fault is not null) ?? (Repeats(each) ? ("an address stands here twice", "name each once") : null);
     }
@@ -34,8 +34,8 @@ internal static class ListenAddresses
     private static (string Message, string Hint)? FaultOf(string url)
     {
         // The wildcards are no host names for Uri.
-        string concrete = url.Replace("://*", "://localhost", StringComparison.Ordinal).Replace("://+", "://localhost", StringComparison.Ordinal);
-        if (!Uri.TryCreate(concrete, UriKind.Absolute, out Uri? uri) || uri.Scheme is not ("http" or "https") || uri.PathAndQuery != "/" || uri.UserInfo.Length > 0 || uri.Fragment.Length > 0)
+        var concrete = url.Replace("://*", "://localhost", StringComparison.Ordinal).Replace("://+", "://localhost", StringComparison.Ordinal);
+        if (!Uri.TryCreate(concrete, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https") || uri.PathAndQuery != "/" || uri.UserInfo.Length > 0 || uri.Fragment.Length > 0)
             return NoAddress;
         if (uri.Scheme == "https")
             return ("TLS is not spoken here", "write http:// and let a proxy in front speak TLS");

@@ -18,10 +18,10 @@ internal static class PriceRules
         else if (price.Versions.All(version => version.From > time.GetUtcNow()))
             faults.Add(new ConfigFault(path, $"no price has begun yet: the first one holds from {price.Versions.Min(version => version.From):yyyy-MM-ddTHH:mm:ssZ}", FaultKind.MissingPrice)
             { Hint = "add the price that holds until then" });
-        for (int i = 0; i < price.Versions.Count; i++)
+        for (var i = 0; i < price.Versions.Count; i++)
         {
-            PriceVersionConfig version = price.Versions[i];
-            string at = source.Has($"{path}[{i}]") ? $"{path}[{i}]" : path;
+            var version = price.Versions[i];
+            var at = source.Has($"{path}[{i}]") ? $"{path}[{i}]" : path;
             if (version.Input is null)
                 faults.Add(new ConfigFault($"{at}.input", "a price needs an input price") { Hint = "USD per million tokens; 0 is a price" });
             if (version.Output is null)
@@ -38,7 +38,7 @@ internal static class PriceRules
 
     private static bool IsOfOneToken(PriceVersionConfig price)
     {
-        decimal most = new[]
+        var most = new[]
         {
             price.Input, price.CachedInput, price.CacheWrite, price.CacheWriteHour, price.AudioInput, price.Output, price.Reasoning, price.AudioOutput,
         }.Max() ?? 0;
@@ -47,9 +47,9 @@ internal static class PriceRules
 
     private static void CheckTiers(IReadOnlyList<PriceTierConfig> tiers, string path, List<ConfigFault> faults)
     {
-        for (int i = 0; i < tiers.Count; i++)
+        for (var i = 0; i < tiers.Count; i++)
         {
-            PriceTierConfig tier = tiers[i];
+            var tier = tiers[i];
             if (tiers.Take(i).Any(other => other.Above == tier.Above))
                 faults.Add(new ConfigFault($"{path}[{i}].above", "two tiers begin above the same size"));
             if ((tier.Input ?? tier.CachedInput ?? tier.CacheWrite ?? tier.CacheWriteHour ?? tier.AudioInput ?? tier.Output ?? tier.Reasoning ?? tier.AudioOutput) is null)

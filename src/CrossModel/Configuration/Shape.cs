@@ -40,7 +40,7 @@ internal sealed class Shape
     {
         if (type.IsGenericType)
         {
-            Type[] arguments = type.GetGenericArguments();
+            var arguments = type.GetGenericArguments();
             return new Shape(type, arguments.Length == 2 ? ShapeKind.Map : ShapeKind.List) { Item = Of(arguments[^1]) };
         }
         if (type.IsEnum)

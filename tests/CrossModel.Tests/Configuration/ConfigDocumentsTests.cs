@@ -18,10 +18,10 @@ public sealed class ConfigDocumentsTests
     [Fact]
     public void Document_OnDisk_IsWhatTheRecordsSay()
     {
-        string file = Root("docs/configuration.md");
-        string text = File.ReadAllText(file);
-        int begin = text.IndexOf(Begin, StringComparison.Ordinal) + Begin.Length;
-        int end = text.IndexOf(End, StringComparison.Ordinal);
+        var file = Root("docs/configuration.md");
+        var text = File.ReadAllText(file);
+        var begin = text.IndexOf(Begin, StringComparison.Ordinal) + Begin.Length;
+        var end = text.IndexOf(End, StringComparison.Ordinal);
         Assert.True(begin >= Begin.Length && end >= begin, "docs/configuration.md has lost the marks of its generated part.");
         Golden(file, text[..begin] + "\n" + SettingTables.Generate() + text[end..]);
     }
@@ -29,7 +29,7 @@ public sealed class ConfigDocumentsTests
     [Fact]
     public void Document_HasARowForEverySetting()
     {
-        string text = File.ReadAllText(Root("docs/configuration.md"));
+        var text = File.ReadAllText(Root("docs/configuration.md"));
         Assert.All(AllSettings(Shape.Of(typeof(GatewayConfig)), []), setting => Assert.Contains($"| `{setting.JsonName}` |", text, StringComparison.Ordinal));
     }
 
@@ -42,9 +42,9 @@ public sealed class ConfigDocumentsTests
         Directory.CreateDirectory(Path.Combine(given.Folder, "secrets"));
         File.WriteAllText(Path.Combine(given.Folder, "secrets/google.json"), "{}");
         File.WriteAllText(Path.Combine(given.Folder, "secrets/anthropic-key"), "key\n");
-        foreach (string name in (string[])["OPENAI_API_KEY", "AZURE_API_KEY", "GEMINI_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "DEEPSEEK_API_KEY", "DEEPSEEK_API_KEY_2"])
+        foreach (var name in (string[])["OPENAI_API_KEY", "AZURE_API_KEY", "GEMINI_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "DEEPSEEK_API_KEY", "DEEPSEEK_API_KEY_2"])
             given.Environment[name] = "key";
-        LoadedConfig loaded = given.Load(rules: DialectSet.Rules(TimeProvider.System));
+        var loaded = given.Load(rules: DialectSet.Rules(TimeProvider.System));
         Assert.Empty(loaded.Faults);
         Assert.Equal(DialectSet.Known.Order(StringComparer.Ordinal), loaded.Config!.Upstreams.Values.Select(upstream => upstream.Dialect).Distinct().Order(StringComparer.Ordinal));
     }
@@ -52,7 +52,7 @@ public sealed class ConfigDocumentsTests
     [Fact]
     public void Example_ShowsEverySettingAtTheTop()
     {
-        string text = File.ReadAllText(Root("crossmodel.example.json"));
+        var text = File.ReadAllText(Root("crossmodel.example.json"));
         Assert.All(Shape.Of(typeof(GatewayConfig)).Settings, setting => Assert.Contains($"\"{setting.JsonName}\"", text, StringComparison.Ordinal));
     }
 

@@ -9,7 +9,7 @@ public sealed class ConfigFaultTests
     [Fact]
     public void Faults_OfEveryKind_AreReportedAtOnce()
     {
-        LoadedConfig loaded = Given.LoadText("""
+        var loaded = Given.LoadText("""
             {
               "urlz": "http://127.0.0.1:8080",
               "shutdownTimeout": "30",
@@ -78,7 +78,7 @@ public sealed class ConfigFaultTests
     [InlineData("{ \"urls\": \"http://127.0.0.1:1\"\n  \"database\": 1 }", "$", "this is not valid JSON from line 2, byte 3 on")]
     public void Setting_AtFault_IsNamedWithItsPath(string json, string path, string message)
     {
-        ConfigFault fault = Given.Fault(json);
+        var fault = Given.Fault(json);
         Assert.Equal((path, message, FaultKind.Fault), (fault.Path, fault.Message, fault.Kind));
     }
 
@@ -98,7 +98,7 @@ public sealed class ConfigFaultTests
     [InlineData("{ \"metrics\": { \"urls\": \"http://127.0.0.1:8080/\" } }")]
     public void MetricsAddress_ThatIsTheMainOne_IsAWarning(string json)
     {
-        ConfigFault fault = Given.Fault(json);
+        var fault = Given.Fault(json);
         Assert.Equal(("metrics.urls", FaultKind.Warning), (fault.Path, fault.Kind));
         Assert.Contains("urls has this address too", fault.Message, StringComparison.Ordinal);
     }
@@ -109,7 +109,7 @@ public sealed class ConfigFaultTests
     public void File_InUtf16_IsToldSo(bool bigEndian)
     {
         Encoding utf16 = new UnicodeEncoding(bigEndian, byteOrderMark: true);
-        LoadedConfig loaded = ConfigLoader.LoadText([.. utf16.GetPreamble(), .. utf16.GetBytes("{ }")], "/etc/crossmodel/crossmodel.json", new Dictionary<string, string>(), expandSecrets: true, Given.Rules);
+        var loaded = ConfigLoader.LoadText([.. utf16.GetPreamble(), .. utf16.GetBytes("{ }")], "/etc/crossmodel/crossmodel.json", new Dictionary<string, string>(), expandSecrets: true, Given.Rules);
         Assert.Equal("the file is in UTF-16: save it as UTF-8", Assert.Single(loaded.Faults).Hint);
     }
 
@@ -127,7 +127,7 @@ public sealed class ConfigFaultTests
     [InlineData("\"apikey\": \"x\"", "apikey", "no such setting")]
     public void Upstream_AtFault_IsNamedWithItsPath(string members, string member, string message)
     {
-        ConfigFault fault = Given.Fault(Given.Upstream(members));
+        var fault = Given.Fault(Given.Upstream(members));
         Assert.Equal("upstreams.local." + member, fault.Path);
         Assert.Contains(message, fault.Message, StringComparison.Ordinal);
     }
@@ -146,7 +146,7 @@ public sealed class ConfigFaultTests
     [InlineData("[{ \"from\": \"2999-01-01T00:00:00Z\", \"input\": 3, \"output\": 4 }]", "price", "no price has begun yet", "MissingPrice")]
     public void Price_AtFault_IsNamedWithItsPath(string price, string member, string message, string kind)
     {
-        ConfigFault fault = Given.Fault(Given.Model("", price: price));
+        var fault = Given.Fault(Given.Model("", price: price));
         Assert.Equal(($"models[\"a/b\"].{member}", kind), (fault.Path, fault.Kind.ToString()));
         Assert.Contains(message, fault.Message, StringComparison.Ordinal);
     }
@@ -170,7 +170,7 @@ public sealed class ConfigFaultTests
     [Fact]
     public void Model_WithoutPrice_IsNoReasonToRejectTheFile()
     {
-        LoadedConfig loaded = Given.LoadText("""{ "upstreams": { "x": {} }, "models": { "a/b": { "routes": [{ "upstream": "x" }] } } }""");
+        var loaded = Given.LoadText("""{ "upstreams": { "x": {} }, "models": { "a/b": { "routes": [{ "upstream": "x" }] } } }""");
         Assert.Equal(("models[\"a/b\"].price", FaultKind.MissingPrice), (loaded.Faults[0].Path, Assert.Single(loaded.Faults).Kind));
         Assert.NotNull(loaded.Config);
         Assert.True(ConfigReport.HasErrors(loaded));
@@ -182,7 +182,7 @@ public sealed class ConfigFaultTests
     [Fact]
     public void Webhook_WithoutASecret_IsAWarning()
     {
-        LoadedConfig loaded = Given.LoadText("""{ "alerts": { "webhook": "https://a.example/", "below": 5 } }""");
+        var loaded = Given.LoadText("""{ "alerts": { "webhook": "https://a.example/", "below": 5 } }""");
         Assert.Equal(FaultKind.Warning, Assert.Single(loaded.Faults).Kind);
         Assert.NotNull(loaded.Config);
         Assert.False(ConfigReport.HasErrors(loaded));
@@ -191,7 +191,7 @@ public sealed class ConfigFaultTests
     [Fact]
     public void Webhook_WithoutAThreshold_IsAWarning()
     {
-        ConfigFault fault = Assert.Single(Given.LoadText("""{ "alerts": { "webhook": "https://a.example/", "secret": "s" } }""").Faults);
+        var fault = Assert.Single(Given.LoadText("""{ "alerts": { "webhook": "https://a.example/", "secret": "s" } }""").Faults);
         Assert.Equal(("alerts.below", FaultKind.Warning), (fault.Path, fault.Kind));
         Assert.Empty(Given.LoadText("""{ "alerts": { "webhook": "https://a.example/", "secret": "s", "below": 0 } }""").Faults);
         Assert.Empty(Given.LoadText("""{ "alerts": { "secret": "s" } }""").Faults);
@@ -203,8 +203,8 @@ public sealed class ConfigFaultTests
     [InlineData("'sk-hunter2'")]
     public void Key_ThatAShellWouldHaveChanged_IsAWarning(string key)
     {
-        LoadedConfig loaded = Given.LoadText($$"""{ "upstreams": { "x": { "baseUrl": "https://a.example/v1", "apiKey": "{{key}}" } } }""");
-        ConfigFault fault = Assert.Single(loaded.Faults);
+        var loaded = Given.LoadText($$"""{ "upstreams": { "x": { "baseUrl": "https://a.example/v1", "apiKey": "{{key}}" } } }""");
+        var fault = Assert.Single(loaded.Faults);
         Assert.Equal(("upstreams.x.apiKey", FaultKind.Warning), (fault.Path, fault.Kind));
         Assert.NotNull(loaded.Config);
         Assert.DoesNotContain("hunter2", fault.ToString(), StringComparison.Ordinal);
@@ -221,7 +221,7 @@ public sealed class ConfigFaultTests
     [Fact]
     public void Name_WrittenTwice_IsAFaultWithTheSecondsLine()
     {
-        ConfigFault fault = Given.Fault("{ \"upstreams\": { \"x\": {},\n\"x\": {} } }");
+        var fault = Given.Fault("{ \"upstreams\": { \"x\": {},\n\"x\": {} } }");
         Assert.Equal(("upstreams.x", 2), (fault.Path, fault.Line));
         Assert.Contains("twice", fault.Message, StringComparison.Ordinal);
     }
@@ -246,7 +246,7 @@ public sealed class ConfigFaultTests
     [InlineData("\"headers\": { \"x\": \"${SECRET}\\n\" }")]
     public void Secret_InAnUpstreamAtFault_IsNotInTheMessage(string members)
     {
-        ConfigFault fault = Given.Fault(Given.Upstream(members), ("SECRET", "hunter2"));
+        var fault = Given.Fault(Given.Upstream(members), ("SECRET", "hunter2"));
         Assert.DoesNotContain("hunter2", fault.ToString(), StringComparison.Ordinal);
     }
 
@@ -283,8 +283,8 @@ public sealed class ConfigFaultTests
     public void Database_WithAParameterThatIsNone_IsAFault(string address, string named)
     {
         using var given = new Given($$"""{ "database": "{{address}}" }""");
-        LoadedConfig loaded = given.Load(rules: Gateway.Rules(TimeProvider.System));
-        ConfigFault fault = Assert.Single(loaded.Faults);
+        var loaded = given.Load(rules: Gateway.Rules(TimeProvider.System));
+        var fault = Assert.Single(loaded.Faults);
         Assert.Equal(("database", 1), (fault.Path, fault.Line));
         Assert.Contains($"\"{named}\"", fault.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("hunter2", fault.ToString(), StringComparison.Ordinal);
@@ -295,7 +295,7 @@ public sealed class ConfigFaultTests
     [Fact]
     public void Secret_InARouteAtFault_IsQuotedAsWritten()
     {
-        ConfigFault fault = Given.Fault(Given.Model("", routes: "[{ \"upstream\": \"${SECRET}\" }]"), ("SECRET", "hunter2"));
+        var fault = Given.Fault(Given.Model("", routes: "[{ \"upstream\": \"${SECRET}\" }]"), ("SECRET", "hunter2"));
         Assert.Equal("no upstream is named \"${SECRET}\"", fault.Message);
     }
 
@@ -306,7 +306,7 @@ public sealed class ConfigFaultTests
     [Fact]
     public void Report_AsText_EndsWithASummary()
     {
-        LoadedConfig loaded = Given.LoadText("""{ "urlz": 1, "alerts": { "webhook": "https://a.example/", "below": 5 } }""");
+        var loaded = Given.LoadText("""{ "urlz": 1, "alerts": { "webhook": "https://a.example/", "below": 5 } }""");
         Assert.Equal("urlz: there is no such setting; did you mean \"urls\"? (line 1)\n"
             + "alerts.secret: warning: without a secret the webhook's receiver cannot tell our calls from others (line 1)\n"
             + "/etc/crossmodel/crossmodel.json: 1 error, 1 warning\n", ConfigReport.Text(loaded));

@@ -7,7 +7,7 @@ public sealed class ConfigLoaderTests
     [Fact]
     public void File_WithCommentsTrailingCommasAndByteOrderMark_IsRead()
     {
-        GatewayConfig config = Given.Good("\uFEFF// first\n{ \"$schema\": \"./crossmodel.schema.json\", /* two */ \"exposeUpstream\": true, \"passthrough\": [\"a\", \"b\",], }");
+        var config = Given.Good("\uFEFF// first\n{ \"$schema\": \"./crossmodel.schema.json\", /* two */ \"exposeUpstream\": true, \"passthrough\": [\"a\", \"b\",], }");
         Assert.True(config.ExposeUpstream);
         Assert.Equal(["a", "b"], config.Passthrough);
     }
@@ -15,20 +15,20 @@ public sealed class ConfigLoaderTests
     [Fact]
     public void File_OfTheInterface_GivesItsValuesAndDefaults()
     {
-        GatewayConfig config = Given.Good("""
+        var config = Given.Good("""
             { "urls": "http://127.0.0.1:8080", "database": "sqlite:crossmodel.db",
               "upstreams": { "local": { "dialect": "openai", "baseUrl": "http://127.0.0.1:9001/v1", "apiKey": "${UPSTREAM_KEY}",
                 "timeouts": { "connect": "300ms", "firstByte": "100s", "total": "20m" } } },
               "models": { "local/test-model": { "routes": [ { "upstream": "local", "model": "test-model" } ],
                 "price": { "input": 1.00, "cachedInput": 0.10, "output": 2.00 } } } }
             """, ("UPSTREAM_KEY", "sk-1"));
-        UpstreamConfig upstream = config.Upstreams["local"];
+        var upstream = config.Upstreams["local"];
         Assert.Equal(("openai", "http://127.0.0.1:9001/v1", "sk-1"), (upstream.Dialect, upstream.BaseUrl, upstream.ApiKey));
         Assert.Equal(TimeSpan.FromMilliseconds(300), upstream.Timeouts.Connect);
         Assert.Equal(TimeSpan.FromSeconds(100), upstream.Timeouts.Idle);
-        ModelConfig model = config.Models["local/test-model"];
+        var model = config.Models["local/test-model"];
         Assert.Equal(("local", "test-model", 1.0), (model.Routes[0].Upstream, model.Routes[0].Model, model.Routes[0].Weight));
-        PriceVersionConfig price = Assert.Single(model.Price!.Versions);
+        var price = Assert.Single(model.Price!.Versions);
         Assert.Equal((1.00m, 0.10m, 2.00m, null), (price.Input, price.CachedInput, price.Output, price.Reasoning));
         Assert.Equal("sqlite:/etc/crossmodel/crossmodel.db", config.Database);
         Assert.Equal(TimeSpan.FromSeconds(30), config.ShutdownTimeout);
@@ -38,7 +38,7 @@ public sealed class ConfigLoaderTests
     public void Price_FreeObjectOrVersions_IsReadInEachForm()
     {
         Assert.True(Given.Good(Given.Model("", price: "\"free\"")).Models["a/b"].Price!.IsFree);
-        PriceConfig versions = Given.Good(Given.Model("", price: """
+        var versions = Given.Good(Given.Model("", price: """
             [{ "input": 1, "output": 2, "tiers": [{ "above": 200000, "input": 2 }] }, { "from": "2026-12-01T00:00:00Z", "input": 3e-1, "output": 4, "request": 0.000000001 }]
             """)).Models["a/b"].Price!;
         Assert.Equal(2, versions.Versions.Count);
@@ -50,7 +50,7 @@ public sealed class ConfigLoaderTests
     [Fact]
     public void NoFile_Defaults_AreGoodAndRelativeToTheWorkingFolder()
     {
-        LoadedConfig loaded = ConfigLoader.Load(null, new Dictionary<string, string>(), expandSecrets: true, Given.Rules);
+        var loaded = ConfigLoader.Load(null, new Dictionary<string, string>(), expandSecrets: true, Given.Rules);
         Assert.Empty(loaded.Faults);
         Assert.Null(loaded.File);
         Assert.Equal("sqlite:" + Path.GetFullPath("data/crossmodel.db"), loaded.Config!.Database);
@@ -61,7 +61,7 @@ public sealed class ConfigLoaderTests
     {
         using var given = new Given();
         File.Delete(given.File);
-        LoadedConfig loaded = given.Load();
+        var loaded = given.Load();
         Assert.Null(loaded.Config);
         Assert.Contains("does not exist", Assert.Single(loaded.Faults).Message, StringComparison.Ordinal);
     }
@@ -73,7 +73,7 @@ public sealed class ConfigLoaderTests
         Directory.CreateDirectory(Path.Combine(given.Folder, "keys"));
         File.WriteAllText(Path.Combine(given.Folder, "keys/sa.json"), "{}");
         File.WriteAllText(Path.Combine(given.Folder, "key.txt"), "secret-1\r\n");
-        LoadedConfig loaded = given.Load();
+        var loaded = given.Load();
         Assert.Equal("sqlite:" + Path.Combine(given.Folder, "data/x.db"), loaded.Config!.Database);
         Assert.Equal(Path.Combine(given.Folder, "keys/sa.json"), loaded.Config.Upstreams["v"].ServiceAccount);
         Assert.Equal("secret-1", loaded.Config.Upstreams["v"].ApiKey);
@@ -100,7 +100,7 @@ public sealed class ConfigLoaderTests
     [InlineData("${file:/nowhere/at/all}", "does not exist")]
     public void Text_WithABrokenExpansion_IsAFault(string written, string message)
     {
-        ConfigFault fault = Given.Fault(Given.Upstream($"\"apiKey\": \"{written}\""));
+        var fault = Given.Fault(Given.Upstream($"\"apiKey\": \"{written}\""));
         Assert.Equal("upstreams.local.apiKey", fault.Path);
         Assert.Contains(message, fault.Message, StringComparison.Ordinal);
     }
@@ -108,7 +108,7 @@ public sealed class ConfigLoaderTests
     [Fact]
     public void Expansion_OfScalars_MayStandForNumbersFlagsAndDurations()
     {
-        GatewayConfig config = Given.Good("""{ "exposeUpstream": "${FLAG}", "shutdownTimeout": "${TIME:-5s}", "limits": { "fanOut": "${N}" } }""", ("FLAG", "true"), ("N", "4"));
+        var config = Given.Good("""{ "exposeUpstream": "${FLAG}", "shutdownTimeout": "${TIME:-5s}", "limits": { "fanOut": "${N}" } }""", ("FLAG", "true"), ("N", "4"));
         Assert.Equal((true, TimeSpan.FromSeconds(5), 4), (config.ExposeUpstream, config.ShutdownTimeout, config.Limits.FanOut));
     }
 
@@ -122,7 +122,7 @@ public sealed class ConfigLoaderTests
         Assert.Empty(given.Load(expandSecrets: false).Faults);
         Assert.Equal(4, given.Load(expandSecrets: true).Faults.Count);
         given.Write("""{ "database": "${DB}" }""");
-        LoadedConfig loaded = given.Load(expandSecrets: false);
+        var loaded = given.Load(expandSecrets: false);
         Assert.Equal("database", Assert.Single(loaded.Faults).Path);
         Assert.Null(loaded.Database);
     }

@@ -33,7 +33,7 @@ internal static class ConfigSchema
     {
         object defaults = Activator.CreateInstance(shape.Type)!;
         var properties = new JsonObject();
-        foreach (Setting setting in shape.Settings)
+        foreach (var setting in shape.Settings)
         {
             JsonObject form = Form(setting.Shape, setting, definitions);
             form["description"] = Description(shape, setting);
@@ -122,7 +122,7 @@ internal static class ConfigSchema
 
     private static JsonObject Reference(Shape shape, JsonObject definitions)
     {
-        string name = JsonNamingPolicy.CamelCase.ConvertName(shape.Type.Name.Replace("Config", "", StringComparison.Ordinal));
+        var name = JsonNamingPolicy.CamelCase.ConvertName(shape.Type.Name.Replace("Config", "", StringComparison.Ordinal));
         if (!definitions.ContainsKey(name))
         {
             definitions[name] = null;

@@ -15,7 +15,7 @@ public sealed class ConfigWatcherTests
     /// <summary>The clock stands still: these tests look by themselves, whenever they want to.</summary>
     private ConfigWatcher Open(Given given)
     {
-        ConfigWatcher? watcher = ConfigWatcher.Open(given.File, given.Environment, Given.Rules with { Time = _clock }, _log, out LoadedConfig loaded);
+        var watcher = ConfigWatcher.Open(given.File, given.Environment, Given.Rules with { Time = _clock }, _log, out var loaded);
         Assert.True(watcher is not null, ConfigReport.Text(loaded));
         watcher.Start(config =>
         {
@@ -29,7 +29,7 @@ public sealed class ConfigWatcherTests
     public async Task File_WithAGoodChange_IsAppliedAtTheFirstLook()
     {
         using var given = new Given("{}");
-        await using ConfigWatcher watcher = Open(given);
+        await using var watcher = Open(given);
         await watcher.LookAsync(Cancellation);
         Assert.Empty(_applied);
         given.Write(Given.Model(""));
@@ -44,13 +44,13 @@ public sealed class ConfigWatcherTests
     public async Task File_WithABadChangeThenAGoodOne_KeepsTheFirstAndTakesTheLast()
     {
         using var given = new Given(Given.Model(""));
-        await using ConfigWatcher watcher = Open(given);
-        GatewayConfig first = watcher.Current;
+        await using var watcher = Open(given);
+        var first = watcher.Current;
 
         given.Write("{ \"urlz\": 1 }");
         await watcher.LookAsync(Cancellation);
         Assert.Empty(_log.Lines);
-        for (int i = 0; i < 4; i++)
+        for (var i = 0; i < 4; i++)
             await watcher.LookAsync(Cancellation);
         Assert.Same(first, watcher.Current);
         Assert.Equal([$"Error {given.File} was changed and is at fault: the configuration before stays in force",
@@ -65,8 +65,8 @@ public sealed class ConfigWatcherTests
     public async Task File_SeenHalfWrittenOnce_IsNotReported()
     {
         using var given = new Given("{}");
-        await using ConfigWatcher watcher = Open(given);
-        foreach (string half in new[] { "{ \"exposeUpstream\": ", "{ \"exposeUpstream\": tr" })
+        await using var watcher = Open(given);
+        foreach (var half in new[] { "{ \"exposeUpstream\": ", "{ \"exposeUpstream\": tr" })
         {
             given.Write(half);
             await watcher.LookAsync(Cancellation);
@@ -82,8 +82,8 @@ public sealed class ConfigWatcherTests
     public async Task File_SeenEmptyWheneverItIsSaved_IsNotReported()
     {
         using var given = new Given("{}");
-        await using ConfigWatcher watcher = Open(given);
-        for (int i = 0; i < 3; i++)
+        await using var watcher = Open(given);
+        for (var i = 0; i < 3; i++)
         {
             given.Write("");
             await watcher.LookAsync(Cancellation);
@@ -97,8 +97,8 @@ public sealed class ConfigWatcherTests
     public async Task File_SeenEmptyBeforeEachOfItsChanges_IsNotReported()
     {
         using var given = new Given("{}");
-        await using ConfigWatcher watcher = Open(given);
-        foreach (string change in new[] { "{ \"exposeUpstream\": true }", "{ }" })
+        await using var watcher = Open(given);
+        foreach (var change in new[] { "{ \"exposeUpstream\": true }", "{ }" })
         {
             given.Write("");
             await watcher.LookAsync(Cancellation);
@@ -113,7 +113,7 @@ public sealed class ConfigWatcherTests
     public async Task File_WithAModelWithoutPrice_IsAppliedAndWarnedOf()
     {
         using var given = new Given("{}");
-        await using ConfigWatcher watcher = Open(given);
+        await using var watcher = Open(given);
         given.Write("""{ "upstreams": { "x": {} }, "models": { "a/b": { "routes": [{ "upstream": "x" }] } } }""");
         await watcher.LookAsync(Cancellation);
         Assert.Single(_applied);
@@ -124,9 +124,9 @@ public sealed class ConfigWatcherTests
     public async Task SecretFile_ThatChanges_IsAppliedToo()
     {
         using var given = new Given(Given.Upstream("\"apiKey\": \"${file:key}\""));
-        string key = Path.Combine(given.Folder, "key");
+        var key = Path.Combine(given.Folder, "key");
         File.WriteAllText(key, "one\n");
-        await using ConfigWatcher watcher = Open(given);
+        await using var watcher = Open(given);
         Assert.Equal("one", watcher.Current.Upstreams["local"].ApiKey);
         File.WriteAllText(key, "two\n");
         await watcher.LookAsync(Cancellation);
@@ -146,7 +146,7 @@ public sealed class ConfigWatcherTests
     public async Task File_ThatDisappears_LeavesTheConfigurationInForce()
     {
         using var given = new Given(Given.Model(""));
-        await using ConfigWatcher watcher = Open(given);
+        await using var watcher = Open(given);
         File.Delete(given.File);
         await watcher.LookAsync(Cancellation);
         await watcher.LookAsync(Cancellation);
@@ -158,7 +158,7 @@ public sealed class ConfigWatcherTests
     public async Task UrlsAndDatabase_ThatChange_AreReportedToNeedARestart()
     {
         using var given = new Given("{}");
-        await using ConfigWatcher watcher = Open(given);
+        await using var watcher = Open(given);
         given.Write("{ \"urls\": \"http://127.0.0.1:1\", \"database\": \"sqlite:y.db\", \"storage\": { \"synchronous\": \"normal\" }, \"exposeUpstream\": true }");
         await watcher.LookAsync(Cancellation);
         string[] reported = [.. _log.Lines.Where(line => line.EndsWith("needs a restart", StringComparison.Ordinal))];
@@ -172,13 +172,13 @@ public sealed class ConfigWatcherTests
     public async Task Change_ThatCannotBeApplied_LeavesTheConfigurationInForce()
     {
         using var given = new Given("{}");
-        await using ConfigWatcher watcher = ConfigWatcher.Open(given.File, given.Environment, Given.Rules with { Time = _clock }, _log, out _)!;
+        await using var watcher = ConfigWatcher.Open(given.File, given.Environment, Given.Rules with { Time = _clock }, _log, out _)!;
         watcher.Start(_ => throw new InvalidOperationException("no"));
         given.Write("{ \"exposeUpstream\": true }");
         await watcher.LookAsync(Cancellation);
         Assert.False(watcher.Current.ExposeUpstream);
         Assert.Contains($"Error {given.File} was changed and could not be applied: the configuration before stays in force", _log.Lines);
-        int told = _log.Lines.Count;
+        var told = _log.Lines.Count;
         await watcher.LookAsync(Cancellation);
         Assert.Equal(told, _log.Lines.Count);
         Assert.DoesNotContain("exposeUpstream", File.ReadAllText(Path.Combine(given.Folder, "data/crossmodel.last-good.json")), StringComparison.Ordinal);
@@ -192,13 +192,13 @@ public sealed class ConfigWatcherTests
         await using (Open(given))
         {
         }
-        string kept = Path.Combine(given.Folder, "data/crossmodel.last-good.json");
+        var kept = Path.Combine(given.Folder, "data/crossmodel.last-good.json");
         Assert.DoesNotContain("secret-name", File.ReadAllText(kept), StringComparison.Ordinal);
         if (!OperatingSystem.IsWindows())
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(kept));
 
         given.Write("{ \"models\": ");
-        await using ConfigWatcher watcher = Open(given);
+        await using var watcher = Open(given);
         Assert.Equal("secret-name", watcher.Current.Models["a/b"].Name);
         Assert.NotEmpty(watcher.Faults);
         Assert.Contains($"Error {given.File} is at fault: the last good configuration is in force until it is mended", _log.Lines);
@@ -215,13 +215,13 @@ public sealed class ConfigWatcherTests
     public async Task Restart_AfterAGoodChangeAndABadOne_ComesUpWithTheGoodOne()
     {
         using var given = new Given("{}");
-        await using (ConfigWatcher running = Open(given))
+        await using (var running = Open(given))
         {
             given.Write("{ \"exposeUpstream\": true }");
             await running.LookAsync(Cancellation);
         }
         given.Write("{ \"exposeUpstream\": ");
-        await using ConfigWatcher watcher = Open(given);
+        await using var watcher = Open(given);
         Assert.True(watcher.Current.ExposeUpstream);
     }
 
@@ -234,7 +234,7 @@ public sealed class ConfigWatcherTests
         }
         Assert.True(File.Exists(Path.Combine(given.Folder, "state/crossmodel.last-good.json")));
         given.Write("{ \"database\": \"sqlite:state/x.db\", \"models\": { ");
-        await using ConfigWatcher watcher = Open(given);
+        await using var watcher = Open(given);
         Assert.True(watcher.Current.ExposeUpstream);
     }
 
@@ -253,7 +253,7 @@ public sealed class ConfigWatcherTests
             File.Delete(given.File);
         else
             given.Write(text);
-        await using ConfigWatcher watcher = Open(given);
+        await using var watcher = Open(given);
         Assert.True(watcher.Current.ExposeUpstream);
     }
 
@@ -266,7 +266,7 @@ public sealed class ConfigWatcherTests
         {
         }
         given.Write("{ \"models\": { \"a\": 1 \"b\": 2 },\n // \"database\": \"sqlite:old/x.db\"\n \"database\": \"sqlite:state/x.db\" }");
-        await using ConfigWatcher watcher = Open(given);
+        await using var watcher = Open(given);
         Assert.True(watcher.Current.ExposeUpstream);
         Assert.DoesNotContain(_log.Lines, line => line.Contains("No copy", StringComparison.Ordinal));
     }
@@ -283,7 +283,7 @@ public sealed class ConfigWatcherTests
         {
         }
         given.Write("");
-        await using ConfigWatcher watcher = Open(given);
+        await using var watcher = Open(given);
         Assert.True(watcher.Current.ExposeUpstream);
         Assert.EndsWith("/new/x.db", watcher.Current.Database, StringComparison.Ordinal);
     }
@@ -299,10 +299,10 @@ public sealed class ConfigWatcherTests
         await using (Open(given))
         {
         }
-        string older = Path.Combine(given.Folder, "d/crossmodel.last-good.json");
+        var older = Path.Combine(given.Folder, "d/crossmodel.last-good.json");
         File.SetLastWriteTimeUtc(older, File.GetLastWriteTimeUtc(older).AddMinutes(-1));
         given.Write("{ \"database\": \"sqlite:d/x.db\" ");
-        await using ConfigWatcher watcher = Open(given);
+        await using var watcher = Open(given);
         Assert.True(watcher.Current.ExposeUpstream);
         Assert.EndsWith("/e/x.db", watcher.Current.Database, StringComparison.Ordinal);
     }
@@ -321,7 +321,7 @@ public sealed class ConfigWatcherTests
         {
         }
         given.Write("{ \"database\": \"sqlite:d/x.db\" ");
-        await using ConfigWatcher watcher = Open(given);
+        await using var watcher = Open(given);
         Assert.True(watcher.Current.ExposeUpstream);
     }
 
@@ -329,7 +329,7 @@ public sealed class ConfigWatcherTests
     public void Start_WithAFaultyFileAndNoLastGoodOne_IsRefusedWithEveryFault()
     {
         using var given = new Given("{ \"urlz\": 1, \"modelz\": {} }");
-        Assert.Null(ConfigWatcher.Open(given.File, given.Environment, Given.Rules, _log, out LoadedConfig loaded));
+        Assert.Null(ConfigWatcher.Open(given.File, given.Environment, Given.Rules, _log, out var loaded));
         Assert.Equal(["urlz", "modelz"], loaded.Faults.Select(fault => fault.Path));
     }
 
@@ -351,7 +351,7 @@ public sealed class ConfigWatcherTests
     {
         using var given = new Given("{}");
         var applied = new TaskCompletionSource<GatewayConfig>(TaskCreationOptions.RunContinuationsAsynchronously);
-        await using ConfigWatcher watcher = ConfigWatcher.Open(given.File, given.Environment, Given.Rules with { Time = _clock }, _log, out _)!;
+        await using var watcher = ConfigWatcher.Open(given.File, given.Environment, Given.Rules with { Time = _clock }, _log, out _)!;
         watcher.Start(config =>
         {
             applied.SetResult(config);
@@ -368,9 +368,9 @@ public sealed class ConfigWatcherTests
         using var given = new Given("{}");
         var applied = System.Threading.Channels.Channel.CreateUnbounded<GatewayConfig>();
         _log.Fails = 1;
-        await using ConfigWatcher watcher = ConfigWatcher.Open(given.File, given.Environment, Given.Rules with { Time = _clock }, _log, out _)!;
+        await using var watcher = ConfigWatcher.Open(given.File, given.Environment, Given.Rules with { Time = _clock }, _log, out _)!;
         watcher.Start(config => applied.Writer.WriteAsync(config).AsTask());
-        foreach (bool expose in new[] { true, false })
+        foreach (var expose in new[] { true, false })
         {
             given.Write(expose ? "{ \"exposeUpstream\": true }" : "{ }");
             _clock.Advance(TimeSpan.FromSeconds(1));
@@ -382,9 +382,9 @@ public sealed class ConfigWatcherTests
     public async Task Start_WhereNoCopyCanBeKept_WarnsAndRuns()
     {
         using var given = new Given("{ \"database\": \"sqlite:state/x.db\" }");
-        foreach (string folder in new[] { "data", "state" })
+        foreach (var folder in new[] { "data", "state" })
             File.WriteAllText(Path.Combine(given.Folder, folder), "a file, so no folder of that name can be made");
-        await using ConfigWatcher watcher = Open(given);
+        await using var watcher = Open(given);
         Assert.Contains(_log.Lines, line => line.StartsWith("Warning No copy of the last good configuration could be kept", StringComparison.Ordinal));
     }
 

@@ -8,14 +8,14 @@ public sealed class EnvironmentOverrideTests
     public void Override_WithoutAFile_SetsSingleValues()
     {
         var environment = new Dictionary<string, string> { ["CROSSMODEL__URLS"] = "http://127.0.0.1:1", ["CROSSMODEL__DATABASE"] = "postgresql://u:p@h/d", ["CROSSMODEL__LIMITS__FANOUT"] = "3" };
-        GatewayConfig config = ConfigLoader.Load(null, environment, expandSecrets: true, Given.Rules).Config!;
+        var config = ConfigLoader.Load(null, environment, expandSecrets: true, Given.Rules).Config!;
         Assert.Equal(("http://127.0.0.1:1", "postgresql://u:p@h/d", 3), (config.Urls, config.Database, config.Limits.FanOut));
     }
 
     [Fact]
     public void Override_OfExistingNames_MatchesWhateverTheCase()
     {
-        GatewayConfig config = Given.Good(Given.Model(""), ("crossmodel__UPSTREAMS__LOCAL__APIKEY", "sk-${not-expanded}"), ("CROSSMODEL__Models__A/B__Routes__0__MAXPARALLEL", "7"),
+        var config = Given.Good(Given.Model(""), ("crossmodel__UPSTREAMS__LOCAL__APIKEY", "sk-${not-expanded}"), ("CROSSMODEL__Models__A/B__Routes__0__MAXPARALLEL", "7"),
             ("CROSSMODEL__MODELS__A/B__PRICE", "free"));
         Assert.Equal("sk-${not-expanded}", config.Upstreams["local"].ApiKey);
         Assert.Equal(7, config.Models["a/b"].Routes[0].MaxParallel);
@@ -32,7 +32,7 @@ public sealed class EnvironmentOverrideTests
     [Fact]
     public void Override_BuildsANewUpstream()
     {
-        GatewayConfig config = Given.Good("{}", ("CROSSMODEL__UPSTREAMS__new__BASEURL", "http://127.0.0.1/v1"), ("CROSSMODEL__UPSTREAMS__new__APIKEYS__0", "k"));
+        var config = Given.Good("{}", ("CROSSMODEL__UPSTREAMS__new__BASEURL", "http://127.0.0.1/v1"), ("CROSSMODEL__UPSTREAMS__new__APIKEYS__0", "k"));
         Assert.Equal(["k"], config.Upstreams["new"].ApiKeys);
         Assert.Equal("http://127.0.0.1/v1", config.Upstreams["new"].BaseUrl);
     }
@@ -45,7 +45,7 @@ public sealed class EnvironmentOverrideTests
     [InlineData("CROSSMODEL__", null)]
     public void Override_OfNothingKnown_IsAFault(string variable, string? hint)
     {
-        ConfigFault fault = Given.Fault("{}", (variable, "1"));
+        var fault = Given.Fault("{}", (variable, "1"));
         Assert.Equal((variable, null), (fault.Path, fault.Line));
         if (hint is not null)
             Assert.Equal(hint, fault.Hint);
@@ -58,7 +58,7 @@ public sealed class EnvironmentOverrideTests
     [InlineData("CROSSMODEL__TRUSTEDPROXIES__0", "nearby", "trustedProxies[0]")]
     public void Override_AtFault_IsBlamedOnItsVariable(string variable, string value, string path)
     {
-        ConfigFault fault = Given.Fault(Given.Upstream("\"baseUrl\": \"http://127.0.0.1/v1\""), (variable, value));
+        var fault = Given.Fault(Given.Upstream("\"baseUrl\": \"http://127.0.0.1/v1\""), (variable, value));
         Assert.Equal((path, variable, null), (fault.Path, fault.Variable, fault.Line));
         Assert.EndsWith($" (set by {variable})", fault.ToString(), StringComparison.Ordinal);
     }

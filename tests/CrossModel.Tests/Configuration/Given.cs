@@ -33,7 +33,7 @@ internal sealed class Given : IDisposable
     /// <summary>The configuration of a text that must be without fault.</summary>
     public static GatewayConfig Good(string json, params (string Name, string Value)[] environment)
     {
-        LoadedConfig loaded = LoadText(json, environment);
+        var loaded = LoadText(json, environment);
         Assert.Empty(loaded.Faults);
         return loaded.Config!;
     }
@@ -41,8 +41,8 @@ internal sealed class Given : IDisposable
     /// <summary>The one fault of a text.</summary>
     public static ConfigFault Fault(string json, params (string Name, string Value)[] environment)
     {
-        LoadedConfig loaded = LoadText(json, environment);
-        ConfigFault fault = Assert.Single(loaded.Faults);
+        var loaded = LoadText(json, environment);
+        var fault = Assert.Single(loaded.Faults);
         Assert.Equal(fault.Kind == FaultKind.Fault, loaded.Config is null);
         return fault;
     }

@@ -15,9 +15,9 @@ internal static partial class SettingComments
     private static Dictionary<string, string> Read()
     {
         var found = new Dictionary<string, string>();
-        string record = "";
+        var record = "";
         string? comment = null;
-        foreach (string line in File.ReadLines(Path.Combine(RepoRoot.Folder, "src/CrossModel/Configuration/GatewayConfig.cs")))
+        foreach (var line in File.ReadLines(Path.Combine(RepoRoot.Folder, "src/CrossModel/Configuration/GatewayConfig.cs")))
         {
             if (Comment().Match(line) is { Success: true } words)
                 comment = Tag().Replace(words.Groups[1].Value, "`");

@@ -20,11 +20,11 @@ internal static class SettingTables
         object defaults = Activator.CreateInstance(shape.Type)!;
         text.Append("### ").Append(path.Length == 0 ? "At the top" : $"`{path}`").Append("\n\n").Append(SettingComments.Of(shape.Type.Name))
             .Append("\n\n| setting | form | default | meaning |\n| --- | --- | --- | --- |\n");
-        foreach (Setting setting in shape.Settings)
+        foreach (var setting in shape.Settings)
             text.Append($"| `{setting.JsonName}` | {Form(setting.Shape, setting)} | {Default(setting, defaults)} | {ConfigSchema.Description(shape, setting).Replace("|", "\\|", StringComparison.Ordinal)} |\n");
         text.Append('\n');
         // A price is shown once, and a model's price is where people look for it.
-        foreach (Setting setting in shape.Settings.OrderByDescending(setting => setting.Shape.Kind == ShapeKind.Price))
+        foreach (var setting in shape.Settings.OrderByDescending(setting => setting.Shape.Kind == ShapeKind.Price))
             Inside(setting.Shape, path.Length == 0 ? setting.JsonName : $"{path}.{setting.JsonName}", text, done);
     }
 
