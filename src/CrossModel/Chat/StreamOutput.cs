@@ -1,3 +1,4 @@
+using System.Buffers;
 using CrossModel.Protocol;
 
 namespace CrossModel.Chat;
@@ -40,7 +41,7 @@ internal sealed class StreamOutput : IAsyncDisposable
             Start();
             _call.Recording?.Add(events.Span, _call);
             var writer = _call.Http.Response.BodyWriter;
-            System.Buffers.BuffersExtensions.Write(writer, events.Span);
+            writer.Write(events.Span);
             events.Clear();
             _lastWrite = _time.GetTimestamp();
             var flush = await writer.FlushAsync(_call.Http.RequestAborted);
@@ -66,7 +67,7 @@ internal sealed class StreamOutput : IAsyncDisposable
             _closed = true;
             Start();
             if (_call.Http.RequestAborted.IsCancellationRequested) return;
-            System.Buffers.BuffersExtensions.Write(_call.Http.Response.BodyWriter, events.Span);
+            _call.Http.Response.BodyWriter.Write(events.Span);
         }
         finally
         {
@@ -95,7 +96,7 @@ internal sealed class StreamOutput : IAsyncDisposable
                 if (_closed) return;
                 Start();
                 var writer = _call.Http.Response.BodyWriter;
-                System.Buffers.BuffersExtensions.Write(writer, ": keep-alive\n\n"u8);
+                writer.Write(": keep-alive\n\n"u8);
                 _lastWrite = _time.GetTimestamp();
                 await writer.FlushAsync(_call.Http.RequestAborted);
             }

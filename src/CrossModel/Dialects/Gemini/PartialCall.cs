@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
@@ -13,7 +14,7 @@ internal sealed partial class PartialCall(string name, string? id, string? signa
     private const int Deepest = 60;
 
     private readonly JsonObject _arguments = [];
-    private readonly Dictionary<string, System.Text.StringBuilder> _texts = [];
+    private readonly Dictionary<string, StringBuilder> _texts = [];
 
     public string Name => name;
     public string? Id => id;
@@ -32,7 +33,7 @@ internal sealed partial class PartialCall(string name, string? id, string? signa
     {
         foreach (var (path, text) in _texts) Set(path, JsonValue.Create(text.ToString()));
         _texts.Clear();
-        return System.Text.Encoding.UTF8.GetBytes(_arguments.ToJsonString(new JsonSerializerOptions { Encoder = JsonText.Encoder }));
+        return Encoding.UTF8.GetBytes(_arguments.ToJsonString(new JsonSerializerOptions { Encoder = JsonText.Encoder }));
     }
 
     private void Put(string path, JsonElement piece)
@@ -41,7 +42,7 @@ internal sealed partial class PartialCall(string name, string? id, string? signa
         {
             if (!_texts.TryGetValue(path, out var known))
             {
-                _texts[path] = known = new System.Text.StringBuilder();
+                _texts[path] = known = new StringBuilder();
                 // Members keep the order in which they began.
                 Set(path, JsonValue.Create(""));
             }
