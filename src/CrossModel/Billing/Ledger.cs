@@ -19,11 +19,11 @@ internal readonly record struct CreditAnswer(CreditOutcome Outcome, long Balance
 /// <summary>Movements of money that no call makes: credits, corrections. Any process may make them beside a running server.</summary>
 internal sealed class Ledger(Database database)
 {
-    internal static readonly string EntriesBack = Chain.Statement("e.seq, e.kind, e.reference");
+    internal static readonly string EntriesBack = LedgerChain.Statement("e.seq, e.kind, e.reference");
 
     /// <summary>An account's entries, the last one first.</summary>
     public static IAsyncEnumerable<(long Seq, string Kind, string Reference)> EntriesBackAsync(Session session, string accountId) =>
-        Chain.ReadAsync(session, accountId, EntriesBack, row => (row.GetInt64(0), row.GetString(1), row.GetString(2)));
+        LedgerChain.ReadAsync(session, accountId, EntriesBack, row => (row.GetInt64(0), row.GetString(1), row.GetString(2)));
 
     /// <summary>Adds credit.</summary>
     /// <param name="amount">Nano-dollars, above 0.</param>

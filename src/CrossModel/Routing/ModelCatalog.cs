@@ -47,7 +47,7 @@ internal sealed class ModelCatalog
 
     /// <summary>The model if it exists, is priced now and the key may call it.</summary>
     public Model? FindFor(string id, Func<string, bool>? allows, DateTimeOffset now) =>
-        Find(id) is { } model && (allows is null || allows(id)) && Prices.IsOn(model.Config.Price!, now) ? model : null;
+        Find(id) is { } model && (allows is null || allows(id)) && model.Price.At(now) is not null ? model : null;
 
     public Model? Find(string id) => _byId.GetValueOrDefault(id);
 

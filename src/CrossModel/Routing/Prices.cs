@@ -8,9 +8,6 @@ internal static class Prices
 {
     public static PriceList From(PriceConfig price) => price.IsFree ? PriceList.Free : new PriceList([.. price.Versions.Select(Version)]);
 
-    /// <summary>False: every version lies in the future, which is no price.</summary>
-    public static bool IsOn(PriceConfig price, DateTimeOffset now) => price.IsFree || InForce(price, now) is not null;
-
     /// <summary>The version that holds at <paramref name="now"/>, the newest begun, in the configuration's own decimals; null: free, or none has begun.</summary>
     public static PriceVersionConfig? InForce(PriceConfig price, DateTimeOffset now)
     {

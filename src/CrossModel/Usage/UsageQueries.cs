@@ -21,7 +21,7 @@ internal sealed class UsageQueries(Database database)
 
     /// <summary>Entries with their requests; those of entries of another kind, or taken out, are null.</summary>
     internal static readonly string RequestsBack =
-        Chain.Statement(Columns + ", e.place", "LEFT JOIN request_record r ON r.id = e.reference AND e.kind IN ('charge', 'waived')");
+        LedgerChain.Statement(Columns + ", e.place", "LEFT JOIN request_record r ON r.id = e.reference AND e.kind IN ('charge', 'waived')");
 
     /// <summary>An account's requests, the last settled first.</summary>
     /// <param name="since">Unix milliseconds; null: all there are.</param>
@@ -30,7 +30,7 @@ internal sealed class UsageQueries(Database database)
         database.ReadAsync(async session =>
         {
             var found = new List<StoredRequest>();
-            var entries = Chain.ReadAsync(session, accountId, RequestsBack,
+            var entries = LedgerChain.ReadAsync(session, accountId, RequestsBack,
                 row => (Request: row.IsDBNull(0) ? null : Map(row), Place: row.GetInt64(5)));
             await foreach (var (request, place) in entries)
             {

@@ -7,7 +7,7 @@ namespace CrossModel.Usage;
 /// An account's ledger entries, the last one first. The table holds the entries of all accounts in the order in which they came, so that a commit writes
 /// its end and nothing else; the account names the place of its last entry, and each entry that of the one before it.
 /// </summary>
-internal static class Chain
+internal static class LedgerChain
 {
     // Read in portions, so that whoever wants the newest few does not walk the whole chain.
     private const int Portion = 128;
