@@ -25,6 +25,8 @@ public sealed class ConfigWatcherTests
         return watcher;
     }
 
+    private async Task StartAndStopAsync(Given given) => await Open(given).DisposeAsync();
+
     [Fact]
     public async Task File_WithAGoodChange_IsAppliedAtTheFirstLook()
     {
@@ -189,9 +191,7 @@ public sealed class ConfigWatcherTests
     {
         using var given = new Given(Given.Model("\"name\": \"${NAME}\""));
         given.Environment["NAME"] = "secret-name";
-        await using (Open(given))
-        {
-        }
+        await StartAndStopAsync(given);
         var kept = Path.Combine(given.Folder, "data/crossmodel.last-good.json");
         Assert.DoesNotContain("secret-name", File.ReadAllText(kept), StringComparison.Ordinal);
         if (!OperatingSystem.IsWindows())
@@ -229,9 +229,7 @@ public sealed class ConfigWatcherTests
     public async Task Restart_WithADatabaseElsewhere_FindsTheCopyBesideIt()
     {
         using var given = new Given("{ \"database\": \"sqlite:state/x.db\", \"exposeUpstream\": true }");
-        await using (Open(given))
-        {
-        }
+        await StartAndStopAsync(given);
         Assert.True(File.Exists(Path.Combine(given.Folder, "state/crossmodel.last-good.json")));
         given.Write("{ \"database\": \"sqlite:state/x.db\", \"models\": { ");
         await using var watcher = Open(given);
@@ -246,9 +244,7 @@ public sealed class ConfigWatcherTests
     public async Task Restart_WithATextThatDoesNotTellTheDatabase_FindsACopyAllTheSame(string? text)
     {
         using var given = new Given("{ \"database\": \"sqlite:state/x.db\", \"exposeUpstream\": true }");
-        await using (Open(given))
-        {
-        }
+        await StartAndStopAsync(given);
         if (text is null)
             File.Delete(given.File);
         else
@@ -262,9 +258,7 @@ public sealed class ConfigWatcherTests
     {
         using var given = new Given("{ \"database\": \"sqlite:state/x.db\", \"exposeUpstream\": true }");
         File.WriteAllText(Path.Combine(given.Folder, "data"), "a file, so no folder of that name can be made");
-        await using (Open(given))
-        {
-        }
+        await StartAndStopAsync(given);
         given.Write("{ \"models\": { \"a\": 1 \"b\": 2 },\n // \"database\": \"sqlite:old/x.db\"\n \"database\": \"sqlite:state/x.db\" }");
         await using var watcher = Open(given);
         Assert.True(watcher.Current.ExposeUpstream);
@@ -275,13 +269,9 @@ public sealed class ConfigWatcherTests
     public async Task Restart_AfterTheDatabaseWasMoved_NeverTakesTheOlderCopy()
     {
         using var given = new Given(Given.Model(""));
-        await using (Open(given))
-        {
-        }
+        await StartAndStopAsync(given);
         given.Write("{ \"database\": \"sqlite:new/x.db\", \"exposeUpstream\": true }");
-        await using (Open(given))
-        {
-        }
+        await StartAndStopAsync(given);
         given.Write("");
         await using var watcher = Open(given);
         Assert.True(watcher.Current.ExposeUpstream);
@@ -292,13 +282,9 @@ public sealed class ConfigWatcherTests
     public async Task Restart_WhereTheFaultyTextNamesAnEarlierDatabase_TakesTheNewerCopy()
     {
         using var given = new Given("{ \"database\": \"sqlite:d/x.db\" }");
-        await using (Open(given))
-        {
-        }
+        await StartAndStopAsync(given);
         given.Write("{ \"database\": \"sqlite:e/x.db\", \"exposeUpstream\": true }");
-        await using (Open(given))
-        {
-        }
+        await StartAndStopAsync(given);
         var older = Path.Combine(given.Folder, "d/crossmodel.last-good.json");
         File.SetLastWriteTimeUtc(older, File.GetLastWriteTimeUtc(older).AddMinutes(-1));
         given.Write("{ \"database\": \"sqlite:d/x.db\" ");
@@ -311,15 +297,11 @@ public sealed class ConfigWatcherTests
     public async Task Restart_WhereOneCopyCouldNotBeRenewed_TakesTheOtherAndNotTheOlder()
     {
         using var given = new Given("{ \"database\": \"sqlite:d/x.db\" }");
-        await using (Open(given))
-        {
-        }
+        await StartAndStopAsync(given);
         // Nothing can be written beside the older copy any more.
         Directory.CreateDirectory(Path.Combine(given.Folder, "data/crossmodel.last-good.json.new"));
         given.Write("{ \"database\": \"sqlite:d/x.db\", \"exposeUpstream\": true }");
-        await using (Open(given))
-        {
-        }
+        await StartAndStopAsync(given);
         given.Write("{ \"database\": \"sqlite:d/x.db\" ");
         await using var watcher = Open(given);
         Assert.True(watcher.Current.ExposeUpstream);
@@ -338,9 +320,7 @@ public sealed class ConfigWatcherTests
     {
         using var given = new Given(Given.Model("\"name\": \"${NAME}\""));
         given.Environment["NAME"] = "x";
-        await using (Open(given))
-        {
-        }
+        await StartAndStopAsync(given);
         given.Environment.Clear();
         given.Write("{ \"urlz\": 1 }");
         Assert.Null(ConfigWatcher.Open(given.File, given.Environment, Given.Rules, _log, out _));
