@@ -28,6 +28,9 @@ internal static class Fixtures
         return Folder!;
     }
 
+    /// <summary>Of recordings, for a theory; none where they are missing.</summary>
+    public static TheoryData<string> Names(Func<IEnumerable<string>> names) => Folder is null ? [] : [.. names()];
+
     private static string? Find()
     {
         var folder = Path.GetFullPath(RepoRoot.File("..", "shared", "fixtures"));

@@ -126,11 +126,5 @@ public sealed class AnthropicRecordedTests
 
     private static Recorded Get(string name) => Exchanges.Value[name];
 
-    private static TheoryData<string> Names(Func<Recorded, bool> which)
-    {
-        var names = new TheoryData<string>();
-        if (Fixtures.Folder is null) return names;
-        foreach (var exchange in Exchanges.Value.Values.Where(which)) names.Add(exchange.Name);
-        return names;
-    }
+    private static TheoryData<string> Names(Func<Recorded, bool> which) => Fixtures.Names(() => Exchanges.Value.Values.Where(which).Select(r => r.Name));
 }

@@ -338,10 +338,5 @@ public sealed class AzureDialectTests
 
     private static Recorded Get(string name) => Exchanges.Value[name];
 
-    private static TheoryData<string> Names(Func<Recorded, bool> which)
-    {
-        var names = new TheoryData<string>();
-        if (Support.Fixtures.Folder is not null) foreach (var exchange in Exchanges.Value.Values.Where(which)) names.Add(exchange.Name);
-        return names;
-    }
+    private static TheoryData<string> Names(Func<Recorded, bool> which) => Support.Fixtures.Names(() => Exchanges.Value.Values.Where(which).Select(r => r.Name));
 }

@@ -45,12 +45,8 @@ internal sealed class BedrockRecorded
     /// <summary>Of InvokeModel with Claude.</summary>
     public static TheoryData<string> Invoked(Func<BedrockRecorded, bool> which) => Names("invoke-", which);
 
-    private static TheoryData<string> Names(string prefix, Func<BedrockRecorded, bool> which)
-    {
-        var names = new TheoryData<string>();
-        if (Support.Fixtures.Folder is not null) foreach (var exchange in Exchanges.Value.Values.Where(e => e.Name.StartsWith(prefix, StringComparison.Ordinal) && which(e))) names.Add(exchange.Name);
-        return names;
-    }
+    private static TheoryData<string> Names(string prefix, Func<BedrockRecorded, bool> which) =>
+        Support.Fixtures.Names(() => Exchanges.Value.Values.Where(e => e.Name.StartsWith(prefix, StringComparison.Ordinal) && which(e)).Select(e => e.Name));
 
     public static BedrockDialect Dialect(UpstreamConfig? config = null, TimeProvider? time = null) =>
         new(config ?? new UpstreamConfig { Dialect = "bedrock", Region = "us-east-1", ApiKey = "k" }, time ?? TimeProvider.System);

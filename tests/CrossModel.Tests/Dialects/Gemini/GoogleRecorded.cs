@@ -18,13 +18,7 @@ internal static class GoogleRecorded
 
     public static IEnumerable<Recorded> All => Exchanges.Value.Values;
 
-    public static TheoryData<string> Names(Func<Recorded, bool> which)
-    {
-        var names = new TheoryData<string>();
-        if (Support.Fixtures.Folder is null) return names;
-        foreach (var exchange in All.Where(which)) names.Add(exchange.Name);
-        return names;
-    }
+    public static TheoryData<string> Names(Func<Recorded, bool> which) => Support.Fixtures.Names(() => All.Where(which).Select(r => r.Name));
 
     public static GeminiReply Reader(bool stream = true, GeminiHost? host = null, ReasoningMemory? memory = null, string[]? tools = null, int candidates = 1, Action<bool>? gave = null) =>
         new(Replayed.Context(stream) with { ToolNames = tools?.ToHashSet(), Candidates = candidates }, host ?? GeminiHost.GeminiApi, memory ?? new ReasoningMemory(TimeProvider.System), gave ?? (_ => { }));

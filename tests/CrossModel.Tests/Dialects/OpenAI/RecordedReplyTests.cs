@@ -204,13 +204,7 @@ public sealed partial class RecordedReplyTests
 
     private static Recorded Get(string name) => Exchanges.Value[name];
 
-    private static TheoryData<string> Names(Func<Recorded, bool> which)
-    {
-        var names = new TheoryData<string>();
-        if (Support.Fixtures.Folder is null) return names;
-        foreach (var exchange in Exchanges.Value.Values.Where(which)) names.Add(exchange.Name);
-        return names;
-    }
+    private static TheoryData<string> Names(Func<Recorded, bool> which) => Support.Fixtures.Names(() => Exchanges.Value.Values.Where(which).Select(r => r.Name));
 
     [GeneratedRegex("call_[A-Za-z0-9]{24}(?=\")")]
     private static partial Regex MadeIds();
