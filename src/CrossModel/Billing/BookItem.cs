@@ -14,10 +14,10 @@ internal abstract class BookItem
     /// <summary>It is durable. Told in the order of the commits, and what follows is not run yet.</summary>
     public abstract void Committed();
 
-    /// <summary>After that: who waits for it goes on, on this thread, which others wait for (docs/decisions/0008).</summary>
+    /// <summary>Behind <see cref="Committed"/>: whoever waits for it goes on, on this thread, which others wait for (docs/decisions/0008).</summary>
     public virtual void Answer() { }
 
-    /// <summary>It was taken back.</summary>
+    /// <summary>Its commit has failed, or was never begun.</summary>
     /// <param name="away">The database was away; else the item itself was at fault.</param>
     public abstract void Failed(bool away);
 }

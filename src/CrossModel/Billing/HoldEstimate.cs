@@ -51,7 +51,7 @@ internal static class HoldEstimate
     /// <summary>Tokens of a text whose upstream gave no usage (basis "counted"): UTF-8 bytes ÷ 4, rounded up.</summary>
     public static long CountTokens(long textBytes) => Ceil(textBytes, 4);
 
-    /// <summary>The 402's words.</summary>
+    /// <summary>What a caller is told who cannot pay the hold (402).</summary>
     /// <param name="affordable">Output tokens that the free money would pay.</param>
     public static string Refusal(long needed, long held, long available, long affordable) =>
         $"Insufficient balance: needed {Usd.Format(needed)}, held {Usd.Format(held)}, available {Usd.Format(Math.Max(0, available))} USD; "

@@ -15,14 +15,14 @@ internal static class JsonMembers
         else json.WriteNull(name);
     }
 
-    /// <summary>An array of objects.</summary>
+    /// <summary>A member that is an array of objects.</summary>
     public static void Objects<T>(this Utf8JsonWriter json, string name, IReadOnlyList<T> items, Action<Utf8JsonWriter, T> members)
     {
         json.WritePropertyName(name);
         json.Objects(items, members);
     }
 
-    /// <summary>The same without a name.</summary>
+    /// <summary>An array of objects.</summary>
     public static void Objects<T>(this Utf8JsonWriter json, IReadOnlyList<T> items, Action<Utf8JsonWriter, T> members)
     {
         json.WriteStartArray();

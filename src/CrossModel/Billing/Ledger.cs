@@ -25,13 +25,13 @@ internal sealed class Ledger(Database database)
     public static IAsyncEnumerable<(long Seq, string Kind, string Reference)> EntriesBackAsync(Session session, string accountId) =>
         LedgerChain.ReadAsync(session, accountId, EntriesBack, row => (row.GetInt64(0), row.GetString(1), row.GetString(2)));
 
-    /// <summary>Adds credit.</summary>
+    /// <summary>Adds credit to an account, in a transaction of its own.</summary>
     /// <param name="amount">Nano-dollars, above 0.</param>
     /// <param name="reference">Credits once in the whole database; null: every call credits.</param>
     public Task<CreditAnswer> CreditAsync(string accountId, long amount, string? reference, string? note, CancellationToken ct = default) =>
         WithReferenceAsync(reference, session => CreditAsync(session, accountId, amount, reference, note), ct);
 
-    /// <summary>As above inside the caller's transaction, for an account that is made with a balance. A reference that another process takes at the same moment is a unique violation.</summary>
+    /// <summary>Adds credit inside the caller's transaction, for an account that is made with a balance. A reference that another process takes at the same moment is a unique violation.</summary>
     public async Task<CreditAnswer> CreditAsync(Session session, string accountId, long amount, string? reference, string? note)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(amount);

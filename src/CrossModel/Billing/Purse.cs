@@ -18,9 +18,11 @@ internal sealed class Purse(string accountId, Books books)
     /// <summary>How long a refusal waits for what other nodes lease: they give back idle money within this time (Busy and a sweep).</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(1500);
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(150);
+
+    /// <summary>Money that was idle for so long goes back to the account.</summary>
     private static readonly TimeSpan Busy = TimeSpan.FromMilliseconds(700);
 
-    /// <summary>The same where no other node waits for it: to lease again costs a commit that the next caller waits for.</summary>
+    /// <summary>And for so long where no other node waits for it: to lease again costs a commit that the next caller waits for.</summary>
     private static readonly TimeSpan BusyAlone = TimeSpan.FromSeconds(30);
 
     private readonly Lock _lock = new();

@@ -83,7 +83,7 @@ internal static class CommandLine
             return 0;
         }, makes, ifUnknown);
 
-    /// <summary>As above; the body answers the exit code.</summary>
+    /// <summary>Gives the command a body that works on the database and answers the exit code.</summary>
     public static void OnDatabase(this Command command, CommandEnvironment environment, Func<CommandContext, ParseResult, Task<int>> body, bool makes = false, Func<ParseResult, string>? ifUnknown = null) =>
         command.SetAction(async (parse, ct) =>
         {

@@ -53,13 +53,13 @@ internal sealed record LoadedConfig(GatewayConfig? Config, IReadOnlyList<ConfigF
     public static string DigestOf(Stream file) => Convert.ToHexString(SHA256.HashData(file));
 }
 
-/// <summary>What the configuration cannot know by itself, given by the composition: this room knows no other.</summary>
+/// <summary>What the configuration cannot know by itself, given by the composition: this room knows no dialect and no database.</summary>
 internal sealed record ConfigRules(IReadOnlySet<string> KnownDialects, IReadOnlySet<string> KnownPresets)
 {
     /// <summary>A dialect's own demands on its upstream (form of the base URL, credentials that belong together).</summary>
     public Func<UpstreamConfig, IEnumerable<UpstreamRemark>> CheckUpstream { get; init; } = _ => [];
 
-    /// <summary>The same for a route of the model with this public id.</summary>
+    /// <summary>A dialect's own demands on a route to its upstream, of the model with this public id.</summary>
     public Func<UpstreamConfig, string, RouteConfig, IEnumerable<UpstreamRemark>> CheckRoute { get; init; } = (_, _, _) => [];
 
     /// <summary>What the driver of that database has to say against its address, without a full stop and never with a password; null: nothing.</summary>

@@ -8,7 +8,7 @@ internal static class Portions
     private const long Counted = 20; // limits below it are not shared out ahead
     public const long NearCalls = 20; // with so few calls' worth left of a spend limit no node keeps any of it ahead
 
-    /// <summary>Negative: not even what it needs is left. 0 where there is no limit.</summary>
+    /// <summary>How much of a limit a node leases at once. Negative: not even what it needs is left. 0 where there is no limit.</summary>
     /// <param name="waiting">What calls wait for beside the one that needs it.</param>
     public static long Of(long? limit, long others, long need, long waiting, bool alone)
     {
@@ -17,7 +17,7 @@ internal static class Portions
         return need > free ? -1 : alone ? free : Math.Min(free, need + Math.Max(waiting, Spare(most)));
     }
 
-    /// <summary>The same of the spend limits together.</summary>
+    /// <summary>How much a node leases at once of the spend limits together, as <see cref="Of"/> says.</summary>
     public static long OfSpend(Terms terms, Subject subject, Spent spent, long others, long held, long cost, long waiting, bool alone)
     {
         if (LeastSpend(terms) is not { } least) return 0;

@@ -235,7 +235,7 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
     public Task ReleaseAsync() => _leased.IsEmpty ? Task.CompletedTask : _store.DeleteAllAsync();
 }
 
-/// <summary>How a deal ended.</summary>
+/// <summary>What became of a wish for a larger share of a limit.</summary>
 internal enum Dealt
 {
     Granted,

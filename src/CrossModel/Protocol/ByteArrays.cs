@@ -18,7 +18,7 @@ internal static class ByteArrays
 
     private static readonly Shelf[] Shelves = [.. Enumerable.Range(0, BitOperations.Log2(Largest / Smallest) + 1).Select(i => new Shelf(Smallest << i))];
 
-    /// <summary>At least so long.</summary>
+    /// <summary>An array of at least this length.</summary>
     public static byte[] Rent(int length)
     {
         if (length > Largest) return ArrayPool<byte>.Shared.Rent(length);

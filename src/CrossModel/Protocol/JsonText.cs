@@ -36,7 +36,7 @@ internal static class JsonText
         target.Advance(written);
     }
 
-    /// <summary>The same into a buffer.</summary>
+    /// <summary>Writes a whole JSON string with its quotes.</summary>
     public static void WriteString(IBufferWriter<byte> target, string text)
     {
         var span = target.GetSpan(text.Length + 2);

@@ -11,7 +11,7 @@ internal sealed class MetricsText
     private readonly StringBuilder _text = new();
     private string _name = "";
 
-    /// <summary>Begins a family.</summary>
+    /// <summary>Begins a metric: the samples that follow are of it.</summary>
     /// <param name="type">counter, gauge, histogram or summary.</param>
     public MetricsText Family(string name, string type, string help)
     {

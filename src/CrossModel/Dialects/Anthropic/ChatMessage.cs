@@ -50,7 +50,7 @@ internal static class ChatMessage
     /// <summary>The caller's mark on a message, block, call or tool: the prompt up to its end may be cached.</summary>
     public static bool HasMark(JsonElement owner, out JsonElement mark) => Has(owner, "cache_control"u8, out mark) && mark.ValueKind == JsonValueKind.Object;
 
-    /// <summary>As above, for a tool: some clients write the mark into its function.</summary>
+    /// <summary>The mark on a tool: some clients write it into the tool's function.</summary>
     public static bool HasToolMark(JsonElement tool, out JsonElement mark) => HasMark(tool, out mark) || (Has(tool, "function"u8, out var function) && HasMark(function, out mark));
 
     /// <summary>The message, or the first block of it, that has a mark; null: none has.</summary>
