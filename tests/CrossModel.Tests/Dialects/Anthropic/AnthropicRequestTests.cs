@@ -118,9 +118,10 @@ public sealed class AnthropicRequestTests : AnthropicWriting
         Assert.Equal((ignored, ignored.Length == 0), (sent.Ignored, sent.Json.TryGetProperty("temperature", out _)));
     }
 
-    [Fact]
-    public void Breakpoint_InAToolMessage_IsNamed() => Assert.Equal("prompt_cache_breakpoint", Write(Requests.Messages(
-        """{"role":"assistant","content":"a","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"1","content":[{"type":"text","text":"r","prompt_cache_breakpoint":{}}]}""")).Ignored);
+    [Theory]
+    [InlineData("""{"role":"assistant","content":"a","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"1","content":[{"type":"text","text":"r","prompt_cache_breakpoint":{}}]}""")]
+    [InlineData("""{"role":"user","content":"a","prompt_cache_breakpoint":{}}""")]
+    public void Breakpoint_InAToolMessageOrOfAWholeOne_IsNamed(string messages) => Assert.Equal("prompt_cache_breakpoint", Write(Requests.Messages(messages)).Ignored);
 
     [Theory]
     [InlineData("[\"\\n\",\"END\",\" \"]", "[\"END\"]", "stop[0], stop[2]")]
