@@ -69,7 +69,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
                 .Write(json, ChatParts.Is(request, ChatParameter.ParallelToolCalls, "false"u8), _hints);
             if (!OwnThinking) WriteThinking(json, plan);
             if (!OwnOutput) WriteOutput(json, plan, followsSchema ? schema : default);
-            Sampling.Write(json, request, isFree: _model.Samples && !plan.IsOn && !(OwnThinking && Thinks()), _model.SamplesByBoth, "top_p"u8, upstream.Ignored);
+            Sampling.Write(json, request, isFree: _model.Samples && !plan.IsOn && !ThinkingPlan.IsOnInOwnWords(request, _extras), _model.SamplesByBoth, "top_p"u8, upstream.Ignored);
             Sampling.WriteStop(json, request, "stop_sequences"u8, takesBlank: false, _hints);
             WriteCaller(json);
             foreach (var extra in _extras.Where(u => !IsOurs(u.Name))) json.WriteRaw(extra.Name, extra.Value.In(request.Body));
@@ -98,13 +98,6 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         if (form.NamesModel) json.WriteString("model"u8, route.UpstreamModel);
         json.WriteNumber("max_tokens"u8, plan.MaxTokens);
         if (form.NamesStream && upstream.Stream) json.WriteBoolean("stream"u8, true);
-    }
-
-    /// <summary>The caller's own thinking is on: the API then takes no sampling beside it, however it was asked for.</summary>
-    private bool Thinks()
-    {
-        using var thinking = JsonDocument.Parse(_extras.Find(u => u.Name == "thinking")!.Value.In(request.Body).ToArray());
-        return thinking.RootElement.ValueKind == JsonValueKind.Object && thinking.RootElement.TryGetProperty("type"u8, out var type) && !AnthropicTools.Is(type, "disabled"u8);
     }
 
     private void WriteThinking(Utf8JsonWriter json, in ThinkingPlan plan)

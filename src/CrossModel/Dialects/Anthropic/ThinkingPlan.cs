@@ -22,6 +22,14 @@ internal readonly record struct ThinkingPlan(ThinkingPlan.Word Says, string? Eff
 
     public bool IsOn => Says is Word.Adaptive or Word.Enabled;
 
+    /// <summary>The caller turns it on in Claude's own words: the API then takes no sampling beside it, however it was asked for.</summary>
+    public static bool IsOnInOwnWords(ChatRequest request, List<UnknownParameter> extras)
+    {
+        if (extras.Find(u => u.Name == "thinking") is not { } own) return false;
+        using var thinking = JsonDocument.Parse(own.Value.In(request.Body).ToArray());
+        return thinking.RootElement.ValueKind == JsonValueKind.Object && thinking.RootElement.TryGetProperty("type"u8, out var type) && !AnthropicTools.Is(type, "disabled"u8);
+    }
+
     /// <summary>False: a tool is forced, the signed thinking of an open tool loop is lost, or the caller has begun the answer. The API refuses thinking then.</summary>
     /// <param name="contentTool">A tool that the model is made to call; null: none.</param>
     public static bool MayThink(ChatRequest request, ClaudeModel model, string? contentTool, JsonElement[] messages, ThinkingHistory? history) =>

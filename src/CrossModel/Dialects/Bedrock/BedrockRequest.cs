@@ -52,13 +52,13 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         var aliases = new ToolAliases(family.NoHyphens, tools.RootElement);
         var bedrockTools = new BedrockTools(family, _claude, aliases, tools.RootElement, choice.RootElement, upstream.ContentTool, schema);
         if (bedrockTools.Check() is { } unknown) return unknown;
-        var history = family.IsClaude ? ThinkingHistory.Of(request, _claude, ownThinking: false, messages, options.Account, memory, refused) : null;
+        var history = family.IsClaude ? ThinkingHistory.Of(request, _claude, OwnThinking, messages, options.Account, memory, refused) : null;
         var plan = Plan(options, !OwnThinking && ThinkingPlan.MayThink(request, _claude, upstream.ContentTool, messages, history));
 
         using (var json = new Utf8JsonWriter(upstream.Body, ChatParts.WriterOptions))
         {
             json.WriteStartObject();
-            var writer = new BedrockMessages(json, family, aliases, messages, _claude.KeepsThinking(plan) ? history : null, upstream.Remote, _hints);
+            var writer = new BedrockMessages(json, family, aliases, messages, OwnThinking || _claude.KeepsThinking(plan) ? history : null, upstream.Remote, _hints);
             if (writer.Write() is { } refusal) return refusal;
             var parallel = !ChatParts.Is(request, ChatParameter.ParallelToolCalls, "false"u8);
             var mustNotCall = bedrockTools.Write(json, writer.CalledTools, parallel, _fields, _hints);
@@ -123,7 +123,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         json.WriteStartObject("inferenceConfig"u8);
         // Nobody asked for a cap: none is invented. The default is the most that the model can, which leaves room for thinking.
         if (request.MaxOutputTokens is not null || options.CapOutputTokens is not null) json.WriteNumber("maxTokens"u8, plan.MaxTokens);
-        var isFree = family.Samples && (family.IsClaude ? _claude.Samples && !plan.IsOn : route.Facts.Temperature is not false);
+        var isFree = family.Samples && (family.IsClaude ? _claude.Samples && !plan.IsOn && !ThinkingPlan.IsOnInOwnWords(request, _extras) : route.Facts.Temperature is not false);
         Sampling.Write(json, request, isFree, !family.IsClaude || _claude.SamplesByBoth, "topP"u8, upstream.Ignored);
         Sampling.WriteStop(json, request, "stopSequences"u8, takesBlank: !family.IsClaude, _hints);
         json.WriteEndObject();

@@ -361,6 +361,25 @@ public sealed class BedrockRequestTests
         Assert.Equal(("", "reasoning_effort"), (lost.At("additionalModelRequestFields"), lost.Ignored));
     }
 
+    [Fact]
+    public void Thinking_InClaudesOwnWords_GetsItsEarlierTurnsBack()
+    {
+        var body = Requests.Messages(Loop.Replace("EXTRA", ",\"extra_content\":{\"anthropic\":{\"thinking\":[{\"type\":\"thinking\",\"thinking\":\"T\",\"signature\":\"c2ln\"}]}}", StringComparison.Ordinal))
+            .Replace("\"content\":\"\"}]", "\"content\":\"\"}],\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2000},\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}},{\"type\":\"function\",\"function\":{\"name\":\"g\"}}]", StringComparison.Ordinal);
+        var sent = Write(body, time: new FakeClock());
+        Assert.Equal("""{"thinking":{"type":"enabled","budget_tokens":2000}}""", sent.At("additionalModelRequestFields"));
+        Assert.Equal("{\"reasoningContent\":{\"reasoningText\":{\"text\":\"T\",\"signature\":\"c2ln\"}}}", sent.At("messages.1.content.0"));
+    }
+
+    [Theory]
+    [InlineData("""{"type":"enabled","budget_tokens":2000}""", "temperature")]
+    [InlineData("""{"type":"disabled"}""", "")]
+    public void Sampling_BesideThinkingInClaudesOwnWords_IsDropped(string thinking, string ignored)
+    {
+        var sent = With($"\"thinking\":{thinking},\"temperature\":0.5,\"max_tokens\":3000");
+        Assert.Equal((ignored, ignored.Length == 0 ? "0.5" : ""), (sent.Ignored, sent.At("inferenceConfig.temperature")));
+    }
+
     [Theory]
     [InlineData(Haiku, "[{\"text\":\"a\"},{\"cachePoint\":{\"type\":\"default\",\"ttl\":\"1h\"}}]", "")]
     [InlineData("amazon.nova-pro-v1:0", "[{\"text\":\"a\"},{\"cachePoint\":{\"type\":\"default\"}}]", "cache_control.ttl")]
