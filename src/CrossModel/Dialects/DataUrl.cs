@@ -11,17 +11,23 @@ internal readonly ref struct DataUrl(string mediaType, string? sniffed, ReadOnly
     public string? Sniffed { get; } = sniffed;
     public ReadOnlySpan<byte> Base64 { get; } = base64;
 
+    /// <summary>Its scheme is written in any case.</summary>
+    public static bool IsOne(ReadOnlySpan<byte> text) => text.Length >= "data:"u8.Length && Ascii.EqualsIgnoreCase(text[.."data:"u8.Length], "data:"u8);
+
+    /// <summary>What stands between scheme and comma says that base64 follows: in any case, too.</summary>
+    public static bool IsBase64(ReadOnlySpan<byte> head) => head.Length >= ";base64"u8.Length && Ascii.EqualsIgnoreCase(head[^";base64"u8.Length..], ";base64"u8);
+
     /// <summary>False: a data URL that is not base64, or no base64 at all.</summary>
     public static bool TryRead(ReadOnlySpan<byte> text, out DataUrl url)
     {
         url = default;
         var type = "application/octet-stream";
-        if (text.StartsWith("data:"u8))
+        if (IsOne(text))
         {
             var comma = text.IndexOf((byte)',');
             if (comma < 0) return false;
             var head = text["data:"u8.Length..comma];
-            if (!head.EndsWith(";base64"u8)) return false;
+            if (!IsBase64(head)) return false;
             head = head[..^";base64"u8.Length];
             var end = head.IndexOf((byte)';');
             if (end >= 0) head = head[..end];

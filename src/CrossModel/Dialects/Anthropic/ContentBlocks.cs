@@ -47,7 +47,7 @@ internal sealed class ContentBlocks(Utf8JsonWriter json, AnthropicForm form, Rem
     {
         if (image.TryGetProperty("detail"u8, out var detail) && detail.ValueKind == JsonValueKind.String && !detail.ValueEquals("auto"u8)) hints.Add("image_url.detail");
         var url = image.GetProperty("url"u8).Utf8Text();
-        if (!url.StartsWith("data:"u8)) return WriteLink(RemoteKind.Image, url, null, place + ".url", mark, begin);
+        if (!DataUrl.IsOne(url)) return WriteLink(RemoteKind.Image, url, null, place + ".url", mark, begin);
         if (!DataUrl.TryRead(url, out var data)) return Refused(place + ".url", "Claude reads images from data URLs in base64: data:image/png;base64,…");
         var type = data.Sniffed ?? data.MediaType;
         if (type is not ("image/jpeg" or "image/png" or "image/gif" or "image/webp"))

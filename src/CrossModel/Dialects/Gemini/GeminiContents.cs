@@ -120,7 +120,7 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         {
             position++;
             if (image.ValueKind != JsonValueKind.Object || image.TextOf("type"u8) != "image_url" || !image.TryGetProperty("image_url"u8, out var link) || link.ValueKind != JsonValueKind.Object
-                || !link.TryGetProperty("url"u8, out var url) || url.ValueKind != JsonValueKind.String || !url.Utf8Text().StartsWith("data:"u8)) continue;
+                || !link.TryGetProperty("url"u8, out var url) || url.ValueKind != JsonValueKind.String || !DataUrl.IsOne(url.Utf8Text())) continue;
             Open("model");
             if (_media.Write(image, $"messages[{index}].images[{position}]") is { } refusal) return refusal;
         }

@@ -50,7 +50,7 @@ internal sealed class GeminiMedia(Utf8JsonWriter json, GeminiHost host, GeminiMo
     {
         var format = audio.GetProperty("format"u8).GetString()!;
         var data = audio.GetProperty("data"u8).Utf8Text();
-        if (data.StartsWith("data:"u8)) return WriteData(data, place + ".data", null);
+        if (DataUrl.IsOne(data)) return WriteData(data, place + ".data", null);
         WriteInline("audio/" + format, data, null);
         return null;
     }
@@ -73,7 +73,7 @@ internal sealed class GeminiMedia(Utf8JsonWriter json, GeminiHost host, GeminiMo
             return ApiErrors.UnsupportedParameter(place + ".file_id", "This model cannot look up uploaded files. " + Inline);
         var name = file.TryGetProperty("filename"u8, out var given) && given.ValueKind == JsonValueKind.String ? given.GetString()! : "";
         var text = data.Utf8Text();
-        if (text.StartsWith("data:"u8) || text.IndexOf("://"u8) >= 0) return Address(data, place + ".file_data", RemoteKind.Document, MimeTypes.Of(name) ?? "application/pdf", null);
+        if (DataUrl.IsOne(text) || text.IndexOf("://"u8) >= 0) return Address(data, place + ".file_data", RemoteKind.Document, MimeTypes.Of(name) ?? "application/pdf", null);
         WriteInline(MimeTypes.Of(name) ?? "application/pdf", text, null);
         return null;
     }
@@ -81,7 +81,7 @@ internal sealed class GeminiMedia(Utf8JsonWriter json, GeminiHost host, GeminiMo
     private ApiError? Address(JsonElement url, string place, RemoteKind kind, string usualType, string? resolution)
     {
         var text = url.Utf8Text();
-        if (text.StartsWith("data:"u8)) return WriteData(text, place, resolution);
+        if (DataUrl.IsOne(text)) return WriteData(text, place, resolution);
         var address = Encoding.UTF8.GetString(text);
         if (!Uri.TryCreate(address, UriKind.Absolute, out var uri)) return ApiErrors.InvalidMessages(place, $"{ApiErrors.Echo(place)} is no URL. {Inline}");
         if (!IsReadByProvider(uri, kind))
@@ -114,10 +114,10 @@ internal sealed class GeminiMedia(Utf8JsonWriter json, GeminiHost host, GeminiMo
     {
         var comma = url.IndexOf((byte)',');
         var head = comma < 0 ? default : url["data:".Length..comma];
-        if (!head.EndsWith(";base64"u8) || head.IndexOf((byte)'/') <= 0)
+        if (!DataUrl.IsBase64(head) || head.IndexOf((byte)'/') <= 0)
             return ApiErrors.InvalidMessages(place, $"{ApiErrors.Echo(place)} is no data URL of the form data:TYPE;base64,DATA.");
         // Clients mislabel (image/jpg), and the API refuses a type that it does not know.
-        var type = DataUrl.TryRead(url, out var data) && data.Sniffed is { } seen ? seen : Encoding.UTF8.GetString(head[..head.IndexOf((byte)';')]);
+        var type = DataUrl.TryRead(url, out var data) && data.Sniffed is { } seen ? seen : Encoding.UTF8.GetString(head[..head.IndexOf((byte)';')]).ToLowerInvariant();
         WriteInline(type, url[(comma + 1)..], resolution);
         return null;
     }

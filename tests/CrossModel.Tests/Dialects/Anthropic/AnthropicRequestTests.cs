@@ -193,6 +193,18 @@ public sealed class AnthropicRequestTests : AnthropicWriting
         Assert.Equal(ignored, sent.Ignored);
     }
 
+    /// <summary>Scheme, type and "base64" are words in any case.</summary>
+    [Theory]
+    [InlineData("{\"type\":\"image_url\",\"image_url\":{\"url\":\"DATA:Image/PNG;BASE64,QUJD\"}}", "image/png")]
+    [InlineData("{\"type\":\"file\",\"file\":{\"file_data\":\"Data:Application/PDF;Base64,QUJD\"}}", "application/pdf")]
+    public void DataUrl_InCapitals_IsRead(string block, string type)
+    {
+        var sent = Write($"{{\"model\":\"a/b\",\"messages\":[{{\"role\":\"user\",\"content\":[{block}]}}]}}");
+        Assert.Null(sent.Refusal);
+        var source = sent.Json.GetProperty("messages")[0].GetProperty("content")[0].GetProperty("source");
+        Assert.Equal(("base64", type, "QUJD"), (source.GetProperty("type").GetString(), source.GetProperty("media_type").GetString(), source.GetProperty("data").GetString()));
+    }
+
     /// <summary>Whom nothing keeps from thinking is asked to think, though it must call, or the signed thinking of its open loop is lost.</summary>
     [Theory]
     [InlineData("claude-fable-5", "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}],\"tool_choice\":\"required\",\"messages\":[{\"role\":\"user\",\"content\":\"u\"}]")]

@@ -211,6 +211,7 @@ public sealed class BedrockRequestTests
 
     [Theory]
     [InlineData("{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/gif;base64," + Png + "\"}}", "{\"image\":{\"format\":\"png\",\"source\":{\"bytes\":\"" + Png + "\"}}}")]
+    [InlineData("{\"type\":\"image_url\",\"image_url\":{\"url\":\"DATA:Image/PNG;BASE64," + Png + "\"}}", "{\"image\":{\"format\":\"png\",\"source\":{\"bytes\":\"" + Png + "\"}}}")]
     [InlineData("{\"type\":\"file\",\"file\":{\"filename\":\"My  report_v2.final.pdf\",\"file_data\":\"data:application/pdf;base64,JVBERi0x\"}}", "{\"document\":{\"format\":\"pdf\",\"name\":\"My report-v2-final\",\"source\":{\"bytes\":\"JVBERi0x\"}}}")]
     [InlineData("{\"type\":\"file\",\"file\":{\"filename\":\"ü.csv\",\"file_data\":\"data:application/octet-stream;base64,YSxi\"}}", "{\"document\":{\"format\":\"csv\",\"name\":\"document\",\"source\":{\"bytes\":\"YSxi\"}}}")]
     [InlineData("{\"type\":\"file\",\"file\":{\"filename\":\"a.py\",\"file_data\":\"data:text/x-python;base64,YSxi\"}}", "{\"document\":{\"format\":\"txt\",\"name\":\"a-py\",\"source\":{\"bytes\":\"YSxi\"}}}")]

@@ -428,6 +428,8 @@ public sealed class GeminiRequestTests
     [Theory]
     [InlineData("""{"type":"image_url","image_url":{"url":"data:image/png;base64,QUJD"}}""", """{"inlineData":{"mimeType":"image/png","data":"QUJD"}}""")]
     [InlineData("""{"type":"image_url","image_url":{"url":"data:image/jpg;base64,/9j/4AAQSkZJRgAB"}}""", """{"inlineData":{"mimeType":"image/jpeg","data":"/9j/4AAQSkZJRgAB"}}""")]
+    [InlineData("""{"type":"image_url","image_url":{"url":"DATA:Image/PNG;BASE64,QUJD"}}""", """{"inlineData":{"mimeType":"image/png","data":"QUJD"}}""")]
+    [InlineData("""{"type":"input_audio","input_audio":{"data":"Data:Audio/WAV;Base64,QUJD","format":"wav"}}""", """{"inlineData":{"mimeType":"audio/wav","data":"QUJD"}}""")]
     [InlineData("""{"type":"file","file":{"file_data":"data:application/octet-stream;base64,JVBERi0xLjcK"}}""", """{"inlineData":{"mimeType":"application/pdf","data":"JVBERi0xLjcK"}}""")]
     [InlineData("""{"type":"image_url","image_url":{"url":"data:image\/png;base64,QU\/D"}}""", """{"inlineData":{"mimeType":"image/png","data":"QU/D"}}""")]
     [InlineData("""{"type":"image_url","image_url":{"url":"https://example.org/a.png","detail":"low"}}""", """{"fileData":{"fileUri":"https://example.org/a.png","mimeType":"image/png"},"mediaResolution":{"level":"MEDIA_RESOLUTION_LOW"}}""")]
