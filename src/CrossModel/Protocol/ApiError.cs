@@ -122,6 +122,9 @@ internal static class ApiErrors
     public static ApiError ConsoleHasNo(string what) =>
         new(404, InvalidRequest, "not_found", $"There is no such {what}, or it is another account's.");
 
+    public static ApiError ConsoleHasNoPage(string path) =>
+        new(404, InvalidRequest, "not_found", $"The console has no page at {Echo(path)}. It begins at /console.");
+
     public static ApiError NotFound(string path) =>
         new(404, InvalidRequest, "not_found", $"There is nothing at {Echo(path)}. The endpoint is POST /v1/chat/completions.");
 

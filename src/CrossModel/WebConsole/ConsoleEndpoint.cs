@@ -113,7 +113,7 @@ internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Fu
             ["requests", var id] => await _books.RequestAsync(who, id),
             ["models"] => _books.Models(who),
             ["margin"] when who.IsOperator => await _books.MarginAsync(),
-            _ => ApiErrors.NotFound(http.Request.Path.Value!),
+            _ => ApiErrors.ConsoleHasNoPage(http.Request.Path.Value!),
         };
     }
 
@@ -133,7 +133,7 @@ internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Fu
             ["accounts", var id, "enable" or "disable"] when who.IsOperator => await _accounts.EnableAsync(id, path[2] == "enable"),
             ["accounts", var id, "keys"] => await _keys.CreateAsync(who, id, fields),
             ["keys", var id, var change] => await _keys.ChangeAsync(who, id, change, fields),
-            _ => ApiErrors.NotFound(http.Request.Path.Value!),
+            _ => ApiErrors.ConsoleHasNoPage(http.Request.Path.Value!),
         };
     }
 

@@ -227,6 +227,30 @@ public sealed partial class ConsoleTests
         Assert.Equal(400, (await browser.PostAsync($"/console/keys/{rotated.Id}/rotate")).Status);
     }
 
+    /// <summary>To who hears the page, one "Change" of several is like the other.</summary>
+    [Fact]
+    public async Task Change_OfAKey_NamesTheKey()
+    {
+        await using var gateway = await StartAsync();
+        var account = await AccountAsync(gateway, "acme");
+        using var browser = await ConsoleBrowser.SignedInAsync(gateway);
+        foreach (var name in new[] { "laptop", "server" }) await browser.PostAsync($"/console/accounts/{account.Id}/keys", ("name", name));
+        await browser.GetAsync($"/console/accounts/{account.Id}");
+        foreach (var label in new[] { "Change laptop", "Disable laptop", "Rotate laptop", "Revoke for good: laptop", "Change server", "Revoke for good: server" })
+            Assert.Contains($"aria-label=\"{label}\"", browser.Page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Page_ThatIsNone_LeadsToTheFirst()
+    {
+        await using var gateway = await StartAsync();
+        using var browser = await ConsoleBrowser.SignedInAsync(gateway);
+        Assert.Equal(404, (await browser.GetAsync("/console/nothing")).Status);
+        Assert.Contains("/console/nothing", browser.Page, StringComparison.Ordinal);
+        Assert.Contains("It begins at /console.", browser.Page, StringComparison.Ordinal);
+        Assert.DoesNotContain("/v1/chat/completions", browser.Page, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Credit_SentTwice_CreditsOnce()
     {
