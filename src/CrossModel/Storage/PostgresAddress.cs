@@ -86,7 +86,7 @@ internal static class PostgresAddress
         }
         catch (Exception e) when (e is ArgumentException or FormatException or InvalidCastException or OverflowException)
         {
-            throw new DatabaseException($"The PostgreSQL address has a parameter \"{name}\" that is unknown or has no good value. Known are sslmode, sslrootcert, connect_timeout, application_name and Npgsql's own.", e);
+            throw new DatabaseException($"The PostgreSQL address has a parameter \"{name}\" that is unknown or has no good value. Known are sslmode, sslrootcert, sslcert, sslkey, connect_timeout, application_name, target_session_attrs and Npgsql's own.", e);
         }
     }
 }
