@@ -63,19 +63,29 @@ internal sealed class Attempt : IDisposable
             _response = await client.SendAsync(dialect, request, _deadline.Token);
             Status = (int)_response.StatusCode;
             _body = await _response.Content.ReadAsStreamAsync(_deadline.Token);
-            if (Status is >= 200 and < 300) return null;
+            var encoded = Encoded(_response.Content);
+            if (Status is >= 200 and < 300 && encoded is null) return null;
+            // Of an error its status says enough, but for a 400.
+            if (encoded is not null && Status is < 300 or 400) return new UpstreamFault(UpstreamFailure.BadReply, Status, Detail: encoded);
 
             using var body = new PooledBuffer();
-            await ReadErrorAsync(body);
+            if (encoded is null) await ReadErrorAsync(body);
             // Prompts are searched for what it quotes of them.
             await SocketTurn.End();
-            return KeyTurns.Judge(dialect.ReadFault(Status.Value, _response.Headers, body.Span, request), _response.RequestMessage);
+            var fault = KeyTurns.Judge(dialect.ReadFault(Status.Value, _response.Headers, body.Span, request), _response.RequestMessage);
+            return encoded is null ? fault : fault with { Detail = encoded };
         }
         catch (Exception e) when (Explain(e) is { } fault)
         {
             return fault;
         }
     }
+
+    /// <summary>Why its bytes are no text: no encoding was asked for. Null: it has none.</summary>
+    private static string? Encoded(HttpContent content) =>
+        content.Headers.NonValidated.TryGetValues("Content-Encoding", out var names) && names.ToString() is var name && name.Length > 0 && !name.Equals("identity", StringComparison.OrdinalIgnoreCase)
+            ? $"its body is encoded ({ApiErrors.Echo(name)}), which was not asked for: the server, or what stands before it, must send it plain"
+            : null;
 
     /// <summary>
     /// Its status has told already what failed: a body that breaks off or does not come says less of it, not something else. But a 400 may mean anything,

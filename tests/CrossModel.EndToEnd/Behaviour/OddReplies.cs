@@ -108,6 +108,27 @@ public sealed class OddReplies
         if (status == 502) Assert.Equal("provider_error", reply.ErrorCode);
     }
 
+    /// <summary>What is packed cannot be read, and its bytes are nothing to show to anyone: the operator is told why.</summary>
+    [Theory]
+    [InlineData(Plain, 200, 502, "provider_error")]
+    [InlineData(Stream, 200, 502, "provider_error")]
+    [InlineData(Plain, 400, 502, "provider_error")]
+    [InlineData(Plain, 422, 400, "upstream_rejected")]
+    [InlineData(Plain, 429, 429, "provider_rate_limited")]
+    public async Task Reply_ThatIsCompressedUnasked_IsNamedInTheLog(string body, int status, int told, string code)
+    {
+        using var packed = new MemoryStream();
+        using (var gzip = new System.IO.Compression.GZipStream(packed, System.IO.Compression.CompressionLevel.Fastest, leaveOpen: true)) gzip.Write(Encoding.UTF8.GetBytes(UsualReply.Plain()));
+        await using var upstream = await ScriptedUpstream.AlwaysAsync(status, "application/json", packed.ToArray(), ("Content-Encoding", "gzip"));
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+
+        var reply = await gateway.PostAsync(body);
+
+        Assert.Equal((told, code), ((int)reply.Status, reply.ErrorCode));
+        Assert.All((string)reply.Json["error"]!["message"]!, c => Assert.InRange(c, ' ', '~'));
+        Assert.Contains(gateway.Log.All, line => line.Contains("encoded (gzip)", StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData(429, 429, "provider_rate_limited")]
     [InlineData(400, 502, "provider_error")]
