@@ -87,13 +87,30 @@ public sealed class DryRunTests
         Assert.True(JsonNode.DeepEquals(real.Json, dry.Json));
     }
 
-    [Fact]
-    public async Task DryRun_SwitchedOff_IsAnOrdinaryCall()
+    [Theory]
+    [InlineData("0")]
+    [InlineData("False")]
+    [InlineData("")]
+    public async Task DryRun_SwitchedOff_IsAnOrdinaryCall(string off)
     {
         await using var upstream = await UpstreamAsync();
         await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes);
-        Assert.Equal("chat.completion", (string?)(await gateway.PostAsync(Ask, null, ("x-crossmodel-dry-run", "0"))).Json["object"]);
+        Assert.Equal("chat.completion", (string?)(await gateway.PostAsync(Ask, null, ("x-crossmodel-dry-run", off))).Json["object"]);
         Assert.Single(upstream.Received);
+    }
+
+    [Theory]
+    [InlineData("2")]
+    [InlineData("no")]
+    public async Task DryRun_OfAnotherWord_IsRefusedAndSendsNothing(string word)
+    {
+        await using var upstream = await UpstreamAsync();
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes);
+        var reply = await gateway.PostAsync(Ask, null, ("x-crossmodel-dry-run", word));
+        Assert.Equal((400, "invalid_value", "x-crossmodel-dry-run"), ((int)reply.Status, reply.ErrorCode, (string?)reply.Json["error"]!["param"]));
+        Assert.Contains("is 1", (string?)reply.Json["error"]!["message"], StringComparison.Ordinal);
+        Assert.Equal("explanation", (string?)(await gateway.PostAsync(Ask, null, ("x-crossmodel-dry-run", "true"))).Json["object"]);
+        Assert.Empty(upstream.Received);
     }
 
     [Fact]

@@ -59,8 +59,10 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
     /// <summary>The caller's own id for this request (x-client-request-id): logged beside ours, never relied on.</summary>
     public string? ClientRequestId { get; } = Visible(http.Request.Headers["x-client-request-id"]);
 
-    /// <summary>The caller wants to know what would happen, and nothing to happen.</summary>
-    public bool IsDryRun { get; } = http.Request.Headers.TryGetValue("x-crossmodel-dry-run", out var dryRun) && dryRun != "0";
+    public string DryRun { get; } = http.Request.Headers.TryGetValue("x-crossmodel-dry-run", out var dryRun) ? dryRun.ToString().ToLowerInvariant() : "";
+
+    /// <summary>The caller wants to know what would happen, and nothing to happen: where what is written is not understood nothing happens, either.</summary>
+    public bool IsDryRun => DryRun is not ("" or "0" or "false");
 
     public Snapshot Snapshot { get; private set; } = null!;
     public Caller Caller { get; set; } = null!;

@@ -38,6 +38,7 @@ internal static class ReplyHeaders
     /// <summary>The answer to x-crossmodel-dry-run.</summary>
     public static async ValueTask<ApiError?> ExplainAsync(ChatCall call)
     {
+        if (call.DryRun is not ("1" or "true")) return ApiErrors.InvalidValue("x-crossmodel-dry-run", $"x-crossmodel-dry-run is 1, or left out, not \"{ApiErrors.Echo(call.DryRun)}\".");
         // Every route's request is written.
         await SocketTurn.End();
         using var body = new PooledBuffer();
