@@ -24,7 +24,6 @@ internal static partial class AzureErrors
                 new UpstreamFault(UpstreamFailure.ModelMissing, status, Detail: fault.Detail),
             // Nothing a caller sends leads to a 404 here: the deployment, the address or the version is wrong.
             404 => new UpstreamFault(UpstreamFailure.ModelMissing, status, Detail: fault.Detail, RetryAfter: fault.RetryAfter),
-            408 => fault with { Failure = UpstreamFailure.RateLimited },
             429 when fault.RetryAfter is null && Wait().Match(System.Text.Encoding.UTF8.GetString(body)) is { Success: true } wait
                 && int.TryParse(wait.Groups[1].Value, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) => fault with { RetryAfter = TimeSpan.FromSeconds(seconds) },
             _ when deployment is { Length: >= ShortestName } && fault.Message is { } message => fault with { Message = message.Replace(deployment, "[deployment]", StringComparison.OrdinalIgnoreCase) },

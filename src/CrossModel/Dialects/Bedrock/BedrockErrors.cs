@@ -32,14 +32,14 @@ internal static partial class BedrockErrors
 
         switch (name)
         {
-            case "throttling" or "servicequotaexceeded" or "modelnotready" or "modeltimeout" or "toomanyrequests":
+            case "throttling" or "servicequotaexceeded" or "modelnotready" or "toomanyrequests":
                 return Fault(UpstreamFailure.RateLimited);
             case "accessdenied" or "unrecognizedclient" or "expiredtoken" or "invalidsignature" or "incompletesignature" or "missingauthenticationtoken" or "signaturedoesnotmatch"
                 or "ftuformnotfilled" or "optinrequired" or "notauthorized" or "subscriptionrequired":
                 return Fault(UpstreamFailure.Operator) with { IsOfModel = Says("access to the model") || Says("Model access is denied") || name is "ftuformnotfilled" };
             case "resourcenotfound":
                 return Fault(UpstreamFailure.ModelMissing);
-            case "internalserver" or "serviceunavailable" or "modelerror" or "modelstreamerror" or "conflict" or "internalfailure":
+            case "internalserver" or "serviceunavailable" or "modeltimeout" or "modelerror" or "modelstreamerror" or "conflict" or "internalfailure":
                 return Fault(UpstreamFailure.ServerError);
         }
         if (Says("Input is too long") || Says("prompt is too long") || Says("Input Tokens Exceeded") || Says("exceeds the maximum") || Says("exceed context limit") || Says("maximum context length"))
@@ -50,9 +50,9 @@ internal static partial class BedrockErrors
         {
             401 or 403 => Fault(UpstreamFailure.Operator),
             404 => Fault(UpstreamFailure.ModelMissing),
-            408 or 429 => Fault(UpstreamFailure.RateLimited),
+            429 => Fault(UpstreamFailure.RateLimited),
             400 or 409 or 413 or 415 or 422 => Rejected(CodeOf(message)),
-            424 or >= 500 or (>= 300 and < 400) => Fault(UpstreamFailure.ServerError),
+            408 or 424 or >= 500 or (>= 300 and < 400) => Fault(UpstreamFailure.ServerError),
             _ => Fault(UpstreamFailure.BadReply),
         };
     }

@@ -308,7 +308,7 @@ public sealed class AzureDialectTests
     [InlineData(403, "{\"error\":{\"code\":\"403\",\"message\":\"Traffic is not from an approved private endpoint.\"}}", "Operator", null)]
     [InlineData(404, "{\"error\":{\"code\":\"404\",\"message\":\"Resource not found\"}}", "ModelMissing", null)]
     [InlineData(404, "{\"error\":{\"code\":\"DeploymentNotFound\",\"message\":\"x\"}}", "ModelMissing", null)]
-    [InlineData(408, "{\"error\":{\"code\":\"Timeout\",\"message\":\"The operation was timeout.\"}}", "RateLimited", null)]
+    [InlineData(408, "{\"error\":{\"code\":\"Timeout\",\"message\":\"The operation was timeout.\"}}", "ServerError", null)]
     [InlineData(429, "{\"error\":{\"code\":\"NoCapacity\",\"message\":\"busy\"}}", "RateLimited", null)]
     [InlineData(500, "{\"error\":{\"code\":\"InternalServerError\",\"message\":\"x\"}}", "ServerError", null)]
     [InlineData(503, "", "ServerError", null)]

@@ -23,14 +23,14 @@ public sealed class BedrockErrorsTests
     [InlineData("ServiceQuotaExceededException", 400, "quota", "RateLimited", null)]
     [InlineData("ConflictException", 400, "conflict", "ServerError", null)]
     [InlineData("ModelNotReadyException", 429, "not ready", "RateLimited", null)]
-    [InlineData("ModelTimeoutException", 408, "timeout", "RateLimited", null)]
+    [InlineData("ModelTimeoutException", 408, "timeout", "ServerError", null)]
     [InlineData("ModelErrorException", 424, "model error", "ServerError", null)]
     [InlineData("ModelStreamErrorException", 424, "model error", "ServerError", null)]
     [InlineData("InternalServerException", 500, "x", "ServerError", null)]
     [InlineData("ServiceUnavailableException", 503, "x", "ServerError", null)]
     [InlineData(null, 403, "x", "Operator", null)]
     [InlineData(null, 302, "x", "ServerError", null)]
-    [InlineData(null, 408, "x", "RateLimited", null)]
+    [InlineData(null, 408, "x", "ServerError", null)]
     [InlineData(null, 429, "x", "RateLimited", null)]
     public void Error_EveryRowOfTheTable_IsJudged(string? type, int status, string message, string failure, string? code)
     {

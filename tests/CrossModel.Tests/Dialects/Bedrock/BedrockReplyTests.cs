@@ -195,7 +195,7 @@ public sealed class BedrockReplyTests
     [InlineData("modelStreamErrorException", "ServerError")]
     [InlineData("serviceUnavailableException", "ServerError")]
     [InlineData("throttlingException", "RateLimited")]
-    [InlineData("modelTimeoutException", "RateLimited")]
+    [InlineData("modelTimeoutException", "ServerError")]
     [InlineData("validationException", "Rejected")]
     [InlineData("neverHeardOfException", "BadReply")]
     public void Exception_InsideAStream_IsAFailure(string type, string failure) =>

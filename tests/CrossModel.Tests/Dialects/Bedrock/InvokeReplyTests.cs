@@ -152,7 +152,7 @@ public sealed class InvokeReplyTests
     [InlineData("internalServerException", "ServerError")]
     [InlineData("modelStreamErrorException", "ServerError")]
     [InlineData("throttlingException", "RateLimited")]
-    [InlineData("modelTimeoutException", "RateLimited")]
+    [InlineData("modelTimeoutException", "ServerError")]
     [InlineData("validationException", "Rejected")]
     [InlineData("neverHeardOfException", "BadReply")]
     public void Exception_InsideAStream_IsAFailure(string type, string failure) =>
