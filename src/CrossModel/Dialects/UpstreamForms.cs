@@ -62,15 +62,23 @@ internal static class UpstreamForms
             yield return new("project", "the Google Cloud project is needed");
         if (upstream.Location is null)
             yield return new("location", "the region is needed, such as europe-west1, or global");
+        else if (!IsPlace(upstream, upstream.Location))
+            yield return new("location", "a region has letters, digits and hyphens, such as europe-west1");
     }
 
     private static IEnumerable<UpstreamRemark> Bedrock(UpstreamConfig upstream)
     {
         if (upstream.Region is null)
             yield return new("region", "the AWS region is needed, such as eu-central-1");
+        else if (!IsPlace(upstream, upstream.Region))
+            yield return new("region", "a region has letters, digits and hyphens, such as eu-central-1");
         if (upstream.AccessKeyId is null != upstream.SecretAccessKey is null)
             yield return new("secretAccessKey", "accessKeyId and secretAccessKey belong together");
     }
+
+    /// <summary>It can stand in the address that the dialect makes of it where none is given.</summary>
+    private static bool IsPlace(UpstreamConfig upstream, string name) =>
+        upstream.BaseUrl is not null || (name.Length > 0 && name.All(c => char.IsAsciiLetterOrDigit(c) || c == '-'));
 
     /// <summary>Without slashes at the end; null: no address, or none that can be judged.</summary>
     private static string? PathOf(UpstreamConfig upstream) =>

@@ -28,6 +28,7 @@ public sealed class UpstreamFormsTests
     [InlineData("\"dialect\": \"vertex\", \"project\": \"p\", \"location\": \"global\"")]
     [InlineData("\"dialect\": \"bedrock\", \"region\": \"eu-central-1\", \"apiKey\": \"k\"")]
     [InlineData("\"dialect\": \"bedrock\", \"region\": \"eu-central-1\", \"apiKey\": \"k\", \"api\": \"converse\"")]
+    [InlineData("\"dialect\": \"bedrock\", \"region\": \"a b\", \"baseUrl\": \"http://127.0.0.1:1\"")]
     [InlineData("\"dialect\": \"simulated\"")]
     public void Upstream_InItsDialectsForm_IsGood(string upstream) => Assert.Empty(Members(upstream));
 
@@ -42,6 +43,9 @@ public sealed class UpstreamFormsTests
     [InlineData("\"dialect\": \"vertex\"", "project,location")]
     [InlineData("\"dialect\": \"bedrock\", \"accessKeyId\": \"k\"", "region,secretAccessKey")]
     [InlineData("\"dialect\": \"bedrock\", \"region\": \"eu-central-1\", \"api\": \"messages\"", "api")]
+    [InlineData("\"dialect\": \"bedrock\", \"region\": \"eu-central-1 \"", "region")]
+    [InlineData("\"dialect\": \"bedrock\", \"region\": \"\"", "region")]
+    [InlineData("\"dialect\": \"vertex\", \"project\": \"p\", \"location\": \"europe west1\"", "location")]
     public void Upstream_AgainstItsDialectsForm_IsReported(string upstream, string members) => Assert.Equal(members, string.Join(',', Members(upstream)));
 
     [Theory]
