@@ -52,6 +52,9 @@ internal static class UpstreamForms
         int entra = new[] { upstream.TenantId, upstream.ClientId, upstream.ClientSecret }.Count(part => part is not null);
         if (entra is 1 or 2)
             yield return new("tenantId", "tenantId, clientId and clientSecret belong together");
+        // Azure's library takes no other, and says so before there is a server.
+        else if (entra == 3 && !upstream.TenantId!.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-'))
+            yield return new("tenantId", "a tenant is an id or a domain: letters, digits, dots and hyphens");
     }
 
     private static IEnumerable<UpstreamRemark> Vertex(UpstreamConfig upstream)
