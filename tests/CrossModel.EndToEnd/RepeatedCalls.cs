@@ -58,7 +58,7 @@ public sealed class RepeatedCalls
 
     /// <summary>What is kept of a stream until its end is counted like all that is held, so that many long ones meet the ceiling and not the end of the memory.</summary>
     [Theory]
-    [InlineData(100_000_000, true)]
+    [InlineData(2_000_000, true)]
     [InlineData(400_000, false)]
     public async Task Stream_ThatIsLong_IsKeptWithinTheCeiling(int bufferedBytes, bool isRoom)
     {
@@ -84,6 +84,44 @@ public sealed class RepeatedCalls
         else Assert.Equal((503, "model_unavailable"), ((int)(await joined).Status, (await joined).ErrorCode));
         await Until.TrueAsync(async () => await HeldAsync() == 0);
         Assert.Single(upstream.Received);
+    }
+
+    /// <summary>There was no room for a piece of it, and there is again for what follows: what is kept is whole or it is not kept.</summary>
+    [Fact]
+    public async Task Stream_OfWhichAPieceFoundNoRoom_IsNotKept()
+    {
+        var (large, go) = (new TaskCompletionSource(), new TaskCompletionSource());
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, received) =>
+        {
+            if ((bool?)received.Json["stream"] is not true)
+            {
+                await large.Task;
+                await UsualReply.AnswerAsync(http, received);
+                return;
+            }
+            await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role));
+            for (var i = 0; i < 280; i++)
+            {
+                await UsualReply.SendAsync(http, UsualReply.Chunk(UsualReply.Text(new string('a', 4000))));
+                if (i == 200) await go.Task;
+            }
+            await UsualReply.SendAsync(http, UsualReply.Chunk("{}", "\"stop\"") + UsualReply.UsageChunk + UsualReply.Done);
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, more: "\"limits\": { \"bufferedBytes\": 1000000 },");
+
+        var other = gateway.PostAsync(Ask.PadRight(600_000));
+        await Until.TrueAsync(() => upstream.Received.Count == 1);
+        using var first = await gateway.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", Encoding.UTF8.GetBytes(AskStream), gateway.Key, [("Idempotency-Key", "k1")]);
+        await using var body = await first.Content.ReadAsStreamAsync();
+        await body.ReadExactlyAsync(new byte[200 * 4000]);
+        large.SetResult();
+        Assert.Equal(200, (int)(await other).Status);
+        go.SetResult();
+        Assert.EndsWith("data: [DONE]\n\n", await new StreamReader(body).ReadToEndAsync(), StringComparison.Ordinal);
+
+        var again = await gateway.PostAsync(AskStream, null, ("Idempotency-Key", "k1"));
+        Assert.Null(again.Header("x-crossmodel-replayed"));
+        Assert.Equal(3, upstream.Received.Count);
     }
 
     [Fact]
@@ -135,6 +173,31 @@ public sealed class RepeatedCalls
         Assert.Equal((await first).Body, (await joined).Body);
         Assert.Single(upstream.Received);
         Assert.Equal(99.998m, await BalanceAsync(gateway));
+    }
+
+    [Fact]
+    public async Task Repeat_WhoseCallerLeavesWhileItWaits_IsInFlightNoLonger()
+    {
+        var go = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await go.Task;
+            await UsualReply.JsonAsync(http, Reply);
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+        async Task<bool> InFlightAsync(int calls) => (await gateway.Http.GetAsync("/metrics")).Text.Contains($"crossmodel_calls_in_flight {calls}\n", StringComparison.Ordinal);
+
+        var first = gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1"));
+        await Until.TrueAsync(() => upstream.Received.Count == 1);
+        using var patience = new CancellationTokenSource();
+        var joined = gateway.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", Encoding.UTF8.GetBytes(Ask), gateway.Key, [("Idempotency-Key", "k1")], patience.Token);
+        await Until.TrueAsync(() => InFlightAsync(2));
+        await patience.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => joined);
+
+        await Until.TrueAsync(() => InFlightAsync(1));
+        go.SetResult();
+        Assert.Equal(200, (int)(await first).Status);
     }
 
     [Fact]
@@ -404,6 +467,32 @@ public sealed class RepeatedCalls
         Assert.NotNull(again.Header("x-crossmodel-replayed"));
         Assert.Single(upstream.Received);
         Assert.Equal(99.998m, await BalanceAsync(gateway));
+    }
+
+    /// <summary>What cannot be kept is gone for the repeat too: nobody is left for whom the upstream works.</summary>
+    [Fact]
+    public async Task Caller_WhoDropsAStreamThatIsTooLargeToKeep_EndsIt()
+    {
+        var gone = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            using var left = http.RequestAborted.Register(() => gone.TrySetResult());
+            await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role));
+            for (var i = 0; i < 3000 && !gone.Task.IsCompleted; i++)
+            {
+                await UsualReply.SendAsync(http, UsualReply.Chunk(UsualReply.Text(new string('a', 4000))));
+                if (i > 200) await Task.Delay(10);
+            }
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced, more: "\"limits\": { \"bufferedBytes\": 400000 },");
+
+        using (var response = await gateway.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", Encoding.UTF8.GetBytes(AskStream), gateway.Key, [("Idempotency-Key", "k1")]))
+        {
+            await using var body = await response.Content.ReadAsStreamAsync();
+            await body.ReadExactlyAsync(new byte[200 * 4000]);
+        }
+
+        await gone.Task.WaitAsync(TimeSpan.FromSeconds(10));
     }
 
     [Fact]

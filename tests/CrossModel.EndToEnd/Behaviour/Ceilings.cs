@@ -131,18 +131,23 @@ public sealed class Ceilings
             "test/two": { "routes": [ { "upstream": "up", "model": "narrow", "maxParallel": 1 }, { "upstream": "up", "model": "wide" } ], "price": "free" }
             """);
 
-        var running = gateway.PostAsync(Plain);
-        var second = gateway.PostAsync(Plain.Replace("test/model", "test/two", StringComparison.Ordinal));
-        await Until.TrueAsync(() => upstream.Received.Count == 2);
-        var full = await gateway.PostAsync(Plain);
-        var wide = await gateway.PostAsync(Plain.Replace("test/model", "test/two", StringComparison.Ordinal));
-        open.SetResult();
+        // Again: each seat was given back once.
+        for (var round = 1; round <= 2; round++)
+        {
+            open = new TaskCompletionSource();
+            var running = gateway.PostAsync(Plain);
+            var second = gateway.PostAsync(Plain.Replace("test/model", "test/two", StringComparison.Ordinal));
+            await Until.TrueAsync(() => upstream.Received.Count == 3 * round - 1);
+            var full = await gateway.PostAsync(Plain);
+            var wide = await gateway.PostAsync(Plain.Replace("test/model", "test/two", StringComparison.Ordinal));
+            open.SetResult();
 
-        Assert.Equal((503, "model_unavailable"), ((int)full.Status, full.ErrorCode));
-        Assert.NotNull(full.Header("retry-after"));
-        Assert.Equal(200, (int)wide.Status);
-        Assert.Equal(200, (int)(await running).Status);
-        Assert.Equal(200, (int)(await second).Status);
+            Assert.Equal((503, "model_unavailable"), ((int)full.Status, full.ErrorCode));
+            Assert.NotNull(full.Header("retry-after"));
+            Assert.Equal(200, (int)wide.Status);
+            Assert.Equal(200, (int)(await running).Status);
+            Assert.Equal(200, (int)(await second).Status);
+        }
     }
 
     /// <summary>Two connections in turn: the server does not know that the caller has read the last reply, so it must not matter what it still does after that.</summary>
@@ -161,6 +166,17 @@ public sealed class Ceilings
             var reply = await (i % 2 == 0 ? gateway.Http : second).SendAsync(HttpMethod.Post, "/v1/chat/completions", body, gateway.Key);
             Assert.True((int)reply.Status == 200, $"call {i}: {reply.Text}");
         }
+    }
+
+    [Fact]
+    public async Task Route_WithOneSeat_OneFailedCallAfterAnother_IsNeverFull()
+    {
+        await using var upstream = await ScriptedUpstream.JsonAsync("""{"error":{"message":"no","type":"invalid_request_error"}}""", 400);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, """
+            "test/model": { "routes": [ { "upstream": "up", "model": "m", "maxParallel": 1 } ], "price": "free" }
+            """);
+
+        for (var i = 0; i < 20; i++) Assert.Equal(400, (int)(await gateway.PostAsync(Plain)).Status);
     }
 
     private static async Task<string?> FirstLineAsync(TestGateway gateway, string request, int seconds = 5)

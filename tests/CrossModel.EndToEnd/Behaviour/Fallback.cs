@@ -253,6 +253,8 @@ public sealed class Fallback
         await using var empty = await ScriptedUpstream.StartAsync(async (http, _) =>
         {
             await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role));
+            // The reset must not overtake what was sent.
+            await Task.Delay(100);
             http.Abort();
         });
         // A keep-alive comment, and with it the headers, goes out before it answers.

@@ -29,23 +29,63 @@ public sealed class FanOut
     private static async Task<JsonNode> ReceiptAsync(TestGateway gateway, HttpReply reply) =>
         (await gateway.Http.GetAsync("/v1/requests/" + reply.Header("x-request-id"), gateway.Key)).Json;
 
-    /// <summary>Who was cancelled because another failed was not left by his caller.</summary>
+    /// <summary>Who was cancelled because another failed, at its first try or its second, was not left by his caller: that one is there, and is told.</summary>
     [Fact]
     public async Task Candidate_CancelledForAnothersFailure_IsNamedSo()
     {
-        var count = 0;
-        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        var asked = 0;
+        var again = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, received) =>
         {
-            var isFailing = Interlocked.Increment(ref count) == 1;
+            var candidate = (int)received.Json["seed"]! - 41;
+            if (candidate == 0 && Interlocked.Increment(ref asked) == 1)
+            {
+                await UsualReply.JsonAsync(http, "{}", 500);
+                return;
+            }
             await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role) + UsualReply.Chunk(UsualReply.Text("Hel")));
-            await Task.Delay(isFailing ? 200 : 20_000, http.RequestAborted);
+            if (candidate == 0) again.SetResult();
+            if (candidate == 1) await again.Task;
+            await Task.Delay(candidate == 1 ? 200 : 20_000, http.RequestAborted);
             http.Abort();
         });
         await using var gateway = await GatewayAsync(upstream);
 
-        var receipt = await ReceiptAsync(gateway, await gateway.PostAsync(Stream));
+        var reply = await gateway.PostAsync(Stream.Replace("\"n\":3", "\"n\":3,\"seed\":41", StringComparison.Ordinal));
 
-        Assert.Equal(["cancelled", "cancelled", "cut_short"], receipt["attempts"]!.AsArray().Select(a => (string?)a!["outcome"]).Order(StringComparer.Ordinal));
+        Assert.Equal("provider_error", (string?)JsonNode.Parse(reply.Events[^1])!["error"]?["code"]);
+        var receipt = await ReceiptAsync(gateway, reply);
+        Assert.Equal((200, "counted"), ((int)receipt["status"]!, (string?)receipt["basis"]));
+        Assert.Equal(["cancelled", "cancelled", "cut_short", "server_error"], receipt["attempts"]!.AsArray().Select(a => (string?)a!["outcome"]).Order(StringComparer.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(Plain)]
+    [InlineData(Stream)]
+    public async Task Caller_Leaves_EveryCandidateIsCancelled(string body)
+    {
+        var gone = 0;
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role) + UsualReply.Chunk(UsualReply.Text("Hel")));
+            await Task.Delay(20_000, http.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (http.RequestAborted.IsCancellationRequested) Interlocked.Increment(ref gone);
+        });
+        await using var gateway = await GatewayAsync(upstream);
+        using var patience = new CancellationTokenSource();
+
+        var call = ReadAsync();
+        await Until.TrueAsync(() => upstream.Received.Count == 3);
+        await patience.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call);
+
+        await Until.TrueAsync(() => gone == 3, seconds: 5);
+
+        async Task ReadAsync()
+        {
+            using var response = await gateway.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", System.Text.Encoding.UTF8.GetBytes(body), gateway.Key, cancellation: patience.Token);
+            await response.Content.ReadAsByteArrayAsync(patience.Token);
+        }
     }
 
     [Fact]
@@ -181,28 +221,29 @@ public sealed class FanOut
         await AssertWaivedAsync(gateway, reply);
     }
 
+    /// <summary>The caller has something of another candidate already: another route's reply must not follow it.</summary>
     [Fact]
     public async Task Candidate_FailsForEver_TheStreamEndsWithTheErrorEventAndIsWaived()
     {
-        var count = 0;
-        var first = new TaskCompletionSource();
+        var begun = new TaskCompletionSource();
         await using var upstream = await ScriptedUpstream.StartAsync(async (http, received) =>
         {
-            if (Interlocked.Increment(ref count) <= 2)
-            {
-                await UsualReply.AnswerAsync(http, received);
-                first.TrySetResult();
-                return;
-            }
-            await first.Task;
-            await UsualReply.JsonAsync(http, """{"error":{"message":"no"}}""", 500);
+            var candidate = (int)received.Json["seed"]! - 41;
+            if (candidate > 0) await begun.Task;
+            await (candidate == 1 ? UsualReply.JsonAsync(http, """{"error":{"message":"no"}}""", 500) : UsualReply.AnswerAsync(http, received));
         });
-        await using var gateway = await GatewayAsync(upstream);
+        await using var other = await UpstreamAsync(_ => false);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced.Replace(" } ],", " }, { \"upstream\": \"other\", \"model\": \"m\" } ],", StringComparison.Ordinal),
+            upstreamMore: """, "preset": "groq" """, upstreams: $$""", "other": { "baseUrl": "{{other.BaseUrl}}" } """);
 
-        var reply = await gateway.PostAsync(Stream);
+        using var response = await gateway.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions",
+            System.Text.Encoding.UTF8.GetBytes(Stream.Replace("\"n\":3", "\"n\":3,\"seed\":41", StringComparison.Ordinal)), gateway.Key);
+        begun.SetResult();
+        var reply = await Http.ReadAsync(response);
 
         Assert.DoesNotContain("[DONE]", reply.Text, StringComparison.Ordinal);
         Assert.Contains("provider_error", reply.Text, StringComparison.Ordinal);
+        Assert.Empty(other.Received);
         await AssertWaivedAsync(gateway, reply);
     }
 
@@ -267,6 +308,21 @@ public sealed class FanOut
 
         var receipt = await ReceiptAsync(gateway, reply);
         Assert.Equal(("reported", "0.00003"), ((string?)receipt["basis"], (string?)receipt["cost"]));
+    }
+
+    /// <summary>The last one reported, the first one was counted: together they are no reported call.</summary>
+    [Fact]
+    public async Task Candidate_WithoutUsage_MakesTheCallACountedOne()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync((http, received) =>
+            UsualReply.JsonAsync(http, (int)received.Json["seed"]! == 41 ? UsualReply.Plain(usage: "null") : UsualReply.Plain()));
+        await using var gateway = await GatewayAsync(upstream);
+
+        var reply = await gateway.PostAsync(Plain.Replace("\"n\":3", "\"n\":3,\"seed\":41", StringComparison.Ordinal));
+
+        // Estimated 9 + 2 tokens, and twice the 9 + 3 that were reported.
+        var receipt = await ReceiptAsync(gateway, reply);
+        Assert.Equal(("counted", "0.000035"), ((string?)receipt["basis"], (string?)receipt["cost"]));
     }
 
     [Theory]

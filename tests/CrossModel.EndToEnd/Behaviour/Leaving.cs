@@ -58,7 +58,7 @@ public sealed class Leaving
 
     /// <summary>Between two tries nobody is asked, and who was admitted has a record all the same.</summary>
     [Fact]
-    public async Task Caller_LeavesBetweenTwoTries_HasARecord()
+    public async Task Caller_LeavesBetweenTwoTries_HasARecordAndNoSeat()
     {
         var asked = new TaskCompletionSource();
         await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
@@ -67,13 +67,16 @@ public sealed class Leaving
             asked.TrySetResult();
         });
         await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+        var key = await gateway.NewKeyAsync("single", 1m, keyTerms: new Accounts.Terms { Parallel = 1 });
         using var patience = new CancellationTokenSource();
-        var call = gateway.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", Encoding.UTF8.GetBytes(Plain), gateway.Key, cancellation: patience.Token);
+        var call = gateway.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", Encoding.UTF8.GetBytes(Plain), key, cancellation: patience.Token);
         await asked.Task;
         await Task.Delay(50);
         await patience.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call);
         await Until.TrueAsync(async () => await gateway.Gateway.Database.ReadAsync(s => s.FirstAsync("SELECT COUNT(*) FROM request_record WHERE detail LIKE '%waived%'", row => row.GetInt64(0))) == 1);
+        // And its seat is free.
+        await Until.TrueAsync(async () => (int)(await gateway.PostAsync(Plain, key)).Status == 502);
     }
 
     [Theory]

@@ -29,6 +29,23 @@ public sealed class MoneyAtTheEnd
         Assert.Equal((basis, cost), ((string?)receipt["basis"], (string?)receipt["cost"]));
     }
 
+    /// <summary>What is not charged is not charged for its images either.</summary>
+    [Theory]
+    [InlineData("", "waived", "0.00")]
+    [InlineData("Hello!", "reported", "0.01")]
+    public async Task Reply_ToAnImageAtAPriceEach_CostsItsImageUnlessItIsEmpty(string content, string basis, string cost)
+    {
+        await using var upstream = await ScriptedUpstream.JsonAsync(UsualReply.Plain(content: content, usage: """{"prompt_tokens":9,"completion_tokens":0,"total_tokens":9}"""));
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl,
+            """ "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": { "input": 0, "output": 0, "image": 0.01 } } """);
+
+        var reply = await gateway.PostAsync("""{"model":"test/model","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]}]}""");
+
+        Assert.Equal((200, cost), ((int)reply.Status, reply.Header("x-crossmodel-cost")));
+        var receipt = (await gateway.Http.GetAsync("/v1/requests/" + reply.Header("x-request-id"), gateway.Key)).Json;
+        Assert.Equal((basis, cost), ((string?)receipt["basis"], (string?)receipt["cost"]));
+    }
+
     // By estimate 9 tokens of text and a second of sound, 50 tokens, and 2 of the reply's six bytes: 9 + 50 × 40 + 2 = 2,011 USD per million.
     [Fact]
     public async Task Reply_ToSound_WithoutUsage_IsCountedAtThePriceOfSound()
@@ -136,6 +153,8 @@ public sealed class MoneyAtTheEnd
             if (Interlocked.Increment(ref both) % 2 == 0) Interlocked.Exchange(ref together, new TaskCompletionSource()).SetResult();
             else await together.Task;
             await UsualReply.SendAsync(http, UsualReply.Chunk(UsualReply.Text(new string('x', 4000))));
+            // What comes with the end asks for no money.
+            await Task.Delay(20);
             await UsualReply.SendAsync(http, UsualReply.Chunk("{}", "\"stop\"") + UsualReply.Done);
         });
         await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl,
@@ -325,6 +344,8 @@ public sealed class MoneyAtTheEnd
     [Theory]
     // Of the prompt alone, before the text: what was delivered is counted.
     [InlineData("""{"prompt_tokens":50,"completion_tokens":0,"total_tokens":50}""", null, "counted", 1000)]
+    // Of other tokens than those of the text that followed: of them nothing is known but their text.
+    [InlineData("""{"prompt_tokens":50,"completion_tokens":30,"total_tokens":80,"completion_tokens_details":{"reasoning_tokens":20,"audio_tokens":5}}""", null, "counted", 1000)]
     // With each event: the last one told of all that was delivered.
     [InlineData("""{"prompt_tokens":50,"completion_tokens":0,"total_tokens":50}""", """{"prompt_tokens":50,"completion_tokens":777,"total_tokens":827}""", "reported", 777)]
     public async Task Stream_CutAfterAUsageObject_IsChargedByWhatThatCounts(string first, string? second, string basis, int tokens)
@@ -346,6 +367,7 @@ public sealed class MoneyAtTheEnd
 
         var receipt = (await gateway.Http.GetAsync("/v1/requests/" + reply.Header("x-request-id"), gateway.Key)).Json;
         Assert.Equal((basis, 50, tokens), ((string?)receipt["basis"], (int)receipt["usage"]!["prompt_tokens"]!, (int)receipt["usage"]!["completion_tokens"]!));
+        Assert.Equal($"input 50, output {tokens}", string.Join(", ", receipt["lines"]!.AsArray().Select(line => $"{line!["class"]} {line["tokens"]}")));
     }
 
     [Fact]
@@ -361,6 +383,22 @@ public sealed class MoneyAtTheEnd
         Assert.Equal("max_tokens=500", reply.Header("x-crossmodel-ignored"));
         Assert.Equal(500, (int)upstream.Received[0].Json["max_tokens"]!);
         Assert.Equal((402, "insufficient_balance"), ((int)capped.Status, capped.ErrorCode));
+    }
+
+    /// <summary>With the cap that it can pay the model cannot think, and the caller wants nothing left out: it is refused with its money in hand.</summary>
+    [Fact]
+    public async Task Call_RefusedForItsAffordableCap_HoldsNothing()
+    {
+        await using var gateway = await TestGateway.StartAsync("http://127.0.0.1:9/v1",
+            """ "test/model": { "routes": [ { "upstream": "a", "model": "claude-sonnet-4-5" } ], "price": { "input": 0, "output": 1000 } } """,
+            upstreams: """, "a": { "dialect": "anthropic", "baseUrl": "http://127.0.0.1:9/v1", "apiKey": "k" } """, balance: 0.5m);
+
+        for (var i = 0; i < 2; i++)
+        {
+            var reply = await gateway.PostAsync(Plain[..^1] + ",\"reasoning_effort\":\"low\",\"provider\":{\"require_parameters\":true}}");
+            Assert.Equal((400, "provider.require_parameters"), ((int)reply.Status, (string?)reply.Json["error"]!["param"]));
+        }
+        Assert.Equal("0.00", (string?)(await gateway.Http.GetAsync("/v1/account", gateway.Key)).Json["held"]);
     }
 
     /// <summary>A reply of a few words helps nobody: below 256 tokens the call is refused.</summary>

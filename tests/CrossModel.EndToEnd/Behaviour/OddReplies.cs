@@ -179,4 +179,27 @@ public sealed class OddReplies
         Assert.InRange(clock.Elapsed.TotalSeconds, 0, 15);
         Assert.DoesNotContain("idle", reply.Text, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public async Task Error_WhoseBodyIsWithoutEnd_IsReadNoFurtherThanWordsGo()
+    {
+        long sent = 0;
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            http.Response.StatusCode = 429;
+            var blank = Encoding.UTF8.GetBytes(new string(' ', 1024 * 1024));
+            for (; sent < 256 * blank.Length; sent += blank.Length)
+            {
+                await http.Response.Body.WriteAsync(blank, http.RequestAborted);
+                // What is written to a connection that has ended goes nowhere at once: a moment to be told of that.
+                await Task.Delay(5, http.RequestAborted);
+            }
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl);
+
+        var reply = await gateway.PostAsync(Plain);
+
+        Assert.Equal("provider_rate_limited", reply.ErrorCode);
+        Assert.InRange(sent, 0, 32 * 1024 * 1024);
+    }
 }

@@ -198,4 +198,27 @@ public sealed class OddRequests
         Assert.EndsWith("data: [DONE]\n\n", rest, StringComparison.Ordinal);
         Assert.True(rest.Length > 300 * text.Length);
     }
+
+    /// <summary>The whole call's time goes on while he pauses. It ends like any other call whose time is over.</summary>
+    [Fact]
+    public async Task Caller_WhoReadsSlowly_LongerThanTheWholeCallMayTake_IsToldSo_AndPaysForWhatCame()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role));
+            for (var i = 0; i < 300; i++) await UsualReply.SendAsync(http, UsualReply.Chunk(UsualReply.Text(new string('x', 60_000))));
+            await UsualReply.SendAsync(http, UsualReply.Chunk("{}", "\"stop\"") + UsualReply.Done);
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl,
+            """ "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": { "input": 1, "output": 1 } } """, upstreamMore: """, "timeouts": { "total": "500ms" }""");
+        using var response = await gateway.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", Encoding.UTF8.GetBytes("""{"model":"test/model","messages":[{"role":"user","content":"Hi"}],"stream":true}"""), gateway.Key);
+        await using var body = await response.Content.ReadAsStreamAsync();
+        await body.ReadExactlyAsync(new byte[1000]);
+        await Task.Delay(1500);
+        var rest = await new StreamReader(body).ReadToEndAsync();
+
+        Assert.Contains("\"provider_error\"", rest[^1000..], StringComparison.Ordinal);
+        var receipt = (await gateway.Http.GetAsync("/v1/requests/" + response.Headers.GetValues("x-request-id").Single(), gateway.Key)).Json;
+        Assert.Equal((200, "counted"), ((int)receipt["status"]!, (string?)receipt["basis"]));
+    }
 }

@@ -299,11 +299,19 @@ public sealed class EndingProofs
     [Fact]
     public async Task BalanceExhausted_InAStreamThatGoesOn_LeavesTheRestUncovered()
     {
-        await using var site = await EndingSite.EventsAsync(
-            [.. Enumerable.Repeat(Chunk(TwelveBytes), 10), Chunk("{}", "stop"), UsageChunk("""{"prompt_tokens":18,"completion_tokens":30,"total_tokens":48}"""), "[DONE]"],
-            balance: (EstimatedPrompt * 1000 + 10 * 2000) / 1_000_000_000m);
+        await using var site = await EndingSite.StartAsync(async (http, _) =>
+        {
+            // One by one: each asks for money.
+            for (var i = 0; i < 10; i++)
+            {
+                await SendAsync(http, Chunk(TwelveBytes));
+                await Task.Delay(20);
+            }
+            await SendAsync(http, Chunk("{}", "stop"), UsageChunk("""{"prompt_tokens":18,"completion_tokens":30,"total_tokens":48}"""), "[DONE]");
+        }, balance: (EstimatedPrompt * 1000 + 10 * 2000) / 1_000_000_000m);
         var reply = await site.StreamAsync(maxTokens: 10);
         Assert.Equal("[DONE]", reply.Events[^1]);
+        Assert.Contains(reply.Chunks, c => (string?)c["choices"]?.AsArray().FirstOrDefault()?["finish_reason"] == "stop");
         var receipt = await site.ReceiptAsync(reply.Header("x-request-id")!);
         Assert.Equal("reported", (string?)receipt["basis"]);
         Assert.Equal("0.000038", (string?)receipt["cost"]);
@@ -333,7 +341,8 @@ public sealed class EndingProofs
             await gate.Task;
             await SendAsync(http, Chunk("{}", "stop"), UsageChunk(Reported), "[DONE]");
         }, database: await postgres.CreateDatabaseAsync());
-        var (plain, stream) = (site.PlainAsync(), site.StreamAsync());
+        var limited = await site.NewKeyAsync(new Accounts.Terms { TokensPerMinute = 1000 });
+        var (plain, stream) = (site.PlainAsync(), site.Gateway.PostAsync(EndingSite.Body(stream: true, 50), limited));
         await site.WaitForUpstreamAsync(calls: 2);
         await postgres.StopAsync();
         gate.SetResult();
@@ -345,6 +354,7 @@ public sealed class EndingProofs
         var cut = await stream;
         Assert.Equal("model_unavailable", (string?)cut.Chunks[^1]["error"]?["code"]);
         Assert.DoesNotContain("[DONE]", cut.Events);
+        Assert.DoesNotContain("\"stop\"", cut.Text, StringComparison.Ordinal);
 
         await postgres.StartAsync();
         await site.WaitForServiceAsync();
@@ -353,6 +363,10 @@ public sealed class EndingProofs
         var account = await site.AccountAsync();
         Assert.Equal("0.000022", (string?)account["spend"]!["total"]);
         Assert.Equal("0.00", (string?)account["held"]);
+        // Of the key's tokens too: 17 that were still to be charged, and 17 of this call.
+        HttpReply? next = null;
+        await Until.TrueAsync(async () => (int)(next = await site.Gateway.PostAsync(EndingSite.Body(stream: false, 50), limited)).Status == 200);
+        Assert.Equal("966", next!.Header("x-ratelimit-remaining-tokens"));
     }
 
     [Fact]

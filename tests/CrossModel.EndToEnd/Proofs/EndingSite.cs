@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using CrossModel.Accounts;
 using CrossModel.Billing;
 using CrossModel.EndToEnd.Support;
 using CrossModel.Usage;
@@ -56,6 +57,13 @@ internal sealed class EndingSite : IAsyncDisposable
 
     public static string Body(bool stream, int? maxTokens) =>
         $$"""{"model":"test/model",{{(maxTokens is { } cap ? $"\"max_tokens\":{cap}," : "")}}{{(stream ? "\"stream\":true,\"stream_options\":{\"include_usage\":true}," : "")}}"messages":[{"role":"user","content":"123456789 123456789 123456789 "}]}""";
+
+    /// <summary>Another key of the same account.</summary>
+    public async Task<string> NewKeyAsync(Terms terms)
+    {
+        var keys = new KeyStore(Gateway.Gateway.Database);
+        return (await keys.CreateAsync(new KeyOrder((await keys.FindAsync(Gateway.Key)).Single().Entry.AccountId, "limited", null, null, terms))).Key;
+    }
 
     /// <summary>Calls, and closes the connection as soon as the upstream was asked, or else as soon as content came. Answers the request's id.</summary>
     public async Task<string> LeaveAsync(bool stream, bool onceUpstreamWasAsked)

@@ -295,6 +295,20 @@ public sealed class LimitProofs
         await upstream.DisposeAsync();
     }
 
+    /// <summary>Neither key, account nor first model has a limit: the seat at the second is the call's only one.</summary>
+    [Fact]
+    public async Task Model_TakenAfterOneWithoutLimits_GetsItsSeatBackAndTheTrueNumbers()
+    {
+        var (upstream, gateway) = await StartTwoAsync("{}", """{ "tpm": 1000, "parallel": 1 }""", first: "m-down");
+        for (var used = 17; used <= 34; used += 17)
+        {
+            var reply = await gateway.PostAsync(WithSecond());
+            Assert.Equal((200, (1000 - used).ToString(CultureInfo.InvariantCulture)), ((int)reply.Status, reply.Header("x-ratelimit-remaining-tokens")));
+        }
+        await gateway.DisposeAsync();
+        await upstream.DisposeAsync();
+    }
+
     [Fact]
     public async Task ModelSpendOfADay_Reached_Is402_AndARestartRemembersIt()
     {

@@ -1,8 +1,9 @@
 using CrossModel.Billing;
+using CrossModel.Tests.Support;
 
 namespace CrossModel.Tests.Billing;
 
-/// <summary>On which threads callers go on after the commit of their charges.</summary>
+/// <summary>On which threads callers go on after the commit of their charges, and how long they wait for it.</summary>
 public sealed class AnswerTests
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
@@ -47,6 +48,34 @@ public sealed class AnswerTests
         slow.Set();
         await first;
         Assert.All(await Task.WhenAll(charges), charge => Assert.Equal(10, charge.Charged));
+        await till.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Charges_BegunAtDifferentTimes_WaitTenSecondsEach()
+    {
+        var clock = new FakeClock();
+        await using var till = await Till.OpenNewAsync(postgres: false, clock);
+        var account = await till.NewAccountAsync(1000);
+        Assert.True((await till.ChargeAsync(account, hold: 10, price: 10)).Committed);
+        var (hold, laterHold) = (await till.HoldAsync(account, 10), await till.HoldAsync(account, 10));
+        // The first one's time is over, and nobody waits.
+        clock.Advance(TimeSpan.FromSeconds(11));
+
+        Task<Settled> charge, later;
+        await using (await HeldUp.BeginAsync(till))
+        {
+            charge = till.Settlements.SettleAsync(Till.Record(account.Id, 10), hold);
+            clock.Advance(TimeSpan.FromSeconds(6));
+            later = till.Settlements.SettleAsync(Till.Record(account.Id, 10), laterHold);
+            clock.Advance(TimeSpan.FromSeconds(4.1));
+            Assert.Equal((true, false), (charge.IsCompleted, later.IsCompleted));
+            clock.Advance(TimeSpan.FromSeconds(6));
+            Assert.True(later.IsCompleted);
+        }
+        Assert.Equal((false, false), ((await charge).Committed, (await later).Committed));
+        await Till.UntilAsync(async () => (await till.Purses.StandingAsync(account.Id))!.Value.Held == 0, clock);
+        Assert.Equal(990, await till.BalanceAsync(account));
         await till.AssertSoundAsync();
     }
 

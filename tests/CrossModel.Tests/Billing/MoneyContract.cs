@@ -179,6 +179,19 @@ public abstract class MoneyContract(bool postgres)
         public override void Failed(bool away) { }
     }
 
+    /// <summary>Whoever still comes when the server has stopped is told so at once.</summary>
+    [Fact]
+    public async Task Books_ThatAreClosed_KeepNobodyWaiting()
+    {
+        await using var till = await OpenAsync();
+        var account = await till.NewAccountAsync(1_000_000);
+        var hold = await till.HoldAsync(account, 1000);
+        await till.Books.DisposeAsync();
+
+        Assert.False((await till.Settlements.SettleAsync(Till.Record(account.Id, 10), hold).WaitAsync(TimeSpan.FromSeconds(3))).Committed);
+        Assert.True((await till.Purses.HoldAsync(account, 1_000_000).AsTask().WaitAsync(TimeSpan.FromSeconds(3))).DatabaseAway);
+    }
+
     [Fact]
     public async Task Hold_ReleasedAndSettled_FirstOneWins()
     {
@@ -479,6 +492,14 @@ public abstract class MoneyContract(bool postgres)
         Assert.False(purse.TryTake(1));
         change.Committed();
         Assert.Equal((0, 50), (change.Returning, purse.Held));
+
+        // What did not go back after all can be held again.
+        purse.Committed(Row(300));
+        change = new LeaseChange(purse, returnsAll: true);
+        change.Apply(null!, Row(300));
+        change.Failed(away: true);
+        Assert.Equal((0, 50), (change.Returning, purse.Held));
+        Assert.True(purse.TryTake(250));
     }
 
     private static AccountRow RowOf(long balance, long lease)

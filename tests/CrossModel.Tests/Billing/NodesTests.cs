@@ -158,6 +158,29 @@ public sealed class NodesTests
         await other.AssertSoundAsync();
     }
 
+    /// <summary>The others may have its leases soon: it gives nothing more out of them, though nothing else that it asks of the database fails.</summary>
+    [Fact]
+    public async Task Node_ThatCannotBeat_HoldsNothingFromWhatItHasLeased()
+    {
+        var address = await TestDatabase.NewAddressAsync(postgres: true);
+        var clock = new FakeClock();
+        await using var other = await TestDatabase.OpenAsync(address);
+        await using var till = await Till.OpenAsync(address, clock);
+        var account = await till.NewAccountAsync(1_000_000_000);
+        (await till.HoldAsync(account, 1000)).Release();
+        Assert.NotNull((await till.Purses.HoldAsync(account, 1000)).Hold);
+        HoldAnswer answer = default;
+        await other.WriteAsync(async session =>
+        {
+            await session.ExecuteAsync("LOCK TABLE node IN EXCLUSIVE MODE");
+            clock.Advance(TimeSpan.FromSeconds(7));
+            Assert.False(till.Books.IsAway);
+            answer = await till.Purses.HoldAsync(account, 1).AsTask().WaitAsync(TimeSpan.FromSeconds(10));
+        });
+        Assert.Equal(HoldAnswer.Away, answer);
+        await Till.UntilAsync(async () => (await till.Purses.HoldAsync(account, 1)).Hold is not null, clock);
+    }
+
     [Fact]
     public async Task Node_ThatLeases_CountsItsBeatOn()
     {
