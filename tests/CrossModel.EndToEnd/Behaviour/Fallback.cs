@@ -37,6 +37,21 @@ public sealed class Fallback
         Assert.Equal(2, (await ReceiptAsync(gateway, reply))["attempts"]!.AsArray().Count);
     }
 
+    [Theory]
+    [InlineData(Plain)]
+    [InlineData(Stream)]
+    public async Task Model_ThatServesAfterAnotherFailed_IsPaidAtItsOwnPrice(string body)
+    {
+        await using var upstream = await FirstAsync(http => UsualReply.JsonAsync(http, """{"error":{"message":"no"}}""", 500));
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl,
+            """ "test/model": { "routes": [ { "upstream": "up", "model": "first" } ], "price": { "input": 5, "output": 5 } }, "test/second": { "routes": [ { "upstream": "up", "model": "second" } ], "price": { "input": 1, "output": 2 } } """);
+
+        var reply = await gateway.PostAsync(body[..^1] + ",\"models\":[\"test/second\"]}");
+
+        var receipt = await ReceiptAsync(gateway, reply);
+        Assert.Equal(("test/second", "0.000015"), ((string?)receipt["model"], (string?)receipt["cost"]));
+    }
+
     /// <summary>A model that is gone and an account that is empty have many names; the next route knows neither.</summary>
     [Theory]
     [InlineData(400, """{"error":{"message":"The model `m` has been decommissioned and is no longer supported.","code":"model_decommissioned"}}""")]

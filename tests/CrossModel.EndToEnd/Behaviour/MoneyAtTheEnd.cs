@@ -167,6 +167,31 @@ public sealed class MoneyAtTheEnd
         }
     }
 
+    /// <summary>Each by itself is within the money, both together are not.</summary>
+    [Fact]
+    public async Task Candidates_ThatOutgrowTheBalanceTogether_EndThere()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role));
+            for (var i = 0; i < 1000 && !http.RequestAborted.IsCancellationRequested; i++)
+            {
+                await UsualReply.SendAsync(http, UsualReply.Chunk(UsualReply.Text(new string('x', 40))));
+                await Task.Delay(5);
+            }
+        });
+        // 0.001 USD a token: the balance pays 4,000, some 200 of these events of each.
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl,
+            """ "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": { "input": 0, "output": 1000 }, "stopAtBalance": true } """, upstreamMore: """, "preset": "ollama" """, balance: 4);
+
+        var reply = await gateway.PostAsync("""{"model":"test/model","messages":[{"role":"user","content":"Hi"}],"n":2,"stream":true,"max_tokens":1}""");
+
+        Assert.Equal("[DONE]", reply.Events[^1]);
+        var receipt = (await gateway.Http.GetAsync("/v1/requests/" + reply.Header("x-request-id"), gateway.Key)).Json;
+        Assert.Equal("0.00", (string?)receipt["uncovered"]);
+        Assert.InRange(Amount(receipt["cost"]), 1, 4);
+    }
+
     /// <summary>A cap that no number holds once made the window's sum negative: the key's limit was none.</summary>
     [Fact]
     public async Task Tokens_OfAnEnormousCap_CountAgainstTheLimit()

@@ -236,6 +236,9 @@ public sealed class NodesTests
         // A stream waits for its turn, a plain reply gives up after ten seconds and is never charged.
         var queued = till.Settlements.SettleOrQueueAsync(Till.Record(account.Id, 70), waiting);
         var given = till.Settlements.SettleAsync(Till.Record(account.Id, 500), plain);
+        // Money lies idle here, but what it would pay for could not be put on the books.
+        await Till.UntilAsync(() => Task.FromResult(till.Books.IsAway));
+        Assert.True((await till.Purses.HoldAsync(account, 1)).DatabaseAway);
         await Till.UntilAsync(() => Task.FromResult(given.IsCompleted && queued.IsCompleted), clock);
         Assert.False((await given).Committed);
         Assert.False((await queued).Committed);
