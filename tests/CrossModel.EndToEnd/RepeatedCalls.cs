@@ -56,6 +56,34 @@ public sealed class RepeatedCalls
         Assert.Equal(99.998m, await BalanceAsync(gateway));
     }
 
+    /// <summary>What a call is charged is known with its commit only: whoever repeats it is shown that too.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Repeat_OfACallThatTheBalanceDidNotCover_ShowsWhatWasCharged(bool stream)
+    {
+        var go = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await go.Task;
+            await (stream ? UsualReply.BeginAsync(http, string.Concat(Stream.Select(data => $"data: {data}\n\n"))) : UsualReply.JsonAsync(http, Reply));
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced, balance: 0.001m);
+        var body = (stream ? AskStream[..^1] + ",\"stream_options\":{\"include_usage\":true}" : Ask[..^1]) + ",\"max_tokens\":10}";
+        Task<HttpReply> CallAsync() => gateway.PostAsync(body, null, ("Idempotency-Key", "k1"));
+
+        var first = CallAsync();
+        await Until.TrueAsync(() => upstream.Received.Count == 1);
+        var joined = CallAsync();
+        await Until.TrueAsync(async () => (await gateway.Http.GetAsync("/metrics")).Text.Contains("crossmodel_calls_in_flight 2\n", StringComparison.Ordinal));
+        go.SetResult();
+
+        HttpReply[] replies = [await first, await joined, await CallAsync()];
+        Assert.All(replies, reply => Assert.Equal(0.001m, (decimal)(stream ? reply.Chunks[^1] : reply.Json)["usage"]!["cost"]!));
+        Assert.Single(replies.Select(reply => reply.Text).Distinct());
+        Assert.Single(upstream.Received);
+    }
+
     /// <summary>What is kept of a stream until its end is counted like all that is held, so that many long ones meet the ceiling and not the end of the memory.</summary>
     [Theory]
     [InlineData(2_000_000, true)]
