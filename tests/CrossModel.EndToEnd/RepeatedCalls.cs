@@ -166,6 +166,19 @@ public sealed class RepeatedCalls
         Assert.Equal("idempotency_key_reused", other.ErrorCode);
     }
 
+    /// <summary>A defect in the books of kept replies: the next one must not wait for a call that has ended.</summary>
+    [Fact]
+    public async Task Key_WhoseClaimBreaks_IsFreeForTheRepeat()
+    {
+        await using var upstream = await ScriptedUpstream.JsonAsync(Reply);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+        await gateway.Gateway.Database.WriteAsync(session => session.ExecuteAsync("ALTER TABLE stored_reply RENAME TO elsewhere"));
+        for (var i = 0; i < 2; i++) Assert.Equal(500, (int)(await gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1")).WaitAsync(TimeSpan.FromSeconds(10))).Status);
+        await gateway.Gateway.Database.WriteAsync(session => session.ExecuteAsync("ALTER TABLE elsewhere RENAME TO stored_reply"));
+
+        Assert.Equal(200, (int)(await gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1"))).Status);
+    }
+
     [Fact]
     public async Task Keys_OfTwoAccounts_NeverMeet()
     {
