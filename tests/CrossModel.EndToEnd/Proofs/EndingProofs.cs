@@ -475,7 +475,7 @@ public sealed class EndingProofs
         for (var i = 0; i < 2000 && !http.RequestAborted.IsCancellationRequested; i++)
         {
             await SendAsync(http, Chunk(TwelveBytes));
-            await Task.Delay(2);
+            await Task.Delay(20);
         }
     }
 
