@@ -17,7 +17,7 @@ public sealed class EveryFault(EveryFault.Site site) : IClassFixture<EveryFault.
             Simulator = await SimulatorHost.StartAsync(new SimulatorOptions());
             Gateway = await TestGateway.StartAsync(new Uri(Simulator.Address, "/v1").ToString(),
                 """ "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": { "input": 1, "output": 1 } } """,
-                upstreamMore: """, "timeouts": { "firstByte": "500ms", "plain": "500ms", "idle": "500ms" }""", balance: 1000);
+                upstreamMore: """, "timeouts": { "firstByte": "1s", "plain": "1s", "idle": "1s" }""", balance: 1000);
         }
 
         public async ValueTask DisposeAsync()
