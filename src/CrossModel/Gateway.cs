@@ -145,7 +145,7 @@ internal sealed class Gateway : IAsyncDisposable
             new ReplyCache(store), meters, time, logs.CreateLogger<ChatEndpoint>());
         var metrics = new MetricsEndpoint(meters, capacity, books, settlements, snapshots, time, hasOwnAddress: config.Metrics.Urls is not null);
         var door = new FrontDoor(
-            chat, new AccountEndpoints(database, purses, snapshots), keys, snapshots, new Readiness(capacity, changes, books, snapshots), metrics,
+            chat, new AccountEndpoints(database, purses, snapshots), keys, snapshots, new Readiness(capacity, changes, purses, snapshots), metrics,
             new ConsoleEndpoint(database, snapshots, () => watcher.Faults), time, logs.CreateLogger<FrontDoor>(), stopping.Token);
 
         // Listen.

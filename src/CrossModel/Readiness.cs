@@ -6,7 +6,7 @@ using CrossModel.Storage;
 namespace CrossModel;
 
 /// <summary>/readyz: may this node be sent traffic? Configuration and database are good and it is not stopping. Never asks upstreams.</summary>
-internal sealed class Readiness(Capacity capacity, ChangeFeed changes, Books books, Snapshots snapshots)
+internal sealed class Readiness(Capacity capacity, ChangeFeed changes, Purses purses, Snapshots snapshots)
 {
     public bool IsStopping => capacity.IsDraining;
 
@@ -14,7 +14,7 @@ internal sealed class Readiness(Capacity capacity, ChangeFeed changes, Books boo
     {
         var reason = IsStopping ? "stopping"
             : changes.IsStale(snapshots.Current.Config.Limits.StaleAfter) ? "the database does not answer"
-            : books.IsAway ? "the database takes no writes"
+            : purses.IsAway ? "the database takes no writes"
             : null;
         return reason is null
             ? await FrontDoor.WriteAsync(http, StatusCodes.Status200OK, """{"status":"ready"}"""u8.ToArray())

@@ -46,12 +46,15 @@ internal sealed class Purses : IAsyncDisposable
         return purses;
     }
 
+    /// <summary>The books take nothing, or this node could not tell the others that it lives: nothing that costs is taken on.</summary>
+    public bool IsAway => !_nodes.IsAlive || _books.IsAway;
+
     /// <summary>Sets money aside for a call. In memory while the purse has idle money. A hold of 0 needs neither money nor database.</summary>
     public ValueTask<HoldAnswer> HoldAsync(Account account, long amount, CancellationToken ct = default)
     {
         var purse = _purses.TryGetValue(account.Id, out var known) ? known : _purses.GetOrAdd(account.Id, static (id, books) => new Purse(id, books), _books);
         if (amount <= 0) return new(new HoldAnswer(new Hold(purse, 0)));
-        if (!_nodes.IsAlive || _books.IsAway) return new(HoldAnswer.Away);
+        if (IsAway) return new(HoldAnswer.Away);
         if (purse.TryTake(amount)) return new(new HoldAnswer(new Hold(purse, amount)));
         return new(WaitAsync(purse, amount, ct));
     }

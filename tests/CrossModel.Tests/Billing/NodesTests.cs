@@ -175,10 +175,13 @@ public sealed class NodesTests
             await session.ExecuteAsync("LOCK TABLE node IN EXCLUSIVE MODE");
             clock.Advance(TimeSpan.FromSeconds(7));
             Assert.False(till.Books.IsAway);
+            // What /readyz says, too.
+            Assert.True(till.Purses.IsAway);
             answer = await till.Purses.HoldAsync(account, 1).AsTask().WaitAsync(TimeSpan.FromSeconds(10));
         });
         Assert.Equal(HoldAnswer.Away, answer);
         await Till.UntilAsync(async () => (await till.Purses.HoldAsync(account, 1)).Hold is not null, clock);
+        Assert.False(till.Purses.IsAway);
     }
 
     [Fact]
