@@ -3,7 +3,7 @@ using CrossModel.Protocol;
 
 namespace CrossModel.Dialects.Anthropic;
 
-/// <summary>Translates a chat completion into a Messages request. docs/dialects.md says row by row what becomes of each parameter.</summary>
+/// <summary>Translates a chat completion into a Messages request. docs/dialects/anthropic.md says row by row what becomes of each parameter.</summary>
 internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memory, RefusedThinking refused, ChatRequest request, RouteModel route, UpstreamRequest upstream)
 {
     /// <summary>A plain call that may write more than this takes longer than ten minutes, which the API does not hold a connection for: it is streamed and collected.</summary>

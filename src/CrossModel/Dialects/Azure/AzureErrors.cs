@@ -5,7 +5,7 @@ using CrossModel.Dialects.OpenAI;
 
 namespace CrossModel.Dialects.Azure;
 
-/// <summary>Where Azure's errors mean something else than OpenAI's; the table is docs/dialects.md's.</summary>
+/// <summary>Where Azure's errors mean something else than OpenAI's; the table is docs/dialects/azure.md's.</summary>
 internal static partial class AzureErrors
 {
     private const int ShortestName = 3;

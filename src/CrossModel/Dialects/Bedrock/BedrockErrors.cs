@@ -4,7 +4,7 @@ using System.Text.RegularExpressions;
 
 namespace CrossModel.Dialects.Bedrock;
 
-/// <summary>Reads Bedrock's errors, by HTTP status or as exceptions inside a stream, into one failure each; the table is docs/dialects.md's.</summary>
+/// <summary>Reads Bedrock's errors, by HTTP status or as exceptions inside a stream, into one failure each; the table is docs/dialects/bedrock.md's.</summary>
 internal static partial class BedrockErrors
 {
     /// <summary>A reply whose status is not 2xx: the class stands in a header, or in the body as <c>__type</c>.</summary>

@@ -5,7 +5,7 @@ using CrossModel.Protocol;
 
 namespace CrossModel.Dialects.Bedrock;
 
-/// <summary>Translates a chat completion into a Converse request. docs/dialects.md says row by row what becomes of each parameter.</summary>
+/// <summary>Translates a chat completion into a Converse request. docs/dialects/bedrock.md says row by row what becomes of each parameter.</summary>
 internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memory, RefusedThinking refused, ChatRequest request, RouteModel route, UpstreamRequest upstream)
 {
     private const string NoCalls = "Answer in words. Do not call a tool.";

@@ -13,7 +13,7 @@ internal sealed record GoogleError(int? Code, string? Message, string? Status, s
     public bool Says(string words) => Message?.Contains(words, StringComparison.OrdinalIgnoreCase) is true;
 }
 
-/// <summary>Reads Google's errors into one failure each; the table is docs/dialects.md's.</summary>
+/// <summary>Reads Google's errors into one failure each; the table is docs/dialects/gemini.md's.</summary>
 internal static partial class GeminiErrors
 {
     private static readonly (string Words, string Param)[] Unsupported =

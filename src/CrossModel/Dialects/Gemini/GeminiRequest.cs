@@ -5,7 +5,7 @@ namespace CrossModel.Dialects.Gemini;
 
 /// <summary>
 /// Writes a generateContent body from the caller's. Strings and numbers are carried as they stand. The rows of the mapping are in
-/// docs/dialects.md.
+/// docs/dialects/gemini.md.
 /// </summary>
 internal sealed class GeminiRequest(GeminiHost host, GeminiLessons.Lesson learned, Signatures signatures, RouteModel route)
 {

@@ -22,7 +22,7 @@ internal sealed record ErrorText(string? Message, string? Type, string? Code, st
     }
 }
 
-/// <summary>Reads the error shapes of OpenAI-compatible servers into one failure each; the table is docs/dialects.md's.</summary>
+/// <summary>Reads the error shapes of OpenAI-compatible servers into one failure each; the table is docs/dialects/openai.md's.</summary>
 internal static partial class OpenAIErrors
 {
     /// <summary>What llama.cpp says before the words of a model's own template: that roles must alternate, that there is no system role.</summary>

@@ -3,7 +3,7 @@ using CrossModel.Tests.Support;
 
 namespace CrossModel.Tests.Dialects.OpenAI;
 
-/// <summary>The table of presets in docs/dialects.md against the presets: what each is asked in, and what it is not sent.</summary>
+/// <summary>The table of presets in docs/dialects/openai.md against the presets: what each is asked in, and what it is not sent.</summary>
 public sealed class PresetTableTests
 {
     private static readonly string[] UsuallyDropped =
@@ -14,7 +14,7 @@ public sealed class PresetTableTests
     [Fact]
     public void Table_EveryPreset_IsAsItIs()
     {
-        var rows = File.ReadLines(RepoRoot.File("docs", "dialects.md"))
+        var rows = File.ReadLines(RepoRoot.File("docs", "dialects", "openai.md"))
             .SkipWhile(line => !line.StartsWith("| preset |", StringComparison.Ordinal)).Skip(2).TakeWhile(line => line.StartsWith('|'))
             .Select(line => string.Join(" | ", line.Split('|')[1..7].Select(cell => cell.Trim())));
         Assert.Equal(string.Join('\n', Presets.All.Select(Row)), string.Join('\n', rows));
@@ -23,7 +23,7 @@ public sealed class PresetTableTests
     [Fact]
     public void Table_WhatIsUsual_IsNamedAboveIt()
     {
-        var text = File.ReadAllText(RepoRoot.File("docs", "dialects.md"));
+        var text = File.ReadAllText(RepoRoot.File("docs", "dialects", "openai.md"));
         Assert.Contains($"Usually dropped are {Names(UsuallyDropped)}; usually refused {Names(UsuallyRefused)}.", text, StringComparison.Ordinal);
     }
 
