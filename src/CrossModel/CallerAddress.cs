@@ -6,7 +6,8 @@ namespace CrossModel;
 internal static class CallerAddress
 {
     /// <summary>Each of these says that somebody passed the request on.</summary>
-    private static readonly string[] Forwarding = ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Forwarded", "Via", "CF-Connecting-IP", "True-Client-IP"];
+    private static readonly string[] Forwarding =
+        ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Forwarded", "Via", "CF-Connecting-IP", "True-Client-IP"];
 
     /// <summary>
     /// The connection's address; where that is a trusted proxy, the last address in X-Forwarded-For that is none. Null: nobody can say, since
@@ -31,7 +32,8 @@ internal static class CallerAddress
         return address;
     }
 
-    /// <summary>A program on this machine asks, and asks this machine by a name of its own: a proxy here that says nothing of its callers still passes on the name they used.</summary>
+    /// <summary>A program on this machine asks, and asks this machine by a name of its own:
+    /// a proxy here that says nothing of its callers still passes on the name they used.</summary>
     public static bool IsLoopback(HttpContext http, IReadOnlyList<string> trusted)
     {
         var host = http.Request.Host.Host.Trim('[', ']');

@@ -11,7 +11,8 @@ namespace CrossModel;
 /// </summary>
 /// <param name="most">Open connections of all addresses together.</param>
 /// <param name="why">Words for the operator: what forbids more.</param>
-internal sealed partial class ConnectionLimit(long most, string why, IConnectionListenerFactory sockets, TimeProvider time, ILogger<ConnectionLimit> log) : IConnectionListenerFactory
+internal sealed partial class ConnectionLimit(long most, string why, IConnectionListenerFactory sockets, TimeProvider time, ILogger<ConnectionLimit> log)
+    : IConnectionListenerFactory
 {
     private static readonly TimeSpan BetweenWarnings = TimeSpan.FromMinutes(1);
 
@@ -24,10 +25,12 @@ internal sealed partial class ConnectionLimit(long most, string why, IConnection
     /// <summary>Has the sockets of a server limited; its transport is chosen already.</summary>
     public static void Put(IServiceCollection services, long most, string why, TimeProvider time)
     {
-        services.AddSingleton(built => new ConnectionLimit(most, why, ActivatorUtilities.CreateInstance<SocketTransportFactory>(built), time, built.GetRequiredService<ILogger<ConnectionLimit>>()));
+        services.AddSingleton(built =>
+            new ConnectionLimit(most, why, ActivatorUtilities.CreateInstance<SocketTransportFactory>(built), time, built.GetRequiredService<ILogger<ConnectionLimit>>()));
         // Of several transports Kestrel takes the last that was added.
         services.AddSingleton<IConnectionListenerFactory>(built => built.GetRequiredService<ConnectionLimit>());
-        services.Configure<KestrelServerOptions>(kestrel => kestrel.ConfigureEndpointDefaults(address => address.Use(kestrel.ApplicationServices.GetRequiredService<ConnectionLimit>().Counted)));
+        services.Configure<KestrelServerOptions>(kestrel =>
+            kestrel.ConfigureEndpointDefaults(address => address.Use(kestrel.ApplicationServices.GetRequiredService<ConnectionLimit>().Counted)));
     }
 
     /// <summary>Around all that happens on a connection that was taken on.</summary>
@@ -48,7 +51,8 @@ internal sealed partial class ConnectionLimit(long most, string why, IConnection
         if (Interlocked.Increment(ref _open) <= most) return true;
         Interlocked.Decrement(ref _open);
         var warned = Volatile.Read(ref _warned);
-        if ((warned == 0 || time.GetElapsedTime(warned) >= BetweenWarnings) && Interlocked.CompareExchange(ref _warned, time.GetTimestamp(), warned) == warned) TooMany(log, most, why);
+        if ((warned == 0 || time.GetElapsedTime(warned) >= BetweenWarnings)
+            && Interlocked.CompareExchange(ref _warned, time.GetTimestamp(), warned) == warned) TooMany(log, most, why);
         return false;
     }
 

@@ -11,7 +11,8 @@ namespace CrossModel;
 
 /// <summary>Every path that the program answers, and the shared error shape for every path that it does not. Each response carries x-request-id.</summary>
 internal sealed partial class FrontDoor(
-    ChatEndpoint chat, AccountEndpoints accounts, KeyRing keys, Snapshots snapshots, Readiness readiness, MetricsEndpoint metrics, ConsoleEndpoint console, TimeProvider time, ILogger<FrontDoor> log,
+    ChatEndpoint chat, AccountEndpoints accounts, KeyRing keys, Snapshots snapshots, Readiness readiness,
+    MetricsEndpoint metrics, ConsoleEndpoint console, TimeProvider time, ILogger<FrontDoor> log,
     CancellationToken stopping)
 {
     public const string MetricsPath = "/metrics";
@@ -74,7 +75,8 @@ internal sealed partial class FrontDoor(
 
     private async ValueTask<ApiError?> ReadAsync(HttpContext http, string path, Caller caller)
     {
-        if (path == "/v1/account" || path.StartsWith(RequestPrefix, StringComparison.Ordinal)) return await accounts.AnswerAsync(http, caller, path == "/v1/account" ? null : path[RequestPrefix.Length..]);
+        if (path == "/v1/account" || path.StartsWith(RequestPrefix, StringComparison.Ordinal))
+            return await accounts.AnswerAsync(http, caller, path == "/v1/account" ? null : path[RequestPrefix.Length..]);
         using var body = new PooledBuffer();
         var models = snapshots.Current.Models;
         if (path == "/v1/models") models.WriteList(body, caller.Key.Allows);

@@ -116,7 +116,8 @@ internal sealed class Gateway : IAsyncDisposable
         var config = watcher.Current;
 
         // The books.
-        var database = Room(await Database.OpenAsync(config.Database, new DatabaseOptions(config.Storage, time, Server: true, logs.CreateLogger("CrossModel.Storage")), cancellation));
+        var database = Room(await Database.OpenAsync(config.Database,
+            new DatabaseOptions(config.Storage, time, Server: true, logs.CreateLogger("CrossModel.Storage")), cancellation));
         var changes = Room(new ChangeFeed(database, logs.CreateLogger("CrossModel.Storage")));
         var keys = new KeyRing(database, changes, () => watcher.Current.Limits.StaleAfter);
         var books = Room(new Books(database, logs.CreateLogger("CrossModel.Billing")));
@@ -155,7 +156,8 @@ internal sealed class Gateway : IAsyncDisposable
             await listener.StartAsync(answer, cancellation);
             return listener;
         }
-        var listener = await ListenAsync(options.Urls ?? config.Urls, OpenFiles.Connections(), "the process may open no more files for them (LimitNOFILE, ulimit -n)", door.HandleAsync);
+        var listener = await ListenAsync(options.Urls ?? config.Urls, OpenFiles.Connections(),
+            "the process may open no more files for them (LimitNOFILE, ulimit -n)", door.HandleAsync);
         var metricsListener = config.Metrics.Urls is { } own ? await ListenAsync(own, MetricsConnections, "metrics.urls takes no more", metrics.AnswerThereAsync) : null;
         watcher.Start(builder.ApplyAsync);
         var gateway = new Gateway(listener, rooms, stopping, capacity, snapshots, builder)

@@ -60,7 +60,8 @@ internal sealed class Listener : IAsyncDisposable
         catch (Exception e) when (e is IOException or SocketException or FormatException or InvalidOperationException)
         {
             // A port that is taken or for root alone, an address that this machine does not have.
-            throw new StartException($"{urls} cannot be listened on: {e.Message.TrimEnd('.')}. Name an address of this machine and a free port: urls in the configuration, or --urls.", e);
+            throw new StartException($"{urls} cannot be listened on: {e.Message.TrimEnd('.')}."
+                + " Name an address of this machine and a free port: urls in the configuration, or --urls.", e);
         }
     }
 

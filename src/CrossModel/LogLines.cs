@@ -64,7 +64,9 @@ internal sealed class LogLines : ILoggerProvider
                 (_waiting, _writing) = (_writing, _waiting);
                 (dropped, _dropped) = (_dropped, 0);
             }
-            if (dropped > 0) _writing.Write(System.Text.Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{{\"level\":\"warning\",\"message\":\"{dropped} log lines were dropped: nobody took them fast enough\"}}\n")));
+            if (dropped > 0)
+                _writing.Write(System.Text.Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture,
+                    $"{{\"level\":\"warning\",\"message\":\"{dropped} log lines were dropped: nobody took them fast enough\"}}\n")));
             try
             {
                 _target.Write(_writing.Span);

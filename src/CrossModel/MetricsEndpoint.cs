@@ -94,7 +94,8 @@ internal sealed class MetricsEndpoint(Meters meters, Capacity capacity, Books bo
         var (cached, written, hour, heard) = (one.Cached.Value, one.Written.Value, one.WrittenForAnHour.Value, one.Heard.Value);
         var (reasoning, spoken) = (one.Reasoning.Value, one.Spoken.Value);
         // A scrape may fall between two additions of one call.
-        return [("input", Math.Max(0, one.Input.Value - cached - written - heard)), ("cached_input", cached), ("cache_write", Math.Max(0, written - hour)), ("cache_write_hour", hour),
+        return [("input", Math.Max(0, one.Input.Value - cached - written - heard)), ("cached_input", cached),
+            ("cache_write", Math.Max(0, written - hour)), ("cache_write_hour", hour),
             ("audio_input", heard), ("output", Math.Max(0, one.Output.Value - reasoning - spoken)), ("reasoning", reasoning), ("audio_output", spoken)];
     }
 

@@ -24,7 +24,8 @@ internal static class Serving
         Gateway gateway;
         try
         {
-            gateway = await Gateway.StartAsync(new GatewayOptions { ConfigFile = configFile, Urls = urls, Environment = environment, Logging = logging => Log(logging, lines) }, stop.First);
+            gateway = await Gateway.StartAsync(
+                new GatewayOptions { ConfigFile = configFile, Urls = urls, Environment = environment, Logging = logging => Log(logging, lines) }, stop.First);
         }
         catch (StartException e)
         {
@@ -44,7 +45,8 @@ internal static class Serving
                 // Callers are served already; the list alone waits a moment for what runs on this machine.
                 await Task.WhenAny(gateway.FirstProbe, Task.Delay(PatienceWithProbes, stop.First));
                 FirstRun.PrintModels(output, gateway.Sources);
-                FirstRun.Print(output, address, key, KeyDiscovery.SimulatedModel, ConsoleEndpoint.LinkAt(address, await new SignIns(gateway.Database).NewLinkAsync(null, FirstRun.ConsoleLinkLasts)));
+                FirstRun.Print(output, address, key, KeyDiscovery.SimulatedModel,
+                    ConsoleEndpoint.LinkAt(address, await new SignIns(gateway.Database).NewLinkAsync(null, FirstRun.ConsoleLinkLasts)));
             }
             await output.FlushAsync();
             await Task.Delay(Timeout.Infinite, stop.First).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -70,14 +72,17 @@ internal static class Serving
         logging.AddSimpleConsole(simple => { simple.SingleLine = true; simple.TimestampFormat = "HH:mm:ss "; });
     }
 
-    /// <summary>SIGTERM, Ctrl-C, Ctrl-\ (SIGQUIT, which some containers are stopped with) and a terminal that is closed (SIGHUP): the first asks to stop in order, the second at once.</summary>
+    /// <summary>SIGTERM, Ctrl-C, Ctrl-\ (SIGQUIT, which some containers are stopped with) and a terminal that is closed (SIGHUP):
+    /// the first asks to stop in order, the second at once.</summary>
     private sealed class Signals : IDisposable
     {
         private readonly CancellationTokenSource _first = new();
         private readonly CancellationTokenSource _second = new();
         private readonly PosixSignalRegistration[] _registrations;
 
-        public Signals() => _registrations = [.. new[] { PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGHUP, PosixSignal.SIGQUIT }.Select(signal => PosixSignalRegistration.Create(signal, On))];
+        public Signals() => _registrations =
+            [.. new[] { PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGHUP, PosixSignal.SIGQUIT }
+                .Select(signal => PosixSignalRegistration.Create(signal, On))];
 
         public CancellationToken First => _first.Token;
         public CancellationToken Second => _second.Token;

@@ -26,7 +26,8 @@ internal sealed class KeyStore(Database database)
     public const string Kind = "keys";
 
     private const string Columns =
-        "k.id, k.line, k.account_id, k.name, k.hash, k.prefix, k.expires, k.enabled, k.revoked, k.models, k.rpm, k.tpm, k.parallel, k.spend_day, k.spend_month, k.spend_total, k.cache";
+        "k.id, k.line, k.account_id, k.name, k.hash, k.prefix, k.expires, k.enabled, k.revoked,"
+        + " k.models, k.rpm, k.tpm, k.parallel, k.spend_day, k.spend_month, k.spend_total, k.cache";
 
     private const int ColumnCount = 17;
 
@@ -87,7 +88,9 @@ internal sealed class KeyStore(Database database)
         return after;
     });
 
-    /// <summary>A new key in the old one's place: name, limits, models, expiry and line (with it the spend) carry over. The old one works for <paramref name="grace"/> more. Null: no such key, or it is revoked or expired, perhaps since somebody else has rotated it: the new one would be born so.</summary>
+    /// <summary>A new key in the old one's place: name, limits, models, expiry and line (with it the spend) carry over.
+    /// The old one works for <paramref name="grace"/> more. Null: no such key, or it is revoked or expired,
+    /// perhaps since somebody else has rotated it: the new one would be born so.</summary>
     public Task<NewKey?> RotateAsync(string id, TimeSpan grace) => database.WriteAsync(async session =>
     {
         var number = await ChangeFeed.NextAsync(session, Kind);

@@ -43,7 +43,8 @@ internal sealed class SignIns(Database database)
         "SELECT account_id FROM sign_in WHERE hash = @hash AND kind = 'session' AND expires > @now",
         row => new SignedIn(token, row.TextOrNull(0)), ("@hash", Hash(token)), ("@now", database.Now)), ct);
 
-    public Task EndAsync(string token) => database.WriteAsync(session => session.ExecuteAsync("DELETE FROM sign_in WHERE hash = @hash AND kind = 'session'", ("@hash", Hash(token))));
+    public Task EndAsync(string token) =>
+        database.WriteAsync(session => session.ExecuteAsync("DELETE FROM sign_in WHERE hash = @hash AND kind = 'session'", ("@hash", Hash(token))));
 
     internal static string Hash(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
 

@@ -14,10 +14,12 @@ namespace CrossModel.Chat;
 /// </summary>
 internal static class Explanation
 {
-    /// <summary>Writes one JSON object; its shape is in docs/api.md. Answers the caller's refusal, and what was written is to be thrown away, when no route can take the request.</summary>
+    /// <summary>Writes one JSON object; its shape is in docs/api.md. Answers the caller's refusal, and what was written is to be thrown away,
+    /// when no route can take the request.</summary>
     /// <param name="allows">May the caller's key call this model? Null: it may call all.</param>
     /// <param name="showsUpstreams">Upstreams by name: for operators, and for callers where exposeUpstream says so.</param>
-    public static ApiError? Write(IBufferWriter<byte> target, ChatRequest request, Snapshot snapshot, in RoutePlan plan, Func<string, bool>? allows, string account, DateTimeOffset now, bool showsUpstreams)
+    public static ApiError? Write(
+        IBufferWriter<byte> target, ChatRequest request, Snapshot snapshot, in RoutePlan plan, Func<string, bool>? allows, string account, DateTimeOffset now, bool showsUpstreams)
     {
         using var json = new Utf8JsonWriter(target, new JsonWriterOptions { Encoder = JsonText.Encoder });
         var estimate = Estimate.Of(request, plan, now);
@@ -58,7 +60,8 @@ internal static class Explanation
         return refusals == plan.Count ? first : null;
     }
 
-    private static (ApiError? Refusal, int Calls, int Bytes) WriteRoute(Utf8JsonWriter json, ChatRequest request, Snapshot snapshot, in RoutePlan plan, int index, string account, DateTimeOffset now, bool showsUpstreams)
+    private static (ApiError? Refusal, int Calls, int Bytes) WriteRoute(
+        Utf8JsonWriter json, ChatRequest request, Snapshot snapshot, in RoutePlan plan, int index, string account, DateTimeOffset now, bool showsUpstreams)
     {
         var route = plan[index];
         using var upstream = new UpstreamRequest();
@@ -108,7 +111,9 @@ internal static class Explanation
         {
             var equals = routes.Where(r => r.Priority == route.Priority).ToList();
             yield return string.Create(CultureInfo.InvariantCulture, $"priority {route.Priority}: lower ones are tried first");
-            if (equals.Count > 1) yield return string.Create(CultureInfo.InvariantCulture, $"weight {route.Weight} of {equals.Sum(r => r.Weight)} among {equals.Count} of this priority: chance decides anew for each call");
+            if (equals.Count > 1)
+                yield return string.Create(CultureInfo.InvariantCulture,
+                    $"weight {route.Weight} of {equals.Sum(r => r.Weight)} among {equals.Count} of this priority: chance decides anew for each call");
         }
         if (route.Cooling > TimeSpan.Zero)
             yield return string.Create(CultureInfo.InvariantCulture, $"rests for {Math.Ceiling(route.Cooling.TotalSeconds)} s after failures: routes that are well go first");

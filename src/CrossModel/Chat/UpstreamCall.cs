@@ -173,7 +173,9 @@ internal sealed class UpstreamCall : IDisposable
 
     /// <summary>What a stream gave, whole or not. A usage object that came before text of a reply that then broke off says nothing of that text, but of the prompt.</summary>
     public Produced Produced() =>
-        new(Reader.Ended || Client.TextBytes <= Reader.CountedTextBytes ? Reader.Usage : null, Client.TextBytes, Client.HasContent || Client.IsBlocked, Reader.Usage ?? Reader.PromptUsage);
+        new(Reader.Ended || Client.TextBytes <= Reader.CountedTextBytes ? Reader.Usage : null,
+            Client.TextBytes, Client.HasContent || Client.IsBlocked,
+            Reader.Usage ?? Reader.PromptUsage);
 
     private void Complete()
     {
@@ -253,7 +255,8 @@ internal sealed class UpstreamCall : IDisposable
             : fault.Failure == UpstreamFailure.ClientGone && _cancellation.IsCancellationRequested && !_call.Aborted.IsCancellationRequested ? "cancelled"
             : Outcome(fault.Failure);
         _call.Record(new AttemptRecord(route.Upstream.Name, route.Model.UpstreamModel, outcome, _attempt.Status ?? fault?.Status,
-            _attempt.StartedAt.ToUnixTimeMilliseconds(), (long?)(_call.Request.Stream ? _firstToken : _attempt.FirstByteAfter)?.TotalMilliseconds, (long)Elapsed.TotalMilliseconds));
+            _attempt.StartedAt.ToUnixTimeMilliseconds(), (long?)(_call.Request.Stream ? _firstToken : _attempt.FirstByteAfter)?.TotalMilliseconds,
+            (long)Elapsed.TotalMilliseconds));
         return fault;
     }
 

@@ -29,7 +29,8 @@ internal static class AccountCommands
                 if (account is not null && credit > 0) await new Ledger(context.Database).CreditAsync(session, account.Id, credit, reference: null, "starting balance");
                 return account;
             });
-            if (made is null) throw new RefusedException($"There is an account \"{called}\" already. crossmodel accounts credit adds to its balance, crossmodel accounts set changes its terms.");
+            if (made is null)
+                throw new RefusedException($"There is an account \"{called}\" already. crossmodel accounts credit adds to its balance, crossmodel accounts set changes its terms.");
             context.Answers.Write($"Account \"{called}\" made, balance {Usd.Format(credit)} USD. A key for it: crossmodel keys create --account {Options.Word(called)} --name LABEL", json =>
             {
                 json.WriteString("id", made.Id);
@@ -113,7 +114,8 @@ internal static class AccountCommands
         var accounts = new AccountStore(context.Database);
         if (await accounts.FindAsync(name) is { } found) return found;
         var hint = NearestName.Question(name, (await accounts.ListAsync()).Select(account => account.Account.Name));
-        throw new RefusedException($"There is no account \"{name}\"{(hint is null ? "." : "; " + hint)} crossmodel accounts list shows all, crossmodel accounts create {Options.Word(name)} makes it.");
+        throw new RefusedException($"There is no account \"{name}\"{(hint is null ? "." : "; " + hint)}"
+            + $" crossmodel accounts list shows all, crossmodel accounts create {Options.Word(name)} makes it.");
     }
 
     private static async Task WriteAsync(CommandContext context, string name)

@@ -8,7 +8,8 @@ using CrossModel.Upstreams;
 
 namespace CrossModel.Cli;
 
-/// <summary><c>crossmodel check [--online]</c>: every fault of the configuration with its path, and whether each upstream can be reached; exit code 1 if there is a fault.</summary>
+/// <summary><c>crossmodel check [--online]</c>: every fault of the configuration with its path, and whether each upstream can be reached;
+/// exit code 1 if there is a fault.</summary>
 internal static class CheckCommand
 {
     public static Command Build(CommandEnvironment environment)
@@ -38,7 +39,8 @@ internal static class CheckCommand
     }
 
     private static string Line(ProbeResult probe) =>
-        string.Create(CultureInfo.InvariantCulture, $"upstreams[\"{probe.Upstream}\"]: {Words(probe.Reach)}{(probe.Status is { } status ? $" ({status}, {probe.ElapsedMs} ms)" : "")}: {probe.Message}");
+        string.Create(CultureInfo.InvariantCulture,
+            $"upstreams[\"{probe.Upstream}\"]: {Words(probe.Reach)}{(probe.Status is { } status ? $" ({status}, {probe.ElapsedMs} ms)" : "")}: {probe.Message}");
 
     private static string Words(Reach reach) => reach switch
     {

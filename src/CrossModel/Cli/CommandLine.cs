@@ -76,7 +76,8 @@ internal static class CommandLine
     /// <summary>Gives the command a body that works on the database.</summary>
     /// <param name="makes">A SQLite file that is not there is made; otherwise it is refused.</param>
     /// <param name="ifUnknown">What to do when nobody can say whether it was done; null: look first.</param>
-    public static void OnDatabase(this Command command, CommandEnvironment environment, Func<CommandContext, ParseResult, Task> body, bool makes = false, Func<ParseResult, string>? ifUnknown = null) =>
+    public static void OnDatabase(
+        this Command command, CommandEnvironment environment, Func<CommandContext, ParseResult, Task> body, bool makes = false, Func<ParseResult, string>? ifUnknown = null) =>
         command.OnDatabase(environment, async (context, parse) =>
         {
             await body(context, parse);
@@ -84,7 +85,8 @@ internal static class CommandLine
         }, makes, ifUnknown);
 
     /// <summary>Gives the command a body that works on the database and answers the exit code.</summary>
-    public static void OnDatabase(this Command command, CommandEnvironment environment, Func<CommandContext, ParseResult, Task<int>> body, bool makes = false, Func<ParseResult, string>? ifUnknown = null) =>
+    public static void OnDatabase(
+        this Command command, CommandEnvironment environment, Func<CommandContext, ParseResult, Task<int>> body, bool makes = false, Func<ParseResult, string>? ifUnknown = null) =>
         command.SetAction(async (parse, ct) =>
         {
             await using var context = await CommandContext.OpenAsync(environment, parse.GetValue(Options.Config), parse.GetValue(Options.Json), makes, ct);
@@ -103,7 +105,8 @@ internal static class CommandLine
                 var isAway = context.Database.IsAway(e);
                 var outcome = !context.HasChangedNothing ? $"It is not known whether it was done. {ifUnknown?.Invoke(parse) ?? "Look before you repeat it."}"
                     : isAway ? "Nothing was changed: try again." : "Nothing was changed.";
-                throw new RefusedException($"{context.Database.Name} {(isAway ? "does not answer, is busy or cannot be written" : "cannot be used")} ({e.Message.TrimEnd('.')}). {outcome}");
+                throw new RefusedException($"{context.Database.Name} {(isAway ? "does not answer, is busy or cannot be written" : "cannot be used")}"
+                    + $" ({e.Message.TrimEnd('.')}). {outcome}");
             }
         });
 

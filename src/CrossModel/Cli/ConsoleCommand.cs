@@ -20,7 +20,8 @@ internal static class ConsoleCommand
         {
             var of = parse.GetValue(account) is { } name ? (await AccountCommands.FindAsync(context, name)).Account : null;
             var lasts = parse.GetValue(valid) is { } ms ? TimeSpan.FromMilliseconds(ms) : Usual;
-            var link = ConsoleEndpoint.LinkAt(ListenAddresses.Reachable(ListenAddresses.Split(context.Config.Urls)[0]), await new SignIns(context.Database).NewLinkAsync(of?.Id, lasts));
+            var link = ConsoleEndpoint.LinkAt(ListenAddresses.Reachable(ListenAddresses.Split(context.Config.Urls)[0]),
+                await new SignIns(context.Database).NewLinkAsync(of?.Id, lasts));
             context.Answers.Write(link, json =>
             {
                 json.WriteString("link", link);

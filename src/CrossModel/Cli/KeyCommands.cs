@@ -21,7 +21,12 @@ internal static class KeyCommands
     {
         private readonly Option<Given<long?>?> _expires = new("--expires") { Description = "Works for this long from now", HelpName = "30d", CustomParser = Options.ReadDurationOrNone };
         private readonly Option<Given<IReadOnlyList<string>>?> _models = new("--models") { Description = "The models it may call", HelpName = "a/b,c/*", CustomParser = Options.ReadModels };
-        private readonly Option<Given<long?>?> _cache = new("--cache") { Description = "Keep its replies this long for calls that ask for the cache (x-crossmodel-cache)", HelpName = "24h", CustomParser = Options.ReadDurationOrNone };
+        private readonly Option<Given<long?>?> _cache = new("--cache")
+        {
+            Description = "Keep its replies this long for calls that ask for the cache (x-crossmodel-cache)",
+            HelpName = "24h",
+            CustomParser = Options.ReadDurationOrNone,
+        };
         private readonly TermsOptions _terms = new();
 
         public KeyOptions(bool nameRequired) =>
@@ -59,7 +64,8 @@ internal static class KeyCommands
             var payer = await AccountCommands.FindAsync(context, parse.GetValue(account)!);
             var blank = new KeyEntry("", payer.Account.Id, "", "", "", null, true, false, null, Terms.None);
             var wanted = options.Apply(parse, blank, context.Database.Now);
-            var made = await new KeyStore(context.Database).CreateAsync(new KeyOrder(payer.Account.Id, wanted.Name, wanted.Expires, wanted.Models, wanted.Terms) { CacheFor = wanted.CacheFor });
+            var made = await new KeyStore(context.Database).CreateAsync(
+                new KeyOrder(payer.Account.Id, wanted.Name, wanted.Expires, wanted.Models, wanted.Terms) { CacheFor = wanted.CacheFor });
             WriteNew(context, made, payer.Account.Name);
         });
         return create;
@@ -110,7 +116,8 @@ internal static class KeyCommands
             if (status is "revoked" or "expired")
                 throw new RefusedException($"The key {old.Entry.Prefix} is {status}, so there is nothing to carry over. crossmodel keys create makes a new one.");
             var made = await new KeyStore(context.Database).RotateAsync(old.Entry.Id, TimeSpan.FromMilliseconds(parse.GetValue(grace) ?? 0))
-                ?? throw new RefusedException($"The key {old.Entry.Prefix} was revoked meanwhile, so there is nothing to carry over. crossmodel keys list shows whether it was rotated.");
+                ?? throw new RefusedException($"The key {old.Entry.Prefix} was revoked meanwhile, so there is nothing to carry over."
+                    + " crossmodel keys list shows whether it was rotated.");
             WriteNew(context, made, old.Account);
         });
         return rotate;

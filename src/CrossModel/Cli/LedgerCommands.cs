@@ -18,7 +18,8 @@ internal static class LedgerCommands
             var report = await new LedgerVerifier(context.Database).RunAsync();
             var text = report.Faults.Select(fault => $"{fault.Account}{(fault.Seq == 0 ? "" : $", entry {fault.Seq}")}: {fault.What}")
                 .Concat(report.Heads.Select(head => $"head of {head.Account}: entry {head.Seq}, balance {Usd.Format(head.Balance)} USD, {(head.Seq == 0 ? "no entries" : head.Hash)}"))
-                .Append($"{Counted.Of(report.Entries, "entry", "entries")}, {Counted.Of(report.Records, "request record")}: {(report.Faults.Count == 0 ? "all agree" : Counted.Of(report.Faults.Count, "fault"))}");
+                .Append($"{Counted.Of(report.Entries, "entry", "entries")}, {Counted.Of(report.Records, "request record")}: "
+                    + (report.Faults.Count == 0 ? "all agree" : Counted.Of(report.Faults.Count, "fault")));
             context.Answers.Write(string.Join('\n', text), json =>
             {
                 json.WriteBoolean("ok", report.Faults.Count == 0);

@@ -61,9 +61,11 @@ internal static class Options
     public static Given<long?>? ReadAmountOrNone(ArgumentResult result) => ReadOrNone(result, text => Usd.Parse(text) is > 0 and <= Usd.MostOfTerm and var nano ? nano : null,
         "a positive plain decimal in USD, at most 1000000000 and with at most 9 places, or none");
 
-    public static Given<long?>? ReadCountOrNone(ArgumentResult result) => ReadOrNone(result, text => ReadCount(text, long.MaxValue), "a whole number from 1, or none", text => TooMany(text, long.MaxValue));
+    public static Given<long?>? ReadCountOrNone(ArgumentResult result) =>
+        ReadOrNone(result, text => ReadCount(text, long.MaxValue), "a whole number from 1, or none", text => TooMany(text, long.MaxValue));
 
-    public static Given<long?>? ReadSmallCountOrNone(ArgumentResult result) => ReadOrNone(result, text => ReadCount(text, int.MaxValue), "a whole number from 1, or none", text => TooMany(text, int.MaxValue));
+    public static Given<long?>? ReadSmallCountOrNone(ArgumentResult result) =>
+        ReadOrNone(result, text => ReadCount(text, int.MaxValue), "a whole number from 1, or none", text => TooMany(text, int.MaxValue));
 
     public static long? ReadCount(ArgumentResult result) => Read(result, text => ReadCount(text, long.MaxValue), "a whole number from 1", text => TooMany(text, long.MaxValue));
 
@@ -80,7 +82,9 @@ internal static class Options
         if (ReadDuration(text) is { } back) return new Moment(back, null);
         if (DateTimeOffset.TryParseExact(text, ["yyyy-MM-dd", "yyyy-MM-dd'T'HH:mm:ssK", "yyyy-MM-dd'T'HH:mm:ss.FFFK"], CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at))
             return new Moment(null, at.ToUnixTimeMilliseconds());
-        result.AddError(TooLong(text) is { } most ? TooLarge(text, most) : $"\"{text}\" is not a time. Write a day (2026-12-01), a moment (2026-12-01T08:00:00Z) or a duration back from now (36h).");
+        result.AddError(TooLong(text) is { } most
+            ? TooLarge(text, most)
+            : $"\"{text}\" is not a time. Write a day (2026-12-01), a moment (2026-12-01T08:00:00Z) or a duration back from now (36h).");
         return null;
     }
 
@@ -120,7 +124,8 @@ internal static class Options
     private static string TooLarge(string text, string most) => $"\"{text}\" is too large: {most} is the most.";
 
     private static string? TooMuch(string text) =>
-        double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var usd) && usd > long.MaxValue / Usd.Nano ? $"{long.MaxValue / Usd.Nano} USD" : null;
+        double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var usd) && usd > long.MaxValue / Usd.Nano
+            ? $"{long.MaxValue / Usd.Nano} USD" : null;
 
     private static string? TooLong(string text) => Durations.IsTooLong(text) ? "36525d (a hundred years)" : null;
 

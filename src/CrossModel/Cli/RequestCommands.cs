@@ -40,7 +40,8 @@ internal static class RequestCommands
         show.OnDatabase(environment, async (context, parse) =>
         {
             var request = await new UsageQueries(context.Database).FindAsync(parse.GetValue(id)!)
-                ?? throw new RefusedException("There is no such request on the books: it was refused, never arrived, or its record was pruned. crossmodel requests list --account NAME shows an account's.");
+                ?? throw new RefusedException("There is no such request on the books: it was refused, never arrived, or its record was pruned."
+                    + " crossmodel requests list --account NAME shows an account's.");
             context.Answers.Write(Text(request), json => Receipt.WriteWhole(json, request));
         });
         return show;

@@ -47,7 +47,9 @@ internal static class RerateCommand
                     json.Usd("correction", row.Amount);
                 });
             if (context.Answers.Json) return;
-            await environment.Error.WriteLineAsync($"{Counted.Of(rows.Count, "correction")}, {Usd.Format(rows.Sum(row => row.Amount))} USD{(parse.GetValue(apply) ? " written" : "; nothing was written: --apply writes them")}");
+            await environment.Error.WriteLineAsync(
+                $"{Counted.Of(rows.Count, "correction")}, {Usd.Format(rows.Sum(row => row.Amount))} USD"
+                + (parse.GetValue(apply) ? " written" : "; nothing was written: --apply writes them"));
             if (unpaid > 0) await environment.Error.WriteLineAsync($"{unpaid} more {(unpaid == 1 ? "is" : "are")} owed by accounts that have nothing free to pay them with.");
         });
         return rerate;

@@ -113,7 +113,8 @@ internal sealed class ConfigBinder(Expansion expansion, string baseFolder, List<
             // Only what cannot be a key is quoted, even as written.
             var quotable = node.Kind == JsonValueKind.Number ? shape.Kind is ShapeKind.Whole
                 : isText && (shape.Kind is ShapeKind.Choice or ShapeKind.Duration or ShapeKind.Instant);
-            return Misfit(node, path, $"{Expected(shape, setting)} is expected, not {(quotable ? node.Quote() : Name(node))}", isText && !node.FromEnvironment ? NearestName.Question(node.Text, shape.Choices) : null);
+            return Misfit(node, path, $"{Expected(shape, setting)} is expected, not {(quotable ? node.Quote() : Name(node))}",
+                isText && !node.FromEnvironment ? NearestName.Question(node.Text, shape.Choices) : null);
         }
         return Within(node, setting, value, path) ? Fit(shape, setting, value) : null;
     }
@@ -124,7 +125,8 @@ internal sealed class ConfigBinder(Expansion expansion, string baseFolder, List<
         {
             if (setting.OneOf.Count == 0 || setting.OneOf.Contains(text))
                 return true;
-            Misfit(node, path, $"{string.Join(", ", setting.OneOf.Select(known => $"\"{known}\""))} is expected, not {node.Quote()}", NearestName.Question(node.Text, setting.OneOf));
+            Misfit(node, path, $"{string.Join(", ", setting.OneOf.Select(known => $"\"{known}\""))} is expected, not {node.Quote()}",
+                NearestName.Question(node.Text, setting.OneOf));
             return false;
         }
         if (value is decimal usd && decimal.Round(usd, 9) != usd)
@@ -170,7 +172,8 @@ internal sealed class ConfigBinder(Expansion expansion, string baseFolder, List<
         return null;
     }
 
-    private static int IndexOf(IReadOnlyList<string> choices, string text) => choices.TakeWhile(choice => choice != text).Count() is var index && index < choices.Count ? index : -1;
+    private static int IndexOf(IReadOnlyList<string> choices, string text) =>
+        choices.TakeWhile(choice => choice != text).Count() is var index && index < choices.Count ? index : -1;
 
     private static string Expected(Shape shape, Setting setting) => shape.Kind switch
     {

@@ -30,7 +30,8 @@ internal sealed record ConfigFault(string Path, string Message, FaultKind Kind =
     public string? Variable { get; init; }
 
     public override string ToString() =>
-        $"{Path}: {(Kind == FaultKind.Warning ? "warning: " : "")}{Message}{(Hint is null ? "" : "; " + Hint)}{(Variable is not null ? $" (set by {Variable})" : Line is null ? "" : $" (line {Line})")}";
+        $"{Path}: {(Kind == FaultKind.Warning ? "warning: " : "")}{Message}{(Hint is null ? "" : "; " + Hint)}"
+            + (Variable is not null ? $" (set by {Variable})" : Line is null ? "" : $" (line {Line})");
 }
 
 /// <summary>What became of a configuration file.</summary>

@@ -24,7 +24,8 @@ internal static class ConfigLoader
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return Directory.Exists(file)
-                ? Unreadable(file, "a folder stands in the configuration file's place", "put the file there; a container makes a folder of what it is told to mount and cannot find")
+                ? Unreadable(file, "a folder stands in the configuration file's place",
+                    "put the file there; a container makes a folder of what it is told to mount and cannot find")
                 : Unreadable(file, "the configuration file cannot be read", "check its permissions");
         }
         return LoadText(text, file, environment, expandSecrets, rules);
@@ -50,7 +51,8 @@ internal static class ConfigLoader
         else
             faults.AddRange(new ConfigValidator(rules, binder.Source, complete: expandSecrets).Validate(config));
 
-        List<ConfigFault> placed = [.. faults.Select(fault => fault.Line is null ? fault with { Line = binder.Source.LineOf(fault.Path), Variable = binder.Source.VariableOf(fault.Path) } : fault)
+        List<ConfigFault> placed = [.. faults.Select(fault => fault.Line is null
+                ? fault with { Line = binder.Source.LineOf(fault.Path), Variable = binder.Source.VariableOf(fault.Path) } : fault)
             .OrderBy(fault => fault.Kind).ThenBy(fault => fault.Line)];
         var databaseIsKnown = ConfigValidator.DatabaseFault(config.Database) is null && !placed.Exists(fault => fault.Path == "database")
             && (syntax is null || root.Find("database") is not null);

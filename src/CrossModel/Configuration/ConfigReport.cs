@@ -21,7 +21,8 @@ internal static class ConfigReport
         return text.Append(loaded.File ?? "no configuration file, built-in defaults").Append(": ").Append(loaded.Faults.Count == 0 ? "good" : counts).Append('\n').ToString();
     }
 
-    /// <summary><c>{"file", "ok", "faults": [{"path", "kind": "fault"|"missing_price"|"warning", "message", "hint", "line", "variable"}]}</c> on one line; hint, line and variable may be null.</summary>
+    /// <summary><c>{"file", "ok", "faults": [{"path", "kind": "fault"|"missing_price"|"warning", "message", "hint", "line", "variable"}]}</c>
+    /// on one line; hint, line and variable may be null.</summary>
     /// <param name="ok">What the exit code says: it may rest on more than the faults.</param>
     /// <param name="more">Writes further members.</param>
     public static string Json(LoadedConfig loaded, bool ok, Action<Utf8JsonWriter>? more = null)

@@ -118,7 +118,12 @@ internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bo
         }
         var uri = new Uri(url);
         if (uri.UserInfo.Length > 0 || uri.Query.Length > 0 || uri.Fragment.Length > 0)
-            _faults.Add(new ConfigFault(path, "an address without user, query and fragment is expected") { Hint = uri.Query.Contains("api-version", StringComparison.OrdinalIgnoreCase) ? "the version belongs into apiVersion" : "keys belong into apiKey, extra headers into headers" });
+            _faults.Add(new ConfigFault(path, "an address without user, query and fragment is expected")
+            {
+                Hint = uri.Query.Contains("api-version", StringComparison.OrdinalIgnoreCase)
+                    ? "the version belongs into apiVersion"
+                    : "keys belong into apiKey, extra headers into headers",
+            });
         else if (uri.AbsolutePath.EndsWith("/chat/completions", StringComparison.Ordinal))
             _faults.Add(new ConfigFault(path, "this is the address of one operation") { Hint = "leave /chat/completions out" });
     }
@@ -164,7 +169,10 @@ internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bo
                 if (source.IsMisfit(ConfigPath.Member("upstreams", route.Upstream)))
                     continue;
                 _faults.Add(new ConfigFault($"{at}.upstream", $"no upstream is named {source.Quote($"{at}.upstream", route.Upstream)}")
-                { Hint = NearestName.Question(route.Upstream, config.Upstreams.Keys) ?? "upstreams has " + (config.Upstreams.Count == 0 ? "none" : string.Join(", ", config.Upstreams.Keys.Take(20))) });
+                {
+                    Hint = NearestName.Question(route.Upstream, config.Upstreams.Keys)
+                        ?? "upstreams has " + (config.Upstreams.Count == 0 ? "none" : string.Join(", ", config.Upstreams.Keys.Take(20))),
+                });
             }
             else if (complete)
                 AddRemarks(rules.CheckRoute(upstream, id, route), at);

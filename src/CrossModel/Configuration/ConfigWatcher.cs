@@ -51,7 +51,8 @@ internal sealed class ConfigWatcher : IAsyncDisposable
         return new ConfigWatcher(loaded, loaded, environment, rules, log);
     }
 
-    /// <summary>To be called once, when what was opened is running: from now on changes are given to <paramref name="apply"/>, one at a time. If it throws, the configuration before stays.</summary>
+    /// <summary>To be called once, when what was opened is running: from now on changes are given to <paramref name="apply"/>, one at a time.
+    /// If it throws, the configuration before stays.</summary>
     public void Start(Func<GatewayConfig, Task> apply)
     {
         _apply = apply;

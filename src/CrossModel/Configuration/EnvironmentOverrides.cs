@@ -18,8 +18,11 @@ internal static class EnvironmentOverrides
         {
             if (!variable.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase))
                 continue;
-            if (Set(root, Shape.Of(typeof(GatewayConfig)), variable[Prefix.Length..].Split("__"), new ConfigNode(JsonValueKind.String, null) { Text = value, Variable = variable }) is { } fault)
+            if (Set(root, Shape.Of(typeof(GatewayConfig)), variable[Prefix.Length..].Split("__"),
+                new ConfigNode(JsonValueKind.String, null) { Text = value, Variable = variable }) is { } fault)
+            {
                 faults.Add(fault with { Path = variable });
+            }
         }
     }
 

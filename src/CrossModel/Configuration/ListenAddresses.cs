@@ -5,7 +5,8 @@ namespace CrossModel.Configuration;
 /// <summary>Addresses to listen on, separated by semicolons: <c>http://</c>, an IP address of this machine, <c>localhost</c> or <c>*</c> for all of them, and a port.</summary>
 internal static class ListenAddresses
 {
-    private static readonly (string Message, string Hint) NoAddress = ("an address to listen on is expected", "write \"http://127.0.0.1:8080\"; several are separated by semicolons");
+    private static readonly (string Message, string Hint) NoAddress =
+        ("an address to listen on is expected", "write \"http://127.0.0.1:8080\"; several are separated by semicolons");
 
     public static string[] Split(string urls) => urls.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
 
@@ -35,8 +36,11 @@ internal static class ListenAddresses
     {
         // The wildcards are no host names for Uri.
         var concrete = url.Replace("://*", "://localhost", StringComparison.Ordinal).Replace("://+", "://localhost", StringComparison.Ordinal);
-        if (!Uri.TryCreate(concrete, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https") || uri.PathAndQuery != "/" || uri.UserInfo.Length > 0 || uri.Fragment.Length > 0)
+        if (!Uri.TryCreate(concrete, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https")
+            || uri.PathAndQuery != "/" || uri.UserInfo.Length > 0 || uri.Fragment.Length > 0)
+        {
             return NoAddress;
+        }
         if (uri.Scheme == "https")
             return ("TLS is not spoken here", "write http:// and let a proxy in front speak TLS");
         // As Kestrel reads it: it would take any other name for all addresses of the machine, and who mistypes one must not be open to the network.

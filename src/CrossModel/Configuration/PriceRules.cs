@@ -16,7 +16,8 @@ internal static class PriceRules
         if (price.Versions.Count == 0)
             faults.Add(new ConfigFault(path, "the list has no price in it", FaultKind.MissingPrice) { Hint = "state one, or write \"free\"" });
         else if (price.Versions.All(version => version.From > time.GetUtcNow()))
-            faults.Add(new ConfigFault(path, $"no price has begun yet: the first one holds from {price.Versions.Min(version => version.From):yyyy-MM-ddTHH:mm:ssZ}", FaultKind.MissingPrice)
+            faults.Add(new ConfigFault(path,
+                $"no price has begun yet: the first one holds from {price.Versions.Min(version => version.From):yyyy-MM-ddTHH:mm:ssZ}", FaultKind.MissingPrice)
             { Hint = "add the price that holds until then" });
         for (var i = 0; i < price.Versions.Count; i++)
         {
@@ -31,7 +32,8 @@ internal static class PriceRules
             if (Math.Max(Math.Max(version.Request ?? 0, version.Image ?? 0), version.AudioSecond ?? 0) > MostForAUnit)
                 faults.Add(new ConfigFault(at, $"a request, an image or a second of audio costs {MostForAUnit} USD at most"));
             if (IsOfOneToken(version))
-                faults.Add(new ConfigFault(at, "each of these prices is below 0.001 USD per million tokens", FaultKind.Warning) { Hint = "if they are the prices of one token, multiply them by 1000000" });
+                faults.Add(new ConfigFault(at, "each of these prices is below 0.001 USD per million tokens", FaultKind.Warning)
+                { Hint = "if they are the prices of one token, multiply them by 1000000" });
             CheckTiers(version.Tiers, $"{at}.tiers", faults);
         }
     }
@@ -53,7 +55,8 @@ internal static class PriceRules
             if (tiers.Take(i).Any(other => other.Above == tier.Above))
                 faults.Add(new ConfigFault($"{path}[{i}].above", "two tiers begin above the same size"));
             if ((tier.Input ?? tier.CachedInput ?? tier.CacheWrite ?? tier.CacheWriteHour ?? tier.AudioInput ?? tier.Output ?? tier.Reasoning ?? tier.AudioOutput) is null)
-                faults.Add(new ConfigFault($"{path}[{i}]", "the tier names no price") { Hint = "give it at least one of input, cachedInput, cacheWrite, cacheWriteHour, audioInput, output, reasoning, audioOutput" });
+                faults.Add(new ConfigFault($"{path}[{i}]", "the tier names no price")
+                { Hint = "give it at least one of input, cachedInput, cacheWrite, cacheWriteHour, audioInput, output, reasoning, audioOutput" });
         }
     }
 }

@@ -8,7 +8,8 @@ namespace CrossModel.Dialects;
 /// </summary>
 internal static class CallersWords
 {
-    /// <summary>The words stand in a string of the body that is no word of the protocol (a role, a type, the model), or in a name below its top level, in whatever spelling of JSON, case and underscores.</summary>
+    /// <summary>The words stand in a string of the body that is no word of the protocol (a role, a type, the model),
+    /// or in a name below its top level, in whatever spelling of JSON, case and underscores.</summary>
     /// <param name="sent">The body as it was sent to the provider, JSON.</param>
     /// <param name="ours">So often a name below the top level that is just these words is the dialect's own.</param>
     public static bool Hold(ReadOnlySpan<byte> sent, string words, int ours = 0)
@@ -22,7 +23,8 @@ internal static class CallersWords
             while (json.Read())
             {
                 if (json.TokenType == JsonTokenType.String && isProtocol) continue;
-                if (json.TokenType == JsonTokenType.PropertyName) isProtocol = json.ValueTextEquals("role"u8) || json.ValueTextEquals("type"u8) || (json.CurrentDepth == 1 && json.ValueTextEquals("model"u8));
+                if (json.TokenType == JsonTokenType.PropertyName)
+                    isProtocol = json.ValueTextEquals("role"u8) || json.ValueTextEquals("type"u8) || (json.CurrentDepth == 1 && json.ValueTextEquals("model"u8));
                 if (json.TokenType != JsonTokenType.String && (json.TokenType != JsonTokenType.PropertyName || json.CurrentDepth < 2)) continue;
                 var text = Bare(json.GetString()!);
                 if (json.TokenType == JsonTokenType.PropertyName && text.Equals(wanted, StringComparison.OrdinalIgnoreCase) && ours-- > 0) continue;
@@ -45,7 +47,8 @@ internal static class CallersWords
             var json = new Utf8JsonReader(sent, new JsonReaderOptions { MaxDepth = 1000 });
             while (json.Read())
             {
-                if (json is { TokenType: JsonTokenType.PropertyName, CurrentDepth: > 1 } && Bare(json.GetString()!).Equals(Bare(name), StringComparison.OrdinalIgnoreCase)) return true;
+                if (json is { TokenType: JsonTokenType.PropertyName, CurrentDepth: > 1 }
+                    && Bare(json.GetString()!).Equals(Bare(name), StringComparison.OrdinalIgnoreCase)) return true;
             }
             return false;
         }

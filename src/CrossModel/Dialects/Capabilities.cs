@@ -19,7 +19,8 @@ internal static class Capabilities
             if (asks.HasFlag(ChatFeatures.Video) && !input.Contains("video")) return Lacks("messages", "does not read video");
             if (asks.HasFlag(ChatFeatures.Files) && !input.Contains("pdf") && !input.Contains("file")) return Lacks("messages", "does not read files");
         }
-        if (facts.OutputModalities is { } output && asks.HasFlag(ChatFeatures.OtherModalities) && output.All(m => m == "text")) return Lacks("modalities", "answers with text only");
+        if (facts.OutputModalities is { } output && asks.HasFlag(ChatFeatures.OtherModalities) && output.All(m => m == "text"))
+            return Lacks("modalities", "answers with text only");
         return null;
     }
 
@@ -35,5 +36,6 @@ internal static class Capabilities
     private static int Rank(string effort) => Array.IndexOf(["none", "minimal", "low", "medium", "high", "xhigh", "max"], effort);
 
     private static ApiError Lacks(string param, string what) =>
-        ApiErrors.UnsupportedParameter(param, $"This model {what}. Leave {param switch { "messages" => "such content blocks", _ => param }} out, or choose a model that does (GET /v1/models shows abilities).");
+        ApiErrors.UnsupportedParameter(param,
+            $"This model {what}. Leave {param switch { "messages" => "such content blocks", _ => param }} out, or choose a model that does (GET /v1/models shows abilities).");
 }

@@ -32,7 +32,8 @@ internal static class DialectSet
     public static string? PresetOf(ReadOnlyMemory<byte> models) => OpenAI.Presets.Of(models);
 
     /// <summary>What the configuration is judged by.</summary>
-    public static ConfigRules Rules(TimeProvider time) => new(Known, OpenAI.Presets.Names) { Time = time, CheckUpstream = UpstreamForms.Check, CheckRoute = UpstreamForms.CheckRoute };
+    public static ConfigRules Rules(TimeProvider time) =>
+        new(Known, OpenAI.Presets.Names) { Time = time, CheckUpstream = UpstreamForms.Check, CheckRoute = UpstreamForms.CheckRoute };
 
     /// <param name="config">Of a configuration without faults: its dialect is one of <see cref="Known"/>.</param>
     public static IDialect Create(UpstreamConfig config, TimeProvider time) => Makers[config.Dialect](config, time);

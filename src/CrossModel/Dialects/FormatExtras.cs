@@ -2,7 +2,8 @@ using System.Text.Json;
 
 namespace CrossModel.Dialects;
 
-/// <summary>Members of a <c>response_format</c> that only some servers know, such as a schema beside <c>json_object</c>: named where the provider gets no more than the schema.</summary>
+/// <summary>Members of a <c>response_format</c> that only some servers know, such as a schema beside <c>json_object</c>:
+/// named where the provider gets no more than the schema.</summary>
 internal static class FormatExtras
 {
     /// <summary>What is named where the provider has no place for the description of a schema.</summary>

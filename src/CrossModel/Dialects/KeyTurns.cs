@@ -56,7 +56,8 @@ internal sealed class KeyTurns(TimeProvider time, params string[] keys)
                 return turns.Judge(fault, index, model);
             case UpstreamFailure.RateLimited:
                 // "At once" is no length of a rest: all keys would be asked again and again.
-                turns.Rest(turns._heldBackUntil.GetOrAdd(model, static (_, count) => new long[count], turns._refusedUntil.Length), index, fault.RetryAfter is { Ticks: > 0 } said ? said : LimitedRest);
+                turns.Rest(turns._heldBackUntil.GetOrAdd(model, static (_, count) => new long[count], turns._refusedUntil.Length),
+                    index, fault.RetryAfter is { Ticks: > 0 } said ? said : LimitedRest);
                 return turns.Judge(fault, index, model);
             default:
                 return fault;

@@ -41,7 +41,9 @@ internal sealed class RemoteLinks
     public ApiError? Want(ReadOnlySpan<byte> url, string place, RemoteKind kind, int mostBytes = LargestFile)
     {
         if (!MayFetch)
-            return ApiErrors.UnsupportedParameter(place, "The provider of this model does not fetch such addresses. Send the content as a data URL (data:TYPE;base64,…), or ask the operator to let the gateway fetch it (fetchRemote).");
+            return ApiErrors.UnsupportedParameter(place,
+                "The provider of this model does not fetch such addresses."
+                + " Send the content as a data URL (data:TYPE;base64,…), or ask the operator to let the gateway fetch it (fetchRemote).");
         _wanted ??= [];
         if (_wanted.Count == MostFiles)
             return ApiErrors.UnsupportedParameter(place, $"At most {MostFiles} files of a request are fetched. Send the others as data URLs (data:TYPE;base64,…).");

@@ -21,7 +21,8 @@ internal abstract class ReplyReader : IDisposable
     /// <summary>Set once the reply has failed (an error inside a 200, garbage, the end before a finish). Nothing more is read then.</summary>
     public UpstreamFault? Fault { get; protected set; }
 
-    /// <summary>The upstream has said that the reply is whole (finish reason for every choice and usage, or the protocol's end mark): the rest of the body need not be awaited.</summary>
+    /// <summary>The upstream has said that the reply is whole (finish reason for every choice and usage, or the protocol's end mark):
+    /// the rest of the body need not be awaited.</summary>
     public bool Ended { get; protected set; }
 
     /// <summary>Reads what is whole of a stream's bytes and writes the caller's events. Answers how many bytes were used; the rest comes again with more behind it.</summary>

@@ -3,7 +3,8 @@ using System.Net.Http.Headers;
 
 namespace CrossModel.Dialects;
 
-/// <summary>When a provider says to ask again: <c>retry-after-ms</c> (0 says nothing: Azure sends it beside a real <c>retry-after</c>), else <c>retry-after</c> in seconds (fractions too) or as a date.</summary>
+/// <summary>When a provider says to ask again: <c>retry-after-ms</c> (0 says nothing: Azure sends it beside a real <c>retry-after</c>),
+/// else <c>retry-after</c> in seconds (fractions too) or as a date.</summary>
 internal static class RetryHints
 {
     private static readonly TimeSpan Longest = TimeSpan.FromDays(1);

@@ -50,7 +50,8 @@ internal static partial class Scrub
     {
         // Of another upstream only what can be no word of this sentence: "EMPTY" and the like stand for no key.
         var (shortest, comparison) = isSpeaker ? (4, StringComparison.OrdinalIgnoreCase) : (12, StringComparison.Ordinal);
-        foreach (var secret in (IEnumerable<string?>)[upstream.ApiKey, .. upstream.ApiKeys, upstream.SecretAccessKey, upstream.AccessKeyId, upstream.SessionToken, upstream.ClientSecret, .. isSpeaker ? upstream.Headers.Values : []])
+        foreach (var secret in (IEnumerable<string?>)
+            [upstream.ApiKey, .. upstream.ApiKeys, upstream.SecretAccessKey, upstream.AccessKeyId, upstream.SessionToken, upstream.ClientSecret, .. isSpeaker ? upstream.Headers.Values : []])
         {
             if (secret?.Length >= shortest) text = text.Replace(secret, "[key]", comparison);
         }
@@ -90,19 +91,29 @@ internal static partial class Scrub
     [GeneratedRegex(@"\b[a-z][a-z0-9+.-]*://[^\s""'<>\)\]]+", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex Url();
 
-    [GeneratedRegex(@"\b(?:\d{1,3}(?:\.\d{1,3}){3}|localhost|(?:[a-z0-9-]+\.)+(?:com|net|org|io|ai|dev|app|cloud|local|internal|lan|cn|mistral|azure|corp|intra|home|svc)(?:\.[a-z0-9-]+)*(?![\w-])|(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*(?=:\d{2,5}\b))(?::\d+)?(?:/[^\s""'<>\)\]]*)?", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"\b(?:\d{1,3}(?:\.\d{1,3}){3}|localhost"
+        + @"|(?:[a-z0-9-]+\.)+(?:com|net|org|io|ai|dev|app|cloud|local|internal|lan|cn|mistral|azure|corp|intra|home|svc)(?:\.[a-z0-9-]+)*(?![\w-])"
+        + @"|(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*(?=:\d{2,5}\b))"
+        + @"(?::\d+)?(?:/[^\s""'<>\)\]]*)?", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex Host();
 
     // Full, or with one gap of zeros; a time of day and C++'s :: are none.
-    [GeneratedRegex(@"(?<![\w:])\[?(?=[0-9a-f:]*\d)(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){7}|[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6}::(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?|::[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})(?![\w:])(?:\](?::\d+)?)?", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"(?<![\w:])\[?(?=[0-9a-f:]*\d)"
+        + @"(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){7}"
+        + @"|[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6}::(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?"
+        + @"|::[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})"
+        + @"(?![\w:])(?:\](?::\d+)?)?", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex Ip6();
 
     /// <summary>Where a program's account of its own calls begins: of Python, .NET, Java, JavaScript, Go, Rust.</summary>
-    [GeneratedRegex(@"Traceback \(most recent call last\)|goroutine \d+ \[|stack backtrace:|\n[ \t]*(?:at [\w.$<>`\[\]]+\(|at [^\n]*:\d+\)?(?:\n|$)|File ""[^""\n]*"", line \d)", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"Traceback \(most recent call last\)|goroutine \d+ \[|stack backtrace:"
+        + @"|\n[ \t]*(?:at [\w.$<>`\[\]]+\(|at [^\n]*:\d+\)?(?:\n|$)|File ""[^""\n]*"", line \d)", RegexOptions.CultureInvariant)]
     private static partial Regex Trace();
 
     // A word with asterisks in it is a key that the provider itself has shortened.
-    [GeneratedRegex(@"\b(?:sk|pk|gsk|xai|nvapi|hf|csk|pplx|fw|r8|cm)[-_][A-Za-z0-9_*.-]{4,}|\bBearer +[^\s""']+|\bAIza[A-Za-z0-9_-]{10,}|[A-Za-z0-9_-]*\*{3,}[A-Za-z0-9_*-]*", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"\b(?:sk|pk|gsk|xai|nvapi|hf|csk|pplx|fw|r8|cm)[-_][A-Za-z0-9_*.-]{4,}"
+        + @"|\bBearer +[^\s""']+|\bAIza[A-Za-z0-9_-]{10,}"
+        + @"|[A-Za-z0-9_-]*\*{3,}[A-Za-z0-9_*-]*", RegexOptions.CultureInvariant)]
     private static partial Regex Key();
 
     [GeneratedRegex(@"\b(?:org|proj|user|acct|team)[-_][A-Za-z0-9]{6,}|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", RegexOptions.CultureInvariant)]

@@ -3,7 +3,8 @@ using CrossModel.Dialects.Bedrock;
 
 namespace CrossModel.Dialects;
 
-/// <summary>What each dialect demands of its upstream's settings, so that <c>check</c> says it before the first call fails. Given to the configuration by the composition.</summary>
+/// <summary>What each dialect demands of its upstream's settings, so that <c>check</c> says it before the first call fails.
+/// Given to the configuration by the composition.</summary>
 internal static class UpstreamForms
 {
     private static readonly Dictionary<string, Func<UpstreamConfig, IEnumerable<UpstreamRemark>>> Forms = new()
@@ -47,8 +48,13 @@ internal static class UpstreamForms
         if (upstream.BaseUrl is null)
             yield return new("baseUrl", "the resource's address is needed, such as https://NAME.openai.azure.com/openai/v1");
         // The versionless form takes a few words all the same.
-        else if (PathOf(upstream) is { } path && (path.EndsWith("/openai/v1", StringComparison.Ordinal) ? upstream.ApiVersion is not (null or "v1" or "preview" or "latest") : upstream.ApiVersion is null))
+        else if (PathOf(upstream) is { } path
+            && (path.EndsWith("/openai/v1", StringComparison.Ordinal)
+                ? upstream.ApiVersion is not (null or "v1" or "preview" or "latest")
+                : upstream.ApiVersion is null))
+        {
             yield return new("apiVersion", "give a dated apiVersion with the root, or with a base URL that ends in /openai/v1 none (or \"preview\")");
+        }
         int entra = new[] { upstream.TenantId, upstream.ClientId, upstream.ClientSecret }.Count(part => part is not null);
         if (entra is 1 or 2)
             yield return new("tenantId", "tenantId, clientId and clientSecret belong together");

@@ -195,7 +195,8 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
                 var (had, used) = (share.Kept, tally.Used(now));
                 kept = ShareAmounts.Least(had, used + ShareAmounts.Most(spare, share.Waiting));
                 // No seat is left to lease: what is kept ahead here a call may lack elsewhere.
-                if (kept.Parallel == share.Row?.Parallel && seats >= share.Terms.Parallel) kept = kept with { Parallel = Math.Min(had.Parallel, used.Parallel + share.Waiting.Parallel) };
+                if (kept.Parallel == share.Row?.Parallel && seats >= share.Terms.Parallel)
+                    kept = kept with { Parallel = Math.Min(had.Parallel, used.Parallel + share.Waiting.Parallel) };
                 if (kept == share.Row) return;
                 // First here, then in the database: in between nobody has it. Should that fail, the next tick does it.
                 share.Shrink(kept);

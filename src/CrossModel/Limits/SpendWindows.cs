@@ -2,8 +2,9 @@ using CrossModel.Accounts;
 
 namespace CrossModel.Limits;
 
-/// <summary>What one key, one account or an account on one model has spent and what its calls in flight hold, nano-dollars. The books are the source: this is loaded from them at first
-/// sight, at every change of day (the clock may have jumped either way) and every minute, since other processes book too.
+/// <summary>What one key, one account or an account on one model has spent and what its calls in flight hold, nano-dollars.
+/// The books are the source: this is loaded from them at first sight, at every change of day (the clock may have jumped either way)
+/// and every minute, since other processes book too.
 /// Not thread-safe: the account's lock guards it.</summary>
 internal sealed class SpendWindows
 {

@@ -20,7 +20,8 @@ internal readonly record struct Stop(LimitKind Kind, Subject Subject, long Limit
         {
             LimitKind.Requests => ApiErrors.RateLimited($"The limit rpm of {whose} is reached: {Counted.Of(Limit, "request")} per minute. Retry after {seconds} s.", wait),
             LimitKind.Tokens => ApiErrors.RateLimited($"The limit tpm of {whose} is reached: {Counted.Of(Limit, "token")} per minute. Retry after {seconds} s.", wait),
-            LimitKind.Parallel => ApiErrors.RateLimited($"The limit parallel of {whose} is reached: {Counted.Of(Limit, "request")} at once. Retry when {(Limit == 1 ? "it" : "one of them")} has ended.", wait),
+            LimitKind.Parallel => ApiErrors.RateLimited(
+                $"The limit parallel of {whose} is reached: {Counted.Of(Limit, "request")} at once. Retry when {(Limit == 1 ? "it" : "one of them")} has ended.", wait),
             LimitKind.SpendDay => OutOfMoney("spend-day", whose, "It opens again at midnight UTC."),
             LimitKind.SpendMonth => OutOfMoney("spend-month", whose, "It opens again with the next month, UTC."),
             _ => OutOfMoney("spend-total", whose, "It does not open again by itself."),

@@ -70,7 +70,8 @@ internal static class ApiErrors
         new(413, InvalidRequest, "request_too_large", $"The request body is larger than {limit} bytes. Send less, or ask the operator to raise limits.bodyBytes.");
 
     public static ApiError ExplanationTooLarge(int routes, long limit) =>
-        new(413, InvalidRequest, "request_too_large", $"What these {routes} routes would be sent is larger than {limit} bytes in all, the most that is shown at once. Name fewer models, or send less.");
+        new(413, InvalidRequest, "request_too_large",
+            $"What these {routes} routes would be sent is larger than {limit} bytes in all, the most that is shown at once. Name fewer models, or send less.");
 
     public static ApiError UnsupportedContentEncoding(string encoding) =>
         new(415, InvalidRequest, "unsupported_content_encoding", $"Content-Encoding {Echo(encoding)} is not read here. Send the body as plain JSON.");
@@ -83,7 +84,8 @@ internal static class ApiErrors
         new(429, "rate_limit_error", "rate_limit_exceeded", what, RetryAfter: retryAfter);
 
     public static ApiError ProviderRateLimited(TimeSpan? retryAfter) =>
-        new(429, "rate_limit_error", "provider_rate_limited", "The model's provider is limiting requests. Try again in a moment, or after the time in retry-after where that is given.",
+        new(429, "rate_limit_error", "provider_rate_limited",
+            "The model's provider is limiting requests. Try again in a moment, or after the time in retry-after where that is given.",
             RetryAfter: retryAfter ?? TimeSpan.FromSeconds(1));
 
     public static ApiError InsufficientBalance(string what) =>
@@ -108,13 +110,16 @@ internal static class ApiErrors
         new(400, InvalidRequest, "idempotency_key_reused", "This Idempotency-Key was used with another body. Use a new key for a new request.");
 
     public static ApiError MetricsAreLocal() =>
-        new(404, InvalidRequest, "not_found", "There is nothing here for callers from elsewhere. Metrics answer programs on the same machine only. Set metrics.token and send it as a bearer token, or give them an address of their own (metrics.urls).");
+        new(404, InvalidRequest, "not_found",
+            "There is nothing here for callers from elsewhere. Metrics answer programs on the same machine only."
+            + " Set metrics.token and send it as a bearer token, or give them an address of their own (metrics.urls).");
 
     public static ApiError MetricsWantToken() =>
         new(401, Authentication, "invalid_api_key", "Metrics ask for the token of metrics.token: send it as \"Authorization: Bearer TOKEN\".");
 
     public static ApiError ConsoleWantsSignIn() =>
-        new(401, Authentication, "sign_in_required", "Nobody is signed in, or the link was used before or is too old. \"crossmodel console\" prints a new link; an account's holder asks the operator for one.");
+        new(401, Authentication, "sign_in_required",
+            "Nobody is signed in, or the link was used before or is too old. \"crossmodel console\" prints a new link; an account's holder asks the operator for one.");
 
     public static ApiError ConsoleFormIsStale() =>
         new(400, InvalidRequest, "invalid_value", "This form is of another session or another site. Nothing was changed: open the page anew and send it again.");

@@ -81,7 +81,8 @@ internal static partial class ChatRequestReader
             return true;
         }
 
-        /// <summary>The function of a call: <c>{name, arguments}</c>, or <c>{name, input}</c> of a custom tool. Arguments are text; whether they are JSON only some dialects ask.</summary>
+        /// <summary>The function of a call: <c>{name, arguments}</c>, or <c>{name, input}</c> of a custom tool.
+        /// Arguments are text; whether they are JSON only some dialects ask.</summary>
         private void ReadCalledFunction(string place, NameTable table)
         {
             if (!Is(JsonTokenType.StartObject))
@@ -127,7 +128,8 @@ internal static partial class ChatRequestReader
             }
             if (message.Calls > 0 && message.Role != Role.Assistant)
             {
-                Refuse(ApiErrors.InvalidMessages($"messages[{message.Index}].tool_calls", "Only an assistant message has tool_calls. Set its role to assistant, or leave them out."));
+                Refuse(ApiErrors.InvalidMessages($"messages[{message.Index}].tool_calls",
+                    "Only an assistant message has tool_calls. Set its role to assistant, or leave them out."));
                 return;
             }
             // System and developer messages may stand between a call and its answer.

@@ -80,7 +80,8 @@ internal static partial class ChatRequestReader
 
         private void NoteNull(MessageMember member, ref Message message, int name)
         {
-            if (member is MessageMember.Refusal or MessageMember.Audio or MessageMember.FunctionCall or MessageMember.ToolCalls or MessageMember.Annotations) Note(LeftoverKind.Null, name);
+            if (member is MessageMember.Refusal or MessageMember.Audio or MessageMember.FunctionCall or MessageMember.ToolCalls or MessageMember.Annotations)
+                Note(LeftoverKind.Null, name);
             else message.HasReasoning |= member is MessageMember.ReasoningContent or MessageMember.Reasoning or MessageMember.ReasoningDetails;
         }
 

@@ -30,7 +30,9 @@ internal static partial class ChatRequestReader
                 if (member < 0)
                 {
                     var name = NameAt(_nameStart);
-                    Refuse(ApiErrors.UnsupportedParameter("provider." + name, $"provider.{ApiErrors.Echo(name)} cannot be obeyed here{UnknownParameterRule.Hint(NearestName.Find(name, ProviderMembers.Names))} provider takes {ProviderMembers}."));
+                    Refuse(ApiErrors.UnsupportedParameter("provider." + name,
+                        $"provider.{ApiErrors.Echo(name)} cannot be obeyed here{UnknownParameterRule.Hint(NearestName.Find(name, ProviderMembers.Names))}"
+                        + $" provider takes {ProviderMembers}."));
                 }
                 else if (!IsNull) wish = ReadProviderMember((ProviderMember)member, wish);
             }

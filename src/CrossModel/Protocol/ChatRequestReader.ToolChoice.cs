@@ -134,7 +134,8 @@ internal static partial class ChatRequestReader
         {
             if (Is(JsonTokenType.String))
             {
-                if (ToolChoices.Find(Text()) is < 0 or 2) Refuse(ApiErrors.InvalidValue("function_call", $"Unknown function_call \"{Shown(Text())}\". It is none, auto, or an object with a name."));
+                if (ToolChoices.Find(Text()) is < 0 or 2)
+                    Refuse(ApiErrors.InvalidValue("function_call", $"Unknown function_call \"{Shown(Text())}\". It is none, auto, or an object with a name."));
                 return;
             }
             if (Is(JsonTokenType.StartObject)) ReadToolName("function_call", DeclaredOldFunctions);

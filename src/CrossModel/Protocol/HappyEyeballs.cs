@@ -47,7 +47,8 @@ internal static class HappyEyeballs
         {
             await won.CancelAsync();
             // Who answers after the first has nobody to talk to.
-            foreach (var late in running) _ = late.ContinueWith(static task => { if (task.IsCompletedSuccessfully) task.Result.Dispose(); else _ = task.Exception; }, TaskScheduler.Default);
+            foreach (var late in running)
+                _ = late.ContinueWith(static task => { if (task.IsCompletedSuccessfully) task.Result.Dispose(); else _ = task.Exception; }, TaskScheduler.Default);
         }
     }
 

@@ -5,7 +5,8 @@ internal static class NearestName
 {
     private const int LongestTried = 200;
 
-    /// <summary>The known name that the fewest slips of the keyboard part from this one, if they are few for its length: one in three letters, case not counted. Null: none is near.</summary>
+    /// <summary>The known name that the fewest slips of the keyboard part from this one,
+    /// if they are few for its length: one in three letters, case not counted. Null: none is near.</summary>
     public static string? Find(string name, IEnumerable<string> known)
     {
         if (name.Length > LongestTried) return null;

@@ -6,7 +6,8 @@ namespace CrossModel.Protocol;
 /// </summary>
 internal static class OtherSpelling
 {
-    /// <summary>Servers' own, as <see cref="Plain"/> writes them. What only the listed name's case or underscores differ in needs no row: servers written in Go read any case.</summary>
+    /// <summary>Servers' own, as <see cref="Plain"/> writes them.
+    /// What only the listed name's case or underscores differ in needs no row: servers written in Go read any case.</summary>
     private static readonly Dictionary<string, ChatParameter> Own = new()
     {
         ["npredict"] = ChatParameter.MaxTokens,

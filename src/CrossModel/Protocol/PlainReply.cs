@@ -83,7 +83,8 @@ internal sealed class PlainReply : IDisposable
         target.Write(Root.Span[at..]);
     }
 
-    /// <summary>One reply of several calls side by side: the first one's members, every one's choices in order, usage in sum (null if one said none). The parts are emptied.</summary>
+    /// <summary>One reply of several calls side by side: the first one's members, every one's choices in order,
+    /// usage in sum (null if one said none). The parts are emptied.</summary>
     public static PlainReply Merge(IReadOnlyList<PlainReply> replies)
     {
         var merged = replies[0];
@@ -197,7 +198,8 @@ internal sealed class PlainReply : IDisposable
             members.Write("}]"u8);
             client.Delta(choice, members.WrittenSpan);
             client.HasContent = true;
-            if (call.TryGetProperty("function"u8, out var called) || call.TryGetProperty("custom"u8, out called)) client.TextBytes += JsonText.StringBytes(JsonMarshal.GetRawUtf8Value(called));
+            if (call.TryGetProperty("function"u8, out var called) || call.TryGetProperty("custom"u8, out called))
+                client.TextBytes += JsonText.StringBytes(JsonMarshal.GetRawUtf8Value(called));
         }
     }
 

@@ -27,7 +27,8 @@ internal static class UnknownParameterRule
     public static string Hint(string? meant) => meant is null ? ". Leave it out." : $": did you mean {meant}?";
 
     /// <summary>Of what one route would forward.</summary>
-    /// <param name="forward">The route's setting is forward. Else only what <paramref name="passthrough"/> names goes out, and no tool of an unlisted type: an earlier route may have let it pass.</param>
+    /// <param name="forward">The route's setting is forward. Else only what <paramref name="passthrough"/> names goes out,
+    /// and no tool of an unlisted type: an earlier route may have let it pass.</param>
     /// <returns>400 <c>unsupported_parameter</c> for another spelling of a listed parameter, naming that one, <c>invalid_value</c> for such a tool, or null.</returns>
     public static ApiError? CheckForwarded(ChatRequest request, bool forward, IReadOnlySet<string> passthrough)
     {

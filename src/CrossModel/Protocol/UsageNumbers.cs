@@ -122,7 +122,9 @@ internal struct UsageNumbers
         else if (!isDetail && name.SequenceEqual("output_tokens"u8)) Count(ref json, ref _completion, isFallback: true);
         else if (name.SequenceEqual("reasoning_tokens"u8)) Count(ref json, ref _reasoning, isFallback: !isDetail);
         else if (name.SequenceEqual("cached_tokens"u8)) Count(ref json, ref _cached, isFallback: !isDetail);
-        else if (name.SequenceEqual("num_cached_tokens"u8) || name.SequenceEqual("prompt_cache_hit_tokens"u8) || name.SequenceEqual("cache_read_input_tokens"u8)) Count(ref json, ref _cached, isFallback: true);
+        else if (name.SequenceEqual("num_cached_tokens"u8)
+            || name.SequenceEqual("prompt_cache_hit_tokens"u8)
+            || name.SequenceEqual("cache_read_input_tokens"u8)) Count(ref json, ref _cached, isFallback: true);
         else if (name.SequenceEqual("cache_write_tokens"u8) || name.SequenceEqual("cache_creation_input_tokens"u8)) Count(ref json, ref _cacheWrite);
         else if (name.SequenceEqual("cached_creation_tokens"u8)) Count(ref json, ref _cacheWrite, isFallback: true);
         else if (name.SequenceEqual("citation_tokens"u8)) Count(ref json, ref _citations);

@@ -26,7 +26,9 @@ internal static class WavHeader
         var coding = BinaryPrimitives.ReadUInt16LittleEndian(head[20..]);
         if (coding == SaidFurtherOn) coding = BinaryPrimitives.ReadUInt16LittleEndian(head[44..]);
         if (coding is not (Numbers or Fractions)) return null;
-        long channels = BinaryPrimitives.ReadUInt16LittleEndian(head[22..]), rate = BinaryPrimitives.ReadUInt32LittleEndian(head[24..]), bits = BinaryPrimitives.ReadUInt16LittleEndian(head[34..]);
+        long channels = BinaryPrimitives.ReadUInt16LittleEndian(head[22..]),
+            rate = BinaryPrimitives.ReadUInt32LittleEndian(head[24..]),
+            bits = BinaryPrimitives.ReadUInt16LittleEndian(head[34..]);
         // No sound that anybody hears is outside of this.
         var isHeard = channels is >= 1 and <= 32 && rate is >= 1_000 and <= 768_000 && bits is (8 or 16 or 24 or 32 or 64);
         return isHeard ? Math.Max(0, bytes - SoundBegins(head)) * 1000 / (channels * rate * bits / 8) : null;

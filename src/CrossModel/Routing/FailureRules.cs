@@ -8,7 +8,8 @@ internal enum Cools { Nothing, Model, Upstream }
 
 /// <summary>What follows from one failure.</summary>
 /// <param name="TryNext">Another route may be tried, while nothing was delivered.</param>
-/// <param name="RetryAfter">The same route may be asked once more after this long, if no other route is left, no byte of the reply came and less than <see cref="FailureRules.RetryWindow"/> has passed; null: no.</param>
+/// <param name="RetryAfter">The same route may be asked once more after this long, if no other route is left,
+/// no byte of the reply came and less than <see cref="FailureRules.RetryWindow"/> has passed; null: no.</param>
 /// <param name="Rest">First length of the rest; it doubles with every failure in a row, and the provider's own hint replaces it.</param>
 /// <param name="Alarm">Only the operator can mend it: say so in the log.</param>
 internal readonly record struct FailureRule(bool TryNext, TimeSpan? RetryAfter, Cools Cools, TimeSpan Rest, bool Alarm);
@@ -19,7 +20,8 @@ internal static class FailureRules
     /// <summary>No second try on the same route once a call has waited this long.</summary>
     public static readonly TimeSpan RetryWindow = TimeSpan.FromSeconds(5);
 
-    /// <summary>A server names one thing at a time that it does not take, and several of its keys may be refused: so many refusals of a call may each teach its dialect something.</summary>
+    /// <summary>A server names one thing at a time that it does not take, and several of its keys may be refused:
+    /// so many refusals of a call may each teach its dialect something.</summary>
     private const int MostLessons = 3;
 
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);

@@ -19,7 +19,8 @@ internal readonly struct RoutePlan
 
     public Route this[int index] => _several is null ? _single! : _several[index];
 
-    /// <summary>The caller's <c>require_parameters</c>: a route whose dialect would ignore something (<c>UpstreamRequest.Ignored</c>) is skipped; none left: <see cref="NoneTakesAll"/>.</summary>
+    /// <summary>The caller's <c>require_parameters</c>: a route whose dialect would ignore something (<c>UpstreamRequest.Ignored</c>) is skipped;
+    /// none left: <see cref="NoneTakesAll"/>.</summary>
     public bool RequiresAllParameters { get; }
 
     /// <summary>Every route was at its limit of parallel calls.</summary>
@@ -27,7 +28,8 @@ internal readonly struct RoutePlan
         ApiErrors.ModelUnavailable("Every route of this model is at its limit of parallel calls. Try again in a moment.", TimeSpan.FromSeconds(1));
 
     public static ApiError NoneTakesAll() =>
-        ApiErrors.UnsupportedParameter("provider.require_parameters", "No route of this model takes every parameter of the request. Drop provider.require_parameters, or the parameter that the model ignores.");
+        ApiErrors.UnsupportedParameter("provider.require_parameters",
+            "No route of this model takes every parameter of the request. Drop provider.require_parameters, or the parameter that the model ignores.");
 
     /// <summary>Plans the chosen models one after the other. Refuses (400) what the caller's preferences ask and cannot be obeyed.</summary>
     /// <param name="random">Null: chance; tests give a seeded one.</param>

@@ -8,9 +8,11 @@ internal static class RouteWishes
     public static ApiError? Check(RoutePreferences wishes, ModelCatalog catalog)
     {
         if (!catalog.ExposesUpstreams && Named(wishes) is { } place)
-            return ApiErrors.UnsupportedParameter(place, $"This gateway does not show its upstreams, so {place} cannot name them. Leave it out; sort, max_price, allow_fallbacks and require_parameters are obeyed.");
+            return ApiErrors.UnsupportedParameter(place,
+                $"This gateway does not show its upstreams, so {place} cannot name them. Leave it out; sort, max_price, allow_fallbacks and require_parameters are obeyed.");
         if (!wishes.AllowFallbacks && wishes.Order.FirstOrDefault(name => !catalog.HasUpstream(name)) is { } unknown)
-            return ApiErrors.UnsupportedParameter("provider.order", $"No upstream is named \"{ApiErrors.Echo(unknown)}\" here, and provider.allow_fallbacks is false. Correct the name or allow fallbacks.");
+            return ApiErrors.UnsupportedParameter("provider.order",
+                $"No upstream is named \"{ApiErrors.Echo(unknown)}\" here, and provider.allow_fallbacks is false. Correct the name or allow fallbacks.");
         return null;
     }
 
@@ -35,7 +37,8 @@ internal static class RouteWishes
     {
         var version = Prices.InForce(model.Config.Price!, now);
         if (!(version?.Input > wishes.MaxInputPrice) && !(version?.Output > wishes.MaxOutputPrice)) return null;
-        return ApiErrors.UnsupportedParameter("provider.max_price", $"The model \"{ApiErrors.Echo(model.Id)}\" costs more than provider.max_price. Raise it or ask for another model; GET /v1/models shows prices.");
+        return ApiErrors.UnsupportedParameter("provider.max_price",
+            $"The model \"{ApiErrors.Echo(model.Id)}\" costs more than provider.max_price. Raise it or ask for another model; GET /v1/models shows prices.");
     }
 
     public static ApiError NoneLeft(RoutePreferences wishes)

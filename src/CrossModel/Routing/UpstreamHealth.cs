@@ -26,7 +26,8 @@ internal sealed class UpstreamHealth(TimeProvider time)
     /// <summary>Time it still rests; zero when it is well.</summary>
     public TimeSpan Cooling => RestsUntil is > 0 and var until ? time.GetElapsedTime(time.GetTimestamp(), until) : TimeSpan.Zero;
 
-    /// <summary>Rests for <paramref name="rest"/>, doubled with every failure in a row, at most <see cref="Longest"/>; exactly <paramref name="asked"/> (at most ten times Longest) if the provider said how long.</summary>
+    /// <summary>Rests for <paramref name="rest"/>, doubled with every failure in a row, at most <see cref="Longest"/>;
+    /// exactly <paramref name="asked"/> (at most ten times Longest) if the provider said how long.</summary>
     public void Failed(TimeSpan rest, TimeSpan? asked = null)
     {
         var doublings = Math.Min(Interlocked.Increment(ref _failures) - 1, 10);
@@ -39,7 +40,8 @@ internal sealed class UpstreamHealth(TimeProvider time)
         while ((seen = Volatile.Read(ref _restsUntil)) < until && Interlocked.CompareExchange(ref _restsUntil, until, seen) != seen) { }
     }
 
-    /// <summary>It answered: whatever was held against it is forgotten. But the end of a call that was begun before says nothing of the rest that the provider has asked for since.</summary>
+    /// <summary>It answered: whatever was held against it is forgotten.
+    /// But the end of a call that was begun before says nothing of the rest that the provider has asked for since.</summary>
     /// <param name="begun">The clock's timestamp at which it was asked for what it answered.</param>
     public void Succeeded(long begun)
     {

@@ -21,7 +21,8 @@ internal static class Author
 
     /// <summary>What was asked for is more than is made at once; one reply alone may be long.</summary>
     public static bool IsTooMuch(Prompt prompt, FaultScript script) =>
-        prompt.Candidates > 1 && prompt.Candidates * (script.Line ?? Math.Max(script.Text?.Length ?? 0, 9L * (script.TokenCount ?? 0)) + 256L * (1 + prompt.ToolResults.Count)) > MostText;
+        prompt.Candidates > 1
+            && prompt.Candidates * (script.Line ?? Math.Max(script.Text?.Length ?? 0, 9L * (script.TokenCount ?? 0)) + 256L * (1 + prompt.ToolResults.Count)) > MostText;
 
     public static SimulatedReply Compose(Prompt prompt, FaultScript script, int index)
     {

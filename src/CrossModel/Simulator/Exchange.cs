@@ -67,7 +67,8 @@ internal sealed class Exchange(SimulatorOptions options, ScriptSource scripts, R
         if (script.Blocked == "prompt")
             error ??= wire.PromptBlocked();
         if (Author.IsTooMuch(wire.Prompt, script))
-            error ??= new WireError(400, $"n = {wire.Prompt.Candidates} replies of this length are more than is simulated at once. Ask for fewer, or for shorter ones.", "invalid_simulation");
+            error ??= new WireError(400,
+                $"n = {wire.Prompt.Candidates} replies of this length are more than is simulated at once. Ask for fewer, or for shorter ones.", "invalid_simulation");
         if (script.Redirect is not null || script.Status is not null || error is not null)
         {
             await FailAsync(http, wire, writer, script, error);
@@ -140,7 +141,8 @@ internal sealed class Exchange(SimulatorOptions options, ScriptSource scripts, R
         http.Response.ContentType = "application/json";
         await http.Response.Body.WriteAsync(found
             ? OpenAIWire.ModelList(options.Time, one)
-            : new OpenAIWire { Time = options.Time }.ErrorBody(new WireError(status, $"Unknown request: {http.Request.Method} {path}", "unknown_url", "invalid_request_error")), gone);
+            : new OpenAIWire { Time = options.Time }.ErrorBody(
+                new WireError(status, $"Unknown request: {http.Request.Method} {path}", "unknown_url", "invalid_request_error")), gone);
     }
 
     private RecordedRequest? Record(HttpRequest request, ReadOnlySpan<byte> body)

@@ -26,7 +26,8 @@ internal sealed class ChangeFeed(Database database, ILogger log) : IAsyncDisposa
             "INSERT INTO change (kind, number) VALUES (@kind, 1) ON CONFLICT (kind) DO UPDATE SET number = change.number + 1 RETURNING number",
             row => row.GetInt64(0), ("@kind", kind));
 
-    /// <summary>Before <see cref="StartAsync"/>: <paramref name="changed"/> is given the last number seen before; rows stamped above it are news. If it throws it is asked again.</summary>
+    /// <summary>Before <see cref="StartAsync"/>: <paramref name="changed"/> is given the last number seen before;
+    /// rows stamped above it are news. If it throws it is asked again.</summary>
     public void On(string kind, Func<long, Task> changed) => _listeners.Add((kind, changed));
 
     /// <summary>Asks once, so that nothing is missed from here on, then every 300 ms.</summary>

@@ -36,7 +36,8 @@ internal static partial class Migrations
         var newest = known.Count == 0 ? 0 : known.Max(m => m.Number);
         if (applied.Count > 0 && applied.Max() > newest)
             throw new DatabaseException(
-                $"The database has schema {applied.Max()}, this program knows up to {newest}: a newer CrossModel has migrated it. Run that version, or give this one a database of its own.");
+                $"The database has schema {applied.Max()}, this program knows up to {newest}: a newer CrossModel has migrated it."
+                    + " Run that version, or give this one a database of its own.");
         var next = known.Where(m => !applied.Contains(m.Number)).MinBy(m => m.Number);
         if (next is null) return null;
         await session.ExecuteLongAsync(database.Flavored(next.Sql));

@@ -26,7 +26,8 @@ internal static class PostgresAddress
     public static string ToConnectionString(string address)
     {
         if (!Uri.TryCreate(address, UriKind.Absolute, out var uri))
-            throw new DatabaseException("The PostgreSQL address cannot be read. Write postgresql://user:password@host:port/db, with special characters percent-encoded (@ is %40).");
+            throw new DatabaseException("The PostgreSQL address cannot be read."
+                + " Write postgresql://user:password@host:port/db, with special characters percent-encoded (@ is %40).");
         var parts = new NpgsqlConnectionStringBuilder
         {
             Host = uri.Host.Length == 0 ? "localhost" : uri.Host.Trim('[', ']'),
@@ -58,7 +59,8 @@ internal static class PostgresAddress
         if (parts.TargetSessionAttributes is not (null or "any" or "primary" or "read-write"))
             throw new DatabaseException("The PostgreSQL address asks by \"target_session_attrs\" for a server that takes no writes. Write primary, or leave it out.");
         if (parts is { TargetSessionAttributes: not (null or "any") } && parts.Host?.Contains(',', StringComparison.Ordinal) != true)
-            throw new DatabaseException("The PostgreSQL address has \"target_session_attrs\", which chooses between several servers, and names one. Name them all, as in ?Host=a:5432,b:5432&target_session_attrs=primary, or leave it out.");
+            throw new DatabaseException("The PostgreSQL address has \"target_session_attrs\", which chooses between several servers, and names one."
+                + " Name them all, as in ?Host=a:5432,b:5432&target_session_attrs=primary, or leave it out.");
         // Where it is needed: the driver would say of one that is not there what it says of a server that is not believed.
         if (parts is { SslMode: SslMode.VerifyCA or SslMode.VerifyFull, RootCertificate.Length: > 0 } && !File.Exists(parts.RootCertificate))
             throw new DatabaseException("The PostgreSQL address names a file in \"sslrootcert\" that does not exist or may not be seen by this user. Write its whole path.");
@@ -86,7 +88,8 @@ internal static class PostgresAddress
         }
         catch (Exception e) when (e is ArgumentException or FormatException or InvalidCastException or OverflowException)
         {
-            throw new DatabaseException($"The PostgreSQL address has a parameter \"{name}\" that is unknown or has no good value. Known are sslmode, sslrootcert, sslcert, sslkey, connect_timeout, application_name, target_session_attrs and Npgsql's own.", e);
+            throw new DatabaseException($"The PostgreSQL address has a parameter \"{name}\" that is unknown or has no good value."
+                + " Known are sslmode, sslrootcert, sslcert, sslkey, connect_timeout, application_name, target_session_attrs and Npgsql's own.", e);
         }
     }
 }

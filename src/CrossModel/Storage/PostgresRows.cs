@@ -51,7 +51,8 @@ internal sealed class PostgresRows(NpgsqlConnection connection) : RowStatements
         return true;
     }
 
-    public override async Task QueryAsync<T, TFound>(ManyRows statement, IReadOnlyList<T> rows, Action<T, RowValues> bind, Func<FoundRow, TFound> map, List<TFound> found, string ending)
+    public override async Task QueryAsync<T, TFound>(
+        ManyRows statement, IReadOnlyList<T> rows, Action<T, RowValues> bind, Func<FoundRow, TFound> map, List<TFound> found, string ending)
     {
         async Task TakeAsync(DbDataReader reader)
         {
@@ -119,7 +120,9 @@ internal sealed class PostgresRows(NpgsqlConnection connection) : RowStatements
         public void AddTo(NpgsqlParameterCollection parameters)
         {
             for (var i = 0; i < _columns.Length; i++)
-                parameters.Add(_columns[i] is string[] texts ? new NpgsqlParameter<string[]>($"column{i + 1}", texts) : new NpgsqlParameter<long[]>($"column{i + 1}", (long[])_columns[i]));
+                parameters.Add(_columns[i] is string[] texts
+                    ? new NpgsqlParameter<string[]>($"column{i + 1}", texts)
+                    : new NpgsqlParameter<long[]>($"column{i + 1}", (long[])_columns[i]));
         }
     }
 

@@ -83,7 +83,8 @@ internal sealed class Attempt : IDisposable
 
     /// <summary>Why its bytes are no text: no encoding was asked for. Null: it has none.</summary>
     private static string? Encoded(HttpContent content) =>
-        content.Headers.NonValidated.TryGetValues("Content-Encoding", out var names) && names.ToString() is var name && name.Length > 0 && !name.Equals("identity", StringComparison.OrdinalIgnoreCase)
+        content.Headers.NonValidated.TryGetValues("Content-Encoding", out var names)
+            && names.ToString() is var name && name.Length > 0 && !name.Equals("identity", StringComparison.OrdinalIgnoreCase)
             ? $"its body is encoded ({ApiErrors.Echo(name)}), which was not asked for: the server, or what stands before it, must send it plain"
             : null;
 
@@ -152,7 +153,8 @@ internal sealed class Attempt : IDisposable
     private static string NoReply(Exception e) => e switch
     {
         HttpRequestException { InnerException: HttpProtocolException h } => $"the connection or its stream was ended before a reply began, with HTTP/2's error {h.ErrorCode}",
-        HttpRequestException { HttpRequestError: HttpRequestError.InvalidResponse or HttpRequestError.ConfigurationLimitExceeded } => "what came is no HTTP reply, or its headers are too large",
+        HttpRequestException { HttpRequestError: HttpRequestError.InvalidResponse or HttpRequestError.ConfigurationLimitExceeded } =>
+            "what came is no HTTP reply, or its headers are too large",
         _ => "the connection ended before a reply began",
     };
 

@@ -61,7 +61,9 @@ internal sealed class RemoteFiles(Func<IPAddress, bool> isAllowed, TimeProvider 
             catch (OperationCanceledException)
             {
                 // Neither: the caller has left, or another file has failed.
-                return deadline.IsCancellationRequested ? Refused(link, $"It did not come within {Patience.TotalSeconds:0} seconds, which is the limit for all files of a request together.") : default;
+                return deadline.IsCancellationRequested
+                    ? Refused(link, $"It did not come within {Patience.TotalSeconds:0} seconds, which is the limit for all files of a request together.")
+                    : default;
             }
         }
 
@@ -173,7 +175,8 @@ internal sealed class RemoteFiles(Func<IPAddress, bool> isAllowed, TimeProvider 
         new(null, ApiErrors.InvalidMessages(link.Place, $"The file at this address could not be fetched. {why} {Instead}"));
 
     /// <summary>Looks up, judges and connects in one step, so that a name cannot mean one address when it is judged and another when it is used.</summary>
-    private static async ValueTask<Stream> ConnectAsync(DnsEndPoint host, Func<IPAddress, bool> isAllowed, Func<string, CancellationToken, Task<IPAddress[]>> resolve, CancellationToken cancellation)
+    private static async ValueTask<Stream> ConnectAsync(
+        DnsEndPoint host, Func<IPAddress, bool> isAllowed, Func<string, CancellationToken, Task<IPAddress[]>> resolve, CancellationToken cancellation)
     {
         // A number in any spelling is an address, too.
         var addresses = IPAddress.TryParse(host.Host, out var literal) ? [literal] : await resolve(host.Host, cancellation);

@@ -94,7 +94,8 @@ internal static class RecordText
         json.WriteEndObject();
     }
 
-    /// <summary>Throws <see cref="JsonException"/>, <see cref="KeyNotFoundException"/>, <see cref="FormatException"/> or <see cref="InvalidOperationException"/> on a text that <see cref="Write(RequestRecord)"/> did not write.</summary>
+    /// <summary>Throws <see cref="JsonException"/>, <see cref="KeyNotFoundException"/>, <see cref="FormatException"/> or <see cref="InvalidOperationException"/>
+    /// on a text that <see cref="Write(RequestRecord)"/> did not write.</summary>
     public static RequestRecord Read(string detail)
     {
         using var document = JsonDocument.Parse(detail);

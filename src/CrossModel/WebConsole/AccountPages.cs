@@ -57,7 +57,8 @@ internal sealed class AccountPages(Database database)
         var note = fields.Text("note");
         var answer = await new Ledger(database).CreditAsync(id, amount, fields.Text("payment") is { Length: > 0 } payment ? payment : null, note.Length == 0 ? null : note);
         return answer.Outcome == CreditOutcome.ReferenceTaken
-            ? ApiErrors.InvalidValue("amount", "This form was sent before with another amount, which was credited. Nothing more was added: open the account's page anew to add more.")
+            ? ApiErrors.InvalidValue("amount", "This form was sent before with another amount, which was credited."
+                + " Nothing more was added: open the account's page anew to add more.")
             : Outcome.GoTo(PathOf(id));
     }
 

@@ -52,7 +52,8 @@ internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Fu
         ApiError? refusal;
         try
         {
-            if (Interlocked.Increment(ref _here) > MostHere) return ApiErrors.ModelUnavailable("Too many pages are asked for at the moment. Nothing was changed: try again shortly.");
+            if (Interlocked.Increment(ref _here) > MostHere)
+                return ApiErrors.ModelUnavailable("Too many pages are asked for at the moment. Nothing was changed: try again shortly.");
             await _turns.WaitAsync(http.RequestAborted);
             try
             {
@@ -80,7 +81,10 @@ internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Fu
         try
         {
             who = http.Request.Cookies[Cookie] is { Length: > 0 } token ? await _signIns.FindAsync(token, http.RequestAborted) : null;
-            outcome = fault is not null ? fault : form is not null ? await PostAsync(http, path, who, form) : Methods.IsRead(http) ? await ShowAsync(http, path, who) : Methods.NotAllowed(http, "GET, POST");
+            outcome = fault is not null ? fault
+                : form is not null ? await PostAsync(http, path, who, form)
+                : Methods.IsRead(http) ? await ShowAsync(http, path, who)
+                : Methods.NotAllowed(http, "GET, POST");
         }
         catch (Exception e) when (database.IsAway(e))
         {

@@ -76,10 +76,12 @@ internal sealed class Fields(IFormCollection form)
 
     /// <summary>Nano-dollars of a limit or a credit line; null for an empty field.</summary>
     public long? Term(string name) =>
-        Read(name, text => Usd.Parse(text) is > 0 and <= Usd.MostOfTerm and var nano ? nano : null, "a positive plain decimal in USD, at most 1000000000 and with at most 9 places, or nothing");
+        Read(name, text => Usd.Parse(text) is > 0 and <= Usd.MostOfTerm and var nano ? nano : null,
+            "a positive plain decimal in USD, at most 1000000000 and with at most 9 places, or nothing");
 
     private long? Count(string name, long most) =>
-        Read(name, text => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count >= 1 && count <= most ? count : null, "a whole number from 1, or nothing");
+        Read(name, text => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count >= 1 && count <= most ? count : null,
+            "a whole number from 1, or nothing");
 
     private long? Read(string name, Func<string, long?> read, string expected)
     {

@@ -29,7 +29,8 @@ internal sealed class KeyPages(Database database)
             var grace = fields.Duration("grace") ?? 0;
             if ((fields.Fault ?? await FullAsync(who)) is { } fault) return fault;
             return await _keys.RotateAsync(id, TimeSpan.FromMilliseconds(grace)) is not { } made
-                ? ApiErrors.InvalidValue("key", "The key is revoked or expired: there is nothing to carry over. If this form was sent twice, a key of its name was made and cannot be shown again: rotate that one. Else make a new one.")
+                ? ApiErrors.InvalidValue("key", "The key is revoked or expired: there is nothing to carry over."
+                    + " If this form was sent twice, a key of its name was made and cannot be shown again: rotate that one. Else make a new one.")
                 : Outcome.Show<NewKeyPage>(made);
         }
         if (change is not ("enable" or "disable" or "revoke")) return ApiErrors.ConsoleHasNo("change of a key");

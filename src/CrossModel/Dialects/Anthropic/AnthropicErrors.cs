@@ -46,7 +46,8 @@ internal static class AnthropicErrors
         UpstreamFault Rejected(string reason) => new(UpstreamFailure.Rejected, status, Scrub.Message(message), reason, Detail: detail);
 
         // Spent credit and an account that may not ask come as a 400, and a spend limit as a 429 that no waiting heals.
-        if (Says("credit balance is too low") || IsOfAccount(message) || code is "enforced_spend_limit_reached" or "contract_spend_limit_reached") return Fault(UpstreamFailure.Operator);
+        if (Says("credit balance is too low") || IsOfAccount(message) || code is "enforced_spend_limit_reached" or "contract_spend_limit_reached")
+            return Fault(UpstreamFailure.Operator);
         if (type is "authentication_error" or "permission_error" or "billing_error" || status is 401 or 402 or 403) return Fault(UpstreamFailure.Operator);
         if (status == 429 || type == "rate_limit_error") return Fault(UpstreamFailure.RateLimited);
         if (type == "overloaded_error") return Fault(UpstreamFailure.ServerError);

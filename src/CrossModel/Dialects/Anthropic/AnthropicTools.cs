@@ -28,7 +28,8 @@ internal sealed class AnthropicTools(ClaudeModel model, JsonElement tools, JsonE
             : null;
     }
 
-    public static ApiError CannotForce() => ApiErrors.UnsupportedParameter("tool_choice", "This model cannot be made to call a tool. Use tool_choice \"auto\", or choose another model.");
+    public static ApiError CannotForce() =>
+        ApiErrors.UnsupportedParameter("tool_choice", "This model cannot be made to call a tool. Use tool_choice \"auto\", or choose another model.");
 
     /// <summary>A name for the tool of the schema that the caller's tools do not have.</summary>
     public static string ContentToolName(JsonElement tools)
@@ -100,7 +101,9 @@ internal sealed class AnthropicTools(ClaudeModel model, JsonElement tools, JsonE
         }
         else if (isStrict)
         {
-            using var typed = schema.TryGetProperty("type"u8, out _) ? null : JsonDocument.Parse((byte[])[.. """{"type":"object","""u8, .. JsonMarshal.GetRawUtf8Value(schema)[1..]]);
+            using var typed = schema.TryGetProperty("type"u8, out _)
+                ? null
+                : JsonDocument.Parse((byte[])[.. """{"type":"object","""u8, .. JsonMarshal.GetRawUtf8Value(schema)[1..]]);
             SchemaSubset.Write(json, typed?.RootElement ?? schema);
         }
         else if (schema.TryGetProperty("type"u8, out _))
@@ -117,7 +120,8 @@ internal sealed class AnthropicTools(ClaudeModel model, JsonElement tools, JsonE
     }
 
     /// <summary>The names that <c>allowed_tools</c> lets through; null: all. What is not sent cannot be called.</summary>
-    public static HashSet<string>? Allowed(JsonElement choice) => choice.ValueKind == JsonValueKind.Object && choice.TryGetProperty("allowed_tools"u8, out var only) && only.ValueKind == JsonValueKind.Object
+    public static HashSet<string>? Allowed(JsonElement choice) =>
+        choice.ValueKind == JsonValueKind.Object && choice.TryGetProperty("allowed_tools"u8, out var only) && only.ValueKind == JsonValueKind.Object
         ? [.. only.GetProperty("tools"u8).EnumerateArray().Select(t => t.TryGetProperty("function"u8, out var f) ? f.GetProperty("name"u8).GetString()! : "")]
         : null;
 

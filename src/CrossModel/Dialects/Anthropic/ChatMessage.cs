@@ -29,7 +29,8 @@ internal static class ChatMessage
     /// <param name="who">Claude, or the place that serves the model.</param>
     public static ApiError? RefuseAssistant(JsonElement message, string place, string who)
     {
-        if (Has(message, "audio"u8, out _)) return ApiErrors.UnsupportedParameter(place + ".audio", who + " does not hear earlier audio replies. Send their transcript as content.");
+        if (Has(message, "audio"u8, out _))
+            return ApiErrors.UnsupportedParameter(place + ".audio", who + " does not hear earlier audio replies. Send their transcript as content.");
         return Has(message, "function_call"u8, out _) ? ApiErrors.UnsupportedParameter(place + ".function_call", "function_call is the older form. Send tool_calls.") : null;
     }
 

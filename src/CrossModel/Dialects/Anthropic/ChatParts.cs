@@ -52,7 +52,8 @@ internal static class ChatParts
         upstream.Ignored.AddRange(request.Unknown.Select(u => u.Name).Where(name => !sends(name)));
     }
 
-    public static bool Is(ChatRequest request, ChatParameter parameter, ReadOnlySpan<byte> value) => request.Has(parameter) && request.Value(parameter).In(request.Body).SequenceEqual(value);
+    public static bool Is(ChatRequest request, ChatParameter parameter, ReadOnlySpan<byte> value) =>
+        request.Has(parameter) && request.Value(parameter).In(request.Body).SequenceEqual(value);
 
     /// <summary>Asks for nothing beyond what happens anyway.</summary>
     public static bool IsDefault(ChatRequest request, ChatParameter parameter) => parameter switch

@@ -14,7 +14,8 @@ internal enum ThinkingStyle
     Adaptive,
 }
 
-/// <summary>What must be known of a Claude model to ask it: read from its name, wherever it is hosted (<c>us.anthropic.claude-opus-4-6-v1</c>, <c>claude-sonnet-4@20250514</c>).</summary>
+/// <summary>What must be known of a Claude model to ask it: read from its name,
+/// wherever it is hosted (<c>us.anthropic.claude-opus-4-6-v1</c>, <c>claude-sonnet-4@20250514</c>).</summary>
 internal sealed record ClaudeModel
 {
     private const string Disabled = "disabled";
@@ -49,7 +50,8 @@ internal sealed record ClaudeModel
 
     private static readonly ClaudeModel Unknown = new();
 
-    private static readonly ClaudeModel Fifth = new() { Thinking = ThinkingStyle.Adaptive, MaxOutput = 128_000, Samples = false, StructuredOutput = true, ThinksByDefault = true, HidesThinking = true };
+    private static readonly ClaudeModel Fifth =
+        new() { Thinking = ThinkingStyle.Adaptive, MaxOutput = 128_000, Samples = false, StructuredOutput = true, ThinksByDefault = true, HidesThinking = true };
 
     /// <summary>First match wins. Versions are major × 10 + minor.</summary>
     private static readonly (string? Family, int From, ClaudeModel Model)[] Table =

@@ -106,7 +106,8 @@ internal sealed class ContentBlocks(Utf8JsonWriter json, AnthropicForm form, Rem
         }
         if (!RemoteLinks.IsWeb(url)) return Refused(place, form.ReadsLinks ? "Send an https URL or a data URL (data:TYPE;base64,…)." : "Send a data URL (data:TYPE;base64,…).");
         if (form.ReadsLinks && !remote.MayFetch)
-            return Refused(place, "Claude reads links that begin with https. Send such a one or a data URL (data:TYPE;base64,…), or ask the operator to let the gateway fetch others (fetchRemote).");
+            return Refused(place, "Claude reads links that begin with https."
+                + " Send such a one or a data URL (data:TYPE;base64,…), or ask the operator to let the gateway fetch others (fetchRemote).");
         if (remote.Want(url, place, kind) is { } refusal) return refusal;
         WriteInline(type, RemoteLinks.AnyType, url, title, mark, begin);
         return null;

@@ -46,7 +46,8 @@ internal sealed class RefusedThinking
     /// <summary>What only the provider can have written; null: it is no such block.</summary>
     private static string? SealOf(JsonElement block)
     {
-        if (block.TryGetProperty("reasoningContent"u8, out var reasoning)) return reasoning.TryGetProperty("reasoningText"u8, out var text) ? text.TextOf("signature"u8) : reasoning.TextOf("redactedContent"u8);
+        if (block.TryGetProperty("reasoningContent"u8, out var reasoning))
+            return reasoning.TryGetProperty("reasoningText"u8, out var text) ? text.TextOf("signature"u8) : reasoning.TextOf("redactedContent"u8);
         return block.TextOf("type"u8) switch { "thinking" => block.TextOf("signature"u8), "redacted_thinking" => block.TextOf("data"u8), _ => null };
     }
 

@@ -32,13 +32,15 @@ internal static class SchemaSubset
         schema.ValueKind == JsonValueKind.Object && !IsMap(schema) && schema.EnumerateObject().All(member => Holds(member.Name) switch
         {
             Parts.Named when member.Value.ValueKind == JsonValueKind.Object => member.Value.EnumerateObject().All(part => IsSaid(part.Value)),
-            Parts.Listed when member.Value.ValueKind == JsonValueKind.Array => member.Value.EnumerateArray().All(part => IsSaid(part) && (member.Name != "allOf" || JoinsOthers(part))),
+            Parts.Listed when member.Value.ValueKind == JsonValueKind.Array =>
+                member.Value.EnumerateArray().All(part => IsSaid(part) && (member.Name != "allOf" || JoinsOthers(part))),
             Parts.One => IsSaid(member.Value),
             _ => member.Name switch
             {
                 "$ref" => member.Value.ValueKind == JsonValueKind.String && member.Value.GetString()!.StartsWith("#/", StringComparison.Ordinal),
                 "unevaluatedProperties" or "unevaluatedItems" or "additionalItems" => member.Value.ValueKind is JsonValueKind.True or JsonValueKind.False,
-                "enum" => member.Value.ValueKind == JsonValueKind.Array && member.Value.EnumerateArray().All(value => value.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array)),
+                "enum" => member.Value.ValueKind == JsonValueKind.Array
+                    && member.Value.EnumerateArray().All(value => value.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array)),
                 _ => !Beyond.Contains(member.Name),
             },
         });

@@ -21,7 +21,8 @@ internal sealed class ThinkingHistory
     /// <summary>Null: no thinking is asked for, so there is none to put back.</summary>
     /// <param name="ownThinking">The caller asks for it in Claude's own words.</param>
     /// <param name="refused">What the upstream does not take: a message that began with such is one whose thinking is lost.</param>
-    public static ThinkingHistory? Of(ChatRequest request, ClaudeModel model, bool ownThinking, JsonElement[] messages, string account, ReasoningMemory memory, RefusedThinking refused) =>
+    public static ThinkingHistory? Of(
+        ChatRequest request, ClaudeModel model, bool ownThinking, JsonElement[] messages, string account, ReasoningMemory memory, RefusedThinking refused) =>
         request.Features.HasFlag(ChatFeatures.ToolHistory) && (ownThinking || model.ThinksByDefault || request.ReasoningEffort is not (null or "none"))
             ? new ThinkingHistory(messages, account, memory, refused)
             : null;

@@ -18,15 +18,19 @@ internal static partial class AzureErrors
         return status switch
         {
             // The version is the configuration's.
-            400 when said.StartsWith("API version not supported", StringComparison.OrdinalIgnoreCase) => fault with { Failure = UpstreamFailure.Operator, Message = null, Code = null },
+            400 when said.StartsWith("API version not supported", StringComparison.OrdinalIgnoreCase) =>
+                fault with { Failure = UpstreamFailure.Operator, Message = null, Code = null },
             // The deployment is of a model that does not chat, or not at this version.
-            400 when NoChat().IsMatch(said) || (said.StartsWith("Model ", StringComparison.Ordinal) && said.Contains("is enabled only for api versions", StringComparison.OrdinalIgnoreCase)) =>
+            400 when NoChat().IsMatch(said)
+                || (said.StartsWith("Model ", StringComparison.Ordinal) && said.Contains("is enabled only for api versions", StringComparison.OrdinalIgnoreCase)) =>
                 new UpstreamFault(UpstreamFailure.ModelMissing, status, Detail: fault.Detail),
             // Nothing a caller sends leads to a 404 here: the deployment, the address or the version is wrong.
             404 => new UpstreamFault(UpstreamFailure.ModelMissing, status, Detail: fault.Detail, RetryAfter: fault.RetryAfter),
             429 when fault.RetryAfter is null && Wait().Match(System.Text.Encoding.UTF8.GetString(body)) is { Success: true } wait
-                && int.TryParse(wait.Groups[1].Value, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) => fault with { RetryAfter = TimeSpan.FromSeconds(seconds) },
-            _ when deployment is { Length: >= ShortestName } && fault.Message is { } message => fault with { Message = message.Replace(deployment, "[deployment]", StringComparison.OrdinalIgnoreCase) },
+                && int.TryParse(wait.Groups[1].Value, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) =>
+                    fault with { RetryAfter = TimeSpan.FromSeconds(seconds) },
+            _ when deployment is { Length: >= ShortestName } && fault.Message is { } message =>
+                fault with { Message = message.Replace(deployment, "[deployment]", StringComparison.OrdinalIgnoreCase) },
             _ => fault,
         };
     }

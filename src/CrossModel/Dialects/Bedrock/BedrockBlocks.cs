@@ -118,7 +118,9 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, Has
         if (text.StartsWith("s3://"u8)) return WriteStored(Encoding.UTF8.GetString(text), kind, formats, place, begin);
         if (RemoteLinks.IsWeb(text))
         {
-            if (kind == "video") return Refused(place, "Bedrock fetches no links, and the gateway no films for it. Send the video as a data URL (data:video/…;base64,…), or from a bucket as s3://… where the operator allows it (fetchRemote).");
+            if (kind == "video")
+                return Refused(place, "Bedrock fetches no links, and the gateway no films for it."
+                    + " Send the video as a data URL (data:video/…;base64,…), or from a bucket as s3://… where the operator allows it (fetchRemote).");
             if (remote.Want(text, place, RemoteKind.Image, LargestImage) is { } refusal) return refusal;
             WriteInline(kind, RemoteLinks.AnyType, text, begin);
             return null;
@@ -137,8 +139,11 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, Has
     /// </summary>
     private ApiError? WriteStored(string address, string kind, HashSet<string> formats, string place, Action begin)
     {
-        if (!remote.MayFetch) return Refused(place, $"Bedrock would read this address with the operator's rights. Send the {kind} as a data URL (data:{kind}/…;base64,…), or ask the operator to allow such addresses (fetchRemote).");
-        if (MediaFormats.OfName(address) is not { } format || !formats.Contains(format)) return Refused(place, $"The object's name must end in one of {string.Join(", ", formats)}.");
+        if (!remote.MayFetch)
+            return Refused(place, "Bedrock would read this address with the operator's rights."
+                + $" Send the {kind} as a data URL (data:{kind}/…;base64,…), or ask the operator to allow such addresses (fetchRemote).");
+        if (MediaFormats.OfName(address) is not { } format || !formats.Contains(format))
+            return Refused(place, $"The object's name must end in one of {string.Join(", ", formats)}.");
         begin();
         Begin(kind, format);
         json.WriteStartObject("s3Location"u8);
@@ -163,8 +168,10 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, Has
 
     private ApiError? WriteFile(JsonElement file, string place, Action begin)
     {
-        if (file.TryGetProperty("file_id"u8, out var id) && id.ValueKind == JsonValueKind.String) return Refused(place + ".file_id", "File ids belong to one provider. Send the file itself in file_data.");
-        if (!file.TryGetProperty("file_data"u8, out var content) || content.ValueKind != JsonValueKind.String) return Refused(place, "Bedrock reads files from file_data only. Send the file itself there.");
+        if (file.TryGetProperty("file_id"u8, out var id) && id.ValueKind == JsonValueKind.String)
+            return Refused(place + ".file_id", "File ids belong to one provider. Send the file itself in file_data.");
+        if (!file.TryGetProperty("file_data"u8, out var content) || content.ValueKind != JsonValueKind.String)
+            return Refused(place, "Bedrock reads files from file_data only. Send the file itself there.");
         place += ".file_data";
         var text = content.Utf8Text();
         var title = file.TryGetProperty("filename"u8, out var name) && name.ValueKind == JsonValueKind.String ? name.GetString()! : "";
@@ -182,7 +189,8 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, Has
             WriteInline("image", format, data.Base64, begin);
             return null;
         }
-        if (format is null || !MediaFormats.Documents.Contains(format)) return Refused(place, $"Bedrock reads {string.Join(", ", MediaFormats.Documents)}, not {ApiErrors.Echo(type)}. Convert it first.");
+        if (format is null || !MediaFormats.Documents.Contains(format))
+            return Refused(place, $"Bedrock reads {string.Join(", ", MediaFormats.Documents)}, not {ApiErrors.Echo(type)}. Convert it first.");
         WriteDocument(format, title, data.Base64, begin);
         return null;
     }

@@ -24,7 +24,8 @@ internal sealed class BedrockCredentials
         _static = config is { AccessKeyId: { } id, SecretAccessKey: { } secret } ? new AwsKey(id, secret, config.SessionToken) : null;
         _machine = new Lazy<AWSCredentials>(machine ?? (() => DefaultAWSCredentialsIdentityResolver.GetCredentials()), LazyThreadSafetyMode.PublicationOnly);
         (_region, _time) = (region, time);
-        if (_keys.IsEmpty && _static is null && machine is null && Environment.GetEnvironmentVariable("AWS_BEARER_TOKEN_BEDROCK") is { Length: > 0 } bearer) _keys = new KeyTurns(time, bearer);
+        if (_keys.IsEmpty && _static is null && machine is null
+            && Environment.GetEnvironmentVariable("AWS_BEARER_TOKEN_BEDROCK") is { Length: > 0 } bearer) _keys = new KeyTurns(time, bearer);
     }
 
     public async ValueTask AuthorizeAsync(HttpRequestMessage message, UpstreamRequest upstream, CancellationToken cancellation)

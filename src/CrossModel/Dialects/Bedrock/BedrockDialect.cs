@@ -107,7 +107,8 @@ internal sealed class BedrockDialect : IDialect
         // Betas are not read from a header here: they belong in the body.
         upstream.Headers.AddRange(_headers.Where(h => !IsBeta(h)));
         var form = Invoked with { FollowsSchemas = BedrockFamily.ClaudeOf(model).StructuredOutput, Betas = _betas };
-        if (new AnthropicRequest(form, _memory, _refused, request, model with { UpstreamModel = BedrockFamily.ClaudeName(model) }, upstream).Write(options) is { } refusal) return refusal;
+        if (new AnthropicRequest(form, _memory, _refused, request, model with { UpstreamModel = BedrockFamily.ClaudeName(model) }, upstream)
+            .Write(options) is { } refusal) return refusal;
         if (BedrockRequest.TierOf(request, upstream.Ignored) is { } tier) upstream.Headers.Add(new(TierHeader, tier));
         return null;
     }

@@ -42,8 +42,11 @@ internal static partial class BedrockErrors
             case "internalserver" or "serviceunavailable" or "modeltimeout" or "modelerror" or "modelstreamerror" or "conflict" or "internalfailure":
                 return Fault(UpstreamFailure.ServerError);
         }
-        if (Says("Input is too long") || Says("prompt is too long") || Says("Input Tokens Exceeded") || Says("exceeds the maximum") || Says("exceed context limit") || Says("maximum context length"))
+        if (Says("Input is too long") || Says("prompt is too long") || Says("Input Tokens Exceeded")
+            || Says("exceeds the maximum") || Says("exceed context limit") || Says("maximum context length"))
+        {
             return Rejected("context_length_exceeded");
+        }
         if (Says("model identifier is invalid") || (Says("on-demand throughput") && Says("supported"))) return Fault(UpstreamFailure.ModelMissing);
         if (name is "validation") return Rejected(CodeOf(message));
         return status switch
@@ -58,7 +61,9 @@ internal static partial class BedrockErrors
     }
 
     private static string CodeOf(string? message) =>
-        message is not null && (message.Contains("messages", StringComparison.OrdinalIgnoreCase) || message.Contains("content", StringComparison.OrdinalIgnoreCase)) ? "invalid_messages" : "upstream_rejected";
+        message is not null
+            && (message.Contains("messages", StringComparison.OrdinalIgnoreCase) || message.Contains("content", StringComparison.OrdinalIgnoreCase))
+            ? "invalid_messages" : "upstream_rejected";
 
     private static string Clean(string? message)
     {

@@ -29,7 +29,8 @@ internal sealed class BedrockMessages
 
     /// <param name="thinking">Signed thinking to put back; null: it is left out.</param>
     /// <param name="hints">Takes the names of what was left out.</param>
-    public BedrockMessages(Utf8JsonWriter json, BedrockFamily family, ToolAliases aliases, JsonElement[] messages, ThinkingHistory? thinking, RemoteLinks remote, HashSet<string> hints)
+    public BedrockMessages(
+        Utf8JsonWriter json, BedrockFamily family, ToolAliases aliases, JsonElement[] messages, ThinkingHistory? thinking, RemoteLinks remote, HashSet<string> hints)
     {
         (_json, _family, _aliases, _messages, _thinking, _hints) = (json, family, aliases, messages, thinking, hints);
         _ids = new ToolIds(family.NineCharacterIds);

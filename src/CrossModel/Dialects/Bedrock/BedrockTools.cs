@@ -12,7 +12,8 @@ internal sealed class BedrockTools(BedrockFamily family, ClaudeModel claude, Too
 {
     private bool HasTools => tools.ValueKind == JsonValueKind.Array && tools.GetArrayLength() > 0;
     private bool IsNone => AnthropicTools.Is(choice, "none"u8);
-    private bool IsRequired => AnthropicTools.Is(choice, "required"u8) || (Allowed is not null && AnthropicTools.Is(choice.GetProperty("allowed_tools"u8).GetProperty("mode"u8), "required"u8));
+    private bool IsRequired => AnthropicTools.Is(choice, "required"u8)
+        || (Allowed is not null && AnthropicTools.Is(choice.GetProperty("allowed_tools"u8).GetProperty("mode"u8), "required"u8));
     private HashSet<string>? Allowed => AnthropicTools.Allowed(choice);
     private string? Named => choice.ValueKind == JsonValueKind.Object && choice.TryGetProperty("function"u8, out var function) ? function.GetProperty("name"u8).GetString() : null;
 

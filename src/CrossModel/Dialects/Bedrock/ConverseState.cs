@@ -112,7 +112,8 @@ internal sealed class ConverseState(ReplyContext context, ReasoningMemory? memor
         var type = JsonMember.Text(use, "type"u8);
         // The provider's own tools, and their results, are its business.
         if (use.IsEmpty || !(type.IsEmpty || type.SequenceEqual("tool_use"u8))) _blocks.Open(index, ReplyBlocks.Kind.Skipped);
-        else if (_blocks.OpenCall(index, JsonMember.Text(use, "toolUseId"u8), JsonMember.Text(use, "name"u8), JsonMember.Of(use, "input"u8), client) is { } wrong) Fail(UpstreamFailure.BadReply, wrong);
+        else if (_blocks.OpenCall(index, JsonMember.Text(use, "toolUseId"u8), JsonMember.Text(use, "name"u8), JsonMember.Of(use, "input"u8), client) is { } wrong)
+            Fail(UpstreamFailure.BadReply, wrong);
     }
 
     private void ReadDelta(int index, ReadOnlySpan<byte> delta, ChunkWriter client)

@@ -38,7 +38,8 @@ internal sealed class GeminiCandidate(int choice, ReplyContext context, GeminiHo
             null => null,
             "STOP" => _ids.Count > 0 ? FinishReason.ToolCalls : FinishReason.Stop,
             "MAX_TOKENS" or "CONTINUATION" => FinishReason.Length,
-            "SAFETY" or "RECITATION" or "LANGUAGE" or "BLOCKLIST" or "PROHIBITED_CONTENT" or "SPII" or "IMAGE_SAFETY" or "IMAGE_PROHIBITED_CONTENT" or "IMAGE_RECITATION" or "MODEL_ARMOR" => FinishReason.ContentFilter,
+            "SAFETY" or "RECITATION" or "LANGUAGE" or "BLOCKLIST" or "PROHIBITED_CONTENT" or "SPII"
+                or "IMAGE_SAFETY" or "IMAGE_PROHIBITED_CONTENT" or "IMAGE_RECITATION" or "MODEL_ARMOR" => FinishReason.ContentFilter,
             "UNEXPECTED_TOOL_CALL" when _ids.Count > 0 && !_hasUnknownCall => FinishReason.ToolCalls,
             "MALFORMED_FUNCTION_CALL" or "MALFORMED_RESPONSE" or "UNEXPECTED_TOOL_CALL" or "TOO_MANY_TOOL_CALLS" => null,
             _ when _ids.Count > 0 => FinishReason.ToolCalls,
@@ -54,7 +55,8 @@ internal sealed class GeminiCandidate(int choice, ReplyContext context, GeminiHo
         {
             null => new UpstreamFault(UpstreamFailure.CutShort, Detail: "the reply ended without a finish reason"),
             // The model has stumbled over its own words: the next try mostly succeeds.
-            "MALFORMED_FUNCTION_CALL" or "MALFORMED_RESPONSE" or "UNEXPECTED_TOOL_CALL" or "TOO_MANY_TOOL_CALLS" => new UpstreamFault(UpstreamFailure.ServerError, Detail: "the model ended with " + _reason, TryAgain: true),
+            "MALFORMED_FUNCTION_CALL" or "MALFORMED_RESPONSE" or "UNEXPECTED_TOOL_CALL" or "TOO_MANY_TOOL_CALLS" =>
+                new UpstreamFault(UpstreamFailure.ServerError, Detail: "the model ended with " + _reason, TryAgain: true),
             _ => new UpstreamFault(UpstreamFailure.BadReply, Detail: "the model ended without content: " + Scrub.Message(_reason)),
         };
     }

@@ -8,7 +8,8 @@ namespace CrossModel.Dialects.Gemini;
 /// Messages as contents: turns of user and model that alternate, neighbours of one role merged, all results of a turn's calls together and in
 /// the calls' order, what the system says apart.
 /// </summary>
-internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, GeminiModel model, Signatures signatures, GeminiLessons.Lesson learned, RemoteLinks remote, List<string> ignored)
+internal sealed class GeminiContents(
+    Utf8JsonWriter json, GeminiHost host, GeminiModel model, Signatures signatures, GeminiLessons.Lesson learned, RemoteLinks remote, List<string> ignored)
 {
     private readonly GeminiMedia _media = new(json, host, model, remote);
     private readonly List<(string Id, string Name)> _calls = [];
@@ -29,7 +30,8 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         {
             var role = message.GetProperty("role"u8);
             if (role.ValueEquals("tool"u8)) isBehindResults = true;
-            if (role.ValueEquals("assistant"u8) && (Says(message) || (message.TryGetProperty("tool_calls"u8, out var calls) && calls.ValueKind == JsonValueKind.Array))) isBehindResults = false;
+            if (role.ValueEquals("assistant"u8) && (Says(message) || (message.TryGetProperty("tool_calls"u8, out var calls) && calls.ValueKind == JsonValueKind.Array)))
+                isBehindResults = false;
             if (role.ValueEquals("user"u8))
             {
                 hasUser = true;
@@ -97,7 +99,8 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
     private ApiError? Assistant(JsonElement message, int index, bool isInTurn)
     {
         if (message.TryGetProperty("function_call"u8, out var old) && old.ValueKind == JsonValueKind.Object)
-            return ApiErrors.UnsupportedParameter($"messages[{index}].function_call", "This model takes tool_calls only. Send the call as tool_calls and its result as a tool message.");
+            return ApiErrors.UnsupportedParameter($"messages[{index}].function_call",
+                "This model takes tool_calls only. Send the call as tool_calls and its result as a tool message.");
         if (message.TryGetProperty("audio"u8, out var audio) && audio.ValueKind == JsonValueKind.Object)
             return ApiErrors.UnsupportedParameter($"messages[{index}].audio", "This model cannot look up earlier audio. Send its transcript as content.");
         if ((Blocks(message, index, "model") ?? Images(message, index)) is { } refusal) return refusal;
@@ -119,7 +122,8 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         foreach (var image in images.EnumerateArray())
         {
             position++;
-            if (image.ValueKind != JsonValueKind.Object || image.TextOf("type"u8) != "image_url" || !image.TryGetProperty("image_url"u8, out var link) || link.ValueKind != JsonValueKind.Object
+            if (image.ValueKind != JsonValueKind.Object || image.TextOf("type"u8) != "image_url"
+                || !image.TryGetProperty("image_url"u8, out var link) || link.ValueKind != JsonValueKind.Object
                 || !link.TryGetProperty("url"u8, out var url) || url.ValueKind != JsonValueKind.String || !DataUrl.IsOne(url.Utf8Text())) continue;
             Open("model");
             if (_media.Write(image, $"messages[{index}].images[{position}]") is { } refusal) return refusal;
@@ -136,7 +140,8 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
         if (!ToolArguments.IsObject(arguments))
             return ApiErrors.InvalidMessages(place + ".function.arguments", $"{ApiErrors.Echo(place)}.function.arguments is not a JSON object, and this model takes nothing else.");
         if (!ToolArguments.NamesOnce(arguments))
-            return ApiErrors.InvalidMessages(place + ".function.arguments", $"{ApiErrors.Echo(place)}.function.arguments has a name twice in one object, and this model takes each once. Leave one of them out.");
+            return ApiErrors.InvalidMessages(place + ".function.arguments",
+                $"{ApiErrors.Echo(place)}.function.arguments has a name twice in one object, and this model takes each once. Leave one of them out.");
         Open("model");
         json.WriteStartObject();
         json.WriteStartObject("functionCall"u8);
@@ -164,7 +169,9 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
             if (Result(id, name, result.Message, result.Index, media) is { } refusal) return refusal;
         }
         _calls.Clear();
-        if (_results.Count > 0) return ApiErrors.ToolCallIdMismatch($"messages[{_results.Values.First().Index}].tool_call_id", $"No call before it has the id \"{ApiErrors.Echo(_results.Keys.First())}\".");
+        if (_results.Count > 0)
+            return ApiErrors.ToolCallIdMismatch($"messages[{_results.Values.First().Index}].tool_call_id",
+                $"No call before it has the id \"{ApiErrors.Echo(_results.Keys.First())}\".");
         foreach (var (block, place) in media)
         {
             if (_media.Write(block, place) is { } refusal) return refusal;
@@ -230,7 +237,9 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
             var position = 0;
             foreach (var block in content.EnumerateArray())
             {
-                if (TextOf(block) is not { } text) return ApiErrors.UnsupportedParameter($"messages[{index}].content[{position}]", "Instructions are text only for this model. Send images and files in a user message.");
+                if (TextOf(block) is not { } text)
+                    return ApiErrors.UnsupportedParameter($"messages[{index}].content[{position}]",
+                        "Instructions are text only for this model. Send images and files in a user message.");
                 _system.Add(text);
                 position++;
             }
@@ -273,7 +282,9 @@ internal sealed class GeminiContents(Utf8JsonWriter json, GeminiHost host, Gemin
     {
         if (message.TextOf("refusal"u8) is { Length: > 0 }) return true;
         if (!message.TryGetProperty("content"u8, out var content)) return false;
-        return content.ValueKind == JsonValueKind.Array ? content.EnumerateArray().Any(block => TextOf(block)?.ValueEquals(""u8) is not true) : content.ValueKind == JsonValueKind.String && !content.ValueEquals(""u8);
+        return content.ValueKind == JsonValueKind.Array
+            ? content.EnumerateArray().Any(block => TextOf(block)?.ValueEquals(""u8) is not true)
+            : content.ValueKind == JsonValueKind.String && !content.ValueEquals(""u8);
     }
 
     /// <summary>An empty text is a fault there, and says nothing.</summary>

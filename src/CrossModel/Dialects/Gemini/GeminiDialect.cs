@@ -44,7 +44,9 @@ internal sealed class GeminiDialect(UpstreamConfig config, TimeProvider time) : 
     public UpstreamFault ReadFault(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, UpstreamRequest upstream)
     {
         var fault = GeminiErrors.Read(status, headers, body, time.GetUtcNow());
-        return fault.Failure == UpstreamFailure.Rejected && _lessons.Learn(GeminiAddress.ModelOf(upstream.Uri), GeminiErrors.MessageOf(body), upstream.Body.Memory) ? fault with { TryAgain = true } : fault;
+        return fault.Failure == UpstreamFailure.Rejected
+            && _lessons.Learn(GeminiAddress.ModelOf(upstream.Uri), GeminiErrors.MessageOf(body), upstream.Body.Memory)
+            ? fault with { TryAgain = true } : fault;
     }
 
     public void Dispose() { }

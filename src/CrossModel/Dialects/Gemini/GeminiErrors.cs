@@ -19,7 +19,8 @@ internal static partial class GeminiErrors
     private static readonly (string Words, string Param)[] Unsupported =
     [
         ("logprobs", "logprobs"), ("multiple candidates", "n"), ("candidate", "n"), ("function calling", "tools"), ("tool use", "tools"), ("json mode", "response_format"),
-        ("response mime type", "response_format"), ("response_schema", "response_format"), ("thinking", "reasoning_effort"), ("penalty", "presence_penalty"), ("modalit", "modalities"),
+        ("response mime type", "response_format"), ("response_schema", "response_format"), ("thinking", "reasoning_effort"),
+        ("penalty", "presence_penalty"), ("modalit", "modalities"),
     ];
 
     public static UpstreamFault Read(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, DateTimeOffset now)
@@ -47,8 +48,12 @@ internal static partial class GeminiErrors
         UpstreamFault Rejected(string code, string? param = null) => new(UpstreamFailure.Rejected, status, Clean(error.Message), code, param, Detail(status, error));
 
         // A bad key is a 400 here.
-        if (error.Reason is { } reason && (reason.StartsWith("API_KEY", StringComparison.Ordinal) || reason.StartsWith("ACCESS_TOKEN", StringComparison.Ordinal) || reason is "SERVICE_DISABLED" or "BILLING_DISABLED" or "CONSUMER_INVALID"))
+        if (error.Reason is { } reason
+            && (reason.StartsWith("API_KEY", StringComparison.Ordinal) || reason.StartsWith("ACCESS_TOKEN", StringComparison.Ordinal)
+                || reason is "SERVICE_DISABLED" or "BILLING_DISABLED" or "CONSUMER_INVALID"))
+        {
             return Fault(UpstreamFailure.Operator);
+        }
         switch (status)
         {
             // Whoever names a file must not be able to make the operator's access look bad.
@@ -87,7 +92,8 @@ internal static partial class GeminiErrors
             param = Unsupported.FirstOrDefault(u => error.Says(u.Words)).Param;
             if (param is not null) return "unsupported_parameter";
         }
-        var isAboutMessages = error.Says("contents") || error.Says("thought_signature") || error.Says("thought signature") || error.Says("Base64") || error.Says("function response parts")
+        var isAboutMessages = error.Says("contents") || error.Says("thought_signature") || error.Says("thought signature")
+            || error.Says("Base64") || error.Says("function response parts")
             || error.Says("mime type") || error.Says("provided URL") || error.Says("process input image");
         return isAboutMessages ? "invalid_messages" : "upstream_rejected";
     }
@@ -125,7 +131,9 @@ internal static partial class GeminiErrors
                 retry ??= Delay(detail.TextOf("retryDelay"u8));
             }
         }
-        int? code = error.TryGetProperty("code"u8, out var number) && number.ValueKind == JsonValueKind.Number && number.TryGetInt32(out var value) && value is >= 300 and < 600 ? value : null;
+        int? code = error.TryGetProperty("code"u8, out var number) && number.ValueKind == JsonValueKind.Number
+            && number.TryGetInt32(out var value) && value is >= 300 and < 600
+            ? value : null;
         return new(code, error.TextOf("message"u8), error.TextOf("status"u8), reason, retry);
     }
 

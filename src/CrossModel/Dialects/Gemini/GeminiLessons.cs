@@ -41,7 +41,9 @@ internal sealed partial class GeminiLessons
     /// </summary>
     public bool Learn(string model, string message, ReadOnlyMemory<byte> sent)
     {
-        bool Says(string words) => message.Contains(words, StringComparison.OrdinalIgnoreCase) && !CallersWords.Hold(sent.Span, words, ours: words is "candidateCount" or "candidate_count" ? 1 : 0);
+        bool Says(string words) =>
+            message.Contains(words, StringComparison.OrdinalIgnoreCase)
+            && !CallersWords.Hold(sent.Span, words, ours: words is "candidateCount" or "candidate_count" ? 1 : 0);
         var penalties = Says("penalty is not enabled") && Holds(sent, "Penalty\""u8);
         var system = Says("developer instruction is not enabled") && Holds(sent, "\"systemInstruction\""u8);
         // Who knows it writes the marker wherever a signature is missing.

@@ -39,14 +39,18 @@ internal static class GeminiLogprobs
     }
 
     private static JsonElement.ArrayEnumerator Others(JsonElement step) =>
-        step.ValueKind == JsonValueKind.Object && step.TryGetProperty("candidates"u8, out var candidates) && candidates.ValueKind == JsonValueKind.Array ? candidates.EnumerateArray() : default;
+        step.ValueKind == JsonValueKind.Object && step.TryGetProperty("candidates"u8, out var candidates) && candidates.ValueKind == JsonValueKind.Array
+            ? candidates.EnumerateArray()
+            : default;
 
     private static void Write(Utf8JsonWriter json, JsonElement token)
     {
         if (token.ValueKind != JsonValueKind.Object) throw new JsonException("no token");
         var text = token.TryGetProperty("token"u8, out var said) && said.ValueKind == JsonValueKind.String ? said.GetString()! : "";
         json.WriteString("token"u8, text);
-        json.WriteNumber("logprob"u8, token.TryGetProperty("logProbability"u8, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && double.IsFinite(number) ? number : 0);
+        json.WriteNumber("logprob"u8,
+            token.TryGetProperty("logProbability"u8, out var value) && value.ValueKind == JsonValueKind.Number
+                && value.TryGetDouble(out var number) && double.IsFinite(number) ? number : 0);
         json.WriteStartArray("bytes"u8);
         foreach (var octet in Encoding.UTF8.GetBytes(text)) json.WriteNumberValue(octet);
         json.WriteEndArray();

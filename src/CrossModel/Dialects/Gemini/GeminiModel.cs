@@ -25,7 +25,9 @@ internal sealed partial record GeminiModel(string Name, double? Version, bool Is
     {
         var name = upstreamModel[(upstreamModel.LastIndexOf('/') + 1)..].ToLowerInvariant();
         var version = Numbered().Match(name);
-        return new GeminiModel(name, version.Success ? double.Parse(version.Groups[1].ValueSpan, CultureInfo.InvariantCulture) : null, name.StartsWith("gemma", StringComparison.Ordinal));
+        return new GeminiModel(name,
+            version.Success ? double.Parse(version.Groups[1].ValueSpan, CultureInfo.InvariantCulture) : null,
+            name.StartsWith("gemma", StringComparison.Ordinal));
     }
 
     public Thinking Thinking => IsGemma || Version < 2.5 ? Thinking.None : Version < 3 ? Thinking.Budget : Thinking.Level;

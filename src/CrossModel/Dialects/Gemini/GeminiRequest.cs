@@ -56,7 +56,8 @@ internal sealed class GeminiRequest(GeminiHost host, GeminiLessons.Lesson learne
     private static ApiError? Refuse(ChatRequest request)
     {
         if (request.Has(ChatParameter.Functions) || request.Has(ChatParameter.FunctionCall))
-            return ApiErrors.UnsupportedParameter(request.Has(ChatParameter.Functions) ? "functions" : "function_call", "This model takes tools only. Send tools and tool_choice instead of functions and function_call.");
+            return ApiErrors.UnsupportedParameter(request.Has(ChatParameter.Functions) ? "functions" : "function_call",
+                "This model takes tools only. Send tools and tool_choice instead of functions and function_call.");
         if (request.Features.HasFlag(ChatFeatures.CustomTool) || request.Features.HasFlag(ChatFeatures.UnlistedTool))
             return ApiErrors.UnsupportedParameter("tools", "This model takes tools of type function only.");
         if (request.Features.HasFlag(ChatFeatures.OtherModalities) && request.Value(ChatParameter.Modalities).In(request.Body).IndexOf("\"audio\""u8) >= 0)
@@ -216,7 +217,10 @@ internal sealed class GeminiRequest(GeminiHost host, GeminiLessons.Lesson learne
         if (request.Has(ChatParameter.Audio)) upstream.Ignored.Add("audio");
         if (request.Features.HasFlag(ChatFeatures.CacheMarks)) upstream.Ignored.Add("cache_control");
         if (request.Features.HasFlag(ChatFeatures.CacheBreakpoints)) upstream.Ignored.Add("prompt_cache_breakpoint");
-        if (request.Has(ChatParameter.ParallelToolCalls) && root.GetProperty("parallel_tool_calls"u8).ValueKind == JsonValueKind.False && request.Features.HasFlag(ChatFeatures.Tools))
+        if (request.Has(ChatParameter.ParallelToolCalls) && root.GetProperty("parallel_tool_calls"u8).ValueKind == JsonValueKind.False
+            && request.Features.HasFlag(ChatFeatures.Tools))
+        {
             upstream.Ignored.Add("parallel_tool_calls");
+        }
     }
 }

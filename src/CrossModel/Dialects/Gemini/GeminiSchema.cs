@@ -90,16 +90,20 @@ internal sealed class GeminiSchema(Utf8JsonWriter json, JsonElement root)
     /// <summary>anyOf, oneOf or allOf without the null among them. What all of a list allow one of it allows too: that rules nothing right out.</summary>
     private static List<JsonElement> Options(JsonElement schema, ref bool isNullable)
     {
-        if (!(schema.TryGetProperty("anyOf"u8, out var options) || schema.TryGetProperty("oneOf"u8, out options) || schema.TryGetProperty("allOf"u8, out options)) || options.ValueKind != JsonValueKind.Array) return [];
+        if (!(schema.TryGetProperty("anyOf"u8, out var options) || schema.TryGetProperty("oneOf"u8, out options) || schema.TryGetProperty("allOf"u8, out options))
+            || options.ValueKind != JsonValueKind.Array) return [];
         var list = options.EnumerateArray().ToList();
-        isNullable |= list.RemoveAll(o => o.ValueKind == JsonValueKind.Object && o.TryGetProperty("type"u8, out var type) && type.ValueKind == JsonValueKind.String && type.ValueEquals("null"u8)) > 0;
+        isNullable |= list.RemoveAll(o => o.ValueKind == JsonValueKind.Object
+            && o.TryGetProperty("type"u8, out var type) && type.ValueKind == JsonValueKind.String && type.ValueEquals("null"u8)) > 0;
         return list;
     }
 
     /// <summary>enum and const; there only strings may be enumerated.</summary>
     private void Values(JsonElement schema, bool isTypeMissing)
     {
-        List<JsonElement> values = schema.TryGetProperty("const"u8, out var only) ? [only] : schema.TryGetProperty("enum"u8, out var several) && several.ValueKind == JsonValueKind.Array ? [.. several.EnumerateArray()] : [];
+        List<JsonElement> values = schema.TryGetProperty("const"u8, out var only) ? [only]
+            : schema.TryGetProperty("enum"u8, out var several) && several.ValueKind == JsonValueKind.Array ? [.. several.EnumerateArray()]
+            : [];
         values.RemoveAll(value => value.ValueKind != JsonValueKind.String);
         if (values.Count == 0) return;
         if (isTypeMissing) json.WriteString("type"u8, "STRING"u8);

@@ -19,7 +19,8 @@ internal sealed class GeminiTools(Utf8JsonWriter json, UpstreamRequest upstream)
             var function = tool.GetProperty("function"u8);
             var name = function.GetProperty("name"u8).GetString()!;
             if (!char.IsAsciiLetter(name[0]) && name[0] != '_')
-                return ApiErrors.UnsupportedParameter($"tools[{names.Count}].function.name", "With this model the name of a function begins with a letter or _. Give the function another name.");
+                return ApiErrors.UnsupportedParameter($"tools[{names.Count}].function.name",
+                    "With this model the name of a function begins with a letter or _. Give the function another name.");
             names.Add(name);
             Declare(function);
         }
@@ -36,7 +37,8 @@ internal sealed class GeminiTools(Utf8JsonWriter json, UpstreamRequest upstream)
         json.WriteRaw("name"u8, function.GetProperty("name"u8));
         if (function.TryGetProperty("description"u8, out var description) && description.ValueKind == JsonValueKind.String) json.WriteRaw("description"u8, description);
         // A function without parameters says nothing of them: older models refuse an object schema without properties.
-        if (function.TryGetProperty("parameters"u8, out var parameters) && parameters.ValueKind == JsonValueKind.Object && !IsEmpty(parameters)) json.WriteRaw("parametersJsonSchema"u8, parameters);
+        if (function.TryGetProperty("parameters"u8, out var parameters) && parameters.ValueKind == JsonValueKind.Object && !IsEmpty(parameters))
+            json.WriteRaw("parametersJsonSchema"u8, parameters);
         _isStrict |= function.TryGetProperty("strict"u8, out var strict) && strict.ValueKind == JsonValueKind.True;
         json.WriteEndObject();
     }

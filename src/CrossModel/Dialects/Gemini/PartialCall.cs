@@ -24,7 +24,8 @@ internal sealed partial class PartialCall(string name, string? id, string? signa
     {
         foreach (var piece in pieces.EnumerateArray())
         {
-            if (piece.ValueKind != JsonValueKind.Object || !piece.TryGetProperty("jsonPath"u8, out var path) || path.ValueKind != JsonValueKind.String) throw new JsonException("an argument without a path");
+            if (piece.ValueKind != JsonValueKind.Object || !piece.TryGetProperty("jsonPath"u8, out var path) || path.ValueKind != JsonValueKind.String)
+                throw new JsonException("an argument without a path");
             Put(path.GetString()!, piece);
         }
     }
@@ -53,7 +54,10 @@ internal sealed partial class PartialCall(string name, string? id, string? signa
         else if (piece.TryGetProperty("nullValue"u8, out _)) Set(path, null);
     }
 
-    private static JsonNode? Value(JsonElement value) => value.ValueKind is JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False ? JsonNode.Parse(value.GetRawText()) : throw new JsonException("no value");
+    private static JsonNode? Value(JsonElement value) =>
+        value.ValueKind is JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False
+            ? JsonNode.Parse(value.GetRawText())
+            : throw new JsonException("no value");
 
     private void Set(string path, JsonNode? value)
     {

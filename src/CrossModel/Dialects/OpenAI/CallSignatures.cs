@@ -63,7 +63,8 @@ internal sealed class CallSignatures(ReasoningMemory memory, string account)
                 }
                 using var value = JsonDocument.ParseValue(ref json);
                 if (isId) id = value.RootElement.GetString()!;
-                else if (isFunction && value.RootElement.ValueKind == JsonValueKind.Object) (name, arguments) = (value.RootElement.TextOf("name"u8) ?? "", ToolArguments.Of(value.RootElement));
+                else if (isFunction && value.RootElement.ValueKind == JsonValueKind.Object)
+                    (name, arguments) = (value.RootElement.TextOf("name"u8) ?? "", ToolArguments.Of(value.RootElement));
                 else if (isExtra) (extra, isSigned) = (new JsonSpan(at, calls.Start + (int)json.BytesConsumed - at), InExtra(value.RootElement) is not null);
             }
             if (isSigned || (memory.Find(GoogleState.Kind, account, id, name, arguments) ?? (isRequired && isFirst ? GoogleState.SkipMarker.ToArray() : null)) is not { Length: > 0 } state) continue;

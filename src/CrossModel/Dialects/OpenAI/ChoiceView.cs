@@ -111,7 +111,8 @@ internal struct ChoiceView
     private void ReadRefusal(ref Utf8JsonReader json)
     {
         var kind = Text(ref json, ref Refusal, ref RefusalText);
-        if (kind is JsonTokenType.Number or JsonTokenType.True || (kind is JsonTokenType.StartObject or JsonTokenType.StartArray && Refusal.Length > 2)) throw new JsonException("a refusal that is no text");
+        if (kind is JsonTokenType.Number or JsonTokenType.True || (kind is JsonTokenType.StartObject or JsonTokenType.StartArray && Refusal.Length > 2))
+            throw new JsonException("a refusal that is no text");
     }
 
     private static JsonTokenType Text(ref Utf8JsonReader json, ref JsonSpan value, ref JsonSpan text)

@@ -13,7 +13,8 @@ internal static class FilterResults
     /// <param name="buffer">Overwritten; holds the text afterwards.</param>
     public static bool Strip(ref ReadOnlySpan<byte> json, PooledBuffer buffer)
     {
-        if (json.IndexOf("filter"u8) < 0 && json.IndexOf("latency_checkpoint"u8) < 0 && json.IndexOf("num_sources_used"u8) < 0 && json.IndexOf("audio_prompt_tokens"u8) < 0) return false;
+        if (json.IndexOf("filter"u8) < 0 && json.IndexOf("latency_checkpoint"u8) < 0
+            && json.IndexOf("num_sources_used"u8) < 0 && json.IndexOf("audio_prompt_tokens"u8) < 0) return false;
         buffer.Reset();
         var target = buffer.GetSpan(json.Length);
         var (at, length) = (0, 0);

@@ -19,7 +19,8 @@ internal static class FinishMap
         {
             reason = FinishReason.ToolCalls;
         }
-        else if (word.SequenceEqual("length"u8) || word.SequenceEqual("max_tokens"u8) || word.SequenceEqual("model_length"u8) || word.SequenceEqual("model_context_window_exceeded"u8))
+        else if (word.SequenceEqual("length"u8) || word.SequenceEqual("max_tokens"u8)
+            || word.SequenceEqual("model_length"u8) || word.SequenceEqual("model_context_window_exceeded"u8))
         {
             reason = FinishReason.Length;
         }

@@ -118,7 +118,8 @@ internal readonly struct MessageEdits(Preset preset, OpenAIDialect.Learned learn
         {
             if (json.TokenType != JsonTokenType.PropertyName || json.CurrentDepth != 2 || !json.ValueTextEquals("id"u8)) continue;
             json.Read();
-            if (json.TokenType == JsonTokenType.String) RenameId(body, new JsonSpan(message.ToolCalls.Start + (int)json.TokenStartIndex, (int)(json.BytesConsumed - json.TokenStartIndex)));
+            if (json.TokenType == JsonTokenType.String)
+                RenameId(body, new JsonSpan(message.ToolCalls.Start + (int)json.TokenStartIndex, (int)(json.BytesConsumed - json.TokenStartIndex)));
         }
     }
 

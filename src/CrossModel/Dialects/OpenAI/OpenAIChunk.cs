@@ -35,7 +35,8 @@ internal readonly struct OpenAIChunk(ReplyTools tools, Preset preset, ContentPat
         Write(text, client.Open(choice.Index));
         if (said == FinishMap.Said.Reason) Finish(choice, choice.Finish ?? reason, client);
         else if (choice.Finish == FinishReason.Stop && choice.HasCall) Finish(choice, FinishReason.ToolCalls, client);
-        else if (goesOn && pattern is { WantsLesson: true } && IsTextAlone(text, view, choice)) pattern.Learn(text, view.ContentText, tools.Edits, tools.Text, client, choice, choice.Index);
+        else if (goesOn && pattern is { WantsLesson: true } && IsTextAlone(text, view, choice))
+            pattern.Learn(text, view.ContentText, tools.Edits, tools.Text, client, choice, choice.Index);
         return true;
     }
 

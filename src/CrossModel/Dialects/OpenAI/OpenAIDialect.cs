@@ -92,7 +92,8 @@ internal sealed class OpenAIDialect : IDialect
     {
         var sent = upstream.Body.Span;
         if (ModelOf(upstream) is not { } model) return false;
-        if (body.IndexOf("stream_options"u8) >= 0 && TopLevel.Has(sent, "stream_options"u8) && !CallersWords.Hold(sent, "stream_options")) return Note(model, Lesson.NoStreamOptions);
+        if (body.IndexOf("stream_options"u8) >= 0 && TopLevel.Has(sent, "stream_options"u8) && !CallersWords.Hold(sent, "stream_options"))
+            return Note(model, Lesson.NoStreamOptions);
         var said = Refusals.Said(body);
         if (Refusals.Dropped(said, sent) is { Count: > 0 } unwelcome)
         {
@@ -104,9 +105,14 @@ internal sealed class OpenAIDialect : IDialect
             bool IsInThought(string name) => isInThought && name is "temperature" or "top_p";
         }
         if (Refusals.Of(said, upstream) is var lesson and not Lesson.None) return Note(model, lesson);
-        if (!_preset.RequiresReasoning(model) && Refusals.Reasoning(body) is { } thinking && MessageEdits.HaveReasoning(sent) && !CallersWords.Hold(sent, thinking, ours: int.MaxValue))
+        if (!_preset.RequiresReasoning(model) && Refusals.Reasoning(body) is { } thinking
+            && MessageEdits.HaveReasoning(sent) && !CallersWords.Hold(sent, thinking, ours: int.MaxValue))
+        {
             return Note(model, Lesson.NoReasoning);
-        var (refused, other) = TopLevel.Has(sent, "max_completion_tokens"u8) ? (CapSpelling.MaxCompletionTokens, CapSpelling.MaxTokens) : (CapSpelling.MaxTokens, CapSpelling.MaxCompletionTokens);
+        }
+        var (refused, other) = TopLevel.Has(sent, "max_completion_tokens"u8)
+            ? (CapSpelling.MaxCompletionTokens, CapSpelling.MaxTokens)
+            : (CapSpelling.MaxTokens, CapSpelling.MaxCompletionTokens);
         var name = refused == CapSpelling.MaxTokens ? "max_tokens"u8 : "max_completion_tokens"u8;
         if (!TopLevel.Has(sent, name) || !Refusals.Names(body, name) || CallersWords.Hold(sent, System.Text.Encoding.ASCII.GetString(name))) return false;
         // Turned once only: a server that refuses both spellings refuses the value.

@@ -31,7 +31,8 @@ internal static partial class OpenAIErrors
     // Numbers are Zhipu's and MiniMax', whose statuses say little.
     private static readonly string[] NoBalance =
     [
-        "insufficient_quota", "billing_hard_limit_reached", "insufficient_balance", "insufficient_balance_error", "exceeded_current_quota_error", "Arrearage", "1112", "1113", "1121", "1309", "1008",
+        "insufficient_quota", "billing_hard_limit_reached", "insufficient_balance", "insufficient_balance_error", "exceeded_current_quota_error",
+        "Arrearage", "1112", "1113", "1121", "1309", "1008",
     ];
     private static readonly string[] BadAccess = ["invalid_api_key", "invalid_authentication_error", "authentication_error", "1004", "2049"];
     private static readonly string[] TooOften = ["rate_limit_exceeded", "1302", "1303", "1304", "1305", "1308", "1310", "1312", "1313", "1002", "1039", "1041", "2045", "2056"];
@@ -79,7 +80,8 @@ internal static partial class OpenAIErrors
     {
         UpstreamFault Fault(UpstreamFailure failure) => new(failure, status, Detail: Detail(status, error));
         UpstreamFault Rejected(string code, string? words = null) =>
-            new(UpstreamFailure.Rejected, status, Scrub.Message(words ?? WordsOf(error.Message) ?? error.Raw), code, Scrub.Param(error.Param ?? Unrecognized(error.Message)), Detail(status, error));
+            new(UpstreamFailure.Rejected, status, Scrub.Message(words ?? WordsOf(error.Message) ?? error.Raw),
+                code, Scrub.Param(error.Param ?? Unrecognized(error.Message)), Detail(status, error));
 
         if (status == 429 && preset?.QuotaIsRate is true && error.IsCode("insufficient_quota")) return Fault(UpstreamFailure.RateLimited);
         if (error.IsCode(NoBalance) || (status == 412 && error.Mentions("suspended"))) return Fault(UpstreamFailure.Operator);
@@ -122,7 +124,8 @@ internal static partial class OpenAIErrors
     [GeneratedRegex("^Unrecognized request arguments? supplied: ([a-z_]+)", RegexOptions.CultureInvariant)]
     private static partial Regex UnrecognizedArgument();
 
-    [GeneratedRegex("^(?:incorrect|invalid|expired) API key|^(?:the |your )?API key (?:provided )?(?:is |has )?(?:incorrect|invalid|not valid|expired)", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    [GeneratedRegex("^(?:incorrect|invalid|expired) API key"
+        + "|^(?:the |your )?API key (?:provided )?(?:is |has )?(?:incorrect|invalid|not valid|expired)", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex BadKey();
 
     /// <summary>A refusal that is none of the request's: NVIDIA's of a model that is out of order, LM Studio's of one that has just crashed.</summary>
@@ -130,16 +133,21 @@ internal static partial class OpenAIErrors
     private static partial Regex OfTheServer();
 
     private static bool IsAboutContent(ErrorText error) =>
-        error.Code?.EndsWith("SensitiveContentDetected", StringComparison.Ordinal) is true || error.Message?.StartsWith("Content violates usage guidelines", StringComparison.Ordinal) is true || error.Mentions("your input was flagged") || error.Mentions("Content Exists Risk");
+        error.Code?.EndsWith("SensitiveContentDetected", StringComparison.Ordinal) is true
+        || error.Message?.StartsWith("Content violates usage guidelines", StringComparison.Ordinal) is true
+        || error.Mentions("your input was flagged") || error.Mentions("Content Exists Risk");
 
     private static bool IsTooLong(ErrorText error) =>
         error.Mentions("maximum context length") || error.Mentions("prompt too long") || error.Mentions("prompt is too long") || error.Mentions("max context length")
         || error.Mentions("maximum prompt length") || error.Mentions("maximum allowed input length") || error.Mentions("exceeded model token limit")
-        || error.Mentions("range of input length") || error.Mentions("greater than the context length") || error.Mentions("context length of only") || error.Mentions("longer than the maximum model length")
+        || error.Mentions("range of input length") || error.Mentions("greater than the context length")
+        || error.Mentions("context length of only") || error.Mentions("longer than the maximum model length")
         || error.Mentions("context window") || error.Mentions("available context size") || error.Mentions("input token count")
         || (error.Mentions("longer than") && error.Mentions("context length")) || error.Mentions("length of all messages is too long")
-        || error.Mentions("context length is only") || error.Mentions("fit in context length") || error.Mentions("context size has been exceeded") || error.Mentions("exceeds context size")
-        || error.Mentions("than max_seq_len") || error.Mentions("equal to max_seq_len") || error.Mentions("tokens) exceeds the maximum allowed length") || error.Mentions("`max_new_tokens` must be <=")
+        || error.Mentions("context length is only") || error.Mentions("fit in context length")
+        || error.Mentions("context size has been exceeded") || error.Mentions("exceeds context size")
+        || error.Mentions("than max_seq_len") || error.Mentions("equal to max_seq_len")
+        || error.Mentions("tokens) exceeds the maximum allowed length") || error.Mentions("`max_new_tokens` must be <=")
         || error.Mentions("`inputs` must have less than");
 
     private static string CodeOf(ErrorText error)
@@ -159,7 +167,9 @@ internal static partial class OpenAIErrors
         {
             using var json = JsonDocument.Parse(body.Trim(" \r\n\t"u8).ToArray());
             var error = Of(json.RootElement);
-            return preset?.CodeInMessage is true && error.Code is null && CodeAtTheEnd().Match(error.Message ?? "") is { Success: true } code ? error with { Code = code.Groups[1].Value } : error;
+            return preset?.CodeInMessage is true && error.Code is null && CodeAtTheEnd().Match(error.Message ?? "") is { Success: true } code
+                ? error with { Code = code.Groups[1].Value }
+                : error;
         }
         catch (Exception fault) when (fault is JsonException or InvalidOperationException)
         {
@@ -188,7 +198,8 @@ internal static partial class OpenAIErrors
             return new(Member(minimax, "status_msg"), null, Member(minimax, "status_code"), null, null);
         }
         var message = Member(json, "error") ?? Member(json, "message") ?? Member(json, "detail") ?? Member(json, "msg");
-        return new(message, Member(json, "type"), Member(json, "code"), Member(json, "param"), StatusOf(json), Raw: message is null && json.EnumerateObject().Any() ? json.GetRawText() : null);
+        return new(message, Member(json, "type"), Member(json, "code"), Member(json, "param"), StatusOf(json),
+            Raw: message is null && json.EnumerateObject().Any() ? json.GetRawText() : null);
     }
 
     private static ErrorText Inner(JsonElement error)
@@ -208,7 +219,8 @@ internal static partial class OpenAIErrors
         {
             if (!error.TryGetProperty(name, out var value)) continue;
             if (value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number) && number is >= 400 and < 600) return number;
-            if (value.ValueKind == JsonValueKind.String && int.TryParse(value.GetString(), NumberStyles.None, CultureInfo.InvariantCulture, out number) && number is >= 400 and < 600) return number;
+            if (value.ValueKind == JsonValueKind.String && int.TryParse(value.GetString(), NumberStyles.None, CultureInfo.InvariantCulture, out number)
+                && number is >= 400 and < 600) return number;
         }
         return null;
     }

@@ -182,7 +182,8 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
     private bool IsWhole(ReadOnlySpan<byte> text)
     {
         if (_choices.Count > 0 || View.ChoiceCount == 0 || !View.Choice(0).IsElsewhere) return false;
-        if (!View.Object.In(text).SequenceEqual("\"chat.completion\""u8) && FinishMap.Read(View.Choice(0).Finish.In(text), hasCall: false, out _) == FinishMap.Said.Nothing) return false;
+        if (!View.Object.In(text).SequenceEqual("\"chat.completion\""u8)
+            && FinishMap.Read(View.Choice(0).Finish.In(text), hasCall: false, out _) == FinishMap.Said.Nothing) return false;
         View.Read(text, "message"u8);
         if (View.Choice(0).Message.IsPresent) return true;
         View.Read(text, "delta"u8);
@@ -237,7 +238,8 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
             FailSurplus();
             return;
         }
-        if (!chunk.Relay(text, view, choice, client, isStripped)) Fail(UpstreamFailure.ServerError, "the upstream ended the reply with " + Encoding.UTF8.GetString(view.Finish.In(text)));
+        if (!chunk.Relay(text, view, choice, client, isStripped))
+            Fail(UpstreamFailure.ServerError, "the upstream ended the reply with " + Encoding.UTF8.GetString(view.Finish.In(text)));
     }
 
     private void EndStream(ChunkWriter client)

@@ -83,7 +83,8 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
 
     private void StreamAnyway()
     {
-        if (request.Stream || !(learned.Has(Lesson.StreamsOnly) || (preset.StreamsOnly is { } beginning && model.UpstreamModel.StartsWith(beginning, StringComparison.OrdinalIgnoreCase)))) return;
+        if (request.Stream || !(learned.Has(Lesson.StreamsOnly)
+            || (preset.StreamsOnly is { } beginning && model.UpstreamModel.StartsWith(beginning, StringComparison.OrdinalIgnoreCase)))) return;
         upstream.Stream = true;
         if (request.Member(ChatParameter.Stream).IsPresent) _splice.Replace(request.Member(ChatParameter.Stream), "\"stream\":true"u8);
         else InsertTop("\"stream\":true"u8);
@@ -148,7 +149,9 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
             upstream.Ignored.Add("reasoning_effort");
             return;
         }
-        var effort = Capabilities.Nearest(asked, model.Facts.ReasoningEfforts ?? (preset.Reasoning is ReasoningStyle.NearestEffort or ReasoningStyle.ThinkingTypeAndEffort && asked != "none" ? preset.Efforts : []));
+        var effort = Capabilities.Nearest(asked,
+            model.Facts.ReasoningEfforts
+                ?? (preset.Reasoning is ReasoningStyle.NearestEffort or ReasoningStyle.ThinkingTypeAndEffort && asked != "none" ? preset.Efforts : []));
         if (preset.Reasoning is ReasoningStyle.NearestEffort) effort = Capabilities.Nearest(effort, preset.Efforts);
         if (preset.Reasoning == ReasoningStyle.NoneOrHigh) effort = asked == "none" ? "none" : "high";
         if (effort != asked) upstream.Ignored.Add("reasoning_effort=" + effort);

@@ -74,7 +74,8 @@ internal sealed record Preset
     /// <summary>Takes <c>tool_calls[].extra_content</c> back; else it is left out, for a server that refuses members it does not know.</summary>
     public bool ExtraContent { get; init; }
 
-    /// <summary>Takes null for what an earlier reply did not have, such as <c>refusal</c>; else that is left out, for a server that refuses members it does not know, or null in them.</summary>
+    /// <summary>Takes null for what an earlier reply did not have, such as <c>refusal</c>;
+    /// else that is left out, for a server that refuses members it does not know, or null in them.</summary>
     public bool Nulls { get; init; }
 
     /// <summary>Takes <c>annotations</c> of an earlier reply back.</summary>

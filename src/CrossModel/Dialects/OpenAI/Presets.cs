@@ -7,14 +7,18 @@ namespace CrossModel.Dialects.OpenAI;
 internal static class Presets
 {
     private static readonly string[] FromLowToHigh = ["low", "medium", "high"];
-    private static readonly HashSet<string> OpenAIOnly = ["store", "metadata", "prediction", "service_tier", "verbosity", "web_search_options", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation"];
+    private static readonly HashSet<string> OpenAIOnly =
+        ["store", "metadata", "prediction", "service_tier", "verbosity", "web_search_options", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation"];
     /// <summary>Without these a caller gets what was asked for all the same.</summary>
-    public static IReadOnlyList<string> Dispensable { get; } = [.. OpenAIOnly, "safety_identifier", "user", "seed", "logit_bias", "presence_penalty", "frequency_penalty", "reasoning_effort"];
+    public static IReadOnlyList<string> Dispensable { get; } =
+        [.. OpenAIOnly, "safety_identifier", "user", "seed", "logit_bias", "presence_penalty", "frequency_penalty", "reasoning_effort"];
 
-    /// <summary>llama.cpp answers most faults of a request with 400 by now, but not these: what a model is asked to read and cannot, what its template refuses, and what older builds cannot make sense of.</summary>
+    /// <summary>llama.cpp answers most faults of a request with 400 by now, but not these:
+    /// what a model is asked to read and cannot, what its template refuses, and what older builds cannot make sense of.</summary>
     private static readonly string[] LlamaFaults =
     [
-        "image input is not supported", "audio input is not supported", OpenAIErrors.OfTemplate, "Failed to parse tools:", "Failed to parse messages:", "Failed to parse tool call arguments as JSON",
+        "image input is not supported", "audio input is not supported", OpenAIErrors.OfTemplate,
+        "Failed to parse tools:", "Failed to parse messages:", "Failed to parse tool call arguments as JSON",
         "JSON schema conversion failed:",
     ];
 
@@ -61,7 +65,8 @@ internal static class Presets
         {
             Name = "groq", Hosts = ["api.groq.com"], Cap = CapSpelling.MaxCompletionTokens, User = UserSpelling.User,
             Reasoning = ReasoningStyle.NearestEffort, Efforts = ["none", .. FromLowToHigh], History = ReasoningHistory.AsReasoning, Annotations = false,
-            Drops = ["store", "prediction", "verbosity", "web_search_options", "logit_bias", "metadata", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation"],
+            Drops = ["store", "prediction", "verbosity", "web_search_options", "logit_bias", "metadata",
+                "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation"],
             Refuses = [.. AudioOut, "logprobs", "top_logprobs"],
         },
         new()
@@ -103,7 +108,9 @@ internal static class Presets
             Name = "minimax", Hosts = ["api.minimax.io", "api.minimaxi.com"], Reasoning = ReasoningStyle.ThinkingType, MaxTemperature = 1,
             // Zero itself is refused.
             MinTemperature = 0.01,
-            ReasoningInDetails = true, CodeInMessage = true, FormatIgnoredBy = "MiniMax-M2", Adds = ("reasoning_split", "true"), Drops = [.. OpenAIOnly, "seed", "logit_bias", "presence_penalty", "frequency_penalty"],
+            ReasoningInDetails = true, CodeInMessage = true,
+            FormatIgnoredBy = "MiniMax-M2", Adds = ("reasoning_split", "true"),
+            Drops = [.. OpenAIOnly, "seed", "logit_bias", "presence_penalty", "frequency_penalty"],
             Refuses = [.. AudioOut, "logprobs", "top_logprobs"],
         },
         new()
@@ -116,13 +123,16 @@ internal static class Presets
         {
             Name = "perplexity", Hosts = ["api.perplexity.ai"], Reasoning = ReasoningStyle.NearestEffort, Efforts = ["minimal", .. FromLowToHigh],
             StreamOptions = false, History = ReasoningHistory.Dropped, Annotations = false,
-            Drops = ["store", "metadata", "prediction", "service_tier", "verbosity", "seed", "logit_bias", "parallel_tool_calls", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation"],
+            Drops = ["store", "metadata", "prediction", "service_tier", "verbosity", "seed",
+                "logit_bias", "parallel_tool_calls", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation"],
             Refuses = [.. AudioOutAndFunctions, "logprobs", "top_logprobs", "tools", "tool_choice"],
         },
         new()
         {
             Name = "gemini-compat", Hosts = ["generativelanguage.googleapis.com"], Reasoning = ReasoningStyle.NearestEffort, Efforts = ["none", .. FromLowToHigh],
-            ExtraContent = true, Unsigned = ["gemini-1.", "gemini-2.", "gemma"], Candidates = true, SurplusIsReasoning = true, History = ReasoningHistory.Dropped, Annotations = false,
+            ExtraContent = true, Unsigned = ["gemini-1.", "gemini-2.", "gemma"],
+            Candidates = true, SurplusIsReasoning = true,
+            History = ReasoningHistory.Dropped, Annotations = false,
             Drops = [.. OpenAIOnly, "seed", "logit_bias", "presence_penalty", "frequency_penalty", "parallel_tool_calls"], Refuses = [.. AudioOut, "logprobs", "top_logprobs"],
         },
         new()
@@ -185,7 +195,8 @@ internal static class Presets
         try
         {
             using var json = JsonDocument.Parse(models);
-            if (json.RootElement.ValueKind != JsonValueKind.Object || !json.RootElement.TryGetProperty("data"u8, out var data) || data.ValueKind != JsonValueKind.Array) return null;
+            if (json.RootElement.ValueKind != JsonValueKind.Object || !json.RootElement.TryGetProperty("data"u8, out var data)
+                || data.ValueKind != JsonValueKind.Array) return null;
             // All its models: a gateway that lists those of many says so too.
             return data.GetArrayLength() == 0 ? null : All.FirstOrDefault(p => p.Hosts.Count == 0 && data.EnumerateArray().All(model => model.ValueKind == JsonValueKind.Object
                 && model.TryGetProperty("owned_by"u8, out var owner) && owner.ValueKind == JsonValueKind.String && owner.ValueEquals(p.Name.Replace(".", ""))))?.Name;

@@ -60,7 +60,8 @@ internal static partial class Refusals
     {
         if (body.IndexOf(parameter) < 0) return false;
         var said = Encoding.UTF8.GetString(body);
-        foreach (var word in (ReadOnlySpan<string>)["unsupported", "not supported", "unknown", "unrecognized", "unexpected", "not permitted", "extra_forbidden", "extra inputs", "additional properties"])
+        foreach (var word in (ReadOnlySpan<string>)
+            ["unsupported", "not supported", "unknown", "unrecognized", "unexpected", "not permitted", "extra_forbidden", "extra inputs", "additional properties"])
         {
             if (said.Contains(word, StringComparison.OrdinalIgnoreCase)) return true;
         }
@@ -102,7 +103,8 @@ internal static partial class Refusals
 
     /// <summary>OpenAI and Azure; xAI, today and before; Groq and Cerebras; NVIDIA, today and before; servers that judge with pydantic; Databricks.</summary>
     [GeneratedRegex(
-        @"(?:nrecognized request arguments? supplied: |nsupported parameter(?:\(s\))?: |nknown parameter: |does not support parameter |rgument not supported on this model: )(?:['`]?(?<name>[A-Za-z_]+)(?!\w|\.\w|\[)['`]?(?:, )?)+"
+        @"(?:nrecognized request arguments? supplied: |nsupported parameter(?:\(s\))?: |nknown parameter: |does not support parameter |rgument not supported on this model: )"
+        + @"(?:['`]?(?<name>[A-Za-z_]+)(?!\w|\.\w|\[)['`]?(?:, )?)+"
         + @"|property '(?<name>[A-Za-z_]+)' is unsupported"
         + @"|body -> (?<name>[A-Za-z_]+)(?:\\n|\s)+Extra inputs"
         + @"|extra_forbidden\\?[""'], ?\\?[""']loc\\?[""']: ?[\[(]\\?[""']body\\?[""'], ?\\?[""'](?<name>[A-Za-z_]+)\\?[""'][\])]"
@@ -110,7 +112,8 @@ internal static partial class Refusals
     private static partial Regex Unknown();
 
     /// <summary>Moonshot; OpenAI.</summary>
-    [GeneratedRegex("invalid (?<name>temperature|top_p|presence_penalty|frequency_penalty): only |nsupported value: '(?<name>temperature|top_p|presence_penalty|frequency_penalty)' does not support", RegexOptions.CultureInvariant)]
+    [GeneratedRegex("invalid (?<name>temperature|top_p|presence_penalty|frequency_penalty): only "
+        + "|nsupported value: '(?<name>temperature|top_p|presence_penalty|frequency_penalty)' does not support", RegexOptions.CultureInvariant)]
     private static partial Regex Fixed();
 
     /// <summary>Ollama.</summary>
@@ -135,7 +138,10 @@ internal static partial class Refusals
 
     /// <summary>Cloudflare; servers in Rust; Groq; servers that judge with pydantic.</summary>
     [GeneratedRegex(
-        "(?:/messages/(?<at>[0-9]+))?/content', '(?:array|null)' not in 'string'|required properties at '/messages/(?<at>[0-9]+)' are 'role,content'|invalid type: (?:sequence|null), expected a string|content' : value must be a string"
+        "(?:/messages/(?<at>[0-9]+))?/content', '(?:array|null)' not in 'string'"
+        + "|required properties at '/messages/(?<at>[0-9]+)' are 'role,content'"
+        + "|invalid type: (?:sequence|null), expected a string"
+        + "|content' : value must be a string"
         + @"|messages\W{1,5}(?<at>[0-9]+)\W.{0,20}content\W.{0,40}nput should be a valid string", RegexOptions.CultureInvariant)]
     private static partial Regex TextsOnly();
 

@@ -11,7 +11,9 @@ internal static class ReplyText
     /// <param name="inDetails">The server gives reasoning in <c>reasoning_details</c> only.</param>
     public static int Edit(ReadOnlySpan<byte> text, in ChoiceView view, JsonEdits edits, PooledBuffer scratch, bool inDetails)
     {
-        var bytes = JsonText.UnescapedLength(view.ContentText.In(text)) + JsonText.UnescapedLength(view.RefusalText.In(text)) + JsonText.UnescapedLength(view.ReasoningText.In(text));
+        var bytes = JsonText.UnescapedLength(view.ContentText.In(text))
+            + JsonText.UnescapedLength(view.RefusalText.In(text))
+            + JsonText.UnescapedLength(view.ReasoningText.In(text));
         if (view.IsContentBare)
         {
             edits.Insert(view.Content.Start, "\""u8);
@@ -32,7 +34,8 @@ internal static class ReplyText
         }
         if (view.ReasoningText.IsPresent) return bytes;
         if (scratch.Length == 1 && view.Reasoning.IsPresent && view.Reasoning.In(text) is [(byte)'"', _, _, ..] reasoning) scratch.Write(reasoning[1..^1]);
-        if (scratch.Length == 1 && inDetails && view.ReasoningDetails.IsPresent && view.ReasoningDetails.In(text)[0] == (byte)'[') Strings(view.ReasoningDetails.In(text), "text"u8, default, scratch);
+        if (scratch.Length == 1 && inDetails && view.ReasoningDetails.IsPresent && view.ReasoningDetails.In(text)[0] == (byte)'[')
+            Strings(view.ReasoningDetails.In(text), "text"u8, default, scratch);
         if (scratch.Length == 1) return bytes;
         scratch.Write("\""u8);
         if (view.ReasoningContent.IsPresent) edits.Replace(view.ReasoningContent, scratch.Span);

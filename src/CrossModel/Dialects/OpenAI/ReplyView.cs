@@ -57,7 +57,8 @@ internal sealed class ReplyView
             else if (name.SequenceEqual("base_resp"u8)) Value(ref json, ref BaseResp);
             else
             {
-                HasNews |= !(name.SequenceEqual("system_fingerprint"u8) || name.SequenceEqual("service_tier"u8) || name.SequenceEqual("obfuscation"u8) || name.SequenceEqual("provider"u8));
+                HasNews |= !(name.SequenceEqual("system_fingerprint"u8) || name.SequenceEqual("service_tier"u8)
+                    || name.SequenceEqual("obfuscation"u8) || name.SequenceEqual("provider"u8));
                 hasMessage |= name.SequenceEqual("message"u8) || name.SequenceEqual("detail"u8);
                 if (name.SequenceEqual("x_groq"u8)) ReadGroq(ref json);
                 else Skip(ref json);

@@ -10,7 +10,9 @@ internal static class SentBody
     public static bool Any(ReadOnlySpan<byte> sent, string list, Func<JsonElement, bool> isSuch, int? place = null)
     {
         using var json = JsonDocument.Parse(sent.ToArray(), new JsonDocumentOptions { MaxDepth = 1000 });
-        return json.RootElement.TryGetProperty(list, out var all) && all.ValueKind == JsonValueKind.Array && all.EnumerateArray().Where((_, index) => place is null || place == index).Any(one => one.ValueKind == JsonValueKind.Object && isSuch(one));
+        return json.RootElement.TryGetProperty(list, out var all) && all.ValueKind == JsonValueKind.Array
+            && all.EnumerateArray().Where((_, index) => place is null || place == index)
+                .Any(one => one.ValueKind == JsonValueKind.Object && isSuch(one));
     }
 
     public static bool IsDeveloper(JsonElement message) => Is(message, "developer");

@@ -9,16 +9,25 @@ internal static class ServerLimits
 {
     public static ApiError? Check(ChatRequest request, Preset preset, string upstreamModel)
     {
-        if (preset.FormatIgnoredBy is { } beginning && upstreamModel.StartsWith(beginning, StringComparison.OrdinalIgnoreCase) && (request.Features & (ChatFeatures.JsonObject | ChatFeatures.JsonSchema)) != 0)
-            return ApiErrors.UnsupportedParameter("response_format", "The server behind this model passes over response_format. Ask for JSON in the prompt, or choose another model.");
+        if (preset.FormatIgnoredBy is { } beginning
+            && upstreamModel.StartsWith(beginning, StringComparison.OrdinalIgnoreCase)
+            && (request.Features & (ChatFeatures.JsonObject | ChatFeatures.JsonSchema)) != 0)
+        {
+            return ApiErrors.UnsupportedParameter("response_format",
+                "The server behind this model passes over response_format. Ask for JSON in the prompt, or choose another model.");
+        }
         foreach (var name in preset.Refuses)
         {
             if (ParameterOf(name) is { } parameter && request.Has(parameter) && !IsDefault(request, parameter))
                 return ApiErrors.UnsupportedParameter(name, $"The server behind this model does not know {name}. {Instead(parameter)}, or choose another model.");
         }
         // Without the word a name may still do.
-        if (preset.RequiredTool is null && request.Features.HasFlag(ChatFeatures.ForcedTool) && (!preset.NamedTools || request.Value(ChatParameter.ToolChoice).In(request.Body) is [(byte)'"', ..]))
-            return ApiErrors.UnsupportedParameter("tool_choice", "The server behind this model cannot be made to call a tool. Use tool_choice \"auto\", or choose another model.");
+        if (preset.RequiredTool is null && request.Features.HasFlag(ChatFeatures.ForcedTool)
+            && (!preset.NamedTools || request.Value(ChatParameter.ToolChoice).In(request.Body) is [(byte)'"', ..]))
+        {
+            return ApiErrors.UnsupportedParameter("tool_choice",
+                "The server behind this model cannot be made to call a tool. Use tool_choice \"auto\", or choose another model.");
+        }
         if (preset.MaxStops < 4 && request.Has(ChatParameter.Stop) && CountStops(request) > preset.MaxStops)
             return ApiErrors.UnsupportedParameter("stop", $"The server behind this model takes {preset.MaxStops} stop sequence only.");
         return null;

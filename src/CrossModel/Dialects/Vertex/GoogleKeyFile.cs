@@ -16,7 +16,8 @@ internal sealed class GoogleKeyFile
     {
         foreach (var member in json.EnumerateObject().Where(m => m.Value.ValueKind == JsonValueKind.String)) _members[member.Name] = member.Value.GetString()!;
         var address = _members.GetValueOrDefault("token_uri", UsualTokenAddress);
-        if (!Uri.TryCreate(address, UriKind.Absolute, out var uri) || uri.Scheme is not ("https" or "http")) throw new CredentialException("the Google credential file has a token_uri that is no web address");
+        if (!Uri.TryCreate(address, UriKind.Absolute, out var uri) || uri.Scheme is not ("https" or "http"))
+            throw new CredentialException("the Google credential file has a token_uri that is no web address");
         TokenAddress = uri;
     }
 

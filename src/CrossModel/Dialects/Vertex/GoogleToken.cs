@@ -77,7 +77,8 @@ internal sealed class GoogleToken : IDisposable
             using var response = await _http.SendAsync(message, either.Token);
             await response.Content.LoadIntoBufferAsync(LongestReply, either.Token);
             var body = await response.Content.ReadAsByteArrayAsync(either.Token);
-            if (response.StatusCode != HttpStatusCode.OK) throw new CredentialException($"{source} gave no access token: status {(int)response.StatusCode} {Fault(body)}".TrimEnd());
+            if (response.StatusCode != HttpStatusCode.OK)
+                throw new CredentialException($"{source} gave no access token: status {(int)response.StatusCode} {Fault(body)}".TrimEnd());
             using var json = JsonDocument.Parse(body);
             var token = json.RootElement.GetProperty("access_token"u8).GetString();
             var seconds = json.RootElement.TryGetProperty("expires_in"u8, out var given) && given.TryGetInt32(out var number) ? number : 3600;

@@ -21,7 +21,9 @@ internal sealed class VertexAddress(UpstreamConfig config)
         if (GeminiAddress.Path(model, isClaude ? "publishers/anthropic/models/" : "publishers/google/models/") is not { } path) return null;
         // v1 does not know what is still in preview; Claude's methods are the same in both.
         var root = (config.BaseUrl ?? "https://" + Host).TrimEnd('/') + (isClaude ? "/v1/" : "/v1beta1/");
-        var full = path.StartsWith("projects/", StringComparison.Ordinal) || config.Project is null ? path : $"projects/{Uri.EscapeDataString(config.Project)}/locations/{Uri.EscapeDataString(_location)}/{path}";
+        var full = path.StartsWith("projects/", StringComparison.Ordinal) || config.Project is null
+            ? path
+            : $"projects/{Uri.EscapeDataString(config.Project)}/locations/{Uri.EscapeDataString(_location)}/{path}";
         return isClaude ? new Uri(root + full + (stream ? ":streamRawPredict" : ":rawPredict")) : GeminiAddress.Of(root + full, stream);
     }
 

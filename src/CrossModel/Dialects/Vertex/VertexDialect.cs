@@ -65,7 +65,9 @@ internal sealed class VertexDialect : IDialect
     {
         // Google itself speaks of access, quota and addresses, Anthropic of what its model was asked.
         var isClaude = VertexAddress.IsClaude(upstream.Uri);
-        var fault = isClaude && GeminiErrors.IsForeign(body) ? AnthropicErrors.Read(status, headers, body, _time.GetUtcNow()) : GeminiErrors.Read(status, headers, body, _time.GetUtcNow());
+        var fault = isClaude && GeminiErrors.IsForeign(body)
+            ? AnthropicErrors.Read(status, headers, body, _time.GetUtcNow())
+            : GeminiErrors.Read(status, headers, body, _time.GetUtcNow());
         if (isClaude) fault = _refused.Learn(fault, upstream.Body.Memory);
         var isWorthAnother = status == 401
             ? _token?.Forget() is true

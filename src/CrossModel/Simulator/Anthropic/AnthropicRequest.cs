@@ -26,7 +26,8 @@ internal sealed partial class AnthropicRequest(Prompt prompt, ClaudeHost? host) 
         Prompt.Model = host?.Model ?? body.Get("model").Text() ?? "";
         Prompt.UserText = string.Join("\n", messages.Items().Where(message => message.Get("role").Text() == "user").Select(TextOf).LastOrDefault(text => text.Length > 0, ""));
         _kind = Edition().Replace(Prompt.Model, "");
-        Members(body, "", "messages max_tokens system stop_sequences temperature top_p top_k tools tool_choice thinking output_config " + (host?.Members ?? ClaudeHost.AtAnthropic));
+        Members(body, "",
+            "messages max_tokens system stop_sequences temperature top_p top_k tools tool_choice thinking output_config " + (host?.Members ?? ClaudeHost.AtAnthropic));
         Require(Prompt.Model.Length > 0, "model: Field required");
         Require(host is null || body.Get("anthropic_version").Text() == host.Version, "anthropic_version: Field required");
         ReadLimits(body);
@@ -96,7 +97,8 @@ internal sealed partial class AnthropicRequest(Prompt prompt, ClaudeHost? host) 
             if (tool.Get("type").Text() is { } type and not "custom")
                 continue;
             var (name, schema) = (tool.Get("name").Text() ?? "", tool.Get("input_schema"));
-            Members(tool, $"tools.{Prompt.Tools.Count}.custom.", "type name description input_schema cache_control eager_input_streaming input_examples defer_loading allowed_callers" + (KnowsSchemas ? " strict" : ""));
+            Members(tool, $"tools.{Prompt.Tools.Count}.custom.",
+                "type name description input_schema cache_control eager_input_streaming input_examples defer_loading allowed_callers" + (KnowsSchemas ? " strict" : ""));
             Require(ToolName().IsMatch(name), $"tools.{Prompt.Tools.Count}.custom.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'");
             Require(Prompt.Tools.All(other => other.Name != name), "tools: Tool names must be unique.");
             Require(schema.Get("type").Text() == "object", $"tools.{Prompt.Tools.Count}.custom.input_schema.type: Field required");
@@ -130,7 +132,8 @@ internal sealed partial class AnthropicRequest(Prompt prompt, ClaudeHost? host) 
         Members(output, "output_config.", "effort task_budget" + (KnowsSchemas ? " format" : ""));
         Members(format, "output_config.format.", "type schema");
         Require(effort is null or "low" or "medium" or "high" or "xhigh" or "max", "output_config.effort: Input should be 'low', 'medium', 'high', 'xhigh' or 'max'");
-        Require(effort != "xhigh" || !_kind.Contains("-4-6", StringComparison.Ordinal), "This model does not support effort level 'xhigh'. Supported levels: high, low, max, medium.");
+        Require(effort != "xhigh" || !_kind.Contains("-4-6", StringComparison.Ordinal),
+            "This model does not support effort level 'xhigh'. Supported levels: high, low, max, medium.");
         if (!format.Exists())
             return;
         Require(format.Get("type").Text() == "json_schema" && format.Get("schema").Exists(), "output_config.format.schema: Field required");
@@ -179,7 +182,8 @@ internal sealed partial class AnthropicRequest(Prompt prompt, ClaudeHost? host) 
             ReadBlocks(message, path, role == "assistant", open);
             if (_thinks && role == "assistant" && i == messages.Count - 2 && message.Get("content").Items().Any(block => block.Get("type").Text() == "tool_use"))
                 Require(ThinkingBlocks.Contains(message.Get("content")[0].Get("type").Text() ?? "-", StringComparison.Ordinal),
-                    $"{path}.content.0.type: Expected `thinking` or `redacted_thinking`, but found another block. When `thinking` is enabled, a final `assistant` message must start with a thinking block.");
+                    $"{path}.content.0.type: Expected `thinking` or `redacted_thinking`, but found another block."
+                        + " When `thinking` is enabled, a final `assistant` message must start with a thinking block.");
         }
         Require(open.Count == 0, $"messages.{messages.Count}: `tool_use` ids were found without `tool_result` blocks immediately after: {string.Join(", ", open.Keys)}");
         var last = messages[^1];
@@ -229,7 +233,9 @@ internal sealed partial class AnthropicRequest(Prompt prompt, ClaudeHost? host) 
             }
             others = true;
         }
-        Require(open.Count == 0, $"{path}: `tool_use` ids were found without `tool_result` blocks immediately after: {string.Join(", ", open.Keys)}. Each `tool_use` block must have a corresponding `tool_result` block in the next message.");
+        Require(open.Count == 0,
+            $"{path}: `tool_use` ids were found without `tool_result` blocks immediately after: {string.Join(", ", open.Keys)}."
+            + " Each `tool_use` block must have a corresponding `tool_result` block in the next message.");
         open.Clear();
         foreach (var (id, name) in calls)
             open[id] = name;
@@ -240,7 +246,8 @@ internal sealed partial class AnthropicRequest(Prompt prompt, ClaudeHost? host) 
         Members(block, where + ".tool_result.", "type tool_use_id content is_error cache_control");
         var content = block.Get("content");
         var text = content.Text() ?? string.Join("\n", content.Items().Select(part => part.Get("text").Text()).OfType<string>());
-        if (Require(open.Remove(block.Get("tool_use_id").Text() ?? "", out var name), $"{where}: unexpected `tool_use_id` found in `tool_result` blocks: {block.Get("tool_use_id").Text()}"))
+        if (Require(open.Remove(block.Get("tool_use_id").Text() ?? "", out var name),
+            $"{where}: unexpected `tool_use_id` found in `tool_result` blocks: {block.Get("tool_use_id").Text()}"))
             Prompt.ToolResults.Add((name!, text));
         Prompt.AddText(text);
     }
@@ -254,15 +261,18 @@ internal sealed partial class AnthropicRequest(Prompt prompt, ClaudeHost? host) 
         switch (kind)
         {
             case "base64":
-                Require(type == "image" ? mime is "image/jpeg" or "image/png" or "image/gif" or "image/webp" : mime == "application/pdf", $"{where}.{type}.source.base64.media_type: Input is not an allowed media type");
-                Require(source.Get("data").ValueKind == JsonValueKind.String && source.Get("data").TryGetBytesFromBase64(out var bytes) && bytes.Length > 0, $"{where}.{type}.source.base64: invalid base64 data");
+                Require(type == "image" ? mime is "image/jpeg" or "image/png" or "image/gif" or "image/webp" : mime == "application/pdf",
+                    $"{where}.{type}.source.base64.media_type: Input is not an allowed media type");
+                Require(source.Get("data").ValueKind == JsonValueKind.String && source.Get("data").TryGetBytesFromBase64(out var bytes) && bytes.Length > 0,
+                    $"{where}.{type}.source.base64: invalid base64 data");
                 break;
             case "text" when type == "document":
                 Require(mime == "text/plain", $"{where}.document.source.text.media_type: Input should be 'text/plain'");
                 Prompt.AddText(source.Get("data").Text() ?? "");
                 break;
             case "url":
-                Require(host is null && source.Get("url").Text()?.StartsWith("https://", StringComparison.Ordinal) == true, $"{where}.{type}.source: URL sources are only taken with https, and not on this platform");
+                Require(host is null && source.Get("url").Text()?.StartsWith("https://", StringComparison.Ordinal) == true,
+                    $"{where}.{type}.source: URL sources are only taken with https, and not on this platform");
                 break;
             default:
                 Require(kind == "file", $"{where}.{type}.source: Input tag does not match any of the expected tags");

@@ -51,7 +51,9 @@ internal static partial class AwsSignature
 
     private static string Hex(byte[] bytes) => Convert.ToHexStringLower(bytes);
 
-    [GeneratedRegex("^AWS4-HMAC-SHA256 Credential=(?<key>[^/]+)/(?<day>[0-9]{8})/(?<region>[^/]+)/bedrock/aws4_request, ?SignedHeaders=(?<headers>[a-z0-9;-]+), ?Signature=(?<signature>[0-9a-f]{64})$")]
+    [GeneratedRegex("^AWS4-HMAC-SHA256 Credential=(?<key>[^/]+)/(?<day>[0-9]{8})/(?<region>[^/]+)/bedrock/aws4_request,"
+        + " ?SignedHeaders=(?<headers>[a-z0-9;-]+),"
+        + " ?Signature=(?<signature>[0-9a-f]{64})$")]
     private static partial Regex Form();
 
     [GeneratedRegex(" +")]

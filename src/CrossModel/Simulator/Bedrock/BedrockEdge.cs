@@ -41,7 +41,8 @@ internal static class BedrockEdge
     public static byte[] Exception(WireError error)
     {
         var name = ClassOf(error);
-        return EventFrame.Write(ErrorBody(error), (":exception-type", char.ToLowerInvariant(name[0]) + name[1..]), (":content-type", "application/json"), (":message-type", "exception"));
+        return EventFrame.Write(ErrorBody(error),
+            (":exception-type", char.ToLowerInvariant(name[0]) + name[1..]), (":content-type", "application/json"), (":message-type", "exception"));
     }
 
     public static byte[] ErrorBody(WireError error) => JsonParts.Write(json =>

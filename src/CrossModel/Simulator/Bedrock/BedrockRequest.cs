@@ -6,6 +6,14 @@ namespace CrossModel.Simulator;
 /// <summary>Reads and judges a Converse request as Bedrock does: no extraneous keys, roles that alternate, no blank text, tools declared where history has them.</summary>
 internal sealed partial class BedrockRequest(Prompt prompt) : StrictReader(prompt)
 {
+    private static readonly (string Kind, string Formats, int Tokens)[] Media =
+    [
+        ("image", "png jpeg gif webp", 85),
+        ("document", "pdf csv doc docx xls xlsx html txt md", 300),
+        ("video", "mkv mov mp4 webm flv mpeg mpg wmv three_gp", 500),
+        ("audio", "mp3 wav opus aac flac mp4 ogg mkv mka x-aac m4a mpeg mpga pcm webm", 50),
+    ];
+
     private readonly HashSet<string> _documents = [];
     private bool _toolsInHistory;
     private bool _thinks;
@@ -75,7 +83,8 @@ internal sealed partial class BedrockRequest(Prompt prompt) : StrictReader(promp
             var (name, schema) = (spec.Get("name").Text() ?? "", spec.Get("inputSchema").Get("json"));
             Members(spec, "/toolConfig/tools/toolSpec", "name description inputSchema strict");
             Require(Name().IsMatch(name), "toolConfig.tools.member.toolSpec.name failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_-]+");
-            Require(spec.Get("description").Text() is not "", "toolConfig.tools.member.toolSpec.description failed to satisfy constraint: Member must have length greater than or equal to 1");
+            Require(spec.Get("description").Text() is not "",
+                "toolConfig.tools.member.toolSpec.description failed to satisfy constraint: Member must have length greater than or equal to 1");
             Require(schema.Get("type").Text() == "object", "The value at toolConfig.tools.toolSpec.inputSchema.json.type must be one of the following: object.");
             Prompt.Tools.Add(new ToolOffer(name, schema));
             Prompt.Tokens += Tokens.Count(spec.GetRawText());
@@ -95,8 +104,12 @@ internal sealed partial class BedrockRequest(Prompt prompt) : StrictReader(promp
         var format = output.Get("textFormat");
         var structure = format.Get("structure").Get("jsonSchema");
         Members(structure, "/outputConfig/textFormat/structure/jsonSchema", "schema name description");
-        if (!format.Exists() || !Require(format.Get("type").Text() == "json_schema" && structure.Get("schema").Text() is not null, "outputConfig.textFormat.structure.jsonSchema.schema must be a JSON string."))
+        if (!format.Exists()
+            || !Require(format.Get("type").Text() == "json_schema" && structure.Get("schema").Text() is not null,
+                "outputConfig.textFormat.structure.jsonSchema.schema must be a JSON string."))
+        {
             return;
+        }
         var schema = JsonParts.Parse(System.Text.Encoding.UTF8.GetBytes(structure.Get("schema").Text()!));
         if (Require(schema is not null, "outputConfig.textFormat.structure.jsonSchema.schema is not valid JSON."))
             (Prompt.WantsJson, Prompt.JsonSchema) = (true, schema!.RootElement.Clone());
@@ -113,7 +126,8 @@ internal sealed partial class BedrockRequest(Prompt prompt) : StrictReader(promp
             Members(messages[i], $"/messages/{i}", "role content");
             Require(role is "user" or "assistant", "messages.member.role failed to satisfy constraint: Member must satisfy enum value set: [user, assistant]");
             Require(i > 0 || role == "user", "A conversation must start with a user message. Try again with a conversation that starts with a user message.");
-            Require(i == 0 || messages[i - 1].Get("role").Text() != role, $"A conversation must alternate between user and assistant roles. Make sure the conversation alternates at messages.{i}.");
+            Require(i == 0 || messages[i - 1].Get("role").Text() != role,
+                $"A conversation must alternate between user and assistant roles. Make sure the conversation alternates at messages.{i}.");
             Require(blocks.Count > 0, $"The content field in the Message object at messages.{i} is empty. Add a ContentBlock object to the content field and try again.");
             Prompt.Tokens += 4;
             Prompt.ToolResults.Clear();
@@ -122,7 +136,8 @@ internal sealed partial class BedrockRequest(Prompt prompt) : StrictReader(promp
             ReadBlocks(blocks, i, role == "assistant", open);
         }
         Require(open.Count == 0, $"Expected toolResult blocks at messages.{messages.Count}.content for the following Ids: {string.Join(", ", open.Keys)}");
-        Require(!IsClaude || messages[^1].Get("role").Text() != "assistant" || TextOf(messages[^1]).TrimEnd() == TextOf(messages[^1]), "messages: final assistant content cannot end with trailing whitespace");
+        Require(!IsClaude || messages[^1].Get("role").Text() != "assistant" || TextOf(messages[^1]).TrimEnd() == TextOf(messages[^1]),
+            "messages: final assistant content cannot end with trailing whitespace");
     }
 
     private void ReadBlocks(List<JsonElement> blocks, int message, bool assistant, Dictionary<string, string> open)
@@ -132,8 +147,10 @@ internal sealed partial class BedrockRequest(Prompt prompt) : StrictReader(promp
         {
             var (block, path, where) = (blocks[i], $"/messages/{message}/content/{i}", $"messages.{message}.content.{i}");
             Members(block, path, "text image document video audio toolUse toolResult guardContent cachePoint reasoningContent citationsContent searchResult");
-            Require(block.Members().Count() == 1, $"ContentBlock object at {where} must set one of the following keys: text, image, toolUse, toolResult, document, video, cachePoint, reasoningContent.");
-            if (block.Get("toolResult") is { ValueKind: JsonValueKind.Object } result && Require(!assistant && !(others && IsClaude), $"toolResult blocks must come first, in a user message, at {where}."))
+            Require(block.Members().Count() == 1,
+                $"ContentBlock object at {where} must set one of the following keys: text, image, toolUse, toolResult, document, video, cachePoint, reasoningContent.");
+            if (block.Get("toolResult") is { ValueKind: JsonValueKind.Object } result
+                && Require(!assistant && !(others && IsClaude), $"toolResult blocks must come first, in a user message, at {where}."))
             {
                 ReadResult(result, path, where, open);
                 continue;
@@ -144,7 +161,8 @@ internal sealed partial class BedrockRequest(Prompt prompt) : StrictReader(promp
                 var (id, name) = (call.Get("toolUseId").Text() ?? "", call.Get("name").Text() ?? "");
                 Members(call, path + "/toolUse", "toolUseId name input type");
                 Require(Name().IsMatch(id) && Name().IsMatch(name), $"{where}.toolUse: toolUseId and name must satisfy regular expression pattern: [a-zA-Z0-9_-]{{1,64}}");
-                Require(call.Get("input").ValueKind == JsonValueKind.Object, $"The format of the value at {where}.toolUse.input is invalid. Provide a json object for the field and try again.");
+                Require(call.Get("input").ValueKind == JsonValueKind.Object,
+                    $"The format of the value at {where}.toolUse.input is invalid. Provide a json object for the field and try again.");
                 Require(calls.TryAdd(id, name), $"The toolUse blocks at messages.{message}.content contain duplicate Ids: {id}");
                 _toolsInHistory = true;
                 Prompt.AddText(name + (call.Get("input").Exists() ? call.Get("input").GetRawText() : ""));
@@ -168,12 +186,16 @@ internal sealed partial class BedrockRequest(Prompt prompt) : StrictReader(promp
         foreach (var part in result.Get("content").Items())
         {
             Members(part, path + "/toolResult/content", "text json image document video searchResult");
-            Require(part.Get("json").ValueKind is JsonValueKind.Undefined or JsonValueKind.Object, $"The format of the value at {where}.toolResult.content.0.json is invalid. Provide a json object for the field and try again.");
+            Require(part.Get("json").ValueKind is JsonValueKind.Undefined or JsonValueKind.Object,
+                $"The format of the value at {where}.toolResult.content.0.json is invalid. Provide a json object for the field and try again.");
         }
         var text = string.Join("\n", result.Get("content").Items().Select(part => part.Get("text").Text() ?? (part.Get("json").Exists() ? part.Get("json").GetRawText() : "")));
         Prompt.AddText(text);
-        if (Require(open.Remove(result.Get("toolUseId").Text() ?? "", out var name), $"The number of toolResult blocks at {where} exceeds the number of toolUse blocks of previous turn."))
+        if (Require(open.Remove(result.Get("toolUseId").Text() ?? "", out var name),
+            $"The number of toolResult blocks at {where} exceeds the number of toolUse blocks of previous turn."))
+        {
             Prompt.ToolResults.Add((name!, text));
+        }
     }
 
     private void ReadOther(JsonElement block, string path, string where, bool assistant)
@@ -186,8 +208,9 @@ internal sealed partial class BedrockRequest(Prompt prompt) : StrictReader(promp
         var thought = block.Get("reasoningContent").Get("reasoningText");
         Members(block.Get("reasoningContent"), path + "/reasoningContent", "reasoningText redactedContent");
         Members(thought, path + "/reasoningContent/reasoningText", "text signature");
-        Require(!thought.Exists() || !IsClaude || thought.Get("signature").Text() == AnthropicRequest.Sign(thought.Get("text").Text() ?? ""), $"{where}: Invalid `signature` in `thinking` block");
-        foreach (var (kind, formats, tokens) in new[] { ("image", "png jpeg gif webp", 85), ("document", "pdf csv doc docx xls xlsx html txt md", 300), ("video", "mkv mov mp4 webm flv mpeg mpg wmv three_gp", 500), ("audio", "mp3 wav opus aac flac mp4 ogg mkv mka x-aac m4a mpeg mpga pcm webm", 50) })
+        Require(!thought.Exists() || !IsClaude || thought.Get("signature").Text() == AnthropicRequest.Sign(thought.Get("text").Text() ?? ""),
+            $"{where}: Invalid `signature` in `thinking` block");
+        foreach (var (kind, formats, tokens) in Media)
         {
             var media = block.Get(kind);
             if (!media.Exists())
@@ -197,11 +220,14 @@ internal sealed partial class BedrockRequest(Prompt prompt) : StrictReader(promp
             Members(source, $"{path}/{kind}/source", "bytes s3Location text content");
             Require(!assistant, $"{kind} blocks are only allowed in user messages, at {where}.");
             Require(formats.Split(' ').Contains(format), $"{where}.{kind}.format failed to satisfy constraint: Member must satisfy enum value set: [{formats}]");
-            Require(source.Get("bytes").ValueKind == JsonValueKind.String ? source.Get("bytes").TryGetBytesFromBase64(out var bytes) && bytes.Length > 0 : source.Exists(), $"{where}.{kind}.source.bytes is not valid base64.");
+            Require(source.Get("bytes").ValueKind == JsonValueKind.String ? source.Get("bytes").TryGetBytesFromBase64(out var bytes) && bytes.Length > 0 : source.Exists(),
+                $"{where}.{kind}.source.bytes is not valid base64.");
             if (kind == "document")
             {
                 var name = media.Get("name").Text() ?? "";
-                Require(DocumentName().IsMatch(name) && !name.Contains("  ", StringComparison.Ordinal), "The document file name can only contain alphanumeric characters, whitespace characters, hyphens, parentheses, and square brackets. The name can't contain more than one consecutive whitespace character.");
+                Require(DocumentName().IsMatch(name) && !name.Contains("  ", StringComparison.Ordinal),
+                    "The document file name can only contain alphanumeric characters, whitespace characters, hyphens, parentheses, and square brackets."
+                    + " The name can't contain more than one consecutive whitespace character.");
                 Require(_documents.Add(name), "Documents must have different names.");
             }
             Prompt.Media.Add(kind == "document" ? "file " + media.Get("name").Text() : kind);

@@ -32,8 +32,11 @@ internal sealed partial class GeminiRequest(Prompt prompt, bool vertex) : Strict
     {
         var contents = body.Get("contents").Items().ToList();
         Prompt.Stream = streams;
-        Prompt.UserText = string.Join("\n", contents.Where(IsRealUser).Select(content => string.Join("\n", Parts(content).Select(part => part.Get("text").Text()).OfType<string>())).LastOrDefault(text => text.Length > 0, ""));
-        Members(body, "", "contents tools toolConfig safetySettings systemInstruction generationConfig cachedContent" + (vertex ? " labels modelArmorConfig" : " serviceTier store"));
+        Prompt.UserText = string.Join("\n", contents.Where(IsRealUser)
+            .Select(content => string.Join("\n", Parts(content).Select(part => part.Get("text").Text()).OfType<string>()))
+            .LastOrDefault(text => text.Length > 0, ""));
+        Members(body, "",
+            "contents tools toolConfig safetySettings systemInstruction generationConfig cachedContent" + (vertex ? " labels modelArmorConfig" : " serviceTier store"));
         Require(contents.Count > 0, "* GenerateContentRequest.contents: contents is not specified");
         ReadGeneration(Get(body, "generationConfig"));
         ReadTools(body);
@@ -51,7 +54,9 @@ internal sealed partial class GeminiRequest(Prompt prompt, bool vertex) : Strict
     }
 
     private static JsonElement Get(JsonElement element, string name) =>
-        element.Get(name) is { ValueKind: not JsonValueKind.Undefined } value ? value : element.Get(string.Concat(name.Select(letter => char.IsUpper(letter) ? "_" + char.ToLowerInvariant(letter) : letter.ToString())));
+        element.Get(name) is { ValueKind: not JsonValueKind.Undefined } value
+            ? value
+            : element.Get(string.Concat(name.Select(letter => char.IsUpper(letter) ? "_" + char.ToLowerInvariant(letter) : letter.ToString())));
 
     private static IEnumerable<JsonElement> Parts(JsonElement content) => content.Get("parts").Items();
 
@@ -82,7 +87,8 @@ internal sealed partial class GeminiRequest(Prompt prompt, bool vertex) : Strict
         open.AddRange(calls.Select(part => Get(part, "functionCall").Get("name").Text() ?? ""));
         var signature = Get(calls[0], "thoughtSignature").Text();
         if (mustBeSigned)
-            Require(signature is not null, $"Function call is missing a thought_signature in functionCall parts. This is required for tools to work correctly. Function call `{open[0]}`, position 1.");
+            Require(signature is not null,
+                $"Function call is missing a thought_signature in functionCall parts. This is required for tools to work correctly. Function call `{open[0]}`, position 1.");
         Require(signature is null or SkipMarker || signature == Sign(vertex, open[0]), "Corrupted thought signature.");
     }
 
@@ -99,8 +105,10 @@ internal sealed partial class GeminiRequest(Prompt prompt, bool vertex) : Strict
         Members(result, path + ".function_response", "name response parts willContinue scheduling" + (vertex ? "" : " id"));
         Members(inline, path + ".inline_data", "mimeType data displayName");
         Members(file, path + ".file_data", "mimeType fileUri displayName");
-        Require(!call.Exists() || call.Get("args").ValueKind is JsonValueKind.Object or JsonValueKind.Undefined, $"Invalid value at '{path}.function_call.args' (type.googleapis.com/google.protobuf.Struct)");
-        Require(!result.Exists() || (result.Get("name").Text() is { Length: > 0 } && result.Get("response").ValueKind == JsonValueKind.Object), $"Invalid value at '{path}.function_response.response' (type.googleapis.com/google.protobuf.Struct)");
+        Require(!call.Exists() || call.Get("args").ValueKind is JsonValueKind.Object or JsonValueKind.Undefined,
+            $"Invalid value at '{path}.function_call.args' (type.googleapis.com/google.protobuf.Struct)");
+        Require(!result.Exists() || (result.Get("name").Text() is { Length: > 0 } && result.Get("response").ValueKind == JsonValueKind.Object),
+            $"Invalid value at '{path}.function_response.response' (type.googleapis.com/google.protobuf.Struct)");
         Prompt.AddText(text ?? "");
         if (call.Exists() || result.Exists())
             Prompt.AddText((call.Exists() ? call : result).GetRawText());
@@ -120,7 +128,8 @@ internal sealed partial class GeminiRequest(Prompt prompt, bool vertex) : Strict
     private void ReadGeneration(JsonElement config)
     {
         Members(config, "generation_config", "stopSequences responseMimeType responseSchema responseJsonSchema responseModalities candidateCount maxOutputTokens temperature topP topK"
-            + " seed presencePenalty frequencyPenalty responseLogprobs logprobs enableEnhancedCivicAnswers speechConfig thinkingConfig imageConfig mediaResolution audioTimestamp routingConfig modelSelectionConfig");
+            + " seed presencePenalty frequencyPenalty responseLogprobs logprobs enableEnhancedCivicAnswers"
+            + " speechConfig thinkingConfig imageConfig mediaResolution audioTimestamp routingConfig modelSelectionConfig");
         Range(config, "temperature", "generation_config.temperature", 0, 2);
         Range(config, "topP", "generation_config.top_p", 0, 1);
         Range(config, "seed", "generation_config.seed", int.MinValue, int.MaxValue);
@@ -155,7 +164,8 @@ internal sealed partial class GeminiRequest(Prompt prompt, bool vertex) : Strict
         Require(tools.ValueKind != JsonValueKind.Array || tools.GetArrayLength() > 0, "tools: at least one tool is needed");
         foreach (var tool in tools.Items())
         {
-            Members(tool, "tools[0]", "functionDeclarations googleSearch googleSearchRetrieval codeExecution urlContext googleMaps computerUse fileSearch retrieval enterpriseWebSearch");
+            Members(tool, "tools[0]",
+                "functionDeclarations googleSearch googleSearchRetrieval codeExecution urlContext googleMaps computerUse fileSearch retrieval enterpriseWebSearch");
             foreach (var declaration in Get(tool, "functionDeclarations").Items())
                 ReadDeclaration(declaration, $"tools[0].function_declarations[{Prompt.Tools.Count}]");
         }
@@ -177,7 +187,9 @@ internal sealed partial class GeminiRequest(Prompt prompt, bool vertex) : Strict
         Require(FunctionName().IsMatch(name), $"Invalid function name. Must start with a letter or an underscore. At {path}.name");
         Require(Prompt.Tools.All(tool => tool.Name != name), $"Duplicate function declaration found: {name}");
         Require(!(parameters.Exists() && schema.Exists()), $"{path}: only one of parameters and parameters_json_schema may be set.");
-        Require(!Older().IsMatch(Prompt.Model) || parameters.Get("type").Text()?.ToUpperInvariant() != "OBJECT" || parameters.Get("properties").Members().Any(), $"{path}.parameters.properties: should be non-empty for OBJECT type");
+        Require(!Older().IsMatch(Prompt.Model) || parameters.Get("type").Text()?.ToUpperInvariant() != "OBJECT"
+            || parameters.Get("properties").Members().Any(),
+            $"{path}.parameters.properties: should be non-empty for OBJECT type");
         CheckSchema(parameters, path + ".parameters");
         Prompt.Tools.Add(new ToolOffer(name, schema.Exists() ? schema : parameters));
         Prompt.Tokens += Tokens.Count(declaration.GetRawText());
