@@ -90,7 +90,7 @@ internal static class AccountCommands
         var list = new Command("list", "All accounts");
         list.OnDatabase(environment, async (context, _) => context.Answers.WriteList(await new AccountStore(context.Database).ListAsync(),
             ["NAME", "STATUS", "BALANCE", "HELD", "AVAILABLE", "CREATED"],
-            row => [row.Account.Name, row.Account.Status, Usd.Format(row.Balance), Usd.Format(row.Leased), Usd.Format(row.Available), Words.Time(row.Created)],
+            row => [row.Account.Name, row.Account.Status, Usd.Format(row.Balance), Usd.Format(row.Leased), Usd.Format(row.Available), DisplayText.Time(row.Created)],
             Members));
         return list;
     }
@@ -128,7 +128,7 @@ internal static class AccountCommands
             held       {Usd.Format(state.Leased)} USD
             available  {Usd.Format(state.Available)} USD
             spend      {Usd.Format(spent.Day)} USD today, {Usd.Format(spent.Month)} USD this month, {Usd.Format(spent.Total)} USD in all
-            limits     {Words.Limits(state.Account.Terms)}
+            limits     {DisplayText.Limits(state.Account.Terms)}
             """;
         context.Answers.Write(text, json =>
         {

@@ -82,8 +82,8 @@ internal static class KeyCommands
             var now = context.Database.Now;
             context.Answers.WriteList(await new KeyStore(context.Database).ListAsync(of),
                 ["ID", "ACCOUNT", "NAME", "PREFIX", "STATUS", "EXPIRES", "MODELS", "LIMITS"],
-                row => [row.Entry.Id, row.Account, row.Entry.Name, row.Entry.Prefix, row.Entry.StatusAt(now), Words.Time(row.Entry.Expires),
-                    row.Entry.Models is null ? "all" : string.Join(',', row.Entry.Models), Words.Limits(row.Entry.Terms)],
+                row => [row.Entry.Id, row.Account, row.Entry.Name, row.Entry.Prefix, row.Entry.StatusAt(now), DisplayText.Time(row.Entry.Expires),
+                    row.Entry.Models is null ? "all" : string.Join(',', row.Entry.Models), DisplayText.Limits(row.Entry.Terms)],
                 (json, row) =>
                 {
                     Members(json, row.Entry, row.Account, now);

@@ -25,7 +25,7 @@ internal static class RequestCommands
             var of = (await AccountCommands.FindAsync(context, parse.GetValue(account)!)).Account.Id;
             var rows = await new UsageQueries(context.Database).ListAsync(of, context.Database.Now - parse.GetValue(since), parse.GetValue(limit));
             context.Answers.WriteList(rows, ["REQUEST", "TIME", "MODEL", "STATUS", "PROMPT", "CACHED", "COMPLETION", "COST", "BASIS", "MS"],
-                row => [row.Record.Id, Words.Time(row.Record.Created), row.Record.Model, Number(row.Record.Status), Number(row.Record.Usage.InputTokens),
+                row => [row.Record.Id, DisplayText.Time(row.Record.Created), row.Record.Model, Number(row.Record.Status), Number(row.Record.Usage.InputTokens),
                     Number(row.Record.Usage.CachedInputTokens), Number(row.Record.Usage.OutputTokens), Usd.Format(row.Cost), RecordText.Name(row.Record.Basis),
                     Number(row.Record.DurationMs)],
                 Receipt.WriteRow);
@@ -69,7 +69,7 @@ internal static class RequestCommands
         var usage = record.Usage;
         var lines = new List<string>
         {
-            $"request    {record.Id}, {Words.Time(record.Created)}, {record.DurationMs} ms{(record.Stream ? ", streamed" : "")}",
+            $"request    {record.Id}, {DisplayText.Time(record.Created)}, {record.DurationMs} ms{(record.Stream ? ", streamed" : "")}",
             $"model      {record.Model}{(record.ModelAsked == record.Model ? "" : $" (asked: {record.ModelAsked})")}",
             $"status     {record.Status}{(record.ErrorCode is null ? "" : " " + record.ErrorCode)}, {RecordText.Name(record.Basis)}",
             $"tokens     {usage.InputTokens} prompt ({usage.CachedInputTokens} cached, {usage.CacheWriteTokens} written{Part(usage.CacheWriteHourTokens, "of them for an hour")}{Part(usage.AudioInputTokens, "audio")}), "

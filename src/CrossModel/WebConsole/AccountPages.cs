@@ -76,7 +76,7 @@ internal sealed class AccountPages(Database database)
     }
 
     /// <summary>The terms that a page shows, in its form: all of them are written at once, and what somebody else has changed meanwhile must not be undone.</summary>
-    public static string Shown(Account account) => $"{Usd.Format(account.CreditLimit)} USD postpaid, {Words.Limits(account.Terms)}";
+    public static string Shown(Account account) => $"{Usd.Format(account.CreditLimit)} USD postpaid, {DisplayText.Limits(account.Terms)}";
 
     public Task<Outcome> EnableAsync(string id, bool enabled) => ChangeAsync(id, account => account with { Enabled = enabled });
 

@@ -4,8 +4,8 @@ using CrossModel.Protocol;
 
 namespace CrossModel.Billing;
 
-/// <summary>Moments, limits and prices as people read them, on the command line and in the console.</summary>
-internal static class Words
+/// <summary>Moments, limits and prices as people read them, on the command line and in the console: both know this room, which has the prices.</summary>
+internal static class DisplayText
 {
     /// <summary>Unix milliseconds: <c>2026-07-14 12:00:00Z</c>.</summary>
     public static string Time(long? milliseconds) => milliseconds is { } ms
