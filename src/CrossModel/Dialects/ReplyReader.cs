@@ -36,6 +36,23 @@ internal abstract class ReplyReader : IDisposable
 
     public virtual void Dispose() { }
 
+    /// <summary>One plain reply of what <paramref name="read"/> writes from the body's text, without what may stand around JSON.</summary>
+    /// <param name="take">Takes over what the reader's state machine knows, also of a text that cannot be read.</param>
+    protected PlainReply? CollectPlain(ReadOnlyMemory<byte> body, Action<ReadOnlySpan<byte>, ChunkWriter> read, Action take, string unreadable)
+    {
+        using var collector = new ChunkCollector();
+        try
+        {
+            read(body.Span.TrimStart("\uFEFF"u8).Trim(" \r\n\t"u8), collector.Writer);
+        }
+        catch (Exception fault) when (IsUnreadable(fault))
+        {
+            Fail(UpstreamFailure.BadReply, unreadable);
+        }
+        take();
+        return Fault is null ? collector.Collect(Usage) : null;
+    }
+
     /// <summary>The first failure is the one that tells.</summary>
     protected void Fail(UpstreamFailure failure, string detail) => Fault ??= new UpstreamFault(failure, Detail: detail);
 

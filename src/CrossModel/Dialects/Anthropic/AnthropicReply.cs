@@ -21,22 +21,11 @@ internal sealed class AnthropicReply(ReplyContext context, ReasoningMemory memor
         Take();
     }
 
-    public override PlainReply? ReadPlain(ReadOnlyMemory<byte> body)
+    public override PlainReply? ReadPlain(ReadOnlyMemory<byte> body) => CollectPlain(body, (text, client) =>
     {
-        using var collector = new ChunkCollector();
-        var text = body.Span.TrimStart("\uFEFF"u8).Trim(" \r\n\t"u8);
-        try
-        {
-            if (text.StartsWith("{"u8)) _stream.ReadMessage(text, collector.Writer);
-            else Complete(body.Span, collector.Writer);
-        }
-        catch (Exception fault) when (IsUnreadable(fault))
-        {
-            _stream.Fail(UpstreamFailure.BadReply, "the body is not a message in JSON");
-        }
-        Take();
-        return Fault is null ? collector.Collect(Usage) : null;
-    }
+        if (text.StartsWith("{"u8)) _stream.ReadMessage(text, client);
+        else Complete(body.Span, client);
+    }, Take, "the body is not a message in JSON");
 
     public override void Dispose()
     {
@@ -67,5 +56,5 @@ internal sealed class AnthropicReply(ReplyContext context, ReasoningMemory memor
         return used;
     }
 
-    private void Take() => (Fault, Ended, Usage) = (_stream.Fault, _stream.Ended, _stream.Usage);
+    private void Take() => (Fault, Ended, Usage) = (Fault ?? _stream.Fault, _stream.Ended, _stream.Usage);
 }

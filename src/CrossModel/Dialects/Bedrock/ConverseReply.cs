@@ -7,22 +7,11 @@ internal sealed class ConverseReply(ReplyContext context, ReasoningMemory? memor
 {
     private readonly ConverseState _state = new(context, memory);
 
-    public override PlainReply? ReadPlain(ReadOnlyMemory<byte> body)
+    public override PlainReply? ReadPlain(ReadOnlyMemory<byte> body) => CollectPlain(body, (text, client) =>
     {
-        using var collector = new ChunkCollector();
-        var text = body.Span.TrimStart("\uFEFF"u8).Trim(" \r\n\t"u8);
-        try
-        {
-            if (text.StartsWith("{"u8)) _state.ReadMessage(text, collector.Writer);
-            else Fail(UpstreamFailure.BadReply, text.IsEmpty ? "the body was empty" : "the body is not JSON");
-        }
-        catch (Exception fault) when (IsUnreadable(fault))
-        {
-            Fail(UpstreamFailure.BadReply, "the body is not a Converse reply in JSON");
-        }
-        Take();
-        return Fault is null ? collector.Collect(Usage) : null;
-    }
+        if (text.StartsWith("{"u8)) _state.ReadMessage(text, client);
+        else Fail(UpstreamFailure.BadReply, text.IsEmpty ? "the body was empty" : "the body is not JSON");
+    }, Take, "the body is not a Converse reply in JSON");
 
     public override void Dispose()
     {

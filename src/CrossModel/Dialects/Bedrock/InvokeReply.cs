@@ -14,23 +14,12 @@ internal sealed class InvokeReply(ReplyContext context, ReasoningMemory memory) 
     public override TokenUsage? PromptUsage => _stream.PromptUsage;
 
     /// <summary>A plain reply too long to wait for was streamed: then these are frames, which begin with a length below 2^25.</summary>
-    public override PlainReply? ReadPlain(ReadOnlyMemory<byte> body)
+    public override PlainReply? ReadPlain(ReadOnlyMemory<byte> body) => CollectPlain(body, (text, client) =>
     {
-        using var collector = new ChunkCollector();
-        var text = body.Span.TrimStart("\uFEFF"u8).Trim(" \r\n\t"u8);
-        try
-        {
-            if (text.StartsWith("{"u8)) ReadMessage(text, collector.Writer);
-            else if (body.Length > 0 && body.Span[0] <= 1) Complete(body.Span, collector.Writer);
-            else Fail(UpstreamFailure.BadReply, text.IsEmpty ? "the body was empty" : "the body is neither JSON nor frames");
-        }
-        catch (Exception fault) when (IsUnreadable(fault))
-        {
-            Fail(UpstreamFailure.BadReply, "the body is not a message in JSON");
-        }
-        Take();
-        return Fault is null ? collector.Collect(Usage) : null;
-    }
+        if (text.StartsWith("{"u8)) ReadMessage(text, client);
+        else if (body.Length > 0 && body.Span[0] <= 1) Complete(body.Span, client);
+        else Fail(UpstreamFailure.BadReply, text.IsEmpty ? "the body was empty" : "the body is neither JSON nor frames");
+    }, Take, "the body is not a message in JSON");
 
     public override void Dispose()
     {
