@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using CrossModel.Accounts;
+using CrossModel.Billing;
 using CrossModel.EndToEnd.Rows;
 using CrossModel.EndToEnd.Support;
 
@@ -219,6 +220,31 @@ public sealed class CachedReplies
         Assert.Equal(kind == "failed" ? 502 : 200, (int)first.Status);
         if (kind == "capped") Assert.StartsWith("max_tokens=", first.Header("x-crossmodel-ignored"), StringComparison.Ordinal);
         Assert.Equal("miss", (await gateway.PostAsync(ask, key, ("x-crossmodel-cache", "3600"))).Header("x-crossmodel-cache"));
+    }
+
+    /// <summary>The balance was exhausted in it, and the model is set to end there: who has money gets a whole one.</summary>
+    [Fact]
+    public async Task Stream_ThatEndsWithTheMoney_IsNotKept()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role));
+            for (var i = 0; i < 100; i++) await UsualReply.SendAsync(http, UsualReply.Chunk(UsualReply.Text(new string('x', 40))));
+            await UsualReply.SendAsync(http, UsualReply.Chunk("{}", "\"stop\"") + UsualReply.Done);
+        });
+        // 0.001 USD a token: the balance pays some 500 of 1,000.
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl,
+            """ "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": { "input": 0, "output": 1000 }, "stopAtBalance": true } """);
+        var key = await KeyAsync(gateway, balance: 0.5m);
+        var ask = Ask.Replace("2000", "100,\"stream\":true", StringComparison.Ordinal);
+        var cut = await gateway.PostAsync(ask, key, ("x-crossmodel-cache", "3600"));
+        Assert.Equal("length", (string?)cut.Chunks[^1]["choices"]![0]!["finish_reason"]);
+
+        await new Ledger(gateway.Gateway.Database).CreditAsync(Assert.Single(await new KeyStore(gateway.Gateway.Database).FindAsync(key)).Entry.AccountId, 10_000_000_000, null, null);
+
+        var whole = await gateway.PostAsync(ask, key, ("x-crossmodel-cache", "3600"));
+        Assert.Equal("miss", whole.Header("x-crossmodel-cache"));
+        Assert.Equal("stop", (string?)whole.Chunks[^1]["choices"]![0]!["finish_reason"]);
     }
 
     /// <summary>The database has neither the reply nor the request that it could be guessed by.</summary>

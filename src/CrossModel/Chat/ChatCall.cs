@@ -91,6 +91,9 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
     /// <summary>UTF-8 bytes of generated text that the hold still covers; past it the hold is extended.</summary>
     public long CoveredTextBytes { get; set; }
 
+    /// <summary>The balance was exhausted in its stream, which ended there.</summary>
+    public bool RanOutOfMoney { get; set; }
+
     public Seat? Seat { get; set; }
     public Hold? Hold { get; set; }
 

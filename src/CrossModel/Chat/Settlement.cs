@@ -36,7 +36,7 @@ internal sealed class Settlement(Settlements settlements)
     {
         var countsForModel = call.Served!.Owner.Limits is { Terms.HasSpend: true };
         // What was cut to what its caller could pay is no reply for others.
-        if (reply is { Reply.IsTooLarge: true } || (reply is { CacheFor: not null } && call.Estimate.Cap is not null)) reply = null;
+        if (reply is { Reply.IsTooLarge: true } || (reply is { CacheFor: not null } && (call.Estimate.Cap is not null || call.RanOutOfMoney))) reply = null;
         var beside = countsForModel || reply is not null ? new Beside(countsForModel, reply) : null;
         var settled = call.Request.Stream ? await settlements.SettleOrQueueAsync(record, call.Hold!, beside) : await settlements.SettleAsync(record, call.Hold!, beside);
         // A reply that is not charged uses up a request, nothing else; a stream's charge that is still queued will come.
@@ -93,7 +93,11 @@ internal sealed class Settlement(Settlements settlements)
         var target = written + written / 2;
         var size = call.Estimate.Size;
         var answer = await call.Hold!.ExtendToAsync(call.Price.Hold(size with { OutputTokens = HoldEstimate.CountTokens(target) / size.Candidates + 1 }));
-        if (answer == Extension.NoMoney && route.Owner.Config.StopAtBalance) return false;
+        if (answer == Extension.NoMoney && route.Owner.Config.StopAtBalance)
+        {
+            call.RanOutOfMoney = true;
+            return false;
+        }
         call.CoveredTextBytes = target;
         return true;
     }
