@@ -55,6 +55,9 @@ internal sealed class ReplyStore(Database database, string node)
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan BetweenSweeps = TimeSpan.FromMinutes(1);
 
+    /// <summary>Replies that leave at a time: charges wait for that transaction, and of large ones some hundred take a second.</summary>
+    private const int Portion = 20;
+
     private long _swept;
 
     private static readonly ManyRows Keep = new(
@@ -102,8 +105,11 @@ internal sealed class ReplyStore(Database database, string node)
     {
         await SweepAsync(session);
         await session.ExecuteAsync(
-            "DELETE FROM stored_reply WHERE account_id = @account AND key_hash = @key AND reply IS NULL AND @shared = 1 AND node <> @node AND NOT EXISTS (SELECT 1 FROM node WHERE node.id = stored_reply.node)",
-            ("@account", account), ("@key", keyHash), ("@shared", database.IsShared), ("@node", node));
+            """
+            DELETE FROM stored_reply WHERE account_id = @account AND key_hash = @key
+              AND (expires < @now OR (reply IS NULL AND @shared = 1 AND node <> @node AND NOT EXISTS (SELECT 1 FROM node WHERE node.id = stored_reply.node)))
+            """,
+            ("@account", account), ("@key", keyHash), ("@now", database.Now), ("@shared", database.IsShared), ("@node", node));
         var mine = await session.ExecuteAsync(
             """
             INSERT INTO stored_reply (account_id, key_hash, body_hash, node, request_id, expires) VALUES (@account, @key, @body, @node, @request, @expires)
@@ -125,7 +131,12 @@ internal sealed class ReplyStore(Database database, string node)
         try
         {
             var last = Volatile.Read(ref _swept);
-            if (database.Time.GetElapsedTime(last) > BetweenSweeps && Interlocked.CompareExchange(ref _swept, database.Time.GetTimestamp(), last) == last) await database.WriteAsync(SweepAsync);
+            if (database.Time.GetElapsedTime(last) > BetweenSweeps && Interlocked.CompareExchange(ref _swept, database.Time.GetTimestamp(), last) == last
+                && await database.WriteAsync(SweepAsync) == Portion)
+            {
+                // There are more: the next call takes its portion, too.
+                Volatile.Write(ref _swept, last);
+            }
             var now = database.Now;
             var found = await database.ReadAsync(session => session.FirstAsync(
                 "SELECT request_id, content_type, reply, kept FROM stored_reply WHERE account_id = @account AND key_hash = @key AND kept >= @since AND expires >= @now",
@@ -140,7 +151,9 @@ internal sealed class ReplyStore(Database database, string node)
         }
     }
 
-    private Task<int> SweepAsync(Session session) => session.ExecuteAsync("DELETE FROM stored_reply WHERE expires < @now", ("@now", database.Now));
+    /// <summary>A portion of what is too old; each call brings one new reply at most.</summary>
+    private Task<int> SweepAsync(Session session) => session.ExecuteAsync(
+        $"DELETE FROM stored_reply WHERE (account_id, key_hash) IN (SELECT account_id, key_hash FROM stored_reply WHERE expires < @now ORDER BY expires LIMIT {Portion})", ("@now", database.Now));
 
     /// <summary>Keeps replies, in the transaction that charges them: under the keys that their calls hold, or in the cache.</summary>
     /// <param name="replies">With what each was charged, nano-dollars; null: its charge is given back, and it is kept no longer.</param>

@@ -169,6 +169,25 @@ public abstract class KeptReplyContract(bool postgres)
         Assert.Equal(0, await database.ReadAsync(s => s.FirstAsync("SELECT count(*) FROM stored_reply", row => row.GetInt64(0)), TestContext.Current.CancellationToken));
     }
 
+    /// <summary>Charges wait for what deletes them: a thousand large ones at once took so long that replies were not delivered.</summary>
+    [Fact]
+    public async Task Replies_ThatAreTooOld_LeaveAFewAtATime_AndTheirKeysAreFree()
+    {
+        var clock = new FakeClock();
+        await using var database = await TestDatabase.OpenNewAsync(postgres, clock);
+        var store = new ReplyStore(database, "node_1");
+        for (var i = 0; i < 100; i++) await store.ClaimAsync("acc_1", $"k{i}", BodyHash, $"req_{i}");
+        clock.Advance(TimeSpan.FromHours(25));
+        async Task<long> LeftAsync() => await database.ReadAsync(s => s.FirstAsync("SELECT count(*) FROM stored_reply WHERE request_id <> 'req_new'", row => row.GetInt64(0)), TestContext.Current.CancellationToken);
+
+        Assert.Equal(default, await store.ClaimAsync("acc_1", "k99", BodyHash, "req_new"));
+        Assert.InRange(await LeftAsync(), 70, 99);
+        Assert.Null(await store.FindAsync("acc_1", "a body", TimeSpan.FromHours(2)));
+        Assert.InRange(await LeftAsync(), 40, 79);
+        for (var i = 0; i < 10; i++) await store.FindAsync("acc_1", "a body", TimeSpan.FromHours(2));
+        Assert.Equal(0, await LeftAsync());
+    }
+
     /// <summary>A call that freed its key late must not take it from the one that has it now.</summary>
     [Fact]
     public async Task Key_FreedByAnEarlierCall_StaysWithTheLater()
