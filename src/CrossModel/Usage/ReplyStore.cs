@@ -55,6 +55,9 @@ internal sealed class ReplyStore(Database database, string node)
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan BetweenSweeps = TimeSpan.FromMinutes(1);
 
+    /// <summary>How long the cache is waited for: a call may well be served without it.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+
     /// <summary>Replies that leave at a time: charges wait for that transaction, and of large ones some hundred take a second.</summary>
     private const int Portion = 20;
 
@@ -130,25 +133,30 @@ internal sealed class ReplyStore(Database database, string node)
     {
         try
         {
-            var last = Volatile.Read(ref _swept);
-            if (database.Time.GetElapsedTime(last) > BetweenSweeps && Interlocked.CompareExchange(ref _swept, database.Time.GetTimestamp(), last) == last
-                && await database.WriteAsync(SweepAsync) == Portion)
-            {
-                // There are more: the next call takes its portion, too.
-                Volatile.Write(ref _swept, last);
-            }
-            var now = database.Now;
-            var found = await database.ReadAsync(session => session.FirstAsync(
-                "SELECT request_id, content_type, reply, kept FROM stored_reply WHERE account_id = @account AND key_hash = @key AND kept >= @since AND expires >= @now",
-                row => (Sealed: new SealedReply(row.GetString(0), row.GetString(1), row.GetString(2)), Kept: row.GetInt64(3)),
-                ("@account", account), ("@key", HashOf(key)), ("@since", now - (long)oldest.TotalMilliseconds), ("@now", now)));
-            if (found.Sealed is not { } reply) return null;
-            return new KeptReply(reply.RequestId, reply.ContentType, Open(account, key, Convert.FromBase64String(reply.Reply))) { Age = TimeSpan.FromMilliseconds(Math.Max(0, now - found.Kept)) };
+            return await LookAsync(account, key, oldest).WaitAsync(Patience, database.Time);
         }
-        catch (Exception e) when (database.IsAway(e))
+        catch (Exception e) when (e is TimeoutException || database.IsAway(e))
         {
             return null;
         }
+    }
+
+    private async Task<KeptReply?> LookAsync(string account, string key, TimeSpan oldest)
+    {
+        var last = Volatile.Read(ref _swept);
+        if (database.Time.GetElapsedTime(last) > BetweenSweeps && Interlocked.CompareExchange(ref _swept, database.Time.GetTimestamp(), last) == last
+            && await database.WriteAsync(SweepAsync) == Portion)
+        {
+            // There are more: the next call takes its portion, too.
+            Volatile.Write(ref _swept, last);
+        }
+        var now = database.Now;
+        var found = await database.ReadAsync(session => session.FirstAsync(
+            "SELECT request_id, content_type, reply, kept FROM stored_reply WHERE account_id = @account AND key_hash = @key AND kept >= @since AND expires >= @now",
+            row => (Sealed: new SealedReply(row.GetString(0), row.GetString(1), row.GetString(2)), Kept: row.GetInt64(3)),
+            ("@account", account), ("@key", HashOf(key)), ("@since", now - (long)oldest.TotalMilliseconds), ("@now", now)));
+        if (found.Sealed is not { } reply) return null;
+        return new KeptReply(reply.RequestId, reply.ContentType, Open(account, key, Convert.FromBase64String(reply.Reply))) { Age = TimeSpan.FromMilliseconds(Math.Max(0, now - found.Kept)) };
     }
 
     /// <summary>A portion of what is too old; each call brings one new reply at most.</summary>

@@ -188,6 +188,19 @@ public abstract class KeptReplyContract(bool postgres)
         Assert.Equal(0, await LeftAsync());
     }
 
+    /// <summary>A call may be served from what its node has leased: it waited half a minute for a cache that is no condition of it.</summary>
+    [Fact]
+    public async Task Cache_InADatabaseThatDoesNotAnswer_IsNotWaitedForLong()
+    {
+        await using var database = await TestDatabase.OpenNewAsync(postgres);
+        var store = new ReplyStore(database, "node_1");
+        await database.WriteAsync(async session =>
+        {
+            if (postgres) await session.ExecuteAsync("LOCK TABLE stored_reply IN ACCESS EXCLUSIVE MODE");
+            Assert.Null(await store.FindAsync("acc_1", "a body", TimeSpan.FromHours(1)).WaitAsync(TimeSpan.FromSeconds(10)));
+        });
+    }
+
     /// <summary>A call that freed its key late must not take it from the one that has it now.</summary>
     [Fact]
     public async Task Key_FreedByAnEarlierCall_StaysWithTheLater()
