@@ -52,11 +52,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         var plan = ThinkingPlan.Of(request, _model, options.CapOutputTokens, mayThink, upstream.Ignored);
         if (OwnOutput && hasSchema && followsSchema)
             return ApiErrors.UnsupportedParameter("response_format", "output_config goes to this model as you wrote it, and response_format would be lost beside it. Put the schema into output_config.format, or leave output_config out.");
-        if (OwnOutput && plan.Effort is not null)
-        {
-            upstream.Ignored.Remove(ThinkingPlan.Least);
-            upstream.Ignored.Add("reasoning_effort");
-        }
+        plan.NameLostEffort(request, _extras, upstream.Ignored);
         upstream.Stream = request.Stream || plan.MaxTokens > LongestPlain;
 
         using (var json = new Utf8JsonWriter(upstream.Body, ChatParts.WriterOptions))

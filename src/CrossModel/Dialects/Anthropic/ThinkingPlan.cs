@@ -30,6 +30,15 @@ internal readonly record struct ThinkingPlan(ThinkingPlan.Word Says, string? Eff
         return thinking.RootElement.ValueKind == JsonValueKind.Object && thinking.RootElement.TryGetProperty("type"u8, out var type) && !AnthropicTools.Is(type, "disabled"u8);
     }
 
+    /// <summary>What the caller says in Claude's own words wins over an effort beside it, which is named.</summary>
+    public void NameLostEffort(ChatRequest request, List<UnknownParameter> extras, List<string> ignored)
+    {
+        var isLost = (Effort is not null && extras.Exists(u => u.Name == "output_config")) || (request.ReasoningEffort == "none" && IsOnInOwnWords(request, extras));
+        if (!isLost) return;
+        ignored.Remove(Least);
+        ignored.Add("reasoning_effort");
+    }
+
     /// <summary>False: a tool is forced, the signed thinking of an open tool loop is lost, or the caller has begun the answer. The API refuses thinking then.</summary>
     /// <param name="contentTool">A tool that the model is made to call; null: none.</param>
     public static bool MayThink(ChatRequest request, ClaudeModel model, string? contentTool, JsonElement[] messages, ThinkingHistory? history) =>

@@ -87,6 +87,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         if (family.IsClaude)
         {
             var plan = ThinkingPlan.Of(request, _claude, options.CapOutputTokens, mayThink, upstream.Ignored);
+            plan.NameLostEffort(request, _extras, upstream.Ignored);
             if (plan.Says == ThinkingPlan.Word.Disabled) Field("thinking", $$"""{"type":"{{_claude.Off}}"}""");
             if (plan.Says == ThinkingPlan.Word.Enabled) Field("thinking", $$"""{"type":"enabled","budget_tokens":{{plan.Budget}}}""");
             if (plan.Says == ThinkingPlan.Word.Adaptive) Field("thinking", _claude.HidesThinking ? """{"type":"adaptive","display":"summarized"}""" : """{"type":"adaptive"}""");

@@ -307,6 +307,7 @@ public sealed class AnthropicRequestTests : AnthropicWriting
         Assert.Equal((400, "unsupported_parameter", "response_format"), (refusal!.Status, refusal.Code, refusal.Param));
         var sent = Write(With(own + ",\"reasoning_effort\":\"high\""), "claude-opus-4-8", unknown: UnknownParameters.Forward);
         Assert.Equal(("low", "reasoning_effort"), (sent.Json.GetProperty("output_config").GetProperty("effort").GetString(), sent.Ignored));
+        Assert.Equal("reasoning_effort", Write(With("\"thinking\":{\"type\":\"adaptive\"},\"reasoning_effort\":\"none\""), "claude-opus-4-8", unknown: UnknownParameters.Forward).Ignored);
     }
 
     [Theory]
