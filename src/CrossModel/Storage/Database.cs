@@ -110,6 +110,9 @@ internal abstract class Database(TimeProvider time) : IAsyncDisposable
     /// <summary>Ends a SELECT whose rows of the table called <paramref name="alias"/> nobody else may change until this transaction ends; empty where the writer is alone anyway.</summary>
     public abstract string RowLock(string alias);
 
+    /// <summary>As <see cref="RowLock"/>, and leaves out the rows that another transaction works on, instead of waiting for it.</summary>
+    public abstract string FreeRowLock(string alias);
+
     /// <summary>A migration's text in this database's own words.</summary>
     internal virtual string Flavored(string sql) => sql;
 

@@ -148,6 +148,8 @@ internal sealed class PostgresDatabase : Database
 
     public override string RowLock(string alias) => " FOR UPDATE OF " + alias;
 
+    public override string FreeRowLock(string alias) => RowLock(alias) + " SKIP LOCKED";
+
     internal override Task LockForMigrationAsync(Session session) =>
         session.ExecuteLongAsync("SELECT pg_advisory_xact_lock(@key)", ("@key", MigrationLock));
 

@@ -193,6 +193,8 @@ internal sealed class SqliteDatabase : Database
 
     public override string RowLock(string alias) => "";
 
+    public override string FreeRowLock(string alias) => "";
+
     internal override string Flavored(string sql) => sql.Replace("/*sqlite WITHOUT ROWID*/", "WITHOUT ROWID", StringComparison.Ordinal);
 
     // The writer's transaction is BEGIN IMMEDIATE: it keeps every other process out already.

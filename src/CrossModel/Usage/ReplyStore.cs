@@ -161,7 +161,10 @@ internal sealed class ReplyStore(Database database, string node)
 
     /// <summary>A portion of what is too old; each call brings one new reply at most.</summary>
     private Task<int> SweepAsync(Session session) => session.ExecuteAsync(
-        $"DELETE FROM stored_reply WHERE (account_id, key_hash) IN (SELECT account_id, key_hash FROM stored_reply WHERE expires < @now ORDER BY expires LIMIT {Portion})", ("@now", database.Now));
+        $"""
+        DELETE FROM stored_reply WHERE (account_id, key_hash) IN
+          (SELECT old.account_id, old.key_hash FROM stored_reply old WHERE old.expires < @now ORDER BY old.expires LIMIT {Portion}{database.FreeRowLock("old")})
+        """, ("@now", database.Now));
 
     /// <summary>Keeps replies, in the transaction that charges them: under the keys that their calls hold, or in the cache.</summary>
     /// <param name="replies">With what each was charged, nano-dollars; null: its charge is given back, and it is kept no longer.</param>
