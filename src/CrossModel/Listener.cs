@@ -61,7 +61,7 @@ internal sealed class Listener : IAsyncDisposable
         {
             // A port that is taken or for root alone, an address that this machine does not have.
             throw new StartException($"{urls} cannot be listened on: {e.Message.TrimEnd('.')}."
-                + " Name an address of this machine and a free port: urls in the configuration, or --urls.", e);
+                + " Name an address of this machine and a free port: urls (or metrics.urls) in the configuration, or --urls.", e);
         }
     }
 

@@ -443,7 +443,7 @@ public sealed class EndingProofs
     }
 
     [Theory]
-    // More cached than read: this server's prompt leaves out what was cached (docs/dialects.md), so it is added.
+    // More cached than read: this server's prompt leaves out what was cached (docs/dialects/openai.md), so it is added.
     [InlineData("""{"prompt_tokens":12,"completion_tokens":5,"total_tokens":17,"prompt_tokens_details":{"cached_tokens":40}}""", 52, 5)]
     // More reasoning than completion: the completion leaves it out.
     [InlineData("""{"prompt_tokens":12,"completion_tokens":5,"total_tokens":17,"completion_tokens_details":{"reasoning_tokens":40}}""", 12, 45)]
