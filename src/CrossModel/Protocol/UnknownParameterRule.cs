@@ -3,8 +3,17 @@ namespace CrossModel.Protocol;
 /// <summary>The operator's policy about what nobody lists, applied once the model is known.</summary>
 internal static class UnknownParameterRule
 {
-    /// <summary>Other providers' parameters for how much to think, as their clients send them: no slip of the keyboard parts them from the listed one.</summary>
-    private static readonly HashSet<string> Thinking = ["reasoning", "include_reasoning", "thinking", "enable_thinking", "thinking_budget"];
+    /// <summary>What other providers and other endpoints call a listed parameter, as their clients send it: no slip of the keyboard parts them.</summary>
+    private static readonly Dictionary<string, ChatParameter> Elsewhere = new()
+    {
+        ["reasoning"] = ChatParameter.ReasoningEffort,
+        ["include_reasoning"] = ChatParameter.ReasoningEffort,
+        ["thinking"] = ChatParameter.ReasoningEffort,
+        ["enable_thinking"] = ChatParameter.ReasoningEffort,
+        ["thinking_budget"] = ChatParameter.ReasoningEffort,
+        ["prompt"] = ChatParameter.Messages,
+        ["input"] = ChatParameter.Messages,
+    };
 
     /// <param name="reject">The model's setting is reject. Else unknown parameters pass here, and the dialect forwards or drops them.</param>
     /// <param name="passthrough">Parameters let through by name whatever the setting.</param>
@@ -16,7 +25,7 @@ internal static class UnknownParameterRule
         {
             if (passthrough.Contains(parameter.Name)) continue;
             var name = ApiErrors.Echo(parameter.Name);
-            var meant = Thinking.Contains(parameter.Name) ? ChatParameters.Name(ChatParameter.ReasoningEffort)
+            var meant = Elsewhere.TryGetValue(parameter.Name, out var listed) ? ChatParameters.Name(listed)
                 : OtherSpelling.Of(parameter.Name) ?? NearestName.Find(parameter.Name, ChatParameters.Table.Names);
             return ApiErrors.UnsupportedParameter(parameter.Name, $"Unknown parameter \"{name}\"{Hint(meant)}");
         }

@@ -17,6 +17,8 @@ public sealed class UnknownParameterRuleTests
     [InlineData("thinking", "did you mean reasoning_effort?")]
     [InlineData("enable_thinking", "did you mean reasoning_effort?")]
     [InlineData("thinking_budget", "did you mean reasoning_effort?")]
+    [InlineData("prompt", "did you mean messages?")]
+    [InlineData("input", "did you mean messages?")]
     [InlineData("zzzzzzzz", "Leave it out.")]
     public void Unknown_Rejected_NamesTheNearest(string name, string says)
     {
