@@ -241,5 +241,7 @@ internal static partial class ChatRequestReader
     /// <summary>Decoded bytes of base64 (bare, or behind the comma of a data URL); 0 for a link, whose size nobody knows yet.</summary>
     private static long InlineBytes(ReadOnlySpan<byte> text) => text.StartsWith("http"u8) ? 0 : Base64(text).Length * 3L / 4;
 
-    private static ReadOnlySpan<byte> Base64(ReadOnlySpan<byte> text) => text.StartsWith("data:"u8) ? text[(text.IndexOf((byte)',') + 1)..] : text;
+    /// <summary>Without a data URL's head, whose scheme is written in any case.</summary>
+    private static ReadOnlySpan<byte> Base64(ReadOnlySpan<byte> text) =>
+        text.Length > "data:"u8.Length && Ascii.EqualsIgnoreCase(text[.."data:"u8.Length], "data:"u8) ? text[(text.IndexOf((byte)',') + 1)..] : text;
 }

@@ -52,7 +52,7 @@ public sealed class PromptSizeTests
     {
         var file = Convert.ToBase64String(Wav(format, channels, rate, bits, seconds: 2));
         // PHP writes every / as \/, and .NET every + as \u002B.
-        foreach (var data in new[] { file, "data:audio/wav;base64," + file, file.Replace("/", @"\/", StringComparison.Ordinal), file.Replace("/", @"\u002f", StringComparison.Ordinal).Replace("+", @"\u002B", StringComparison.Ordinal) })
+        foreach (var data in new[] { file, "data:audio/wav;base64," + file, "DATA:AUDIO/WAV;BASE64," + file, file.Replace("/", @"\/", StringComparison.Ordinal), file.Replace("/", @"\u002f", StringComparison.Ordinal).Replace("+", @"\u002B", StringComparison.Ordinal) })
         {
             using var request = Requests.Accepted(Requests.Messages($$$"""{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"{{{data}}}","format":"wav"}}]}"""));
             Assert.Equal((milliseconds, milliseconds > 0 ? 0 : file.Length * 3L / 4, 1), (request.Prompt.WavMilliseconds, request.Prompt.AudioBytes, request.Prompt.Audios));
