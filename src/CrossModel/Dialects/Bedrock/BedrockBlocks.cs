@@ -125,7 +125,7 @@ internal sealed class BedrockBlocks(Utf8JsonWriter json, RemoteLinks remote, Has
             WriteInline(kind, RemoteLinks.AnyType, text, begin);
             return null;
         }
-        if (!DataUrl.TryRead(text, out var data)) return Refused(place, $"Bedrock reads a {kind} from a data URL in base64: data:{kind}/…;base64,….");
+        if (!DataUrl.TryRead(text, out var data)) return Refused(place, $"Bedrock reads {(kind == "image" ? "an" : "a")} {kind} from a data URL in base64: data:{kind}/…;base64,….");
         var type = kind == "image" ? data.Sniffed ?? data.MediaType : data.MediaType;
         if (MediaFormats.OfType(type) is not { } format || !formats.Contains(format))
             return Refused(place, $"Bedrock reads {string.Join(", ", formats)}, not {ApiErrors.Echo(type)}. Convert it first.");

@@ -255,6 +255,12 @@ public sealed class BedrockRequestTests
     public void Block_ThatCannotBeSent_IsRefused(string block, string param) =>
         Assert.Equal(("unsupported_parameter", param), (Messages("{\"role\":\"user\",\"content\":[" + block + "]}", Nova).Refusal!.Code, Messages("{\"role\":\"user\",\"content\":[" + block + "]}", Nova).Refusal!.Param));
 
+    [Theory]
+    [InlineData("image", "Bedrock reads an image from a data URL in base64: data:image/…;base64,….")]
+    [InlineData("video", "Bedrock reads a video from a data URL in base64: data:video/…;base64,….")]
+    public void Block_OfADataUrlThatIsNotBase64_SaysHowItIsRead(string kind, string message) =>
+        Assert.Equal(message, Messages($$$"""{"role":"user","content":[{"type":"{{{kind}}}_url","{{{kind}}}_url":{"url":"data:{{{kind}}}/x,AAAA"}}]}""", Nova).Refusal!.Message);
+
     [Fact]
     public void Documents_OfOneName_GetTwo_AndATextBesideThem()
     {
