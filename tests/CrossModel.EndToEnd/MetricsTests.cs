@@ -126,7 +126,8 @@ public sealed class MetricsTests
         var reply = await there.GetAsync("/metrics", null, ("X-Forwarded-For", "203.0.113.9"));
         Assert.Equal(200, (int)reply.Status);
         Assert.StartsWith("req_", reply.Header("x-request-id"), StringComparison.Ordinal);
-        Assert.Equal("not_found", (await there.GetAsync("/v1/models", gateway.Key)).ErrorCode);
+        var nothing = await there.GetAsync("/v1/models", gateway.Key);
+        Assert.Equal(("not_found", "There is nothing at /v1/models. The endpoint is GET /metrics."), (nothing.ErrorCode, (string?)nothing.Json["error"]!["message"]));
         Assert.Equal("method_not_allowed", (await there.SendAsync(HttpMethod.Post, "/metrics", "{}", null)).ErrorCode);
     }
 

@@ -130,8 +130,9 @@ internal static class ApiErrors
     public static ApiError ConsoleHasNoPage(string path) =>
         new(404, InvalidRequest, "not_found", $"The console has no page at {Echo(path)}. It begins at /console.");
 
-    public static ApiError NotFound(string path) =>
-        new(404, InvalidRequest, "not_found", $"There is nothing at {Echo(path)}. The endpoint is POST /v1/chat/completions.");
+    /// <param name="endpoint">What is there.</param>
+    public static ApiError NotFound(string path, string endpoint = "POST /v1/chat/completions") =>
+        new(404, InvalidRequest, "not_found", $"There is nothing at {Echo(path)}. The endpoint is {endpoint}.");
 
     public static ApiError MethodNotAllowed(string method, string allowed) =>
         new(405, InvalidRequest, "method_not_allowed", $"{Echo(method)} is not allowed here. Use {allowed}.");
