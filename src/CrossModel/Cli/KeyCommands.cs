@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using CrossModel.Accounts;
 using CrossModel.Billing;
+using CrossModel.Configuration;
 
 namespace CrossModel.Cli;
 
@@ -81,9 +82,10 @@ internal static class KeyCommands
             var of = name is null ? null : (await AccountCommands.FindAsync(context, name)).Account.Id;
             var now = context.Database.Now;
             context.Answers.WriteList(await new KeyStore(context.Database).ListAsync(of),
-                ["ID", "ACCOUNT", "NAME", "PREFIX", "STATUS", "EXPIRES", "MODELS", "LIMITS"],
+                ["ID", "ACCOUNT", "NAME", "PREFIX", "STATUS", "EXPIRES", "MODELS", "CACHE", "LIMITS"],
                 row => [row.Entry.Id, row.Account, row.Entry.Name, row.Entry.Prefix, row.Entry.StatusAt(now), DisplayText.Time(row.Entry.Expires),
-                    row.Entry.Models is null ? "all" : string.Join(',', row.Entry.Models), DisplayText.Limits(row.Entry.Terms)],
+                    row.Entry.Models is null ? "all" : string.Join(',', row.Entry.Models),
+                    row.Entry.CacheFor is { } cache ? Durations.Format(TimeSpan.FromMilliseconds(cache)) : "none", DisplayText.Limits(row.Entry.Terms)],
                 (json, row) =>
                 {
                     Members(json, row.Entry, row.Account, now);
@@ -138,7 +140,9 @@ internal static class KeyCommands
         if (found.Entry.Revoked && done != "revoked")
             throw new RefusedException($"The key {found.Entry.Prefix} is revoked for good. crossmodel keys create --account {Options.Word(found.Account)} makes a new one.");
         var after = await new KeyStore(context.Database).ChangeAsync(found.Entry.Id, change);
-        context.Answers.Write($"Key {after!.Prefix} ({after.Name}) {done}", json => Members(json, after, found.Account, context.Database.Now));
+        var still = done == "enabled" && after!.StatusAt(context.Database.Now) == "expired"
+            ? $", but it has expired: crossmodel keys set {after.Id} --expires 30d lets it in again" : "";
+        context.Answers.Write($"Key {after!.Prefix} ({after.Name}) {done}{still}", json => Members(json, after, found.Account, context.Database.Now));
     }
 
     public static async Task<KeyListing> FindAsync(CommandContext context, string which)

@@ -60,6 +60,16 @@ public sealed class KeyCommandTests
     }
 
     [Fact]
+    public async Task List_ShowsHowLongRepliesAreKept()
+    {
+        await KeyAsync("--cache", "36h");
+        await KeyAsync();
+        var lines = (await _run.GoodAsync("keys", "list")).Split('\n');
+        var column = lines[0].IndexOf("CACHE", StringComparison.Ordinal);
+        Assert.Equal(["36h", "none"], lines[1..3].Select(line => line[column..].Split(' ')[0]));
+    }
+
+    [Fact]
     public async Task Set_ChangesWhatIsNamedAndKeepsTheRest()
     {
         var key = await KeyAsync("--expires", "30d", "--models", "a/b", "--rpm", "1", "--spend-day", "4");
@@ -97,6 +107,20 @@ public sealed class KeyCommandTests
         Assert.Equal("enabled", await StatusAsync(key));
         await _run.GoodAsync("keys", "expire", key);
         Assert.Equal("expired", await StatusAsync(key));
+    }
+
+    /// <summary>It stays unusable, which must not look like success.</summary>
+    [Fact]
+    public async Task Enable_OfAnExpiredKey_SaysWhatLetsItInAgain()
+    {
+        var key = await KeyAsync("--expires", "1h");
+        await _run.GoodAsync("keys", "disable", key);
+        Assert.EndsWith(" enabled", await _run.GoodAsync("keys", "enable", key), StringComparison.Ordinal);
+        _clock.Advance(TimeSpan.FromHours(2));
+        var id = (await ListedAsync(key)).GetProperty("id").GetString();
+        Assert.EndsWith($" enabled, but it has expired: crossmodel keys set {id} --expires 30d lets it in again", await _run.GoodAsync("keys", "enable", key), StringComparison.Ordinal);
+        await _run.GoodAsync("keys", "set", id!, "--expires", "30d");
+        Assert.Equal("enabled", await StatusAsync(key));
     }
 
     [Fact]
