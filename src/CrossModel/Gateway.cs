@@ -147,7 +147,7 @@ internal sealed class Gateway : IAsyncDisposable
         var metrics = new MetricsEndpoint(meters, capacity, books, settlements, snapshots, time, hasOwnAddress: config.Metrics.Urls is not null);
         var door = new FrontDoor(
             chat, new AccountEndpoints(database, purses, snapshots), keys, snapshots, new Readiness(capacity, changes, purses, snapshots), metrics,
-            new ConsoleEndpoint(database, snapshots, () => watcher.Faults), time, logs.CreateLogger<FrontDoor>(), stopping.Token);
+            Room(new ConsoleEndpoint(database, snapshots, () => watcher.Faults)), time, logs.CreateLogger<FrontDoor>(), stopping.Token);
 
         // Listen.
         async Task<Listener> ListenAsync(string urls, long? connections, string why, RequestDelegate answer)

@@ -12,7 +12,7 @@ namespace CrossModel.WebConsole;
 /// changed by the same methods as from the command line.
 /// </summary>
 /// <param name="faults">Why the configuration file is not in force; empty: it is.</param>
-internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Func<IReadOnlyList<ConfigFault>> faults) : IDisposable
+internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Func<IReadOnlyList<ConfigFault>> faults) : IAsyncDisposable
 {
     public const string Root = "/console";
     private const string Cookie = "crossmodel_console";
@@ -72,7 +72,11 @@ internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Fu
         return refusal;
     }
 
-    public void Dispose() => _turns.Dispose();
+    public ValueTask DisposeAsync()
+    {
+        _turns.Dispose();
+        return default;
+    }
 
     private async Task<(byte[]? Html, ApiError? Refusal)> AnswerAsync(HttpContext http, string[] path, Fields? form, ApiError? fault)
     {
