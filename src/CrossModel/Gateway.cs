@@ -136,7 +136,7 @@ internal sealed class Gateway : IAsyncDisposable
         var capacity = new Capacity(snapshots);
         var settlement = new Settlement(settlements);
         var stopping = new CancellationTokenSource();
-        var store = new ReplyStore(database, books.Node);
+        var store = new ReplyStore(database, books.Node, logs.CreateLogger("CrossModel.Usage"));
         await store.FreeAllRunningAsync();
         var repeats = new Repeats(store, time);
         var meters = new Meters();

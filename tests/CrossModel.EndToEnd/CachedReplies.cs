@@ -247,6 +247,29 @@ public sealed class CachedReplies
         Assert.Equal("stop", (string?)whole.Chunks[^1]["choices"]![0]!["finish_reason"]);
     }
 
+    /// <summary>A call may well be served without it.</summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData("no base64")]
+    [InlineData("AAAA")]
+    [InlineData("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
+    public async Task CachedReply_ThatCannotBeRead_IsAMiss_AndReplaced(string damaged)
+    {
+        await using var upstream = await CountingAsync();
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+        var key = await KeyAsync(gateway);
+        var first = await gateway.PostAsync(Ask, key, ("x-crossmodel-cache", "3600"));
+        await gateway.Gateway.Database.WriteAsync(session => session.ExecuteAsync("UPDATE stored_reply SET reply = @damaged", ("@damaged", damaged)));
+
+        var missed = await gateway.PostAsync(Ask, key, ("x-crossmodel-cache", "3600"));
+        var again = await gateway.PostAsync(Ask, key, ("x-crossmodel-cache", "3600"));
+
+        Assert.Equal((200, "miss"), ((int)missed.Status, missed.Header("x-crossmodel-cache")));
+        Assert.Contains("secret words 2", missed.Text, StringComparison.Ordinal);
+        Assert.Equal(("hit", missed.Text), (again.Header("x-crossmodel-cache"), again.Text));
+        Assert.Contains(first.Header("x-request-id")!, Assert.Single(gateway.Log.All, line => line.Contains("cannot be read", StringComparison.Ordinal)), StringComparison.Ordinal);
+    }
+
     /// <summary>The database has neither the reply nor the request that it could be guessed by.</summary>
     [Fact]
     public async Task CachedReply_IsNotReadableInTheDatabase()

@@ -179,6 +179,26 @@ public sealed class RepeatedCalls
         Assert.Equal(200, (int)(await gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1"))).Status);
     }
 
+    /// <summary>To run it again would be a second charge that its caller does not expect.</summary>
+    [Fact]
+    public async Task Repeat_WhoseKeptReplyCannotBeRead_IsToldSo_AndIsNotCharged()
+    {
+        await using var upstream = await ScriptedUpstream.JsonAsync(Reply);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+        var first = await gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1"));
+        await gateway.Gateway.Database.WriteAsync(session => session.ExecuteAsync("UPDATE stored_reply SET reply = 'AAAA'"));
+
+        var repeat = await gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1"));
+
+        Assert.Equal((500, "internal_error"), ((int)repeat.Status, repeat.ErrorCode));
+        Assert.Contains($"GET /v1/requests/{first.Header("x-request-id")}", repeat.Text, StringComparison.Ordinal);
+        Assert.Contains("Use a new key", repeat.Text, StringComparison.Ordinal);
+        Assert.DoesNotContain(gateway.Log.All, line => line.Contains("broke inside the gateway", StringComparison.Ordinal));
+        Assert.Single(gateway.Log.All, line => line.Contains("cannot be read", StringComparison.Ordinal));
+        Assert.Single(upstream.Received);
+        Assert.Equal(99.998m, await BalanceAsync(gateway));
+    }
+
     [Fact]
     public async Task Keys_OfTwoAccounts_NeverMeet()
     {

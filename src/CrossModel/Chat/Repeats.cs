@@ -65,7 +65,10 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
                 call.Outlive(Patience, time);
                 return null;
             }
-            var refusal = claim.OtherBody ? ApiErrors.IdempotencyKeyReused() : claim.DatabaseAway ? Unknown() : null;
+            var refusal = claim.OtherBody ? ApiErrors.IdempotencyKeyReused()
+                : claim.DatabaseAway ? Unknown()
+                : claim.Damaged is { } charged ? ApiErrors.KeptReplyLost(charged)
+                : null;
             mine.Leave(new RunOutcome(claim.Kept, refusal));
             call.Kept = claim.Kept;
             if (claim.Kept is not null || refusal is not null) return refusal;

@@ -109,6 +109,10 @@ internal static class ApiErrors
     public static ApiError IdempotencyKeyReused() =>
         new(400, InvalidRequest, "idempotency_key_reused", "This Idempotency-Key was used with another body. Use a new key for a new request.");
 
+    public static ApiError KeptReplyLost(string requestId) =>
+        new(500, "api_error", "internal_error",
+            $"The reply that is kept for this Idempotency-Key cannot be read any more. Its call was charged: GET /v1/requests/{requestId} has the receipt. Use a new key for a new call.");
+
     public static ApiError MetricsAreLocal() =>
         new(404, InvalidRequest, "not_found",
             "There is nothing here for callers from elsewhere. Metrics answer programs on the same machine only."

@@ -43,13 +43,14 @@ internal sealed class ReplyToKeep(string account, string key, KeptReply reply, l
 }
 
 /// <summary>What is known of an Idempotency-Key. None set: it is ours now, the call may run.</summary>
-internal readonly record struct Claim(bool OtherBody = false, bool RunsElsewhere = false, KeptReply? Kept = null, bool DatabaseAway = false);
+/// <param name="Damaged">The call that was charged for a reply that can no longer be read.</param>
+internal readonly record struct Claim(bool OtherBody = false, bool RunsElsewhere = false, KeptReply? Kept = null, bool DatabaseAway = false, string? Damaged = null);
 
 /// <summary>
 /// Replies that can be had again: for a day by who repeats a call with its Idempotency-Key, and from the cache by who sends the same body. What is kept is
 /// encrypted with a key made of the account and of the Idempotency-Key or the body: the database holds only that one's hash, so its reader cannot read the replies.
 /// </summary>
-internal sealed class ReplyStore(Database database, string node)
+internal sealed partial class ReplyStore(Database database, string node, ILogger log)
 {
     private static readonly TimeSpan Kept = TimeSpan.FromHours(24);
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
@@ -100,8 +101,9 @@ internal sealed class ReplyStore(Database database, string node)
     private async Task<Claim> TakeAsync(string account, string key, byte[] bodyHash, string requestId)
     {
         var (claim, kept) = await TakeSealedAsync(account, HashOf(key), Convert.ToHexStringLower(bodyHash), requestId);
+        if (kept is null) return claim;
         // Decrypted after the transaction, which others wait for.
-        return kept is null ? claim : new Claim(Kept: new KeptReply(kept.RequestId, kept.ContentType, Open(account, key, Convert.FromBase64String(kept.Reply))));
+        return Open(account, key, kept) is { } reply ? new Claim(Kept: reply) : new Claim(Damaged: kept.RequestId);
     }
 
     private Task<(Claim Claim, SealedReply? Kept)> TakeSealedAsync(string account, string keyHash, string body, string requestId) => database.WriteAsync(async session =>
@@ -155,8 +157,8 @@ internal sealed class ReplyStore(Database database, string node)
             "SELECT request_id, content_type, reply, kept FROM stored_reply WHERE account_id = @account AND key_hash = @key AND kept >= @since AND expires >= @now",
             row => (Sealed: new SealedReply(row.GetString(0), row.GetString(1), row.GetString(2)), Kept: row.GetInt64(3)),
             ("@account", account), ("@key", HashOf(key)), ("@since", now - (long)oldest.TotalMilliseconds), ("@now", now)));
-        if (found.Sealed is not { } reply) return null;
-        return new KeptReply(reply.RequestId, reply.ContentType, Open(account, key, Convert.FromBase64String(reply.Reply))) { Age = TimeSpan.FromMilliseconds(Math.Max(0, now - found.Kept)) };
+        if (found.Sealed is null || Open(account, key, found.Sealed) is not { } reply) return null;
+        return reply with { Age = TimeSpan.FromMilliseconds(Math.Max(0, now - found.Kept)) };
     }
 
     /// <summary>A portion of what is too old; each call brings one new reply at most.</summary>
@@ -230,13 +232,27 @@ internal sealed class ReplyStore(Database database, string node)
         return box;
     }
 
-    private static byte[] Open(string account, string key, byte[] box)
+    /// <summary>Null: the row is damaged.</summary>
+    private KeptReply? Open(string account, string key, SealedReply kept)
     {
-        var reply = new byte[box.Length - NonceBytes - TagBytes];
-        using var cipher = new AesGcm(Secret(account, key), TagBytes);
-        cipher.Decrypt(box.AsSpan(0, NonceBytes), box.AsSpan(NonceBytes + TagBytes), box.AsSpan(NonceBytes, TagBytes), reply);
-        return reply;
+        try
+        {
+            var box = Convert.FromBase64String(kept.Reply).AsSpan();
+            if (box.Length < NonceBytes + TagBytes) throw new FormatException("it is too short");
+            var reply = new byte[box.Length - NonceBytes - TagBytes];
+            using var cipher = new AesGcm(Secret(account, key), TagBytes);
+            cipher.Decrypt(box[..NonceBytes], box[(NonceBytes + TagBytes)..], box[NonceBytes..(NonceBytes + TagBytes)], reply);
+            return new KeptReply(kept.RequestId, kept.ContentType, reply);
+        }
+        catch (Exception e) when (e is FormatException or CryptographicException)
+        {
+            Damaged(log, kept.RequestId, e.GetType().Name);
+            return null;
+        }
     }
+
+    [LoggerMessage(EventId = 8001, Level = LogLevel.Error, Message = "The kept reply of {RequestId} cannot be read ({Fault}): the database was damaged, or changed by hand")]
+    private static partial void Damaged(ILogger log, string requestId, string fault);
 
     private static byte[] Secret(string account, string key) =>
         HKDF.DeriveKey(HashAlgorithmName.SHA256, Encoding.UTF8.GetBytes(key), 32, Encoding.UTF8.GetBytes(account), "crossmodel stored reply"u8.ToArray());
