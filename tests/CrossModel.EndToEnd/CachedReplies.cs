@@ -117,6 +117,26 @@ public sealed class CachedReplies
         Assert.Equal(("miss", null), await AskAsync("100000"));
     }
 
+    [Fact]
+    public async Task Reply_OlderThanTheAskingKeyKeepsIt_IsNoHit()
+    {
+        await using var upstream = await CountingAsync();
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+        var key = await KeyAsync(gateway);
+        await gateway.PostAsync(Ask, key, ("x-crossmodel-cache", "3600"));
+        await gateway.Gateway.Database.WriteAsync(session => session.ExecuteAsync("UPDATE stored_reply SET kept = kept - 1000000"));
+        var keys = new KeyStore(gateway.Gateway.Database);
+        var account = Assert.Single(await keys.FindAsync(key)).Entry.AccountId;
+        async Task<string?> AskAsync(int allowed)
+        {
+            var other = await keys.CreateAsync(new KeyOrder(account, "other", null, null, Terms.None) { CacheFor = allowed });
+            return (await gateway.PostAsync(Ask, other.Key, ("x-crossmodel-cache", "3600"))).Header("x-crossmodel-cache");
+        }
+
+        Assert.Equal("hit", await AskAsync(2_000_000));
+        Assert.Equal("miss", await AskAsync(900_000));
+    }
+
     /// <summary>What the key does not allow is named, and costs what it costs.</summary>
     [Fact]
     public async Task KeyWithoutCaching_NeitherGetsNorKeeps_AndIsTold()
@@ -182,7 +202,7 @@ public sealed class CachedReplies
 
         Assert.Equal("miss", await AskAsync(await KeyAsync(gateway, "other")));
         Assert.Equal("miss", await AskAsync((await keys.CreateAsync(new KeyOrder(account, "narrow", null, ["test/*"], Terms.None) { CacheFor = 1000 })).Key));
-        Assert.Equal("hit", await AskAsync((await keys.CreateAsync(new KeyOrder(account, "alike", null, null, Terms.None) { CacheFor = 1000 })).Key));
+        Assert.Equal("hit", await AskAsync((await keys.CreateAsync(new KeyOrder(account, "alike", null, null, Terms.None) { CacheFor = 3_600_000 })).Key));
     }
 
     /// <summary>What comes from the cache takes nothing of a limit, and needs no money.</summary>

@@ -33,7 +33,8 @@ internal sealed class ReplyCache(ReplyStore store)
         if (call.Request.Body.Length > SocketTurn.MostBytes) await SocketTurn.End();
         var account = call.Caller.Account.Id;
         var key = KeyOf(call);
-        if (oldest > 0) call.Kept = await store.FindAsync(account, key, TimeSpan.FromSeconds(oldest));
+        // What other keys have had kept may be older than this one allows.
+        if (oldest > 0) call.Kept = await store.FindAsync(account, key, TimeSpan.FromMilliseconds(Math.Min(oldest * 1000, longest)));
         if (call.Kept is null) (call.Recording, call.MissedCache) = (new Recording(account, key, call.RequestId, TimeSpan.FromMilliseconds(longest)), true);
         return null;
     }
