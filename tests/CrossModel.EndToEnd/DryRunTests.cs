@@ -88,6 +88,20 @@ public sealed class DryRunTests
     }
 
     [Theory]
+    [InlineData("x-crossmodel-cache", "1h")]
+    [InlineData("x-crossmodel-cache", "")]
+    [InlineData("Idempotency-Key", "two words")]
+    [InlineData("Idempotency-Key", "")]
+    public async Task DryRun_WithAHeaderThatTheCallIsRefusedFor_IsTheSameRefusal(string name, string value)
+    {
+        await using var upstream = await UpstreamAsync();
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes);
+        var (dry, real) = (await gateway.PostAsync(Ask, null, ("x-crossmodel-dry-run", "1"), (name, value)), await gateway.PostAsync(Ask, null, (name, value)));
+        Assert.Equal((400, "invalid_value", name), ((int)dry.Status, dry.ErrorCode, (string?)dry.Json["error"]!["param"]));
+        Assert.True(JsonNode.DeepEquals(real.Json, dry.Json));
+    }
+
+    [Theory]
     [InlineData("0")]
     [InlineData("False")]
     [InlineData("")]

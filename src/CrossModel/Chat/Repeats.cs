@@ -26,11 +26,8 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
     /// <summary>Null: no key was sent, or the key is this call's now and it may run. Else the call is answered: by a refusal, or (status 200) by <see cref="ChatCall.Kept"/>.</summary>
     public async ValueTask<ApiError?> BeginAsync(ChatCall call)
     {
-        var header = call.Http.Request.Headers["Idempotency-Key"];
-        if (header.Count == 0) return null;
-        var key = header.ToString();
-        if (key.Length is 0 or > LongestKey || key.AsSpan().ContainsAnyExceptInRange('!', '~'))
-            return ApiErrors.InvalidValue("Idempotency-Key", $"An Idempotency-Key is 1 to {LongestKey} visible ASCII characters without spaces.");
+        if (Read(call.Http.Request.Headers, out var key) is { } fault) return fault;
+        if (key is null) return null;
         var bodyHash = SHA256.HashData(call.Request.Body.Span);
         var name = (call.Caller.Account.Id, key);
         var mine = new Run(this, name, bodyHash, call.RequestId);
@@ -75,6 +72,15 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
             await Task.Delay(Pause, time, call.Aborted);
             mine = new Run(this, name, bodyHash, call.RequestId);
         }
+    }
+
+    /// <param name="key">Null: none was sent.</param>
+    public static ApiError? Read(IHeaderDictionary headers, out string? key)
+    {
+        var header = headers["Idempotency-Key"];
+        key = header.Count == 0 ? null : header.ToString();
+        return key is { Length: 0 or > LongestKey } || key.AsSpan().ContainsAnyExceptInRange('!', '~')
+            ? ApiErrors.InvalidValue("Idempotency-Key", $"An Idempotency-Key is 1 to {LongestKey} visible ASCII characters without spaces.") : null;
     }
 
     private static ApiError Unknown() => ApiErrors.ModelUnavailable("Whether this call is a repeat could not be looked up. Send the request again.");

@@ -17,13 +17,9 @@ internal sealed class ReplyCache(ReplyStore store)
     /// <summary>Null: the call goes on, with what it is sent recorded where it is to be kept; or (status 200) it is answered by <see cref="ChatCall.Kept"/>.</summary>
     public async ValueTask<ApiError?> BeginAsync(ChatCall call)
     {
-        var header = call.Http.Request.Headers[Header];
-        if (header.Count == 0 || call.Kept is not null) return null;
-        var wish = header.ToString();
-        if (wish == "off") return null;
-        var oldest = 0L;
-        if (wish != "refresh" && !(long.TryParse(wish, NumberStyles.None, CultureInfo.InvariantCulture, out oldest) && oldest is > 0 and <= int.MaxValue))
-            return ApiErrors.InvalidValue(Header, $"{Header} is how old a reply may be, in seconds (3600), or refresh, or off.");
+        if (call.Kept is not null) return null;
+        if (Read(call.Http.Request.Headers, out var oldest) is { } refusal) return refusal;
+        if (oldest is null) return null;
         // A call that has a key of its own is kept under that.
         if (call.Run is not null || call.Caller.Key.CacheFor is not { } longest)
         {
@@ -34,9 +30,22 @@ internal sealed class ReplyCache(ReplyStore store)
         var account = call.Caller.Account.Id;
         var key = KeyOf(call);
         // What other keys have had kept may be older than this one allows.
-        if (oldest > 0) call.Kept = await store.FindAsync(account, key, TimeSpan.FromMilliseconds(Math.Min(oldest * 1000, longest)));
+        if (oldest > 0) call.Kept = await store.FindAsync(account, key, TimeSpan.FromMilliseconds(Math.Min(oldest.Value * 1000, longest)));
         if (call.Kept is null) (call.Recording, call.MissedCache) = (new Recording(account, key, call.RequestId, TimeSpan.FromMilliseconds(longest)), true);
         return null;
+    }
+
+    /// <param name="oldest">Seconds; 0: the call is to be made anew. Null: the cache is not asked.</param>
+    public static ApiError? Read(IHeaderDictionary headers, out long? oldest)
+    {
+        oldest = null;
+        var header = headers[Header];
+        if (header.Count == 0) return null;
+        var wish = header.ToString();
+        if (wish is "off") return null;
+        if (wish is "refresh") oldest = 0;
+        else if (int.TryParse(wish, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) && seconds > 0) oldest = seconds;
+        return oldest is null ? ApiErrors.InvalidValue(Header, $"{Header} is how old a reply may be, in seconds (3600), or refresh, or off.") : null;
     }
 
     /// <summary>

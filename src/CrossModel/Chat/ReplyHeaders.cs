@@ -39,6 +39,7 @@ internal static class ReplyHeaders
     public static async ValueTask<ApiError?> ExplainAsync(ChatCall call)
     {
         if (call.DryRun is not ("1" or "true")) return ApiErrors.InvalidValue("x-crossmodel-dry-run", $"x-crossmodel-dry-run is 1, or left out, not \"{ApiErrors.Echo(call.DryRun)}\".");
+        if ((Repeats.Read(call.Http.Request.Headers, out _) ?? ReplyCache.Read(call.Http.Request.Headers, out _)) is { } fault) return fault;
         // Every route's request is written.
         await SocketTurn.End();
         using var body = new PooledBuffer();
