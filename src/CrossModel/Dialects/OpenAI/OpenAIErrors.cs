@@ -58,6 +58,8 @@ internal static partial class OpenAIErrors
     {
         var error = Parse(json, preset);
         if (error.Status is { } status) return Judge(status, error, preset);
+        // OpenAI's word for its 500s, and all that its streams say of one.
+        if (error.IsCode("server_error")) return Judge(500, error, preset);
         var judged = Judge(400, error, preset);
         // Without a status only what is plainly about the request, the key or the rate counts as that; else the reply is simply bad.
         var isPlain = judged.Failure != UpstreamFailure.Rejected || judged.Code is "context_length_exceeded" or "content_filter" || error.IsCode("invalid_request_error", "2013");

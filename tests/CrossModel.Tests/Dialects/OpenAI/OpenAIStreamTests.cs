@@ -290,6 +290,17 @@ public sealed class OpenAIStreamTests
         Assert.NotNull(Replayed.Plain(body).Fault);
     }
 
+    /// <summary>OpenAI's own, in a stream: it passes as a 500 does, so the same route is worth another try.</summary>
+    [Theory]
+    [InlineData("data: {0}\n\n")]
+    [InlineData("{0}")]
+    public void Error_OfTheServerWithoutAStatus_IsThatOfA500(string body)
+    {
+        const string error = """{"error":{"message":"The server had an error while processing your request. Sorry about that!","type":"server_error","param":null,"code":null}}""";
+        var sent = body.Replace("{0}", error, StringComparison.Ordinal);
+        foreach (var fault in (UpstreamFault?[])[Replayed.Stream(sent).Fault, Replayed.Plain(error).Fault]) Assert.Equal((UpstreamFailure.ServerError, 500), (fault!.Failure, fault.Status));
+    }
+
     [Fact]
     public void Error_BesideNull_IsNoError() => Assert.Null(Replayed.Stream(Chunk("""{"content":"a"}""", members: ""","error":null,"base_resp":{"status_code":0}""") + Chunk("{}", "\"stop\"") + Done).Fault);
 
