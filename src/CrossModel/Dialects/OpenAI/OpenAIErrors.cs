@@ -83,7 +83,7 @@ internal static partial class OpenAIErrors
         UpstreamFault Fault(UpstreamFailure failure) => new(failure, status, Detail: Detail(status, error));
         UpstreamFault Rejected(string code, string? words = null) =>
             new(UpstreamFailure.Rejected, status, Scrub.Message(words ?? WordsOf(error.Message) ?? error.Raw),
-                code, Scrub.Param(error.Param ?? Unrecognized(error.Message)), Detail(status, error));
+                code, Scrub.Param(error.Param ?? (code == "unsupported_parameter" ? Refusals.Unsupported(error.Message ?? "") : null)), Detail(status, error));
 
         if (status == 429 && preset?.QuotaIsRate is true && error.IsCode("insufficient_quota")) return Fault(UpstreamFailure.RateLimited);
         if (error.IsCode(NoBalance) || (status == 412 && error.Mentions("suspended"))) return Fault(UpstreamFailure.Operator);
@@ -120,12 +120,6 @@ internal static partial class OpenAIErrors
     private static string? WordsOf(string? message) =>
         message?.LastIndexOf(OfTemplate, StringComparison.Ordinal) is { } at and >= 0 ? message[(at + OfTemplate.Length)..] : message;
 
-    /// <summary>The parameter that a server does not know, in the words of OpenAI's older versions; null: it says nothing such.</summary>
-    private static string? Unrecognized(string? message) => UnrecognizedArgument().Match(message ?? "") is { Success: true } said ? said.Groups[1].Value : null;
-
-    [GeneratedRegex("^Unrecognized request arguments? supplied: ([a-z_]+)", RegexOptions.CultureInvariant)]
-    private static partial Regex UnrecognizedArgument();
-
     [GeneratedRegex("^(?:incorrect|invalid|expired) API key"
         + "|^(?:the |your )?API key (?:provided )?(?:is |has )?(?:incorrect|invalid|not valid|expired)", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex BadKey();
@@ -154,11 +148,16 @@ internal static partial class OpenAIErrors
 
     private static string CodeOf(ErrorText error)
     {
-        if (error.IsCode("unsupported_parameter") || error.Mentions("unsupported parameter") || Unrecognized(error.Message) is not null) return "unsupported_parameter";
-        return error.Param?.StartsWith("messages", StringComparison.Ordinal) is true || error.Mentions("messages[") || error.IsCode("invalid_image_url", "unsupported_file")
-            ? "invalid_messages"
-            : "upstream_rejected";
+        if (error.IsCode("unsupported_parameter") || error.Mentions("unsupported parameter")) return "unsupported_parameter";
+        if (error.Param?.StartsWith("messages", StringComparison.Ordinal) is true || OneMessage().IsMatch(error.Message ?? "") || error.IsCode("invalid_image_url", "unsupported_file"))
+            return "invalid_messages";
+        // Below a message it would be a member of that.
+        return Refusals.Unsupported(error.Message ?? "") is not null ? "unsupported_parameter" : "upstream_rejected";
     }
+
+    /// <summary>messages[0], messages.0, /messages/0, and the place in a list of faults: "messages",0.</summary>
+    [GeneratedRegex(@"\bmessages(?:\[|\W{1,4}[0-9])", RegexOptions.CultureInvariant)]
+    private static partial Regex OneMessage();
 
     private static string Detail(int status, ErrorText error) =>
         string.Create(CultureInfo.InvariantCulture, $"{status} {error.Type} {error.Code}: {Scrub.Message(error.Message)}");

@@ -27,6 +27,9 @@ internal static partial class Refusals
         return names;
     }
 
+    /// <summary>The first parameter that the words call unknown or unsupported, whoever's they are; null: none.</summary>
+    public static string? Unsupported(string said) => Unknown().Match(said) is { Success: true } match ? match.Groups["name"].Captures[0].Value : null;
+
     /// <summary>The model was asked to think: some take a temperature only where they are not.</summary>
     public static bool WasToThink(ReadOnlySpan<byte> sent) => TopLevel.String(sent, "reasoning_effort"u8) is not (null or "none");
 

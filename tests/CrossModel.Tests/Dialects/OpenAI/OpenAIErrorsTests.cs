@@ -97,12 +97,25 @@ public sealed class OpenAIErrorsTests
     [InlineData(301, "", "ServerError", null)]
     [InlineData(408, "", "ServerError", null)]
     [InlineData(418, "", "BadReply", null)]
+    [InlineData(400, """{"error":{"message":"Unknown parameter: 'top_a'.","type":"invalid_request_error","param":"top_a","code":"unknown_parameter"}}""", "Rejected", "unsupported_parameter")]
+    [InlineData(400, """{"error":{"message":"property 'top_a' is unsupported","type":"invalid_request_error"}}""", "Rejected", "unsupported_parameter")]
+    [InlineData(422, """{"detail":[{"type":"extra_forbidden","loc":["body","top_a"],"msg":"Extra inputs are not permitted","input":1}]}""", "Rejected", "unsupported_parameter")]
+    [InlineData(422, """{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","messages",1,"assistant","top_a"],"msg":"Extra inputs are not permitted"}]},"type":"invalid_request_error"}""", "Rejected", "invalid_messages")]
+    [InlineData(422, """{"detail":[{"type":"missing","loc":["body","messages",0,"content"],"msg":"Field required"}]}""", "Rejected", "invalid_messages")]
+    [InlineData(400, """{"error":{"message":"'messages.0' : for 'role:user' the following must be satisfied[('messages.0.content' : property 'content' is missing)]","type":"invalid_request_error"}}""", "Rejected", "invalid_messages")]
+    [InlineData(400, """{"error":{"message":"'messages.1' : for 'role:assistant' the following must be satisfied[('messages.1' : property 'top_a' is unsupported)]"}}""", "Rejected", "invalid_messages")]
     public void Error_EveryShape_HasItsName(int status, string body, string failure, string? code)
     {
         var fault = Read(status, body);
         Assert.Equal((failure, code), (fault.Failure.ToString(), fault.Code));
         Assert.Equal(code is null, fault.Message is null);
     }
+
+    [Theory]
+    [InlineData("""{"error":{"message":"property 'top_a' is unsupported"}}""")]
+    [InlineData("""{"detail":[{"type":"extra_forbidden","loc":["body","top_a"],"msg":"Extra inputs are not permitted"}]}""")]
+    [InlineData("""{"error":{"message":"Unrecognized request argument supplied: top_a","param":null}}""")]
+    public void Error_AboutAParameter_NamesIt(string body) => Assert.Equal("top_a", Read(400, body).Param);
 
     /// <summary>The same words mean something else where another server says them.</summary>
     [Theory]
