@@ -11,6 +11,8 @@ internal sealed class GeminiCandidate(int choice, ReplyContext context, GeminiHo
 {
     private readonly HashSet<string> _ids = [];
     private PartialCall? _partial;
+    /// <summary>The last picture that came as a thought, as a data URL: some models mark the only one so. Null: none did.</summary>
+    private byte[]? _sketch;
     private string? _reason;
     private bool _hasContent;
     private bool _hasUnknownCall;
@@ -32,6 +34,7 @@ internal sealed class GeminiCandidate(int choice, ReplyContext context, GeminiHo
     public UpstreamFault? Finish(ChunkWriter client, bool isBlocked)
     {
         Close(client);
+        if (_sketch is { } picture && !_hasContent && _ids.Count == 0) WriteImage(picture, client);
         if (_reason is null && isBlocked) _reason = "SAFETY";
         FinishReason? finish = _reason switch
         {
@@ -66,8 +69,14 @@ internal sealed class GeminiCandidate(int choice, ReplyContext context, GeminiHo
         if (part.ValueKind != JsonValueKind.Object) throw new JsonException("no part");
         if (part.TryGetProperty("functionCall"u8, out var call) && call.ValueKind == JsonValueKind.Object) ReadCall(call, part.TextOf("thoughtSignature"u8), client);
         else if (part.TryGetProperty("text"u8, out var text) && text.ValueKind == JsonValueKind.String) ReadText(text, part, client);
-        else if (part.TryGetProperty("inlineData"u8, out var data) && data.ValueKind == JsonValueKind.Object) ReadImage(data, client);
+        else if (part.TryGetProperty("inlineData"u8, out var data) && data.ValueKind == JsonValueKind.Object && Url(data) is { } url)
+        {
+            if (IsThought(part)) _sketch = url;
+            else WriteImage(url, client);
+        }
     }
+
+    private static bool IsThought(JsonElement part) => part.TryGetProperty("thought"u8, out var thought) && thought.ValueKind == JsonValueKind.True;
 
     private void ReadText(JsonElement text, JsonElement part, ChunkWriter client)
     {
@@ -76,7 +85,7 @@ internal sealed class GeminiCandidate(int choice, ReplyContext context, GeminiHo
         if (!Utf8.IsValid(raw)) throw new JsonException("no UTF-8");
         // Half a surrogate pair must not reach the caller; asking for the text finds it.
         if (raw.IndexOf("\\u"u8) >= 0) text.GetString();
-        if (part.TryGetProperty("thought"u8, out var thought) && thought.ValueKind == JsonValueKind.True) client.Reasoning(choice, raw);
+        if (IsThought(part)) client.Reasoning(choice, raw);
         else
         {
             _hasContent = true;
@@ -84,11 +93,12 @@ internal sealed class GeminiCandidate(int choice, ReplyContext context, GeminiHo
         }
     }
 
+    private static byte[]? Url(JsonElement data) =>
+        data.TextOf("data"u8) is { Length: > 0 } base64 ? JsonText.Escape($"data:{data.TextOf("mimeType"u8) ?? "image/png"};base64,{base64}") : null;
+
     /// <summary>A picture that was asked for, as a data URL in an extension of the message.</summary>
-    private void ReadImage(JsonElement data, ChunkWriter client)
+    private void WriteImage(byte[] url, ChunkWriter client)
     {
-        if (data.TextOf("data"u8) is not { Length: > 0 } base64) return;
-        var url = JsonText.Escape($"data:{data.TextOf("mimeType"u8) ?? "image/png"};base64,{base64}");
         client.Role(choice);
         client.Delta(choice, [.. "\"images\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\""u8, .. url, .. "\"}}]"u8]);
         client.HasContent = true;

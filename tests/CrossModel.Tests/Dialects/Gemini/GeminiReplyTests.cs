@@ -197,6 +197,17 @@ public sealed class GeminiReplyTests
         Assert.Equal("data:image/png;base64,QUJD", JsonDocument.Parse(reply.Output).RootElement.GetProperty("choices")[0].GetProperty("message").GetProperty("images")[0].GetProperty("image_url").GetProperty("url").GetString());
     }
 
+    /// <summary>What a model has sketched while it thought is none of the pictures that were asked for, unless nothing else comes: then the last one is.</summary>
+    [Theory]
+    [InlineData("""{"inlineData":{"mimeType":"image/png","data":"REVG"}}""")]
+    [InlineData("""{"thought":true,"inlineData":{"mimeType":"image/png","data":"REVG"}}""")]
+    public void Image_OfAThought_IsPassedOverWhereAnotherComes(string last)
+    {
+        var reply = Plain($$$"""{"candidates":[{"content":{"parts":[{"thought":true,"inlineData":{"mimeType":"image/png","data":"QUJD"}},{{{last}}}]},"finishReason":"STOP"}]}""");
+        var image = Assert.Single(JsonDocument.Parse(reply.Output).RootElement.GetProperty("choices")[0].GetProperty("message").GetProperty("images").EnumerateArray());
+        Assert.Equal("data:image/png;base64,REVG", image.GetProperty("image_url").GetProperty("url").GetString());
+    }
+
     [Fact]
     public void Logprobs_Given_AreInOpenAIsShape()
     {
