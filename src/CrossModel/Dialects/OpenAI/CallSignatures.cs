@@ -19,7 +19,7 @@ internal sealed class CallSignatures(ReasoningMemory memory, string account)
     {
         foreach (var call in choice.Calls)
         {
-            if (call.Notes is { Signature: { } signature } notes) Keep(Unescaped(call.Id), Unescaped(notes.Name), Unescaped(notes.Arguments.WrittenSpan), signature);
+            if (call.Notes is { Signature: { } signature } notes) Keep(Unescaped(call.OwnId), Unescaped(notes.Name), Unescaped(notes.Arguments.WrittenSpan), signature);
         }
     }
 

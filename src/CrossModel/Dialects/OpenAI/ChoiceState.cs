@@ -74,7 +74,10 @@ internal sealed class CallState
 {
     /// <summary>The index under which the upstream speaks of it; -1: it sends none.</summary>
     public int Key { get; init; }
+    /// <summary>What the upstream calls it; empty: nothing so far.</summary>
     public byte[] Id { get; set; } = [];
+    /// <summary>What the caller knows it by: no two calls of a choice by the same. Empty until it has its name.</summary>
+    public byte[] OwnId { get; set; } = [];
     public bool IsNamed { get; set; }
     /// <summary>Our index, ascending without gaps; -1 while it waits for its name.</summary>
     public int Index { get; set; } = -1;

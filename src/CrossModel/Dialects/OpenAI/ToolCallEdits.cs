@@ -50,15 +50,15 @@ internal sealed class ToolCallEdits : IDisposable
                 isSame = false;
                 continue;
             }
+            if (isFirst) call.OwnId = call.Id.Length == 0 || IsTaken(choice.Calls, call.Id) ? NewId() : call.Id;
             var isCanonical = isFirst
-                ? entry.IsComplete && entry.Index == choice.NamedCalls && call.Held is null
+                ? entry.IsComplete && entry.Index == choice.NamedCalls && call.Held is null && call.OwnId == call.Id
                 : entry.Index == call.Index && entry.Id.IsEmpty && !entry.HasId && entry.Name.IsEmpty && !entry.HasName && !entry.HasObjectArguments && !entry.HasNullFunction;
             isSame &= isCanonical;
             if (isFirst)
             {
                 call.Index = choice.NamedCalls++;
                 call.IsNamed = true;
-                if (call.Id.Length == 0) call.Id = entry.Id.IsEmpty ? NewId() : entry.Id.ToArray();
             }
             _text.Write(written++ == 0 ? "["u8 : ","u8);
             Write(array, entry, call, isFirst, call.Index);
@@ -71,14 +71,16 @@ internal sealed class ToolCallEdits : IDisposable
     public Outcome ReadMessage(ReadOnlySpan<byte> array)
     {
         var (isSame, written) = (true, 0);
+        var ids = new HashSet<string>();
         var json = new Utf8JsonReader(array);
         if (!Begin(ref json)) return Outcome.None;
         while (IsAtCall(ref json, ref isSame))
         {
             var entry = CallEntry.Read(ref json, array);
             TextBytes += entry.TextBytes;
-            isSame &= entry.IsComplete && (entry.ArgumentsText.Length > 0 || entry.IsOther);
-            var call = new CallState { Id = entry.Id.IsEmpty ? NewId() : entry.Id.ToArray() };
+            var hasOwn = !entry.Id.IsEmpty && ids.Add(System.Text.Encoding.UTF8.GetString(entry.Id));
+            isSame &= hasOwn && entry.IsComplete && (entry.ArgumentsText.Length > 0 || entry.IsOther);
+            var call = new CallState { OwnId = hasOwn ? entry.Id.ToArray() : NewId() };
             _text.Write(written++ == 0 ? "["u8 : ","u8);
             Write(array, entry, call, isFirst: true, index: -1);
         }
@@ -108,6 +110,16 @@ internal sealed class ToolCallEdits : IDisposable
     {
         _text.Write("]"u8);
         return written == 0 ? Outcome.None : isSame ? Outcome.Same : Outcome.Changed;
+    }
+
+    /// <summary>Some servers give one id to two calls. Results are matched by it: a caller could not answer both.</summary>
+    private static bool IsTaken(List<CallState> calls, ReadOnlySpan<byte> id)
+    {
+        foreach (var other in calls)
+        {
+            if (id.SequenceEqual(other.OwnId)) return true;
+        }
+        return false;
     }
 
     private static CallState Find(ChoiceState choice, in CallEntry entry)
@@ -165,7 +177,7 @@ internal sealed class ToolCallEdits : IDisposable
         if (isFirst)
         {
             _text.Write(index >= 0 ? ",\"id\":\""u8 : "{\"id\":\""u8);
-            _text.Write(call.Id);
+            _text.Write(call.OwnId);
             _text.Write("\",\"type\":"u8);
             _text.Write(entry.Type.IsEmpty ? "\"function\""u8 : entry.Type);
         }

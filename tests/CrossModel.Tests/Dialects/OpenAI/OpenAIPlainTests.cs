@@ -61,6 +61,15 @@ public sealed class OpenAIPlainTests
         Assert.Equal("tool_calls", reply.GetProperty("finish_reason").GetString());
     }
 
+    /// <summary>Results are matched by id: a caller could not answer both.</summary>
+    [Fact]
+    public void Calls_WithOneId_GetTwo()
+    {
+        var calls = Message("""{"content":null,"tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}},{"id":"c1","type":"function","function":{"name":"g","arguments":"{}"}}]}""").GetProperty("tool_calls");
+        Assert.Equal("c1", calls[0].GetProperty("id").GetString());
+        Assert.StartsWith("call_", calls[1].GetProperty("id").GetString());
+    }
+
     [Theory]
     [InlineData("\"reasoning\":\"t\"")]
     [InlineData("\"reasoning_content\":\"t\"")]

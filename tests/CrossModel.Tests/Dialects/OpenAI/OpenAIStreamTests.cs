@@ -374,6 +374,9 @@ public sealed class OpenAIStreamTests
     [InlineData("""{"index":0,"id":"c1","function":{"name":"f","arguments":""}}""", "c1 f {}")]
     // no id, no type, no index (Gemini's OpenAI endpoint)
     [InlineData("""{"id":"","function":{"name":"f","arguments":"{}"}}~{"id":"","function":{"name":"g","arguments":"{}"}}""", "* f {}|* g {}")]
+    // one id for two calls (DeepSeek and Zhipu at times), said once or with every delta
+    [InlineData("""{"index":0,"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}}~{"index":1,"id":"c1","type":"function","function":{"name":"g","arguments":"{}"}}""", "c1 f {}|* g {}")]
+    [InlineData("""{"index":0,"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}},{"index":1,"id":"c1","type":"function","function":{"name":"f","arguments":"{"}}~{"index":1,"id":"c1","type":"function","function":{"name":"f","arguments":"}"}}""", "c1 f {}|* f {}")]
     public void Tools_EveryShape_BecomeOpenAIs(string deltas, string calls)
     {
         var reply = Replayed.Stream(string.Concat(deltas.Split('~').Select(d => Tools(d))) + Chunk("{}", "\"tool_calls\"") + Done);
