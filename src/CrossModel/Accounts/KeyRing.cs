@@ -153,6 +153,9 @@ internal sealed class KeyRing : IDisposable
                 var hash = KeyHash.FromHex(key.Hash);
                 if (_known.TryGetValue(hash, out var caller)) _known[hash] = caller with { Key = key };
             }
+            // Each new key is a change: what has ended leaves as others come, or keys that live for a day would gather as long as the process lives.
+            foreach (var (hash, caller) in _known)
+                if (caller.Key.StatusAt(_database.Now) is "revoked" or "expired") _known.TryRemove(hash, out _);
         }
     }
 

@@ -236,6 +236,26 @@ public abstract class KeyRingContract(bool postgres)
     }
 
     [Fact]
+    public async Task Keys_ThatHaveEnded_AreForgottenAtTheNextChangeOfAnyKey()
+    {
+        var clock = new FakeClock();
+        await using var node = await StartAsync(clock);
+        var account = await node.AccountAsync();
+        var (good, revoked) = (await node.KeyAsync(account), await node.KeyAsync(account));
+        var expired = await node.KeyAsync(account, clock.GetUtcNow().AddSeconds(3).ToUnixTimeMilliseconds());
+        foreach (var key in new[] { good, revoked, expired }) Assert.Equal(200, await node.StatusAsync(key.Key));
+        Assert.Equal(3, node.Ring.Known);
+
+        clock.Advance(TimeSpan.FromSeconds(3));
+        await node.Keys.ChangeAsync(revoked.Entry.Id, key => key with { Revoked = true });
+        await node.Feed.PollAsync();
+
+        Assert.Equal(1, node.Ring.Known);
+        foreach (var key in new[] { revoked, expired }) Assert.Equal(401, await node.StatusAsync(key.Key));
+        Assert.Equal(200, await node.StatusAsync(good.Key));
+    }
+
+    [Fact]
     public async Task Keys_UnknownAllAtOnce_AreRefusedAndTheRingServesOn()
     {
         await using var node = await StartAsync();
