@@ -96,6 +96,23 @@ public sealed class CachedReplies
         Assert.Equal(("hit", '4'), await AskAsync("60"));
     }
 
+    /// <summary>Whoever always calls anew brings a reply each time: the database grew without end.</summary>
+    [Fact]
+    public async Task Refresh_LetsWhatIsTooOldLeave_AsALookDoes()
+    {
+        await using var upstream = await CountingAsync();
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
+        var key = await KeyAsync(gateway);
+        var database = gateway.Gateway.Database;
+        await database.WriteAsync(session => session.ExecuteAsync(
+            "INSERT INTO stored_reply (account_id, key_hash, body_hash, node, request_id, content_type, reply, kept, expires) VALUES ('acc_1', 'old', '', '', 'req_old', 'a/b', '', 1, 2)"));
+
+        Assert.Equal("miss", (await gateway.PostAsync(Ask, key, ("x-crossmodel-cache", "refresh"))).Header("x-crossmodel-cache"));
+
+        Assert.Equal((1, 0), await database.ReadAsync(session => session.FirstAsync(
+            "SELECT count(*), count(CASE WHEN key_hash = 'old' THEN 1 END) FROM stored_reply", row => (row.GetInt64(0), row.GetInt64(1))), TestContext.Current.CancellationToken));
+    }
+
     [Fact]
     public async Task Reply_OlderThanAskedFor_OrThanItsKeyKeepsIt_IsNoHit()
     {

@@ -30,7 +30,7 @@ internal sealed class ReplyCache(ReplyStore store)
         var account = call.Caller.Account.Id;
         var key = KeyOf(call);
         // What other keys have had kept may be older than this one allows.
-        if (oldest > 0) call.Kept = await store.FindAsync(account, key, TimeSpan.FromMilliseconds(Math.Min(oldest.Value * 1000, longest)));
+        call.Kept = await store.FindAsync(account, key, TimeSpan.FromMilliseconds(Math.Min(oldest.Value * 1000, longest)));
         if (call.Kept is null) (call.Recording, call.MissedCache) = (new Recording(account, key, call.RequestId, TimeSpan.FromMilliseconds(longest)), true);
         return null;
     }

@@ -131,6 +131,7 @@ internal sealed partial class ReplyStore(Database database, string node, ILogger
     });
 
     /// <summary>What the cache has that is at most so old; null: nothing, or the database is away.</summary>
+    /// <param name="oldest">Zero: nothing is wanted. What is too old leaves all the same, since the call will bring a new one.</param>
     public async Task<KeptReply?> FindAsync(string account, string key, TimeSpan oldest)
     {
         try
@@ -152,6 +153,7 @@ internal sealed partial class ReplyStore(Database database, string node, ILogger
             // There are more: the next call takes its portion, too.
             Volatile.Write(ref _swept, last);
         }
+        if (oldest == TimeSpan.Zero) return null;
         var now = database.Now;
         var found = await database.ReadAsync(session => session.FirstAsync(
             "SELECT request_id, content_type, reply, kept FROM stored_reply WHERE account_id = @account AND key_hash = @key AND kept >= @since AND expires >= @now",
