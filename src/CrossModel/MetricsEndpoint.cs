@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Reflection;
 using System.Security.Cryptography;
 using System.Text;
+using CrossModel.Accounts;
 using CrossModel.Billing;
 using CrossModel.Chat;
 using CrossModel.Protocol;
@@ -40,7 +41,7 @@ internal sealed class MetricsEndpoint(Meters meters, Capacity capacity, Books bo
     {
         var config = snapshots.Current.Config;
         if (loopbackOnly && !CallerAddress.IsLoopback(http, config.TrustedProxies)) return ApiErrors.MetricsAreLocal();
-        if (config.Metrics.Token is { } token && !Same($"Bearer {token}", http.Request.Headers.Authorization.ToString())) return ApiErrors.MetricsWantToken();
+        if (config.Metrics.Token is { } token && !Same(token, KeyRing.Bearer(http.Request.Headers.Authorization.ToString()).ToString())) return ApiErrors.MetricsWantToken();
         var text = Encoding.UTF8.GetBytes(Write());
         http.Response.ContentType = MetricsText.ContentType;
         http.Response.ContentLength = text.Length;

@@ -102,6 +102,8 @@ public sealed class MetricsTests
         Assert.Equal(401, (int)(await gateway.Http.GetAsync("/metrics")).Status);
         Assert.Equal(401, (int)(await gateway.Http.GetAsync("/metrics", "scrape-you")).Status);
         Assert.Equal(200, (int)(await gateway.Http.GetAsync("/metrics", "scrape-me", ("X-Forwarded-For", "203.0.113.9"))).Status);
+        // As with a caller's key, the scheme's case does not matter.
+        Assert.Equal(200, (int)(await gateway.Http.GetAsync("/metrics", null, ("Authorization", "bearer scrape-me"))).Status);
     }
 
     [Fact]

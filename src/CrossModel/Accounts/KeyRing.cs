@@ -74,8 +74,8 @@ internal sealed class KeyRing : IDisposable
     private KeyHash? Repeated(string? authorization, IDictionary<object, object?>? connection) =>
         connection is not null && connection.TryGetValue(this, out var last) && last is Presented seen && ReferenceEquals(seen.Authorization, authorization) ? seen.Hash : null;
 
-    // RFC 9110: the scheme is case-insensitive, one or more blanks follow.
-    private static ReadOnlySpan<char> Bearer(ReadOnlySpan<char> authorization)
+    /// <summary>What follows the scheme; empty: another scheme. RFC 9110: the scheme is case-insensitive, one or more blanks follow.</summary>
+    public static ReadOnlySpan<char> Bearer(ReadOnlySpan<char> authorization)
     {
         const string Scheme = "Bearer";
         authorization = authorization.Trim(' ');
