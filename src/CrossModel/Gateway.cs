@@ -112,7 +112,7 @@ internal sealed class Gateway : IAsyncDisposable
         // Configuration.
         var file = options.ConfigFile;
         var watcher = Room(ConfigWatcher.Open(file, options.Environment, Rules(time), logs.CreateLogger("CrossModel.Configuration"), out var loaded)
-            ?? throw new StartException(ConfigReport.Text(loaded)));
+            ?? throw new StartException(ConfigReport.Text(loaded).TrimEnd()));
         var config = watcher.Current;
 
         // The books.

@@ -69,7 +69,13 @@ internal static class Serving
             // A terminal that stands still must not hold up calls.
             console.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite;
         });
-        logging.AddSimpleConsole(simple => { simple.SingleLine = true; simple.TimestampFormat = "HH:mm:ss "; });
+        logging.AddSimpleConsole(simple =>
+        {
+            simple.SingleLine = true;
+            simple.TimestampFormat = "HH:mm:ss ";
+            // The logger itself obeys NO_COLOR, and writes colours to a terminal that says that it shows none.
+            if (Environment.GetEnvironmentVariable("TERM") == "dumb") simple.ColorBehavior = LoggerColorBehavior.Disabled;
+        });
     }
 
     /// <summary>SIGTERM, Ctrl-C, Ctrl-\ (SIGQUIT, which some containers are stopped with) and a terminal that is closed (SIGHUP):

@@ -211,7 +211,7 @@ public sealed partial class RunningProgram
         {
             address = server.Http.Base.ToString();
             await Until.TrueAsync(() => CurlCommand().IsMatch(server.Said));
-            Assert.Contains("crossmodel/simulated".Split('/')[0], server.Said, StringComparison.Ordinal);
+            Assert.Contains("from this program, a simulation, free", server.Said, StringComparison.Ordinal);
 
             var (exitCode, output) = await ShellAsync(CurlCommand().Match(server.Said).Value, folder);
 
@@ -228,6 +228,24 @@ public sealed partial class RunningProgram
         Assert.Equal(0, await again.TerminateAsync());
         Assert.DoesNotContain("cm-", again.Said + await again.LogAsync(), StringComparison.Ordinal);
         Assert.DoesNotContain("curl", again.Said, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Start_WithoutTheFileThatIsNamed_SaysSoAndNoMore()
+    {
+        var (exitCode, _, errors) = await ServerProcess.CommandAsync("serve", "--config", Path.Combine(TempFolder.New(), "gone.json"));
+        Assert.Equal(1, exitCode);
+        Assert.Contains("does not exist", errors, StringComparison.Ordinal);
+        Assert.EndsWith("gone.json: 1 error, 0 warnings\n", errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Log_AtATerminalWithoutColours_HasNone()
+    {
+        // "script" gives the command a terminal; the log's one line says that a database was made.
+        var (_, output) = await ShellAsync($"TERM=dumb script -qec 'timeout -s TERM 10 dotnet {Path.Combine(AppContext.BaseDirectory, "crossmodel.dll")} --urls http://127.0.0.1:0' /dev/null </dev/null", TempFolder.New());
+        Assert.Contains("CrossModel.Storage[6004]", output, StringComparison.Ordinal);
+        Assert.DoesNotContain('\e', output);
     }
 
     private static async Task<(int ExitCode, string Output)> ShellAsync(string command, string folder)

@@ -40,6 +40,6 @@ internal sealed record DiscoveredModels(
 
 /// <summary>One line of the start-up list.</summary>
 /// <param name="Upstream">Its name, the first part of its models' ids.</param>
-/// <param name="Origin">For people: <c>OPENAI_API_KEY</c>, <c>Ollama at 127.0.0.1:11434</c>, <c>built in</c>.</param>
+/// <param name="Origin">For people: <c>OPENAI_API_KEY</c>, <c>Ollama at 127.0.0.1:11434</c>, <c>this program</c>.</param>
 /// <param name="Price">For people: <c>free</c>, or <c>the provider's prices of 2026-07-02</c>.</param>
 internal sealed record DiscoverySource(string Upstream, string Origin, int Models, string Price);

@@ -31,7 +31,7 @@ internal static class KeyDiscovery
                 Description = "A simulation built into the gateway, for trying things out: its answers are made up, no model is asked.",
             },
         },
-        [new DiscoverySource("crossmodel", "built in, a simulation", 1, "free")]);
+        [new DiscoverySource("crossmodel", "this program, a simulation", 1, "free")]);
 
     private static DiscoveredModels Of(Vendor vendor, string variable, string key)
     {
