@@ -63,6 +63,7 @@ public sealed class KeyCommandTests
     public async Task List_ShowsHowLongRepliesAreKept()
     {
         await KeyAsync("--cache", "36h");
+        _clock.Advance(TimeSpan.FromSeconds(1)); // oldest first
         await KeyAsync();
         var lines = (await _run.GoodAsync("keys", "list")).Split('\n');
         var column = lines[0].IndexOf("CACHE", StringComparison.Ordinal);
