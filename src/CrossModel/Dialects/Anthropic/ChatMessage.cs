@@ -15,9 +15,12 @@ internal static class ChatMessage
     public static int LastTurn(JsonElement[] messages)
     {
         var last = messages.Length - 1;
-        while (last >= 0 && (IsSystem(messages[last]) || SaysNothing(messages[last]))) last--;
+        while (last >= 0 && StandsApart(messages[last])) last--;
         return last;
     }
+
+    /// <summary>It is no part of the conversation that is sent: instructions, or what says nothing. Its neighbours are each other's.</summary>
+    public static bool StandsApart(JsonElement message) => IsSystem(message) || SaysNothing(message);
 
     /// <summary>The last of them is the beginning of the answer.</summary>
     public static bool BeginAnswer(JsonElement[] messages) =>

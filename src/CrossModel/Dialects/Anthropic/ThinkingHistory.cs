@@ -13,6 +13,8 @@ internal sealed class ThinkingHistory
     public const string Kind = "anthropic";
 
     private readonly Dictionary<int, List<byte[]>> _blocks = [];
+    // By the message that theirs begins with where it is sent.
+    private readonly Dictionary<int, List<byte[]>> _starts = [];
     private readonly RefusedThinking _refused;
 
     /// <summary>Every assistant message of the open tool loop is accounted for: the first begins with thinking, and what the others had is known.</summary>
@@ -32,30 +34,47 @@ internal sealed class ThinkingHistory
         _refused = refused;
         for (var i = 0; i < messages.Length; i++)
         {
-            if (CallsOf(messages[i]) is { } calls && Find(calls, account, memory) is { } blocks) _blocks[i] = blocks;
+            if (CallsOf(messages[i]) is { } calls && Find(calls, account, memory) is { } blocks) _blocks[i] = _starts[StartOf(messages, i)] = blocks;
         }
         var open = OpenLoop(messages);
         IsWhole = open.Count == 0 || (_blocks.TryGetValue(open[0], out var first) && first.Count > 0 && open.All(_blocks.ContainsKey));
     }
 
-    /// <summary>The thinking that the message began with.</summary>
-    public IReadOnlyList<byte[]> Of(int message) => _blocks.GetValueOrDefault(message) ?? [];
+    /// <summary>The thinking that stands before the message.</summary>
+    public IReadOnlyList<byte[]> Of(int message) => _starts.GetValueOrDefault(message) ?? [];
+
+    /// <summary>Some callers send what the model said and what it called as messages of their own. They go out as one, which must begin with its thinking.</summary>
+    private static int StartOf(JsonElement[] messages, int calls)
+    {
+        var start = calls;
+        for (var i = calls - 1; i >= 0; i--)
+        {
+            if (ChatMessage.StandsApart(messages[i])) continue;
+            if (!ChatMessage.Is(messages[i], "assistant"u8)) break;
+            start = i;
+        }
+        return start;
+    }
 
     /// <summary>The assistant messages whose calls the model is still working on, in order.</summary>
     private static List<int> OpenLoop(JsonElement[] messages)
     {
         var open = new List<int>();
-        var isBeforeUser = false;
+        var (isBeforeUser, isBeforeCalls) = (false, false);
         for (var i = messages.Length - 1; i >= 0; i--)
         {
-            var role = messages[i].GetProperty("role"u8);
-            if (role.ValueEquals("user"u8))
+            if (ChatMessage.StandsApart(messages[i])) continue;
+            if (ChatMessage.Is(messages[i], "user"u8))
             {
                 if (open.Count > 0) break;
                 isBeforeUser = true;
             }
-            if (!role.ValueEquals("assistant"u8)) continue;
-            if (CallsOf(messages[i]) is null) break;
+            var isAssistant = ChatMessage.Is(messages[i], "assistant"u8);
+            var isCalling = isAssistant && CallsOf(messages[i]) is not null;
+            // What is said before calls is one message with them.
+            if (isAssistant && !isCalling && !isBeforeCalls) break;
+            isBeforeCalls = isAssistant;
+            if (!isCalling) continue;
             open.Add(i);
             // What a user said after the results is part of the same turn at Anthropic, but there the loop begins anew.
             if (isBeforeUser) break;

@@ -474,6 +474,36 @@ public sealed class AnthropicRequestTests : AnthropicWriting
         Assert.True(sent.Json.TryGetProperty("thinking", out _));
     }
 
+    private const string Said = """{"role":"assistant","content":"Let me look."}""";
+    private const string Signed = """{"id":"toolu_1","type":"function","function":{"name":"f","arguments":"{}"},"extra_content":{"anthropic":{"thinking":[{"type":"thinking","thinking":"Hm","signature":"c2ln"}]}}}""";
+
+    /// <summary>Callers that keep items, not messages, send what was said and what was called apart. The API takes them as one, "must start with a thinking block".</summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData(""",{"role":"system","content":"Be brief."}""")]
+    [InlineData(""",{"role":"user","content":" "},{"role":"assistant","content":""},{"role":"assistant","content":"There."}""")]
+    public void Thinking_OfATurnInSeveralMessages_StandsBeforeAllOfThem(string between)
+    {
+        var sent = Write($$"""{"model":"a/b","reasoning_effort":"high","messages":[{{Question}},{{Said}}{{between}},{"role":"assistant","tool_calls":[{{Signed}}]},{{Result}}]}""");
+        string[] types = [.. sent.Json.GetProperty("messages")[1].GetProperty("content").EnumerateArray().Select(b => b.GetProperty("type").GetString()!)];
+        Assert.Equal(("thinking", "tool_use", 1), (types[0], types[^1], types.Count(t => t == "thinking")));
+        Assert.Equal("", sent.Ignored);
+    }
+
+    [Theory]
+    [InlineData(Said + ",", Signed, true)]
+    [InlineData(Said + ",", """{"id":"toolu_1","type":"function","function":{"name":"f","arguments":"{}"}}""", false)]
+    [InlineData("", """{"id":"toolu_1","type":"function","function":{"name":"f","arguments":"{}"}}""", false)]
+    public void Loop_ThatGoesOnInSeveralMessages_IsOneLoop(string said, string first, bool thinks)
+    {
+        const string next = """{"id":"toolu_2","type":"function","function":{"name":"f","arguments":"{}"},"extra_content":{"anthropic":{"thinking":[]}}}""";
+        var sent = Write($$"""
+            {"model":"a/b","reasoning_effort":"high","messages":[{{Question}},{"role":"assistant","tool_calls":[{{first}}]},{{Result}},{{said}}
+            {"role":"assistant","tool_calls":[{{next}}]},{"role":"tool","tool_call_id":"toolu_2","content":"x"},{"role":"assistant","content":" "}]}
+            """);
+        Assert.Equal((thinks, thinks ? "" : "reasoning_effort"), (sent.Json.TryGetProperty("thinking", out _), sent.Ignored));
+    }
+
     [Fact]
     public void Thinking_ForgedByTheCaller_LetsNoOtherBlockIn()
     {
