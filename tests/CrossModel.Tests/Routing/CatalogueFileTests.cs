@@ -18,6 +18,9 @@ public sealed class CatalogueFileTests
     /// <summary>The source leaves out what Perplexity asks for each request on top of its tokens, and that is most of it: USD where little of the web is searched, as is usual.</summary>
     private static readonly Dictionary<string, string> RequestFees = new() { ["sonar"] = "0.005", ["sonar-pro"] = "0.006", ["sonar-reasoning-pro"] = "0.006" };
 
+    /// <summary>The source knows nothing of Converse's documents: these read them, Nova by Amazon's own table of models and features.</summary>
+    private static readonly string[] ReadDocuments = ["amazon.nova-lite", "amazon.nova-pro", "amazon.nova-2-lite", "anthropic.claude"];
+
     [Fact]
     public void Catalogue_WhereItsSourceIsWrong_IsCorrected()
     {
@@ -25,6 +28,9 @@ public sealed class CatalogueFileTests
         Assert.True(BuiltInCatalogue.Find("openai", "gpt-3.5-turbo")!.Facts.Tools);
         Assert.True(BuiltInCatalogue.Find("azure", "gpt-3.5-turbo-0125")!.Facts.Tools);
         Assert.False(BuiltInCatalogue.Find("azure", "gpt-3.5-turbo-0301")!.Facts.Tools);
+        Assert.All(["amazon.nova-lite-v1:0", "amazon.nova-pro-v1:0", "amazon.nova-2-lite-v1:0", "eu.anthropic.claude-fable-5"],
+            id => Assert.Contains("pdf", BuiltInCatalogue.Find("amazon-bedrock", id)!.Facts.InputModalities!));
+        Assert.DoesNotContain("pdf", BuiltInCatalogue.Find("amazon-bedrock", "amazon.nova-micro-v1:0")!.Facts.InputModalities!);
     }
 
     [Fact]
@@ -51,7 +57,7 @@ public sealed class CatalogueFileTests
             vendors.Add($"{Json(vendor.Name)}:{{\n{string.Join(",\n", lines)}}}");
         }
         return $"{{\"source\":\"facts of models.dev, https://github.com/anomalyco/models.dev\",\"licence\":\"MIT, © 2025 models.dev; see LICENSE-models.dev\","
-            + $"\"commit\":\"{Commit}\",\"date\":\"{Date}\",\"corrected\":\"tools of gpt-3.5-turbo, which calls functions since its snapshot 0613; what Perplexity asks for a request\",\"vendors\":{{\n{string.Join(",\n", vendors)}}}}}\n";
+            + $"\"commit\":\"{Commit}\",\"date\":\"{Date}\",\"corrected\":\"tools of gpt-3.5-turbo, which calls functions since its snapshot 0613; what Perplexity asks for a request; documents of Nova and Claude at Amazon\",\"vendors\":{{\n{string.Join(",\n", vendors)}}}}}\n";
     }
 
     /// <summary>Text comes out, and it is asked by chat: no embeddings, pictures, speech, nor what OpenAI serves by its other API only.</summary>
@@ -75,7 +81,11 @@ public sealed class CatalogueFileTests
         Copy(m.GetProperty("limit"), "context", "context");
         if (Number(m.GetProperty("limit"), "output") > 0) Copy(m.GetProperty("limit"), "output", "output");
         foreach (var (from, to) in new[] { ("input", "in"), ("output", "out") })
-            if (m.GetProperty("modalities").TryGetProperty(from, out var list) && list.GetArrayLength() > 0) facts.Add($"\"{to}\":{Compact(list)}");
+            if (m.GetProperty("modalities").TryGetProperty(from, out var list) && list.GetArrayLength() > 0)
+            {
+                var adds = to == "in" && ReadDocuments.Any(model.Name.Contains) && list.EnumerateArray().All(e => e.GetString() != "pdf") ? ",\"pdf\"]" : "]";
+                facts.Add($"\"{to}\":{Compact(list)[..^1]}{adds}");
+            }
         if (CallTools.Contains(model.Name)) facts.Add("\"tools\":true");
         else Copy(m, "tool_call", "tools");
         Copy(m, "structured_output", "structured");
