@@ -63,12 +63,13 @@ internal sealed class UpstreamCall : IDisposable
     public ValueTask<UpstreamFault?> OpenAsync()
     {
         // What answers a stream may have been asked plainly.
-        var patient = !_call.Request.Stream || !_call.Prepared!.Stream || _route.Model.Facts.Reasoning == true;
+        var thinks = _route.Model.Facts.Reasoning == true;
+        var patient = thinks || !_call.Request.Stream || !_call.Prepared!.Stream;
         var upstream = _route.Upstream;
         _seeded = Resolution.PrepareSeeded(_call, _route, _context.ChoiceOffset);
         if (_seeded is not null && _call.Take(_seeded.Body.Length) is not null)
             return new(new UpstreamFault(UpstreamFailure.BadReply, Detail: "no room for a request of each candidate (limits.bufferedBytes)"));
-        return _attempt.SendAsync(upstream.Client, upstream.Dialect, _seeded ?? _call.Prepared!, patient);
+        return _attempt.SendAsync(upstream.Client, upstream.Dialect, _seeded ?? _call.Prepared!, patient, thinks);
     }
 
     /// <summary>Sends the request and reads a whole reply; else answers why there is none.</summary>

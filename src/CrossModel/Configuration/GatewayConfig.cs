@@ -198,7 +198,7 @@ internal sealed record TimeoutsConfig
     /// <summary>As firstByte, for plain calls and reasoning models: nothing comes until all is thought. Default 10 min.</summary>
     public TimeSpan Plain { get; init; } = TimeSpan.FromMinutes(10);
 
-    /// <summary>Longest silence between two reads of a reply. Default 100 s. Any byte resets it, comments too.</summary>
+    /// <summary>Longest silence between two reads of a reply. Default 100 s. Any byte resets it, comments too. Reasoning models get <c>plain</c> where that is longer.</summary>
     public TimeSpan Idle { get; init; } = TimeSpan.FromSeconds(100);
 
     /// <summary>The whole call. Default 20 min.</summary>

@@ -29,6 +29,7 @@ internal sealed class Attempt : IDisposable
     private readonly CancellationTokenRegistration _onStopping;
     private readonly long _started;
     private UpstreamFailure _onTimeout = UpstreamFailure.FirstByteTimeout;
+    private TimeSpan _idle;
     private int _readBytes = FirstPlainBytes;
     private HttpResponseMessage? _response;
     private Stream? _body;
@@ -36,6 +37,7 @@ internal sealed class Attempt : IDisposable
     public Attempt(TimeoutsConfig timeouts, TimeProvider time, CancellationToken caller, CancellationToken stopping)
     {
         (_timeouts, _time, _caller, _stopping) = (timeouts, time, caller, stopping);
+        _idle = timeouts.Idle;
         _deadline = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
         _onCaller = caller.UnsafeRegister(static state => ((CancellationTokenSource)state!).Cancel(), _deadline);
         _onStopping = stopping.UnsafeRegister(static state => ((CancellationTokenSource)state!).Cancel(), _deadline);
@@ -54,10 +56,12 @@ internal sealed class Attempt : IDisposable
 
     /// <summary>Sends; null: 2xx, and the body can be read. Else what went wrong, read from the reply by the dialect.</summary>
     /// <param name="patient">The first byte may take as long as a whole reply does: plain calls and reasoning models.</param>
-    public async ValueTask<UpstreamFault?> SendAsync(UpstreamClient client, IDialect dialect, UpstreamRequest request, bool patient)
+    /// <param name="thinks">A reasoning model: it may begin, and then say nothing while it thinks.</param>
+    public async ValueTask<UpstreamFault?> SendAsync(UpstreamClient client, IDialect dialect, UpstreamRequest request, bool patient, bool thinks)
     {
         try
         {
+            if (thinks && _timeouts.Plain > _idle) _idle = _timeouts.Plain;
             if (request.Stream) _readBytes = FirstStreamBytes;
             Arm(patient ? _timeouts.Plain : _timeouts.FirstByte, UpstreamFailure.FirstByteTimeout);
             _response = await client.SendAsync(dialect, request, _deadline.Token);
@@ -116,7 +120,7 @@ internal sealed class Attempt : IDisposable
     /// <summary>Waits for bytes and appends them. 0: the end. Throws; see <see cref="Explain"/>.</summary>
     public async ValueTask<int> ReadAsync(PooledBuffer into)
     {
-        if (FirstByteAfter is not null) Arm(_timeouts.Idle, UpstreamFailure.IdleTimeout);
+        if (FirstByteAfter is not null) Arm(_idle, UpstreamFailure.IdleTimeout);
         // A read of nothing waits without a buffer: thousands of silent streams then hold none.
         if (into.Length == 0) _ = await _body!.ReadAsync(Memory<byte>.Empty, _deadline.Token);
         var room = into.GetMemory(_readBytes);

@@ -150,6 +150,25 @@ public sealed class Fallback
         Assert.Equal(200, (int)(await gateway.PostAsync(Plain)).Status);
     }
 
+    /// <summary>Some begin at once and only then think: after the start of the message nothing comes for minutes.</summary>
+    [Theory]
+    [InlineData("true", "[DONE]")]
+    [InlineData("false", "fell silent")]
+    public async Task Stream_OfAModelThatReasons_MayFallSilentAsLongAsAPlainReplyTakes(string reasoning, string end)
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role) + UsualReply.Chunk(UsualReply.Text("Hel")));
+            await Task.Delay(TimeSpan.FromSeconds(1));
+            await UsualReply.SendAsync(http, UsualReply.Stream());
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl,
+            $$""" "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": "free", "reasoning": {{reasoning}} } """,
+            upstreamMore: """, "timeouts": { "idle": "300ms", "plain": "30s" } """);
+
+        Assert.Contains(end, (await gateway.PostAsync(Stream)).Events[^1], StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Failure_AfterFiveSeconds_IsNotTriedOnTheSameRouteAgain()
     {
