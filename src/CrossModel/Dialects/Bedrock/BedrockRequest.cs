@@ -13,6 +13,9 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
     private static readonly string[] Efforts = ["low", "medium", "high"];
     private static readonly string[] NestedEfforts = ["none", .. Efforts, "xhigh"];
 
+    /// <summary>High, Nova takes neither a cap nor temperature and top_p.</summary>
+    private static readonly string[] CappedNovaEfforts = ["low", "medium"];
+
     /// <summary>Members of Converse itself: a caller's extra of that name goes there, any other to the model.</summary>
     private static readonly HashSet<string> ConverseMembers = ["guardrailConfig", "performanceConfig", "requestMetadata", "additionalModelResponseFieldPaths", "promptVariables"];
 
@@ -23,6 +26,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
     private readonly List<UnknownParameter> _extras = [.. request.Unknown.Where(u => route.Forwards(u.Name))];
     private readonly List<(string Name, byte[] Json)> _fields = [];
     private readonly HashSet<string> _hints = [];
+    private bool _isHighNova;
 
     /// <summary>What the caller says of thinking in Claude's own words goes as it is; an effort beside it would only raise the cap.</summary>
     private bool OwnThinking => family.IsClaude && _extras.Exists(u => u.Name == "thinking");
@@ -108,12 +112,16 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
             upstream.Ignored.Add("reasoning_effort");
             return none;
         }
-        var known = family.Thinking == BedrockThinking.NestedEffort ? NestedEfforts : Efforts;
+        var known = family.Thinking switch { BedrockThinking.NestedEffort => NestedEfforts, BedrockThinking.NovaConfig when cap > 0 => CappedNovaEfforts, _ => Efforts };
         var effort = isNone ? asked : Capabilities.Nearest(Capabilities.Nearest(asked, route.Facts.ReasoningEfforts ?? []), known);
         if (effort != asked) upstream.Ignored.Add("reasoning_effort=" + effort);
         if (family.Thinking == BedrockThinking.Effort) Field("reasoning_effort", $"\"{effort}\"");
         else if (family.Thinking == BedrockThinking.NestedEffort) Field("reasoning", $$"""{"effort":"{{effort}}"}""");
-        else Field("reasoningConfig", isNone ? """{"type":"disabled"}""" : $$"""{"type":"enabled","maxReasoningEffort":"{{effort}}"}""");
+        else
+        {
+            _isHighNova = effort == "high";
+            Field("reasoningConfig", isNone ? """{"type":"disabled"}""" : $$"""{"type":"enabled","maxReasoningEffort":"{{effort}}"}""");
+        }
         return none;
     }
 
@@ -124,7 +132,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         json.WriteStartObject("inferenceConfig"u8);
         // Nobody asked for a cap: none is invented. The default is the most that the model can, which leaves room for thinking.
         if (request.MaxOutputTokens is not null || options.CapOutputTokens is not null) json.WriteNumber("maxTokens"u8, plan.MaxTokens);
-        var isFree = family.Samples && (family.IsClaude ? _claude.Samples && !plan.IsOn && !ThinkingPlan.IsOnInOwnWords(request, _extras) : route.Facts.Temperature is not false);
+        var isFree = family.Samples && !_isHighNova && (family.IsClaude ? _claude.Samples && !plan.IsOn && !ThinkingPlan.IsOnInOwnWords(request, _extras) : route.Facts.Temperature is not false);
         Sampling.Write(json, request, isFree, !family.IsClaude || _claude.SamplesByBoth, "topP"u8, upstream.Ignored);
         Sampling.WriteStop(json, request, "stopSequences"u8, takesBlank: !family.IsClaude, _hints);
         json.WriteEndObject();

@@ -171,6 +171,10 @@ public sealed class BedrockRequestTests
     [InlineData(Gpt, "\"reasoning_effort\":\"none\"", "additionalModelRequestFields", "{\"reasoning\":{\"effort\":\"none\"}}", "")]
     [InlineData(Gpt, "\"temperature\":0.5,\"top_p\":0.9,\"max_tokens\":7", "inferenceConfig", "{\"maxTokens\":7}", "temperature, top_p")]
     [InlineData(Nova2, "\"reasoning_effort\":\"medium\"", "additionalModelRequestFields", "{\"reasoningConfig\":{\"type\":\"enabled\",\"maxReasoningEffort\":\"medium\"}}", "")]
+    [InlineData(Nova2, "\"reasoning_effort\":\"high\"", "additionalModelRequestFields", "{\"reasoningConfig\":{\"type\":\"enabled\",\"maxReasoningEffort\":\"high\"}}", "")]
+    [InlineData(Nova2, "\"reasoning_effort\":\"high\",\"temperature\":0.5,\"top_p\":0.9", "inferenceConfig", "{}", "temperature, top_p")]
+    [InlineData(Nova2, "\"reasoning_effort\":\"xhigh\",\"max_tokens\":500", "additionalModelRequestFields", "{\"reasoningConfig\":{\"type\":\"enabled\",\"maxReasoningEffort\":\"medium\"}}", "reasoning_effort=medium")]
+    [InlineData(Nova2, "\"reasoning_effort\":\"high\",\"max_tokens\":500,\"temperature\":0.5", "inferenceConfig", "{\"maxTokens\":500,\"temperature\":0.5}", "reasoning_effort=medium")]
     [InlineData(Nova2, "\"reasoning_effort\":\"none\"", "additionalModelRequestFields", "{\"reasoningConfig\":{\"type\":\"disabled\"}}", "")]
     [InlineData("deepseek.r1-v1:0", "\"reasoning_effort\":\"high\"", "additionalModelRequestFields", "", "reasoning_effort")]
     [InlineData(Nova, "\"top_k\":5,\"guardrailConfig\":{\"guardrailIdentifier\":\"g\"}", "additionalModelRequestFields", "{\"top_k\":5}", "")]
@@ -368,6 +372,16 @@ public sealed class BedrockRequestTests
         Assert.Equal("enabled", JsonNode.Parse(kept.Body)!["additionalModelRequestFields"]!["thinking"]!["type"]!.GetValue<string>());
         var lost = Write(Body(""), time: new FakeClock());
         Assert.Equal(("", "reasoning_effort"), (lost.At("additionalModelRequestFields"), lost.Ignored));
+    }
+
+    [Fact]
+    public void Thinking_OfATurnInTwoMessages_StandsBeforeBoth()
+    {
+        var loop = Loop.Replace("EXTRA", ",\"extra_content\":{\"anthropic\":{\"thinking\":[{\"type\":\"thinking\",\"thinking\":\"T\",\"signature\":\"c2ln\"}]}}", StringComparison.Ordinal)
+            .Replace("{\"role\":\"assistant\"", "{\"role\":\"assistant\",\"content\":\"Let me look.\"},{\"role\":\"assistant\"", StringComparison.Ordinal);
+        var sent = Write(Requests.Messages(loop).Replace("\"content\":\"\"}]", "\"content\":\"\"}],\"reasoning_effort\":\"high\"", StringComparison.Ordinal), time: new FakeClock());
+        Assert.Equal("{\"reasoningContent\":{\"reasoningText\":{\"text\":\"T\",\"signature\":\"c2ln\"}}}", sent.At("messages.1.content.0"));
+        Assert.Equal("{\"text\":\"Let me look.\"}", sent.At("messages.1.content.1"));
     }
 
     [Fact]
