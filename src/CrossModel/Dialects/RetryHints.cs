@@ -17,6 +17,9 @@ internal static class RetryHints
         return DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var date) ? Bounded((date - now).TotalSeconds) : null;
     }
 
+    /// <summary><c>x-should-retry: false</c>, as OpenAI and Anthropic tell their own SDKs.</summary>
+    public static bool SaysNotAgain(HttpResponseHeaders headers) => First(headers, "x-should-retry") is "false";
+
     private static string? First(HttpResponseHeaders headers, string name) =>
         headers.NonValidated.TryGetValues(name, out var values) && values.Count > 0 ? values.ToString() : null;
 

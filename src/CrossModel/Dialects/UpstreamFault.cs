@@ -37,6 +37,7 @@ internal enum UpstreamFailure
 /// <param name="Param">For Rejected: the place the provider named, if any.</param>
 /// <param name="Detail">For the operator's log: may name the status and the provider's words, never a key.</param>
 /// <param name="RetryAfter">The provider's hint.</param>
+/// <param name="NotAgain">The provider says that it would fail again.</param>
 /// <param name="TryAgain">The dialect has learned from this failure: the same route is worth one more try at once, written anew.</param>
 /// <param name="Stumbled">For Rejected with TryAgain: the dialect has learned nothing, the model may merely do better next time. Once.</param>
 /// <param name="IsOfModel">For Operator: it is this one model that the account may not ask; the upstream's others are well.</param>
@@ -49,6 +50,7 @@ internal sealed record UpstreamFault(
     string? Param = null,
     string? Detail = null,
     TimeSpan? RetryAfter = null,
+    bool NotAgain = false,
     bool TryAgain = false,
     bool Stumbled = false,
     bool IsOfModel = false,

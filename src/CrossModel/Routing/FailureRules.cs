@@ -84,9 +84,9 @@ internal static class FailureRules
         return error.Status == 502 ? error : ApiErrors.ProviderError("None of the model's providers could answer. Try again, or use another model.");
     }
 
-    /// <summary>Overload and hiccups pass; a redirect does not, and a server that wants a longer rest gets it.</summary>
+    /// <summary>Overload and hiccups pass; a redirect does not, nor what the provider says will not, and a server that wants a longer rest gets it.</summary>
     private static bool IsPassing(UpstreamFault fault) =>
-        fault.Status is null or 408 or 424 or >= 500 && (fault.RetryAfter is null || fault.RetryAfter <= Pause);
+        !fault.NotAgain && fault.Status is null or 408 or 424 or >= 500 && (fault.RetryAfter is null || fault.RetryAfter <= Pause);
 
     private static FailureRule Rule(bool next, TimeSpan? same, Cools cools, int seconds, bool alarm = false) =>
         new(next, same, cools, TimeSpan.FromSeconds(seconds), alarm);

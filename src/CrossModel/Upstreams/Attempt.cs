@@ -77,6 +77,7 @@ internal sealed class Attempt : IDisposable
             // Prompts are searched for what it quotes of them.
             await SocketTurn.End();
             var fault = KeyTurns.Judge(dialect.ReadFault(Status.Value, _response.Headers, body.Span, request), _response.RequestMessage);
+            if (RetryHints.SaysNotAgain(_response.Headers)) fault = fault with { NotAgain = true };
             return encoded is null ? fault : fault with { Detail = encoded };
         }
         catch (Exception e) when (Explain(e) is { } fault)

@@ -131,6 +131,20 @@ public sealed class Fallback
         Assert.Equal((429, told), ((int)reply.Status, reply.Header("retry-after")));
     }
 
+    /// <summary>What OpenAI and Anthropic tell their own SDKs: a 500 that says so would only be met again.</summary>
+    [Theory]
+    [InlineData("false", "1")]
+    [InlineData("true", "2")]
+    public async Task Failure_ThatSaysWhetherToAskAgain_IsBelieved(string said, string attempts)
+    {
+        await using var upstream = await ScriptedUpstream.AlwaysAsync(500, "application/json", """{"error":{"message":"no"}}"""u8.ToArray(), ("x-should-retry", said));
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl);
+
+        var reply = await gateway.PostAsync(Plain);
+
+        Assert.Equal((502, attempts), ((int)reply.Status, reply.Header("x-crossmodel-attempts")));
+    }
+
     /// <summary>What thinks says nothing meanwhile: the first byte of a reasoning model's stream may take as long as a plain reply.</summary>
     [Theory]
     [InlineData("true", 200)]
