@@ -207,7 +207,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         async Task<UpstreamFault?> RunAsync(int i)
         {
             var fault = calls[i].End(await run(i));
-            if (fault is not null && calls.Length > 1 && fault is { NotAgain: false, Failure: not (UpstreamFailure.ClientGone or UpstreamFailure.Rejected) } && renew(i))
+            if (fault is not null && calls.Length > 1 && fault.Failure is not (UpstreamFailure.ClientGone or UpstreamFailure.Rejected) && (fault.TryAgain || !fault.NotAgain) && renew(i))
                 fault = calls[i].End(await run(i));
             if (fault is not null) others?.Cancel();
             return fault;

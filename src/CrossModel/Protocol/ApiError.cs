@@ -111,7 +111,7 @@ internal static class ApiErrors
 
     public static ApiError KeptReplyLost(string requestId) =>
         new(500, "api_error", "internal_error",
-            $"The reply that is kept for this Idempotency-Key cannot be read any more. Its call was charged: GET /v1/requests/{requestId} has the receipt. Use a new key for a new call.");
+            $"The reply that is kept for this Idempotency-Key cannot be read any more. GET /v1/requests/{requestId} has the receipt of its call. Use a new key for a new call.");
 
     public static ApiError MetricsAreLocal() =>
         new(404, InvalidRequest, "not_found",

@@ -9,7 +9,7 @@ internal enum Cools { Nothing, Model, Upstream }
 /// <summary>What follows from one failure.</summary>
 /// <param name="TryNext">Another route may be tried, while nothing was delivered.</param>
 /// <param name="RetryAfter">The same route may be asked once more after this long, if no other route is left,
-/// no byte of the reply came and less than <see cref="FailureRules.RetryWindow"/> has passed; null: no.</param>
+/// nothing was delivered and less than <see cref="FailureRules.RetryWindow"/> has passed; null: no.</param>
 /// <param name="Rest">First length of the rest; it doubles with every failure in a row, and the provider's own hint replaces it.</param>
 /// <param name="Alarm">Only the operator can mend it: say so in the log.</param>
 internal readonly record struct FailureRule(bool TryNext, TimeSpan? RetryAfter, Cools Cools, TimeSpan Rest, bool Alarm);

@@ -119,7 +119,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         else if (family.Thinking == BedrockThinking.NestedEffort) Field("reasoning", $$"""{"effort":"{{effort}}"}""");
         else
         {
-            _isHighNova = effort == "high";
+            _isHighNova = effort == "high" && !_extras.Exists(u => u.Name == "reasoningConfig");
             Field("reasoningConfig", isNone ? """{"type":"disabled"}""" : $$"""{"type":"enabled","maxReasoningEffort":"{{effort}}"}""");
         }
         return none;

@@ -15,6 +15,7 @@ internal sealed class GeminiCandidate(int choice, ReplyContext context, GeminiHo
     private byte[]? _sketch;
     private string? _reason;
     private bool _hasContent;
+    private bool _hasImage;
     private bool _hasUnknownCall;
 
     public void Read(JsonElement candidate, ChunkWriter client)
@@ -34,7 +35,6 @@ internal sealed class GeminiCandidate(int choice, ReplyContext context, GeminiHo
     public UpstreamFault? Finish(ChunkWriter client, bool isBlocked)
     {
         Close(client);
-        if (_sketch is { } picture && !_hasContent && _ids.Count == 0) WriteImage(picture, client);
         if (_reason is null && isBlocked) _reason = "SAFETY";
         FinishReason? finish = _reason switch
         {
@@ -51,6 +51,7 @@ internal sealed class GeminiCandidate(int choice, ReplyContext context, GeminiHo
         };
         if (finish is { } said)
         {
+            if (said is FinishReason.Stop or FinishReason.Length && !_hasImage && _sketch is { } picture) WriteImage(picture, client);
             client.Finish(choice, said);
             return null;
         }
@@ -102,7 +103,7 @@ internal sealed class GeminiCandidate(int choice, ReplyContext context, GeminiHo
         client.Role(choice);
         client.Delta(choice, [.. "\"images\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\""u8, .. url, .. "\"}}]"u8]);
         client.HasContent = true;
-        _hasContent = true;
+        _hasContent = _hasImage = true;
     }
 
     private void ReadCall(JsonElement call, string? signature, ChunkWriter client)

@@ -152,11 +152,12 @@ internal static partial class OpenAIErrors
         if (error.Param?.StartsWith("messages", StringComparison.Ordinal) is true || OneMessage().IsMatch(error.Message ?? "") || error.IsCode("invalid_image_url", "unsupported_file"))
             return "invalid_messages";
         // Below a message it would be a member of that.
-        return Refusals.Unsupported(error.Message ?? "") is not null ? "unsupported_parameter" : "upstream_rejected";
+        var isUnknown = error.IsCode("unknown_parameter") || error.Message?.StartsWith("Unrecognized request argument", StringComparison.Ordinal) is true || Refusals.Unsupported(error.Message ?? "") is not null;
+        return isUnknown ? "unsupported_parameter" : "upstream_rejected";
     }
 
     /// <summary>messages[0], messages.0, /messages/0, and the place in a list of faults: "messages",0.</summary>
-    [GeneratedRegex(@"\bmessages(?:\[|\W{1,4}[0-9])", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"messages(?:\[|[./][0-9]|\\?['""], ?[0-9])", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex OneMessage();
 
     private static string Detail(int status, ErrorText error) =>

@@ -107,11 +107,11 @@ internal static partial class Refusals
     /// <summary>OpenAI and Azure; xAI, today and before; Groq and Cerebras; NVIDIA, today and before; servers that judge with pydantic; Databricks.</summary>
     [GeneratedRegex(
         @"(?:nrecognized request arguments? supplied: |nsupported parameter(?:\(s\))?: |nknown parameter: |does not support parameter |rgument not supported on this model: )"
-        + @"(?:['`]?(?<name>[A-Za-z_]+)(?!\w|\.\w|\[)['`]?(?:, )?)+"
-        + @"|property '(?<name>[A-Za-z_]+)' is unsupported"
-        + @"|body -> (?<name>[A-Za-z_]+)(?:\\n|\s)+Extra inputs"
-        + @"|extra_forbidden\\?[""'], ?\\?[""']loc\\?[""']: ?[\[(]\\?[""']body\\?[""'], ?\\?[""'](?<name>[A-Za-z_]+)\\?[""'][\])]"
-        + @"|(?<![\w.])(?<name>[A-Za-z_]+): Extra inputs are not permitted", RegexOptions.CultureInvariant)]
+        + @"(?:['`]?(?<name>[A-Za-z_][A-Za-z_0-9]*)(?!\w|\.\w|\[)['`]?(?:, )?)+"
+        + @"|property '(?<name>[A-Za-z_][A-Za-z_0-9]*)' is unsupported"
+        + @"|body -> (?<name>[A-Za-z_][A-Za-z_0-9]*)(?:\\n|\s)+Extra inputs"
+        + @"|extra_forbidden\\?[""'], ?\\?[""']loc\\?[""']: ?[\[(]\\?[""']body\\?[""'], ?\\?[""'](?<name>[A-Za-z_][A-Za-z_0-9]*)\\?[""'][\])]"
+        + @"|(?<![\w.])(?<name>[A-Za-z_][A-Za-z_0-9]*): Extra inputs are not permitted", RegexOptions.CultureInvariant)]
     private static partial Regex Unknown();
 
     /// <summary>Moonshot; OpenAI.</summary>

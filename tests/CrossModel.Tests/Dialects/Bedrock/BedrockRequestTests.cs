@@ -175,6 +175,7 @@ public sealed class BedrockRequestTests
     [InlineData(Nova2, "\"reasoning_effort\":\"high\",\"temperature\":0.5,\"top_p\":0.9", "inferenceConfig", "{}", "temperature, top_p")]
     [InlineData(Nova2, "\"reasoning_effort\":\"xhigh\",\"max_tokens\":500", "additionalModelRequestFields", "{\"reasoningConfig\":{\"type\":\"enabled\",\"maxReasoningEffort\":\"medium\"}}", "reasoning_effort=medium")]
     [InlineData(Nova2, "\"reasoning_effort\":\"high\",\"max_tokens\":500,\"temperature\":0.5", "inferenceConfig", "{\"maxTokens\":500,\"temperature\":0.5}", "reasoning_effort=medium")]
+    [InlineData(Nova2, "\"reasoning_effort\":\"high\",\"reasoningConfig\":{\"type\":\"disabled\"},\"temperature\":0.5", "inferenceConfig", "{\"temperature\":0.5}", "")]
     [InlineData(Nova2, "\"reasoning_effort\":\"none\"", "additionalModelRequestFields", "{\"reasoningConfig\":{\"type\":\"disabled\"}}", "")]
     [InlineData("deepseek.r1-v1:0", "\"reasoning_effort\":\"high\"", "additionalModelRequestFields", "", "reasoning_effort")]
     [InlineData(Nova, "\"top_k\":5,\"guardrailConfig\":{\"guardrailIdentifier\":\"g\"}", "additionalModelRequestFields", "{\"top_k\":5}", "")]

@@ -208,6 +208,28 @@ public sealed class GeminiReplyTests
         Assert.Equal("data:image/png;base64,REVG", image.GetProperty("image_url").GetProperty("url").GetString());
     }
 
+    private const string Sketch = """{"thought":true,"inlineData":{"mimeType":"image/png","data":"QUJD"}}""";
+
+    [Fact]
+    public void Image_OfAThought_BesideTextAlone_IsTheReplys()
+    {
+        var reply = Plain($$$"""{"candidates":[{"content":{"parts":[{"text":"Here it is."},{{{Sketch}}}]},"finishReason":"STOP"}]}""");
+        Assert.Contains("data:image/png;base64,QUJD", reply.Output, StringComparison.Ordinal);
+    }
+
+    /// <summary>A reply that fails or is blocked has no picture: a sketch would make a reply of it that is paid for.</summary>
+    [Theory]
+    [InlineData("", "CutShort")]
+    [InlineData(""","finishReason":"MALFORMED_RESPONSE" """, "ServerError")]
+    [InlineData(""","finishReason":"NO_IMAGE" """, "BadReply")]
+    [InlineData(""","finishReason":"IMAGE_SAFETY" """, null)]
+    public void Image_OfAThought_InAReplyThatIsNone_IsPassedOver(string end, string? failure)
+    {
+        var reply = Stream($"data: {{\"candidates\":[{{\"content\":{{\"parts\":[{Sketch}]}}{end}}}]}}\n\n");
+        Assert.Equal(failure, reply.Fault?.Failure.ToString());
+        Assert.DoesNotContain("QUJD", reply.Output, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Logprobs_Given_AreInOpenAIsShape()
     {

@@ -104,6 +104,11 @@ public sealed class OpenAIErrorsTests
     [InlineData(422, """{"detail":[{"type":"missing","loc":["body","messages",0,"content"],"msg":"Field required"}]}""", "Rejected", "invalid_messages")]
     [InlineData(400, """{"error":{"message":"'messages.0' : for 'role:user' the following must be satisfied[('messages.0.content' : property 'content' is missing)]","type":"invalid_request_error"}}""", "Rejected", "invalid_messages")]
     [InlineData(400, """{"error":{"message":"'messages.1' : for 'role:assistant' the following must be satisfied[('messages.1' : property 'top_a' is unsupported)]"}}""", "Rejected", "invalid_messages")]
+    [InlineData(400, """{"error":{"message":"Unrecognized request argument supplied: stream_options.include_usage"}}""", "Rejected", "unsupported_parameter")]
+    [InlineData(400, """{"error":{"message":"Unknown parameter: 'tools[0].top_a'.","param":"tools[0].top_a","code":"unknown_parameter"}}""", "Rejected", "unsupported_parameter")]
+    [InlineData(400, """{"error":{"message":"Unknown parameter: 'messages[0].top_a'.","param":"messages[0].top_a","code":"unknown_parameter"}}""", "Rejected", "invalid_messages")]
+    [InlineData(400, """{"error":{"message":"Messages[0].content is bad"}}""", "Rejected", "invalid_messages")]
+    [InlineData(400, """{"error":{"message":"at most so many messages (2048), messages, 12 of them"}}""", "Rejected", "upstream_rejected")]
     public void Error_EveryShape_HasItsName(int status, string body, string failure, string? code)
     {
         var fault = Read(status, body);
