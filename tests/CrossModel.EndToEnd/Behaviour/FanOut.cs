@@ -169,6 +169,23 @@ public sealed class FanOut
         Assert.Equal(4, receipt["attempts"]!.AsArray().Count);
     }
 
+    /// <summary>Its provider says that it would fail again.</summary>
+    [Fact]
+    public async Task Candidate_ThatSaysNotToAskAgain_IsNotAskedAgain()
+    {
+        var count = 0;
+        await using var upstream = await ScriptedUpstream.StartAsync((http, received) =>
+        {
+            if (Interlocked.Increment(ref count) != 2) return UsualReply.AnswerAsync(http, received);
+            http.Response.Headers["x-should-retry"] = "false";
+            return UsualReply.JsonAsync(http, """{"error":{"message":"no"}}""", 500);
+        });
+        await using var gateway = await GatewayAsync(upstream);
+
+        Assert.Equal(502, (int)(await gateway.PostAsync(Plain)).Status);
+        Assert.InRange(upstream.Received.Count, 2, 3);
+    }
+
     [Fact]
     public async Task Candidate_ThatReportedTokensAndIsAskedAgain_CostsTheOperatorTwice()
     {
