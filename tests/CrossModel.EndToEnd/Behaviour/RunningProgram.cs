@@ -239,13 +239,18 @@ public sealed partial class RunningProgram
         Assert.EndsWith("gone.json: 1 error, 0 warnings\n", errors, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task Log_AtATerminalWithoutColours_HasNone()
+    [Theory]
+    [InlineData("xterm", true)]
+    [InlineData("dumb", false)]
+    public async Task Log_AtATerminalWithoutColours_HasNone(string kind, bool colours)
     {
-        // "script" gives the command a terminal; the log's one line says that a database was made.
-        var (_, output) = await ShellAsync($"TERM=dumb script -qec 'timeout -s TERM 10 dotnet {Path.Combine(AppContext.BaseDirectory, "crossmodel.dll")} --urls http://127.0.0.1:0' /dev/null </dev/null", TempFolder.New());
-        Assert.Contains("CrossModel.Storage[6004]", output, StringComparison.Ordinal);
-        Assert.DoesNotContain('\e', output);
+        using var terminal = new Terminal();
+        await using var server = await ServerProcess.StartAtAsync(terminal, kind, TempFolder.New());
+        var log = terminal.ReadToEndAsync();
+        Assert.Equal(0, await server.TerminateAsync());
+
+        Assert.Contains("CrossModel.Storage[6004]", await log.WaitAsync(TimeSpan.FromSeconds(30)), StringComparison.Ordinal);
+        Assert.Equal(colours, (await log).Contains('\e', StringComparison.Ordinal));
     }
 
     private static async Task<(int ExitCode, string Output)> ShellAsync(string command, string folder)

@@ -37,6 +37,14 @@ internal sealed class ServerProcess : IAsyncDisposable
     public static Task<ServerProcess> StartWithFilesAsync(int files, string configFile) =>
         StartAsync(Process.Start(new ProcessStartInfo("/bin/sh", ["-c", $"ulimit -n {files}; exec \"$@\"", "sh", "dotnet", Program, "serve", "--config", configFile]) { RedirectStandardOutput = true, RedirectStandardError = true })!);
 
+    /// <summary>Whose log goes to a terminal of this kind, without a configuration file.</summary>
+    public static Task<ServerProcess> StartAtAsync(Terminal terminal, string kind, string folder)
+    {
+        // .NET asks whether its output is a terminal, which here stays a pipe; with the variable it takes that for one.
+        var line = $"exec env TERM={kind} DOTNET_SYSTEM_CONSOLE_ALLOW_ANSI_COLOR_REDIRECTION=1 \"$@\" 2>{terminal.Path}";
+        return StartAsync(Process.Start(new ProcessStartInfo("/bin/sh", ["-c", line, "sh", "dotnet", Program, "--urls", "http://127.0.0.1:0"]) { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true })!);
+    }
+
     /// <summary>Where the certificates of this file, and no others, are believed.</summary>
     public static Task<ServerProcess> StartBelievingAsync(string certificates, string configFile) =>
         StartWithAsync(configFile, ("SSL_CERT_FILE", certificates), ("SSL_CERT_DIR", Path.GetDirectoryName(certificates)!));
