@@ -69,8 +69,10 @@ internal sealed class AccountPages(Database database)
         var stale = false;
         var outcome = await ChangeAsync(id, account =>
         {
-            stale = shown.Length > 0 && shown != Shown(account);
-            return stale ? account : account with { Terms = terms, CreditLimit = postpaid };
+            var changed = account with { Terms = terms, CreditLimit = postpaid };
+            // What is so already was this very form, sent twice.
+            stale = shown.Length > 0 && shown != Shown(account) && changed != account;
+            return stale ? account : changed;
         });
         return stale ? ApiErrors.InvalidValue("terms", "Somebody has changed the terms since the page was shown. Nothing was changed: open the page anew.") : outcome;
     }

@@ -28,6 +28,7 @@ internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Fu
     private readonly SignIns _signIns = new(database);
     private readonly AccountPages _accounts = new(database);
     private readonly KeyPages _keys = new(database);
+    private readonly SentForms _sent = new(database.Time);
     private readonly BookPages _books = new(database, snapshots);
     private int _here;
 
@@ -132,14 +133,16 @@ internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Fu
         if (path is ["sign-in"]) return await SignInAsync(http, fields.Text("link"));
         if (who is null) return ApiErrors.ConsoleWantsSignIn();
         if (!who.IsFormToken(fields.Text("token"))) return ApiErrors.ConsoleFormIsStale();
+        var form = fields.Form(http.Request.Path.Value!);
         return path switch
         {
             ["sign-out"] => await SignOutAsync(http, who),
-            ["accounts"] when who.IsOperator => await _accounts.CreateAsync(fields),
+            ["accounts"] when who.IsOperator => await _sent.OnceAsync(form, () => _accounts.CreateAsync(fields)),
             ["accounts", var id, "credit"] when who.IsOperator => await _accounts.CreditAsync(id, fields),
             ["accounts", var id, "terms"] when who.IsOperator => await _accounts.SetTermsAsync(id, fields),
             ["accounts", var id, "enable" or "disable"] when who.IsOperator => await _accounts.EnableAsync(id, path[2] == "enable"),
-            ["accounts", var id, "keys"] => await _keys.CreateAsync(who, id, fields),
+            ["accounts", var id, "keys"] => await _sent.OnceAsync(form, () => _keys.CreateAsync(who, id, fields)),
+            ["keys", var id, "rotate"] => await _sent.OnceAsync(form, () => _keys.ChangeAsync(who, id, "rotate", fields)),
             ["keys", var id, var change] => await _keys.ChangeAsync(who, id, change, fields),
             _ => ApiErrors.ConsoleHasNoPage(http.Request.Path.Value!),
         };

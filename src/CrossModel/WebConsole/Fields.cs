@@ -36,6 +36,10 @@ internal sealed class Fields(IFormCollection form)
         }
     }
 
+    /// <summary>What is the same for the form of one page that is sent again as it was, and for no other; null: it has no page's number.</summary>
+    /// <param name="path">Where it is sent to.</param>
+    public string? Form(string path) => Text("page").Length == 0 ? null : SignIns.Hash(string.Join('\n', [path, .. form.Select(field => $"{field.Key}={field.Value}")]));
+
     /// <summary>Without blanks around it; empty where the field is not there.</summary>
     public string Text(string name) => form[name].ToString().Trim();
 

@@ -3,6 +3,7 @@ using CrossModel.EndToEnd.Support;
 using CrossModel.Protocol;
 using OpenQA.Selenium;
 using OpenQA.Selenium.Chrome;
+using OpenQA.Selenium.Interactions;
 
 namespace CrossModel.EndToEnd.Pages;
 
@@ -53,6 +54,9 @@ public sealed class ConsoleInChromium
 
     private static void Press(ChromeDriver page, string words) => page.FindElement(By.XPath($"//button[normalize-space()='{words}']")).Click();
 
+    /// <summary>As those do who press every button so: the browser sends the form twice and shows the second answer.</summary>
+    private static void DoubleClick(ChromeDriver page, string words) => new Actions(page).DoubleClick(page.FindElement(By.XPath($"//button[normalize-space()='{words}']"))).Perform();
+
     private static void Fill(ChromeDriver page, string label, string text) => page.FindElement(By.XPath($"//label[starts-with(normalize-space(), '{label}')]/input")).SendKeys(text);
 
     [Fact]
@@ -101,6 +105,48 @@ public sealed class ConsoleInChromium
         await ShowsAsync(page, Heading, "Sign in");
         page.Navigate().GoToUrl(new Uri(gateway.Address, "/console"));
         await ShowsAsync(page, Heading, "Sign in");
+    }
+
+    [Fact]
+    public async Task Button_PressedTwice_DoesItOnce()
+    {
+        await using var gateway = await TestGateway.StartAsync("http://127.0.0.1:1/v1", Priced);
+        var keys = new KeyStore(gateway.Gateway.Database);
+        using var page = Chromium.Start();
+        page.Navigate().GoToUrl(await LinkAsync(gateway));
+        Press(page, "Sign in");
+        await ShowsAsync(page, Heading, "Accounts");
+
+        Fill(page, "Name", "acme");
+        Fill(page, "Prepaid", "5");
+        DoubleClick(page, "Make account");
+        await ShowsAsync(page, Heading, "acme");
+        var account = (await new AccountStore(gateway.Gateway.Database).FindAsync("acme"))!;
+        Assert.Equal(5_000_000_000, account.Balance);
+
+        page.FindElement(By.XPath("//label[starts-with(normalize-space(), 'Postpaid')]/input")).SendKeys("7");
+        DoubleClick(page, "Save terms");
+        await ShowsAsync(page, By.XPath("//dt[.='Postpaid up to']/following-sibling::dd"), "7.00 USD");
+        await ShowsAsync(page, Heading, "acme");
+
+        Fill(page, "USD to add", "2");
+        DoubleClick(page, "Add credit");
+        await ShowsAsync(page, By.XPath("//dt[.='Balance']/following-sibling::dd"), "7.00 USD");
+
+        page.FindElement(By.XPath("//h3[.='New key']/following-sibling::form//input[@name='name']")).SendKeys("laptop");
+        DoubleClick(page, "Make key");
+        await ShowsAsync(page, Heading, "Key laptop");
+        var made = Assert.Single(await keys.ListAsync(account.Account.Id)).Entry;
+        Assert.Equal(made.Id, Assert.Single(await keys.FindAsync(page.FindElement(By.CssSelector("pre.key")).Text)).Entry.Id);
+
+        page.FindElement(By.LinkText("Back to the account")).Click();
+        await ShowsAsync(page, Heading, "acme");
+        page.FindElement(By.XPath("//summary[.='Change']")).Click();
+        DoubleClick(page, "Rotate");
+        await ShowsAsync(page, Heading, "Key laptop");
+        var rotated = Assert.Single(await keys.FindAsync(page.FindElement(By.CssSelector("pre.key")).Text)).Entry;
+        Assert.Equal(rotated.Id, Assert.Single(await keys.NewestAsync(account.Account.Id, 10)).Entry.Id);
+        Assert.Equal(2, await keys.CountAsync(account.Account.Id));
     }
 
     /// <summary>The policy lets the page have what it needs, and no page is wider than a telephone.</summary>

@@ -189,7 +189,8 @@ public sealed partial class ConsoleTests
             Assert.Equal(404, (await browser.PostAsync(path, ("name", "evil"), ("amount", "5"), ("postpaid", "5"))).Status);
             await browser.GetAsync($"/console/accounts/{own.Id}");
         }
-        Assert.Equal(shown, browser.Page);
+        // Each page has a number of its own.
+        Assert.Equal(PageNumber().Replace(shown, ""), PageNumber().Replace(browser.Page, ""));
         Assert.Equal(theirs with { }, Assert.Single(await KeysAsync(gateway, other)).Entry);
 
         Assert.Equal(200, (await browser.PostAsync($"/console/accounts/{own.Id}/keys", ("name", "second"))).Status);
@@ -444,6 +445,9 @@ public sealed partial class ConsoleTests
 
     [GeneratedRegex(@"\bcm-\w{43}\b")]
     private static partial Regex ShownKey();
+
+    [GeneratedRegex("""name="page" value="\w{22}" """)]
+    private static partial Regex PageNumber();
 
     [GeneratedRegex("""name="payment" value="(\w+)" """)]
     private static partial Regex PaymentField();

@@ -127,6 +127,34 @@ public sealed partial class ConsoleUnderStrainTests
     }
 
     [Fact]
+    public async Task Form_SentTwiceAtOnce_MakesOneKey_AndShowsItBothTimes()
+    {
+        var time = new FakeClock();
+        await using var gateway = await TestGateway.StartAsync("http://127.0.0.1:1/v1", time: time);
+        var account = await AccountAsync(gateway);
+        var keys = new KeyStore(gateway.Gateway.Database);
+        using var browser = await ConsoleBrowser.SignedInAsync(gateway);
+        using var other = await ConsoleBrowser.SignedInAsync(gateway);
+        async Task<string> KeyAsync(ConsoleBrowser whose, string name, string page)
+        {
+            Assert.Equal(200, (await whose.PostAsync($"/console/accounts/{account.Id}/keys", ("name", name), ("page", page))).Status);
+            return ShownKey().Match(whose.Page).Value;
+        }
+        var key = await KeyAsync(browser, "laptop", "1");
+        Assert.Equal(key, await KeyAsync(browser, "laptop", "1"));
+        Assert.Equal("laptop", Assert.Single(await keys.FindAsync(key)).Entry.Name);
+        Assert.Equal(2, await keys.CountAsync(account.Id));
+        // Another page, other words, another's session: another key.
+        var differing = new[] { key, await KeyAsync(browser, "laptop", "2"), await KeyAsync(browser, "server", "1"), await KeyAsync(other, "laptop", "1") };
+        Assert.Equal(4, differing.Distinct().Count());
+        // It is not remembered for long, and what was refused not at all.
+        time.Advance(TimeSpan.FromMinutes(1));
+        await Until.TrueAsync(async () => await KeyAsync(browser, "laptop", "1") != key);
+        Assert.Equal(400, (await browser.PostAsync("/console/accounts", ("name", "acme"), ("page", "1"))).Status);
+        Assert.Equal(400, (await browser.PostAsync("/console/accounts", ("name", "acme"), ("page", "1"))).Status);
+    }
+
+    [Fact]
     public async Task Models_LeaveOutNoPartOfAPrice()
     {
         await using var gateway = await StartAsync("""
@@ -178,6 +206,9 @@ public sealed partial class ConsoleUnderStrainTests
             Assert.All(await Task.WhenAll(strangers), reply => Assert.Equal(401, (int)reply.Status));
         }
     }
+
+    [GeneratedRegex(@"\bcm-\w{43}\b")]
+    private static partial Regex ShownKey();
 
     [GeneratedRegex("""name="shown" value="([^"]*)" """)]
     private static partial Regex ShownField();
