@@ -62,6 +62,11 @@ internal sealed partial class ReplyStore(Database database, string node, ILogger
     /// <summary>Replies that leave at a time: charges wait for that transaction, and of large ones some hundred take a second.</summary>
     private const int Portion = 20;
 
+    /// <summary>Keys that are freed at a time, once the database is back.</summary>
+    private const int MostFreed = 100;
+
+    private readonly List<HeldKey> _toFree = [];
+
     private long _swept;
 
     private static readonly ManyRows Keep = new(
@@ -72,6 +77,9 @@ internal sealed partial class ReplyStore(Database database, string node, ILogger
         INSERT INTO stored_reply (account_id, key_hash, body_hash, node, request_id, content_type, reply, kept, expires) {rows}
         ON CONFLICT (account_id, key_hash) DO UPDATE SET request_id = excluded.request_id, content_type = excluded.content_type, reply = excluded.reply, kept = excluded.kept, expires = excluded.expires
         """, "tttttttnn");
+
+    /// <summary>A key that a call holds, or may hold.</summary>
+    private readonly record struct HeldKey(string Account, string Hash, string RequestId);
 
     /// <summary>As the database holds it: base64 of the encrypted bytes.</summary>
     private sealed record SealedReply(string RequestId, string ContentType, string Reply);
@@ -86,6 +94,7 @@ internal sealed partial class ReplyStore(Database database, string node, ILogger
     /// <summary>Takes the key for this call, or tells what stands under it.</summary>
     public async Task<Claim> ClaimAsync(string account, string key, byte[] bodyHash, string requestId)
     {
+        var commits = database.Commits;
         try
         {
             return await TakeAsync(account, key, bodyHash, requestId);
@@ -93,7 +102,7 @@ internal sealed partial class ReplyStore(Database database, string node, ILogger
         catch (Exception e) when (database.IsAway(e))
         {
             // Perhaps it was taken and nobody has seen it.
-            _ = FreeLaterAsync(account, key, requestId);
+            if (database.Commits != commits) FreeLater(new(account, HashOf(key), requestId));
             return new Claim(DatabaseAway: true);
         }
     }
@@ -202,21 +211,54 @@ internal sealed partial class ReplyStore(Database database, string node, ILogger
     /// <summary>A call that failed leaves its key to the next: at once, or as soon as a database that is away can be told.</summary>
     public async Task FreeAsync(string account, string key, string requestId)
     {
+        var held = new HeldKey(account, HashOf(key), requestId);
         try
         {
-            await database.WriteAsync(session => ForgetAsync(session, account, HashOf(key), requestId));
+            await database.WriteAsync(session => ForgetAsync(session, held.Account, held.Hash, held.RequestId));
         }
         catch (Exception e) when (database.IsAway(e))
         {
-            _ = FreeLaterAsync(account, key, requestId);
+            FreeLater(held);
         }
     }
 
     // Until it is told, this node would be taken to run the call still. A process that ends has freed the key thereby.
-    private async Task FreeLaterAsync(string account, string key, string requestId)
+    private void FreeLater(HeldKey held)
+    {
+        lock (_toFree)
+        {
+            _toFree.Add(held);
+            if (_toFree.Count > 1) return;
+        }
+        _ = FreeAllAsync();
+    }
+
+    /// <summary>One for all that wait: a database that is away for long is not asked by thousands.</summary>
+    private async Task FreeAllAsync()
     {
         await Task.Delay(Pause, database.Time);
-        await FreeAsync(account, key, requestId);
+        while (true)
+        {
+            List<HeldKey> some;
+            lock (_toFree) some = [.. _toFree.Take(MostFreed)];
+            try
+            {
+                await database.WriteAsync(async session =>
+                {
+                    foreach (var held in some) await ForgetAsync(session, held.Account, held.Hash, held.RequestId);
+                });
+            }
+            catch (Exception e) when (database.IsAway(e))
+            {
+                await Task.Delay(Pause, database.Time);
+                continue;
+            }
+            lock (_toFree)
+            {
+                _toFree.RemoveRange(0, some.Count);
+                if (_toFree.Count == 0) return;
+            }
+        }
     }
 
     private static Task<int> ForgetAsync(Session session, string account, string keyHash, string requestId) => session.ExecuteAsync(

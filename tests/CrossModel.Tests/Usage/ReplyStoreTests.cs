@@ -1,0 +1,63 @@
+using CrossModel.Storage;
+using CrossModel.Tests.Billing;
+using CrossModel.Tests.Support;
+using CrossModel.Usage;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace CrossModel.Tests.Usage;
+
+/// <summary>Keys of calls that ended while the database took no writes.</summary>
+public sealed class ReplyStoreTests
+{
+    /// <summary>More than are freed at a time.</summary>
+    private const int Calls = 120;
+
+    private static readonly byte[] BodyHash = new byte[32];
+
+    /// <summary>No write goes through until the folder is back: the connection refuses the next one, and another cannot be made.</summary>
+    private static async Task TakeAwayAsync(Database database, string folder)
+    {
+        await database.WriteAsync(session => session.ExecuteAsync("PRAGMA query_only = ON"));
+        Directory.Move(folder, folder + ".away");
+    }
+
+    [Fact]
+    public async Task Keys_ThatCouldNotBeFreed_AreTriedTogether_AndAreAllFreeAfterwards()
+    {
+        var time = new FakeClock();
+        var address = await TestDatabase.NewAddressAsync(postgres: false);
+        var folder = Path.GetDirectoryName(address["sqlite:".Length..])!;
+        await using var database = await TestDatabase.OpenAsync(address, time);
+        var store = new ReplyStore(database, "node", NullLogger.Instance);
+        await Task.WhenAll(Enumerable.Range(0, Calls).Select(async i => Assert.Equal(default, await store.ClaimAsync("acc", $"k{i}", BodyHash, $"req_{i}"))));
+        await TakeAwayAsync(database, folder);
+        for (var i = 0; i < Calls; i++) await store.FreeAsync("acc", $"k{i}", $"req_{i}");
+        for (var seconds = 0; seconds < 3; seconds++)
+        {
+            await Till.UntilAsync(() => Task.FromResult(time.IsAwaited));
+            Assert.Equal(1, time.Awaited);
+            time.Advance(TimeSpan.FromSeconds(1));
+        }
+        await Till.UntilAsync(() => Task.FromResult(time.IsAwaited));
+        Directory.Move(folder + ".away", folder);
+        Assert.True((await store.ClaimAsync("acc", "k0", BodyHash, "req_early")).RunsElsewhere);
+        time.Advance(TimeSpan.FromSeconds(1));
+        for (var i = 0; i < Calls; i++) await Till.UntilAsync(async () => await store.ClaimAsync("acc", $"k{i}", BodyHash, "req_later") == default);
+        Assert.False(time.IsAwaited);
+        // The next time begins anew.
+        await TakeAwayAsync(database, folder);
+        await store.FreeAsync("acc", "k0", "req_later");
+        Assert.Equal(1, time.Awaited);
+    }
+
+    [Fact]
+    public async Task Key_ThatCannotHaveBeenTaken_IsNotFreed()
+    {
+        var time = new FakeClock();
+        await using var database = await TestDatabase.OpenNewAsync(postgres: false, time);
+        var store = new ReplyStore(database, "node", NullLogger.Instance);
+        await database.WriteAsync(session => session.ExecuteAsync("PRAGMA query_only = ON"));
+        Assert.Equal(new Claim(DatabaseAway: true), await store.ClaimAsync("acc", "k", BodyHash, "req"));
+        Assert.False(time.IsAwaited);
+    }
+}
