@@ -201,9 +201,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
 
     private void ReadUsage(ReadOnlySpan<byte> text, ChunkWriter client)
     {
-        var usage = View.Usage;
-        for (var i = 0; i < View.ChoiceCount && !IsObject(text, usage); i++) usage = View.Choice(i).Usage;
-        if (!IsObject(text, usage) && _usagesSeen == 0) usage = View.GroqUsage;
+        var usage = FindUsage(text);
         if (!IsObject(text, usage)) return;
         _usagesSeen++;
         _numbers.Overlay(usage.In(text));
@@ -219,6 +217,14 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
             }
         }
         client.RememberUsage(context.ChoiceOffset, Usage is null ? default : usage.In(text), _tools.Text.Span);
+    }
+
+    /// <summary>Some servers have it inside a choice, or in a member of their own.</summary>
+    private JsonSpan FindUsage(ReadOnlySpan<byte> text)
+    {
+        var usage = View.Usage;
+        for (var i = 0; i < View.ChoiceCount && !IsObject(text, usage); i++) usage = View.Choice(i).Usage;
+        return IsObject(text, usage) || _usagesSeen > 0 ? usage : View.GroqUsage;
     }
 
     private static bool IsObject(ReadOnlySpan<byte> text, JsonSpan span) => span.IsPresent && span.In(text)[0] == (byte)'{';
@@ -299,7 +305,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
             Fail(UpstreamFailure.BadReply, "the reply has no choices");
             return null;
         }
-        var usage = IsObject(text, View.Usage) ? View.Usage : View.GroqUsage;
+        var usage = FindUsage(text);
         if (IsObject(text, usage))
         {
             _numbers.Overlay(usage.In(text));

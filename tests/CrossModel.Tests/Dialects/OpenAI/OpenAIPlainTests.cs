@@ -22,6 +22,15 @@ public sealed class OpenAIPlainTests
             Replayed.Plain(sent).Output);
     }
 
+    /// <summary>Older servers of Moonshot's have it there, and nowhere else.</summary>
+    [Fact]
+    public void Usage_InsideAChoice_IsTheReplys()
+    {
+        var read = Replayed.Plain("""{"choices":[{"index":0,"message":{"role":"assistant","content":"h"},"finish_reason":"stop","usage":{"prompt_tokens":2,"completion_tokens":3,"total_tokens":5}}],"usage":null}""");
+        var usage = JsonDocument.Parse(read.Output).RootElement.GetProperty("usage");
+        Assert.Equal((2, 3), (usage.GetProperty("prompt_tokens").GetInt32(), usage.GetProperty("completion_tokens").GetInt32()));
+    }
+
     [Theory]
     [InlineData("\"delta\":{\"content\":\"Hello\"}")]
     [InlineData("\"text\":\"Hello\"")]
