@@ -53,7 +53,7 @@ internal sealed class GeminiSchema(Utf8JsonWriter json, JsonElement root)
         var isNullable = Types(schema, out var types);
         var options = Options(schema, ref isNullable);
         if (types.Count == 1) json.WriteString("type"u8, types[0].ToUpperInvariant());
-        Values(schema, types.Count == 0 && options.Count == 0);
+        Values(schema, types.Count == 0 && options.Count == 0, ref isNullable);
         foreach (var member in schema.EnumerateObject())
         {
             if (Kept.Contains(member.Name)) json.WriteRaw(member.Name, member.Value);
@@ -93,19 +93,26 @@ internal sealed class GeminiSchema(Utf8JsonWriter json, JsonElement root)
         if (!(schema.TryGetProperty("anyOf"u8, out var options) || schema.TryGetProperty("oneOf"u8, out options) || schema.TryGetProperty("allOf"u8, out options))
             || options.ValueKind != JsonValueKind.Array) return [];
         var list = options.EnumerateArray().ToList();
-        isNullable |= list.RemoveAll(o => o.ValueKind == JsonValueKind.Object
-            && o.TryGetProperty("type"u8, out var type) && type.ValueKind == JsonValueKind.String && type.ValueEquals("null"u8)) > 0;
+        isNullable |= list.RemoveAll(o => o.ValueKind == JsonValueKind.Object && IsNullAlone(o)) > 0;
         return list;
     }
 
-    /// <summary>enum and const; there only strings may be enumerated.</summary>
-    private void Values(JsonElement schema, bool isTypeMissing)
+    private static bool IsNullAlone(JsonElement schema) =>
+        (schema.TryGetProperty("type"u8, out var type) && type.ValueKind == JsonValueKind.String && type.ValueEquals("null"u8))
+        || (Listed(schema) is { Count: > 0 } values && values.TrueForAll(value => value.ValueKind == JsonValueKind.Null));
+
+    /// <summary>What const and enum list.</summary>
+    private static List<JsonElement> Listed(JsonElement schema) => schema.TryGetProperty("const"u8, out var only) ? [only]
+        : schema.TryGetProperty("enum"u8, out var several) && several.ValueKind == JsonValueKind.Array ? [.. several.EnumerateArray()]
+        : [];
+
+    /// <summary>enum and const; there only strings may be enumerated. A null among them is a value unless a type forbids it.</summary>
+    private void Values(JsonElement schema, bool isTypeMissing, ref bool isNullable)
     {
-        List<JsonElement> values = schema.TryGetProperty("const"u8, out var only) ? [only]
-            : schema.TryGetProperty("enum"u8, out var several) && several.ValueKind == JsonValueKind.Array ? [.. several.EnumerateArray()]
-            : [];
-        values.RemoveAll(value => value.ValueKind != JsonValueKind.String);
+        var listed = Listed(schema);
+        var values = listed.FindAll(value => value.ValueKind == JsonValueKind.String);
         if (values.Count == 0) return;
+        isNullable |= isTypeMissing && listed.Exists(value => value.ValueKind == JsonValueKind.Null);
         if (isTypeMissing) json.WriteString("type"u8, "STRING"u8);
         json.WriteStartArray("enum"u8);
         foreach (var value in values) json.WriteRaw(value);

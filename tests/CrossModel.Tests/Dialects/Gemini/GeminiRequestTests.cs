@@ -289,6 +289,11 @@ public sealed class GeminiRequestTests
     [InlineData("""{"type":["string","null"],"nullable":true}""", """{"type":"STRING","nullable":true}""")]
     [InlineData("""{"type":["integer","string"],"anyOf":[{"minimum":1},{"maximum":0}]}""", """{"anyOf":[{"minimum":1},{"maximum":0}]}""")]
     [InlineData("""{"allOf":[{"type":"string"}]}""", """{"anyOf":[{"type":"STRING"}]}""")]
+    [InlineData("""{"enum":["k",null]}""", """{"type":"STRING","enum":["k"],"nullable":true}""")]
+    [InlineData("""{"type":"string","enum":["k",null]}""", """{"type":"STRING","enum":["k"]}""")]
+    [InlineData("""{"type":["string","null"],"enum":["k",null]}""", """{"type":"STRING","enum":["k"],"nullable":true}""")]
+    [InlineData("""{"anyOf":[{"type":"integer"},{"const":null}]}""", """{"nullable":true,"anyOf":[{"type":"INTEGER"}]}""")]
+    [InlineData("""{"anyOf":[{"type":"integer"},{"enum":[null]}]}""", """{"nullable":true,"anyOf":[{"type":"INTEGER"}]}""")]
     [InlineData("""{"type":"object","properties":{"b":{"type":"string"}},"required":["c"]}""", """{"type":"OBJECT","properties":{"b":{"type":"STRING"}}}""")]
     public void Schema_ForTheFirstGenerations_IsWrittenInTheirWords(string part, string written) => Assert.Equal(
         $$$"""{"type":"OBJECT","properties":{"a":{{{written}}}}}""",
