@@ -23,6 +23,8 @@ internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bo
                 _faults.Add(new ConfigFault("metrics.urls", "urls has this address too, and no server can start so unless --urls gives it another", FaultKind.Warning)
                 { Hint = "give metrics a port of their own, or take metrics.urls out" });
         }
+        if (config.Metrics.Token is { } token && (token != token.Trim() || token.Any(char.IsControl)))
+            _faults.Add(new ConfigFault("metrics.token", "a token cannot begin or end with a blank, nor have line breaks in it") { Hint = "no header can carry it" });
         if (config.Alerts is { } alerts)
             CheckAlerts(alerts);
         for (var i = 0; i < config.TrustedProxies.Count; i++)
@@ -98,6 +100,10 @@ internal sealed class ConfigValidator(ConfigRules rules, ConfigSource source, bo
                 _faults.Add(new ConfigFault($"{path}.apiKeys[{i}]", "a key in this list cannot be empty") { Hint = "take it out" });
             CheckKey(upstream.ApiKeys[i], $"{path}.apiKeys[{i}]");
         }
+        CheckKey(upstream.AccessKeyId, $"{path}.accessKeyId");
+        CheckKey(upstream.SecretAccessKey, $"{path}.secretAccessKey");
+        CheckKey(upstream.SessionToken, $"{path}.sessionToken");
+        CheckKey(upstream.ClientSecret, $"{path}.clientSecret");
         foreach ((string header, string value) in upstream.Headers)
             CheckHeader(header, value, ConfigPath.Member($"{path}.headers", header));
         if (complete && upstream.ServiceAccount is { } file && !File.Exists(file))
