@@ -253,6 +253,10 @@ internal sealed partial class ReplyStore(Database database, string node, ILogger
                 await Task.Delay(Pause, database.Time);
                 continue;
             }
+            catch (Exception)
+            {
+                // A database that is closed: a process that ends has freed its keys. Whatever else it was must not keep the next ones waiting.
+            }
             lock (_toFree)
             {
                 _toFree.RemoveRange(0, some.Count);
