@@ -282,13 +282,20 @@ internal sealed record ModelLimitsConfig
 /// <summary>Tokens held for media of unknown size.</summary>
 internal sealed record MediaTokensConfig
 {
+    // A hold multiplies them by how many a request has: beyond this the product may be no number any more.
+    private const double Most = 100_000_000;
+
     /// <summary>An image. Default 2,000.</summary>
+    [Bounds(0, Most)]
     public long Image { get; init; } = 2000;
     /// <summary>A page of a PDF; a page is reckoned as 3 kB. Default 300.</summary>
+    [Bounds(0, Most)]
     public long Page { get; init; } = 300;
     /// <summary>A second of audio. Default 50.</summary>
+    [Bounds(0, Most)]
     public long AudioSecond { get; init; } = 50;
     /// <summary>A video. Default 20,000.</summary>
+    [Bounds(0, Most)]
     public long Video { get; init; } = 20000;
 }
 

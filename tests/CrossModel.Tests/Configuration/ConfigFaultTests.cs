@@ -49,6 +49,7 @@ public sealed class ConfigFaultTests
     [InlineData("{ \"urls\": \"localhost:8080\" }", "urls", "an address to listen on is expected")]
     [InlineData("{ \"urls\": \"http://127.0.0.1:1;http://x/path\" }", "urls", "an address to listen on is expected")]
     [InlineData("{ \"models\": { \"a\": { \"routes\": [{ \"upstream\": \"x\" }], \"price\": { \"input\": 1, \"output\": 1, \"image\": 9001 } } }, \"upstreams\": { \"x\": {} } }", "models.a.price", "a request, an image or a second of audio costs 9000 USD at most")]
+    [InlineData("{ \"models\": { \"a\": { \"routes\": [{ \"upstream\": \"x\" }], \"price\": \"free\", \"mediaTokens\": { \"image\": 5000000000000000000 } } }, \"upstreams\": { \"x\": {} } }", "models.a.mediaTokens.image", "100000000 is the most")]
     [InlineData("{ \"urls\": \"\" }", "urls", "an address to listen on is expected")]
     [InlineData("{ \"urls\": \"http://127.0.0.1:99999\" }", "urls", "an address to listen on is expected")]
     [InlineData("{ \"urls\": \"http://@127.0.0.1:1\" }", "urls", "a host name is no address to listen on")]
