@@ -6,6 +6,8 @@ namespace CrossModel.Configuration;
 /// <summary>A JSON value with its line. A tree of our own, because duplicate members, lines and the text as written must survive the reading.</summary>
 internal sealed class ConfigNode(JsonValueKind kind, int? line)
 {
+    private const int MostQuoted = 64;
+
     public JsonValueKind Kind { get; } = kind;
 
     /// <summary>1-based; null: not from the file.</summary>
@@ -32,7 +34,10 @@ internal sealed class ConfigNode(JsonValueKind kind, int? line)
     /// <summary>For messages: as written, at most 64 characters, control characters escaped.</summary>
     public string Quote() => FromEnvironment ? "what the environment variable says" : Kind == JsonValueKind.Number ? Text : Quote(Text);
 
-    public static string Quote(string text) => $"\"{ConfigPath.Escape(text.Length > 64 ? text[..64] + "…" : text)}\"";
+    public static string Quote(string text) => $"\"{ConfigPath.Escape(text.Length <= MostQuoted ? text : text[..Cut(text)] + "…")}\"";
+
+    /// <summary>Half a letter is no text: a pair that the cut would part is left out whole.</summary>
+    private static int Cut(string text) => char.IsHighSurrogate(text[MostQuoted - 1]) ? MostQuoted - 1 : MostQuoted;
 
     /// <summary>Replaces the member of that name, or adds it.</summary>
     public void Set(string name, ConfigNode value)

@@ -48,7 +48,7 @@ internal static class EnvironmentOverrides
                 return SetItem(node, shape.Item!, parts, value);
         }
         if (part is null || node.Kind != JsonValueKind.Object)
-            return new ConfigFault("", $"there is nothing inside to set by the name \"{Quote(name)}\"");
+            return new ConfigFault("", $"there is nothing inside to set by the name {ConfigNode.Quote(name)}");
         if (parts.Length == 1)
         {
             node.Set(name, value);
@@ -68,7 +68,7 @@ internal static class EnvironmentOverrides
     private static ConfigFault? SetItem(ConfigNode list, Shape item, ReadOnlySpan<string> parts, ConfigNode value)
     {
         if (!int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var index) || index > list.Items.Count)
-            return new ConfigFault("", $"a position from 0 to {list.Items.Count} is expected where \"{Quote(parts[0])}\" stands");
+            return new ConfigFault("", $"a position from 0 to {list.Items.Count} is expected where {ConfigNode.Quote(parts[0])} stands");
         var whole = parts.Length == 1;
         if (index == list.Items.Count)
             list.Items.Add(whole ? value : ConfigNode.NewObject());
@@ -78,7 +78,5 @@ internal static class EnvironmentOverrides
     }
 
     private static ConfigFault Unknown(string name, Shape shape) =>
-        new("", $"there is no setting named \"{Quote(name)}\"") { Hint = NearestName.Question(name, shape.Settings.Select(setting => setting.JsonName)) };
-
-    private static string Quote(string name) => name.Length > 64 ? name[..64] + "…" : name;
+        new("", $"there is no setting named {ConfigNode.Quote(name)}") { Hint = NearestName.Question(name, shape.Settings.Select(setting => setting.JsonName)) };
 }

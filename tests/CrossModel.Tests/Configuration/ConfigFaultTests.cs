@@ -86,6 +86,16 @@ public sealed class ConfigFaultTests
         Assert.Equal((path, message, FaultKind.Fault), (fault.Path, fault.Message, fault.Kind));
     }
 
+    /// <summary>Texts are quoted up to their 64th character, which may be the first half of a letter.</summary>
+    [Fact]
+    public void Text_WhoseCutFallsIntoALetter_IsQuotedWithoutIt()
+    {
+        var letters = new string('x', 63);
+        Assert.Equal($"[\"{letters}…\"]", Given.Fault($"{{ \"{letters}😀\": 1 }}").Path);
+        Assert.EndsWith($"is expected, not \"{letters}…\"", Given.Fault($"{{ \"unknownParameters\": \"{letters}😀\" }}").Message, StringComparison.Ordinal);
+        Assert.EndsWith($"\"{letters}…\"", Given.Fault("{}", ($"CROSSMODEL__{letters}😀", "1")).Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("https://x.openai.azure.com/openai/v1?api-version=preview", "the version belongs into apiVersion")]
     [InlineData("https://host/v1?key=x", "keys belong into apiKey, extra headers into headers")]
