@@ -155,7 +155,21 @@ internal sealed class SchemaSample
 
     private string Number(List<JsonElement> parts, bool whole)
     {
-        var step = Bound(parts, "multipleOf") ?? (whole ? 1 : 0.5m);
+        try
+        {
+            return Reckon(parts, whole).ToString(CultureInfo.InvariantCulture);
+        }
+        // Bounds at the end of what a decimal holds leave no room to reckon in.
+        catch (OverflowException)
+        {
+            return (Bound(parts, "minimum") ?? Bound(parts, "maximum") ?? 0).ToString(CultureInfo.InvariantCulture);
+        }
+    }
+
+    private decimal Reckon(List<JsonElement> parts, bool whole)
+    {
+        var stated = Bound(parts, "multipleOf") is { } multiple and > 0 ? multiple : (decimal?)null;
+        var step = stated ?? (whole ? 1 : 0.5m);
         var least = Bound(parts, "minimum");
         if (Bound(parts, "exclusiveMinimum") is { } above)
             least = Math.Max(least ?? decimal.MinValue, above + (whole ? 1 : 0.001m));
@@ -164,9 +178,9 @@ internal sealed class SchemaSample
             most = Math.Min(most ?? decimal.MaxValue, below - (whole ? 1 : 0.001m));
         var low = least ?? Math.Min(1, most ?? 1);
         // Only a stated step must be met exactly; the other bound may leave no room for a rounder number.
-        var value = Bound(parts, "multipleOf") is null ? low : Math.Ceiling(low / step) * step;
+        var value = stated is null ? low : Math.Ceiling(low / step) * step;
         var higher = value + step * _dice.Next(20);
-        return (higher <= (most ?? value + 20) ? higher : value).ToString(CultureInfo.InvariantCulture);
+        return higher <= (most ?? value + 20) ? higher : value;
     }
 
     private static decimal? Bound(List<JsonElement> parts, string name) =>

@@ -49,6 +49,13 @@ public sealed class MutationTests
     [InlineData("""{"anyOf":[{"type":"object","properties":{"next":{"$ref":"#"}},"required":["next"]},{"type":"null"}]}""")]
     [InlineData("""{"type":["string","null"],"minLength":40,"maxLength":41}""")]
     [InlineData("""{"type":"array","prefixItems":[{"const":1},{"enum":["a"]}],"maxItems":2}""")]
+    [InlineData("""{"type":"integer","multipleOf":0}""")]
+    [InlineData("""{"type":"integer","exclusiveMinimum":79228162514264337593543950335}""")]
+    [InlineData("""{"type":"number","exclusiveMaximum":-79228162514264337593543950335}""")]
+    [InlineData("""{"type":"number","minimum":79228162514264337593543950330}""")]
+    [InlineData("""{"type":"number","minimum":79228162514264337593543950330,"multipleOf":0.001}""")]
+    [InlineData("""{"type":"string","maxLength":11}""")]
+    [InlineData("""{"properties":{"😀":{"type":"string","maxLength":11}}}""")]
     [InlineData("true")]
     public void Sample_OfAnAwkwardSchema_IsJsonAndEnds(string schema)
     {
