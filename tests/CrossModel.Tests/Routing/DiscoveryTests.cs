@@ -117,6 +117,7 @@ public sealed class DiscoveryTests
         var found = await FirstAsync(servers);
         Assert.Equal(["ollama/llama3.2:1b", "ollama/tiny"], found.Models.Keys);
         Assert.Equal("/models/tiny.gguf", found.Models["ollama/tiny"].Routes[0].Model);
+        Assert.Equal(2, Assert.Single(found.Sources).Models);
         Assert.All(found.Models.Values, m => Assert.True(m.Price!.IsFree));
         Assert.Equal(("ollama", $"http://127.0.0.1:{Port(server)}/v1"), (found.Upstreams["ollama"].Preset, found.Upstreams["ollama"].BaseUrl));
     }

@@ -116,13 +116,17 @@ internal sealed class LoopbackServers(IReadOnlyList<LoopbackServer> servers, IRe
         return ids.Contains(KeyDiscovery.SimulatedModel) ? [] : ids;
     }
 
-    private static DiscoveredModels Of(LoopbackServer server, List<string> models) => new(
-        new Dictionary<string, UpstreamConfig> { [server.Name] = new() { Dialect = "openai", BaseUrl = $"http://127.0.0.1:{server.Port}/v1", Preset = server.Preset } },
-        models.DistinctBy(ShortName).ToDictionary(
+    private static DiscoveredModels Of(LoopbackServer server, List<string> ids)
+    {
+        var models = ids.DistinctBy(ShortName).ToDictionary(
             id => $"{server.Name}/{ShortName(id)}",
             id => new ModelConfig { Routes = [new RouteConfig { Upstream = server.Name, Model = id }], Price = new PriceConfig { IsFree = true }, Name = ShortName(id) },
-            StringComparer.Ordinal),
-        [new DiscoverySource(server.Name, $"{server.Title} at 127.0.0.1:{server.Port}", models.Count, "free")]);
+            StringComparer.Ordinal);
+        return new(
+            new Dictionary<string, UpstreamConfig> { [server.Name] = new() { Dialect = "openai", BaseUrl = $"http://127.0.0.1:{server.Port}/v1", Preset = server.Preset } },
+            models,
+            [new DiscoverySource(server.Name, $"{server.Title} at 127.0.0.1:{server.Port}", models.Count, "free")]);
+    }
 
     /// <summary>llama.cpp may name a model by the path of its file: the path is nobody's business.</summary>
     private static string ShortName(string id) => id.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? Path.GetFileNameWithoutExtension(id) : id;
