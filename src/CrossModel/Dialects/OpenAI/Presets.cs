@@ -37,6 +37,13 @@ internal static class Presets
         ExtraContent = true,
     };
 
+    private static readonly Preset LlamaCpp = new()
+    {
+        // It counts one candidate's tokens when asked for several: asked n times the count is right.
+        Name = "llama.cpp", Unknown = UnknownParameters.Forward, Reasoning = ReasoningStyle.TemplateArguments, Drops = OpenAIOnly, Refuses = AudioOutAndFunctions,
+        RequestFaults = LlamaFaults, NamedTools = false, FillsCalls = true, ObjectSchema = true, MinTopLogprobs = 1, ClosesStreams = true,
+    };
+
     public static IReadOnlyList<Preset> All { get; } =
     [
         new()
@@ -151,17 +158,8 @@ internal static class Presets
             Name = "sglang", Candidates = true, Unknown = UnknownParameters.Forward, Reasoning = ReasoningStyle.TemplateArguments,
             Drops = ["store", "metadata", "prediction", "verbosity", "web_search_options", "moderation", "service_tier"], Refuses = AudioOutAndFunctions,
         },
-        new()
-        {
-            // It counts one candidate's tokens when asked for several: asked n times the count is right.
-            Name = "llama.cpp", Unknown = UnknownParameters.Forward, Reasoning = ReasoningStyle.TemplateArguments, Drops = OpenAIOnly, Refuses = AudioOutAndFunctions,
-            RequestFaults = LlamaFaults, NamedTools = false, FillsCalls = true, ObjectSchema = true, MinTopLogprobs = 1, ClosesStreams = true,
-        },
-        new()
-        {
-            Name = "gpustack", Unknown = UnknownParameters.Forward, Reasoning = ReasoningStyle.TemplateArguments, Drops = OpenAIOnly, Refuses = AudioOutAndFunctions,
-            RequestFaults = LlamaFaults, NamedTools = false, FillsCalls = true, ObjectSchema = true, MinTopLogprobs = 1, ClosesStreams = true,
-        },
+        LlamaCpp,
+        LlamaCpp with { Name = "gpustack" },
         new()
         {
             Name = "ollama", Hosts = [":11434", "ollama.com"], Unknown = UnknownParameters.Forward, History = ReasoningHistory.AsReasoning,
