@@ -14,7 +14,7 @@ internal static class AccountReport
         using var json = new Utf8JsonWriter(target, new JsonWriterOptions { Encoder = JsonText.Encoder });
         json.WriteStartObject();
         json.WriteString("account"u8, caller.Account.Name);
-        json.WriteString("status"u8, caller.Account.Enabled ? "enabled" : "disabled");
+        json.WriteString("status"u8, caller.Account.Status);
         json.Usd("balance", standing.Balance);
         json.Usd("held", standing.Held);
         json.Usd("available", standing.Available);

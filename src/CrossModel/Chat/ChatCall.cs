@@ -150,9 +150,9 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
     }
 
     /// <summary>So long was waited for others; no more is waited for them now.</summary>
-    public void Waited(TimeSpan time)
+    public void Waited(TimeSpan length)
     {
-        _waited += time;
+        _waited += length;
         Volatile.Write(ref _askedAfter, -1);
     }
 
@@ -170,7 +170,7 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
     }
 
     /// <summary>From here on the call goes on for so long after its caller has left.</summary>
-    public void Outlive(TimeSpan patience, TimeProvider time)
+    public void Outlive(TimeSpan patience)
     {
         var ending = _outliving = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
         _onCallerGone = Http.RequestAborted.UnsafeRegister(_ => ending.CancelAfter(patience), null);

@@ -59,7 +59,7 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
             if (claim == default)
             {
                 (call.Run, call.Recording, call.WasSlow) = (mine, mine.Recording, hasWaited);
-                call.Outlive(Patience, time);
+                call.Outlive(Patience);
                 return null;
             }
             var refusal = claim.OtherBody ? ApiErrors.IdempotencyKeyReused()

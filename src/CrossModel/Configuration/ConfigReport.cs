@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using CrossModel.Protocol;
 
 namespace CrossModel.Configuration;
 
@@ -17,7 +18,7 @@ internal static class ConfigReport
             text.Append(fault).Append('\n');
         var errors = loaded.Faults.Count(fault => fault.Kind != FaultKind.Warning);
         var warnings = loaded.Faults.Count - errors;
-        var counts = $"{errors} {(errors == 1 ? "error" : "errors")}, {warnings} {(warnings == 1 ? "warning" : "warnings")}";
+        var counts = $"{Counted.Of(errors, "error")}, {Counted.Of(warnings, "warning")}";
         return text.Append(loaded.File ?? "no configuration file, built-in defaults").Append(": ").Append(loaded.Faults.Count == 0 ? "good" : counts).Append('\n').ToString();
     }
 

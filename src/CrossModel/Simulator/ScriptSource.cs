@@ -42,7 +42,7 @@ internal sealed class ScriptSource
     {
         script = FaultScript.None;
         if (model.IndexOf(':', StringComparison.Ordinal) is > 0 and var colon && model[..colon] is "simulated" or "sim")
-            return FaultScript.TryParse(model[(model.IndexOf(':', StringComparison.Ordinal) + 1)..], out script);
+            return FaultScript.TryParse(model[(colon + 1)..], out script);
         if (!model.StartsWith("sim-", StringComparison.Ordinal))
             return null;
         var once = model.EndsWith("-then-200", StringComparison.Ordinal);

@@ -46,8 +46,7 @@ internal sealed class UsageQueries(Database database)
 
     /// <summary>A request of whatever account: for the operator.</summary>
     public Task<StoredRequest?> FindAsync(string id, CancellationToken ct = default) =>
-        database.ReadAsync(session => session.FirstAsync(Records + "JOIN account a ON a.id = r.account_id WHERE r.id = @id",
-            Map, ("@id", id)), ct);
+        database.ReadAsync(session => session.FirstAsync(Records + "WHERE r.id = @id", Map, ("@id", id)), ct);
 
     /// <summary>All requests of a time, in no order, as they come: for reports.</summary>
     /// <param name="since">Unix milliseconds, inclusive.</param>
