@@ -9,10 +9,10 @@ namespace CrossModel.Chat;
 /// <summary>
 /// POST /v1/chat/completions, the one file to read. Each step asks one room in that room's own terms and answers null when it is content.
 /// <code>
-///  1 who calls    Accounts   401 503       5 which upstreams   Routing                400 404
-///  2 read body    Protocol   413 400       6 ask               Dialects + Upstreams   400 429 502 503
-///  3 which model  Routing    404           7 relay the reply   Relay
-///  4 may they     Limits 429, Billing 402  8 settle            Settlement, exactly once, before a reply's last bytes
+///  1 who calls     Accounts   401 503           5 may they   Limits 429, Billing 402 503
+///  2 read body     Protocol   400 413 415 503   6 ask        Dialects + Upstreams   400 413 429 502 503
+///  3 which routes  Routing 400 404, Dialects    7 relay      Relay
+///  4 repeated?     Repeats, ReplyCache          8 settle     Settlement, exactly once, before a reply's last bytes
 /// </code>
 /// </summary>
 internal sealed partial class ChatEndpoint(

@@ -23,7 +23,7 @@ internal static class UpstreamForms
     public static IEnumerable<UpstreamRemark> Check(UpstreamConfig upstream) =>
         Forms.TryGetValue(upstream.Dialect, out Func<UpstreamConfig, IEnumerable<UpstreamRemark>>? form) ? form(upstream) : [];
 
-    /// <summary>What a dialect has to say of one route to an upstream of its.</summary>
+    /// <summary>What a dialect has to say of one route to one of its upstreams.</summary>
     /// <param name="id">The model's public id.</param>
     public static IEnumerable<UpstreamRemark> CheckRoute(UpstreamConfig upstream, string id, RouteConfig route)
     {

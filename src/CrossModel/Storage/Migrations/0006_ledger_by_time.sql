@@ -1,6 +1,6 @@
 -- Ledger entries were kept account by account: a commit of many accounts' replies wrote a page for each. Now they lie in the order in which they come.
 -- place is where: the entry's time, or the place of the account's entry before it where the clock went back. previous is the place of that entry, 0 for
--- the first; the account names the place of its last. So an account's chain is read from its end, one entry naming the next: see Usage/Chain.cs.
+-- the first; the account names the place of its last. So an account's chain is read from its end, one entry naming the next: see Usage/LedgerChain.cs.
 ALTER TABLE account ADD COLUMN ledger_place BIGINT NOT NULL DEFAULT 0;
 -- The place of the record's ledger entry.
 ALTER TABLE request_record ADD COLUMN place BIGINT NOT NULL DEFAULT 0;
