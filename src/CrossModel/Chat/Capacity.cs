@@ -49,7 +49,7 @@ internal sealed class Capacity(Snapshots snapshots)
     {
         if (Interlocked.Add(ref _bytes, bytes) <= (Limits.BufferedBytes ?? Share)) return null;
         Give(bytes);
-        return ApiErrors.ModelUnavailable("This server holds as many bytes as it may. Retry after the time given in retry-after, or send less.");
+        return ApiErrors.NoRoom();
     }
 
     public void Give(long bytes) => Interlocked.Add(ref _bytes, -bytes);

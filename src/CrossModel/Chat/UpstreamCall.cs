@@ -68,7 +68,7 @@ internal sealed class UpstreamCall : IDisposable
         var upstream = _route.Upstream;
         _seeded = Resolution.PrepareSeeded(_call, _route, _context.ChoiceOffset);
         if (_seeded is not null && _call.Take(_seeded.Body.Length) is not null)
-            return new(new UpstreamFault(UpstreamFailure.BadReply, Detail: "no room for a request of each candidate (limits.bufferedBytes)"));
+            return new(new UpstreamFault(UpstreamFailure.NoRoom, Detail: "for a request of each candidate (limits.bufferedBytes)", NotAgain: true));
         return _attempt.SendAsync(upstream.Client, upstream.Dialect, _seeded ?? _call.Prepared!, patient, thinks);
     }
 
@@ -86,7 +86,7 @@ internal sealed class UpstreamCall : IDisposable
                 var count = await _attempt.ReadAsync(_unread);
                 if (IsLong(count)) await SocketTurn.End();
                 if (count == 0) break;
-                if (TooMuch() is { } fault) return (null, fault);
+                if (TooMuch(UpstreamFailure.NoRoom) is { } fault) return (null, fault);
             }
             var read = ReadReply();
             // Settling takes longer than all before it: what it does not need is not held meanwhile.
@@ -133,7 +133,8 @@ internal sealed class UpstreamCall : IDisposable
                 if (Client.HasContent && !await Resting(SendAsync(output))) return new UpstreamFault(UpstreamFailure.ClientGone);
                 if (Reader.Fault is { } failed) return failed;
                 if (count == 0 || Reader.Ended) return null;
-                if (TooMuch() is { } huge) return huge;
+                // What waits here may be events without end, which are no reply.
+                if (TooMuch(UpstreamFailure.BadReply) is { } huge) return huge;
                 if (await Resting(covered())) continue;
                 Client.FinishOpen(FinishReason.Length);
                 return null;
@@ -211,14 +212,15 @@ internal sealed class UpstreamCall : IDisposable
         return Reader.Fault is null ? collector.Collect(Reader.Usage) : null;
     }
 
-    private UpstreamFault? TooMuch()
+    /// <param name="whenFull">What it is called when this server has no room for it.</param>
+    private UpstreamFault? TooMuch(UpstreamFailure whenFull)
     {
         // Events that say nothing wait for one that does, and what follows a finish for the charge: an upstream could send such without end.
         var held = (long)_unread.Length + (_events?.Length ?? 0) + (_client?.WithheldBytes ?? 0);
         if (held > LargestReply) return new UpstreamFault(UpstreamFailure.BadReply, Detail: "a reply or event of more than 64 MiB");
         // Counted once it is large: a usual reply is far below what a call in flight is reckoned at anyway.
         if (held - _taken < 256 * 1024) return null;
-        if (_call.Take(held - _taken) is not null) return new UpstreamFault(UpstreamFailure.BadReply, Detail: "no room for a reply of this size (limits.bufferedBytes)");
+        if (_call.Take(held - _taken) is not null) return new UpstreamFault(whenFull, Detail: "no room for a reply of this size (limits.bufferedBytes)");
         _taken = held;
         return null;
     }

@@ -27,6 +27,8 @@ internal enum UpstreamFailure
     CutShort,
     /// <summary>Our caller left.</summary>
     ClientGone,
+    /// <summary>This server holds as many bytes as it may: the upstream has done nothing wrong.</summary>
+    NoRoom,
     /// <summary>This server stops and its patience with running calls is over.</summary>
     Stopping,
 }

@@ -97,6 +97,9 @@ internal static class ApiErrors
     public static ApiError ModelUnavailable(string what, TimeSpan? retryAfter = null) =>
         new(503, "api_error", "model_unavailable", what, RetryAfter: retryAfter ?? TimeSpan.FromSeconds(1));
 
+    public static ApiError NoRoom() =>
+        ModelUnavailable("This server holds as many bytes as it may. Retry after the time given in retry-after, or send less.");
+
     public static ApiError ServerStopping() =>
         ModelUnavailable("This server is stopping. Send the request again: another one will take it.");
 

@@ -43,6 +43,7 @@ internal static class FailureRules
             UpstreamFailure.BadReply => /*             */ Rule(true, null, Cools.Model, 2),
             UpstreamFailure.CutShort => /*             */ Rule(true, null, Cools.Model, 2),
             UpstreamFailure.ClientGone => /*           */ Rule(false, null, Cools.Nothing, 0),
+            UpstreamFailure.NoRoom => /*               */ Rule(true, null, Cools.Nothing, 0),
             UpstreamFailure.Stopping => /*             */ Rule(false, null, Cools.Nothing, 0),
             _ => throw new ArgumentOutOfRangeException(nameof(fault), fault.Failure, null),
         };
@@ -69,6 +70,7 @@ internal static class FailureRules
         UpstreamFailure.CutShort => ApiErrors.ProviderError("The model's provider ended its reply before it was complete. Try again."),
         UpstreamFailure.BadReply => ApiErrors.ProviderError("The model's provider sent a reply that cannot be read. Try again."),
         UpstreamFailure.ServerError => ApiErrors.ProviderError("The model's provider failed to answer. Try again, or use another model."),
+        UpstreamFailure.NoRoom => ApiErrors.NoRoom(),
         UpstreamFailure.Stopping => ApiErrors.ServerStopping(),
         UpstreamFailure.ClientGone => ApiErrors.ProviderError("The caller closed the connection."),
         _ => throw new ArgumentOutOfRangeException(nameof(fault), fault.Failure, null),

@@ -109,6 +109,22 @@ public sealed class Ceilings
         }
     }
 
+    /// <summary>The provider has done nothing wrong, and its model is well for everybody else.</summary>
+    [Fact]
+    public async Task Reply_ThatFindsNoRoom_IsNoFailureOfTheUpstream()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync((http, _) => UsualReply.JsonAsync(http, UsualReply.Plain(content: new string('a', 2_000_000))));
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, more: "\"limits\": { \"bufferedBytes\": 1000000 },");
+
+        var reply = await gateway.PostAsync(Plain);
+
+        Assert.Equal((503, "model_unavailable"), ((int)reply.Status, reply.ErrorCode));
+        Assert.NotNull(reply.Header("retry-after"));
+        var metrics = (await gateway.Http.GetAsync("/metrics")).Text;
+        Assert.Contains("crossmodel_upstream_cooling_seconds{crossmodel_upstream=\"up\"} 0\n", metrics, StringComparison.Ordinal);
+        Assert.Contains("crossmodel_bytes_held 0\n", metrics, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Body_OnlyAnnounced_TakesNoRoomFromOthers()
     {

@@ -313,6 +313,23 @@ public sealed class FanOut
         Assert.Equal([41, 42, 43], upstream.Received.Select(r => (int)r.Json["seed"]!).Distinct().Order());
     }
 
+    /// <summary>A server that is short of memory says so: the provider has done nothing wrong, and its model is well for everybody else.</summary>
+    [Theory]
+    [InlineData(Plain)]
+    [InlineData(Stream)]
+    public async Task Requests_ThatFindNoRoom_AreNoFailureOfTheUpstream(string body)
+    {
+        await using var upstream = await UpstreamAsync(_ => false);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced, more: "\"limits\": { \"bufferedBytes\": 150000 },", upstreamMore: """, "preset": "groq" """);
+
+        var reply = await gateway.PostAsync(body.Replace("\"n\":3", "\"n\":3,\"seed\":41", StringComparison.Ordinal).Replace("Hi", new string('a', 80_000), StringComparison.Ordinal));
+
+        Assert.Equal((503, "model_unavailable"), ((int)reply.Status, reply.ErrorCode));
+        Assert.NotNull(reply.Header("retry-after"));
+        Assert.Contains("crossmodel_upstream_cooling_seconds{crossmodel_upstream=\"up\"} 0\n", (await gateway.Http.GetAsync("/metrics")).Text, StringComparison.Ordinal);
+        Assert.Equal(200, (int)(await gateway.PostAsync(body)).Status);
+    }
+
     /// <summary>The first one alone has said something: the call is not empty.</summary>
     [Fact]
     public async Task Candidates_EmptyButOne_ArePaidTogether()

@@ -19,6 +19,7 @@ public sealed class FailureRulesTests
         { "FirstByteTimeout", 502, "provider_error", "provider_error", true, "Model", 10, false },
         { "IdleTimeout", 502, "provider_error", "provider_error", true, "Model", 10, false },
         { "TotalTimeout", 502, "provider_error", "provider_error", true, "Nothing", 0, false },
+        { "NoRoom", 503, "api_error", "model_unavailable", true, "Nothing", 0, false },
         { "Stopping", 503, "api_error", "model_unavailable", false, "Nothing", 0, false },
         { "ClientGone", 502, "provider_error", "provider_error", false, "Nothing", 0, false },
     };
