@@ -77,6 +77,9 @@ internal sealed class ChatCall(HttpContext http, string requestId, Capacity capa
     /// <summary>The routes to try, best first; not empty once the model is resolved.</summary>
     public RoutePlan Plan;
 
+    /// <summary>The model that serves, or would be the first to be asked; null: none is known yet.</summary>
+    public string? ModelId => Served?.Owner.Id ?? (Plan.Count > 0 ? Plan[0].Owner.Id : null);
+
     /// <summary>Where in the plan the first route is that can express the request.</summary>
     public int FirstRoute { get; set; }
 

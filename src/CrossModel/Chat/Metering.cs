@@ -8,8 +8,7 @@ internal static class Metering
     public static void Count(Meters meters, ChatCall call)
     {
         // A model's name is a label only once the catalogue knows it: what callers write must not make new series.
-        var model = call.Plan.Count > 0 ? (call.Served ?? call.Plan[0]).Owner.Id : "";
-        meters.Call(model, call.Served?.Upstream.Name ?? "", call.Status, call.Usage, call.Elapsed, call.FirstToken);
+        meters.Call(call.ModelId ?? "", call.Served?.Upstream.Name ?? "", call.Status, call.Usage, call.Elapsed, call.FirstToken);
         var attempts = call.Attempts;
         for (var i = 0; i < attempts.Count; i++) meters.Attempt(attempts[i].Upstream, attempts[i].Outcome);
     }

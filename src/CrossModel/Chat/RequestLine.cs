@@ -14,7 +14,6 @@ internal sealed class RequestLine(ChatCall call)
         if (log.IsEnabled(LogLevel.Information)) log.Log(LogLevel.Information, Done, new RequestLine(call), null, static (line, _) => line.ToString());
     }
 
-    private string? Model => call.Plan.Count > 0 ? call.Plan[0].Owner.Id : null;
     private long DurationMs => (long)call.Elapsed.TotalMilliseconds;
     private long? FirstTokenMs => (long?)call.FirstToken?.TotalMilliseconds;
 
@@ -25,7 +24,7 @@ internal sealed class RequestLine(ChatCall call)
         json.WriteNumber("status"u8, call.Status);
         if (call.ErrorCode is { } error) json.WriteString("error"u8, error);
         json.WriteString("key"u8, call.Caller?.Key.Prefix);
-        json.WriteString("model"u8, Model);
+        json.WriteString("model"u8, call.ModelId);
         json.WriteString("upstream"u8, call.Served?.Upstream.Name);
         json.WriteNumber("attempts"u8, call.AttemptCount);
         json.WriteNumber("duration_ms"u8, DurationMs);
@@ -36,5 +35,5 @@ internal sealed class RequestLine(ChatCall call)
 
     /// <summary>For a person at a terminal.</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
-        $"request {call.RequestId} client_id={call.ClientRequestId} status={call.Status} error={call.ErrorCode} key={call.Caller?.Key.Prefix} model={Model} upstream={call.Served?.Upstream.Name} attempts={call.AttemptCount} duration_ms={DurationMs} first_token_ms={FirstTokenMs} input_tokens={call.Usage.InputTokens} output_tokens={call.Usage.OutputTokens}");
+        $"request {call.RequestId} client_id={call.ClientRequestId} status={call.Status} error={call.ErrorCode} key={call.Caller?.Key.Prefix} model={call.ModelId} upstream={call.Served?.Upstream.Name} attempts={call.AttemptCount} duration_ms={DurationMs} first_token_ms={FirstTokenMs} input_tokens={call.Usage.InputTokens} output_tokens={call.Usage.OutputTokens}");
 }

@@ -50,6 +50,7 @@ public sealed class Fallback
 
         var receipt = await ReceiptAsync(gateway, reply);
         Assert.Equal(("test/second", "0.000015"), ((string?)receipt["model"], (string?)receipt["cost"]));
+        await Until.TrueAsync(() => gateway.Log.All.Any(line => line.Contains("model=test/second upstream=up", StringComparison.Ordinal)));
     }
 
     /// <summary>A model that is gone and an account that is empty have many names; the next route knows neither.</summary>
