@@ -122,7 +122,7 @@ internal sealed class Settlement(Settlements settlements)
             AccountId = call.Caller.Account.Id,
             KeyId = call.Caller.Key.Id,
             Model = ending.Route.Owner.Id,
-            ModelAsked = call.Request.Model,
+            ModelAsked = Asked(call, ending.Route.Owner),
             ClientRequestId = call.ClientRequestId,
             Created = call.Created.ToUnixTimeMilliseconds(),
             Status = ending.Status,
@@ -142,6 +142,13 @@ internal sealed class Settlement(Settlements settlements)
             DurationMs = (long)call.Elapsed.TotalMilliseconds,
             ErrorCode = ending.ErrorCode,
         };
+    }
+
+    /// <summary>The id as the caller wrote it; one that nobody knows may be as long as a body.</summary>
+    private static string Asked(ChatCall call, Model served)
+    {
+        var id = call.Request.Model;
+        return id == served.Id || call.Snapshot.Catalog.Find(id) is not null ? id : ApiErrors.Echo(id);
     }
 
     /// <summary>Notes what an attempt that delivered nothing costs the operator: its upstream has reported tokens before it failed.</summary>

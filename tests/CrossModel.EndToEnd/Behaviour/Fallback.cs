@@ -53,6 +53,19 @@ public sealed class Fallback
         await Until.TrueAsync(() => gateway.Log.All.Any(line => line.Contains("model=test/second upstream=up", StringComparison.Ordinal)));
     }
 
+    /// <summary>Records are kept: a name that is as long as a body may be must not become one.</summary>
+    [Fact]
+    public async Task Model_ThatNobodyKnows_StandsCutInTheRecord()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl);
+
+        var reply = await gateway.PostAsync($$"""{"model":"{{new string('x', 100_000)}}","models":["test/model"],"messages":[{"role":"user","content":"Hi"}]}""");
+
+        var receipt = await ReceiptAsync(gateway, reply);
+        Assert.Equal(("test/model", new string('x', 63) + "…"), ((string?)receipt["model"], (string?)receipt["model_asked"]));
+    }
+
     /// <summary>A model that is gone and an account that is empty have many names; the next route knows neither.</summary>
     [Theory]
     [InlineData(400, """{"error":{"message":"The model `m` has been decommissioned and is no longer supported.","code":"model_decommissioned"}}""")]
