@@ -51,9 +51,11 @@ internal sealed class Gateway : IAsyncDisposable
     private readonly Capacity _capacity;
     private readonly Snapshots _snapshots;
     private readonly SnapshotBuilder _builder;
+    private readonly ILoggerFactory _logs;
 
-    private Gateway(Listener listener, Stack<IAsyncDisposable> rooms, CancellationTokenSource stopping, Capacity capacity, Snapshots snapshots, SnapshotBuilder builder) =>
-        (_listener, _rooms, _stopping, _capacity, _snapshots, _builder) = (listener, rooms, stopping, capacity, snapshots, builder);
+    private Gateway(
+        Listener listener, Stack<IAsyncDisposable> rooms, CancellationTokenSource stopping, Capacity capacity, Snapshots snapshots, SnapshotBuilder builder, ILoggerFactory logs) =>
+        (_listener, _rooms, _stopping, _capacity, _snapshots, _builder, _logs) = (listener, rooms, stopping, capacity, snapshots, builder, logs);
 
     /// <summary>Addresses that are really listened on.</summary>
     public IReadOnlyList<string> Addresses => [.. _listener.Urls];
@@ -93,6 +95,7 @@ internal sealed class Gateway : IAsyncDisposable
         {
             var name = rooms.OfType<Database>().FirstOrDefault()?.Name;
             while (rooms.TryPop(out var room)) await room.DisposeAsync();
+            logs.Dispose();
             if (e is DatabaseException or IOException) throw new StartException(e.Message, e);
             if (e is DbException) throw new StartException($"{name} cannot be used: {e.Message}", e);
             throw;
@@ -160,7 +163,7 @@ internal sealed class Gateway : IAsyncDisposable
             "the process may open no more files for them (LimitNOFILE, ulimit -n)", door.HandleAsync);
         var metricsListener = config.Metrics.Urls is { } own ? await ListenAsync(own, MetricsConnections, "metrics.urls takes no more", metrics.AnswerThereAsync) : null;
         watcher.Start(builder.ApplyAsync);
-        var gateway = new Gateway(listener, rooms, stopping, capacity, snapshots, builder)
+        var gateway = new Gateway(listener, rooms, stopping, capacity, snapshots, builder, logs)
         {
             MetricsAddresses = [.. metricsListener?.Urls ?? []],
             Database = database,
@@ -219,5 +222,7 @@ internal sealed class Gateway : IAsyncDisposable
     {
         while (_rooms.TryPop(out var room)) await room.DisposeAsync();
         _stopping.Dispose();
+        // Last: at a terminal a thread writes the lines, and those that wait for it are written now.
+        _logs.Dispose();
     }
 }

@@ -5,6 +5,7 @@ using System.Text.RegularExpressions;
 using CrossModel.EndToEnd.Proofs;
 using CrossModel.EndToEnd.Support;
 using CrossModel.Tests.Support;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace CrossModel.EndToEnd.Behaviour;
 
@@ -266,4 +267,29 @@ public sealed partial class RunningProgram
     /// <summary>From "curl " at a line's beginning over every line that a backslash continues.</summary>
     [GeneratedRegex(@"^curl (?:.*\\\n)*.*$", RegexOptions.Multiline)]
     private static partial Regex CurlCommand();
+
+    /// <summary>What gathers lines to write them by and by, as the log at a terminal does, writes its last ones when it is closed.</summary>
+    [Fact]
+    public async Task Log_OfAGatewayThatEnds_IsClosed()
+    {
+        var closed = new ClosedLog();
+        var gateway = await Gateway.StartAsync(new GatewayOptions
+        {
+            Environment = new Dictionary<string, string> { ["CROSSMODEL__URLS"] = "http://127.0.0.1:0", ["CROSSMODEL__DATABASE"] = "sqlite:" + Path.Combine(TempFolder.New(), "test.db") },
+            LoopbackServers = [],
+            Logging = logging => logging.Services.AddSingleton<ILoggerProvider>(_ => closed),
+        }, TestContext.Current.CancellationToken);
+        Assert.False(closed.IsClosed);
+
+        await gateway.DisposeAsync();
+
+        Assert.True(closed.IsClosed);
+    }
+
+    private sealed class ClosedLog : ILoggerProvider
+    {
+        public bool IsClosed { get; private set; }
+        public ILogger CreateLogger(string categoryName) => Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance;
+        public void Dispose() => IsClosed = true;
+    }
 }
