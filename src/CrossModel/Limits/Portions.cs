@@ -28,8 +28,10 @@ internal static class Portions
     }
 
     /// <summary>What the tightest spend limit leaves by the books.</summary>
-    public static long FreeSpend(Terms terms, Spent spent) => Math.Min(
-        Math.Min((terms.SpendDay ?? long.MaxValue) - spent.Day, (terms.SpendMonth ?? long.MaxValue) - spent.Month), (terms.SpendTotal ?? long.MaxValue) - spent.Total);
+    public static long FreeSpend(Terms terms, Spent spent) =>
+        Math.Min(Math.Min(Left(terms.SpendDay, spent.Day), Left(terms.SpendMonth, spent.Month)), Left(terms.SpendTotal, spent.Total));
+
+    private static long Left(long? limit, long spent) => limit - spent ?? long.MaxValue;
 
     public static bool IsSpendNear(long left, long cost) => cost > 0 && left < NearCalls * cost;
 

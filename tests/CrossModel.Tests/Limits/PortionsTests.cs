@@ -55,6 +55,11 @@ public sealed class PortionsTests
         Assert.Equal(portion, Portions.OfSpend(new Terms { SpendDay = limit }, Whose, default, others, 0, need, waiting, alone: false));
     }
 
+    /// <summary>What was charged before midnight and given back after it makes a day of less than nothing.</summary>
+    [Fact]
+    public void OfSpend_AfterARefundOfADayThatHasNoLimit_IsAllThatIsLeft() =>
+        Assert.Equal(1000, Portions.OfSpend(new Terms { SpendMonth = 1000 }, Whose, new Spent(-5, 0, 0), 0, 0, 10, 0, alone: true));
+
     [Fact]
     public void FreeSpend_OfThreeLimits_IsTheLeast()
     {
