@@ -40,8 +40,17 @@ internal static class Presets
     private static readonly Preset LlamaCpp = new()
     {
         // It counts one candidate's tokens when asked for several: asked n times the count is right.
-        Name = "llama.cpp", Unknown = UnknownParameters.Forward, Reasoning = ReasoningStyle.TemplateArguments, Drops = OpenAIOnly, Refuses = AudioOutAndFunctions,
-        RequestFaults = LlamaFaults, NamedTools = false, FillsCalls = true, ObjectSchema = true, MinTopLogprobs = 1, ClosesStreams = true,
+        Name = "llama.cpp",
+        Unknown = UnknownParameters.Forward,
+        Reasoning = ReasoningStyle.TemplateArguments,
+        Drops = OpenAIOnly,
+        Refuses = AudioOutAndFunctions,
+        RequestFaults = LlamaFaults,
+        NamedTools = false,
+        FillsCalls = true,
+        ObjectSchema = true,
+        MinTopLogprobs = 1,
+        ClosesStreams = true,
     };
 
     public static IReadOnlyList<Preset> All { get; } =
