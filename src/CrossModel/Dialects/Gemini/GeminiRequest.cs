@@ -137,7 +137,7 @@ internal sealed class GeminiRequest(GeminiHost host, GeminiLessons.Lesson learne
         if (!hasSchema || !format.GetProperty("json_schema"u8).TryGetProperty("schema"u8, out var schema) || schema.ValueKind != JsonValueKind.Object) return;
         if (_model.TakesJsonSchema)
         {
-            json.WriteRaw("responseJsonSchema"u8, schema);
+            GeminiJsonSchema.Write(json, "responseJsonSchema"u8, schema);
             return;
         }
         json.WritePropertyName("responseSchema"u8);

@@ -38,7 +38,7 @@ internal sealed class GeminiTools(Utf8JsonWriter json, UpstreamRequest upstream)
         if (function.TryGetProperty("description"u8, out var description) && description.ValueKind == JsonValueKind.String) json.WriteRaw("description"u8, description);
         // A function without parameters says nothing of them: older models refuse an object schema without properties.
         if (function.TryGetProperty("parameters"u8, out var parameters) && parameters.ValueKind == JsonValueKind.Object && !IsEmpty(parameters))
-            json.WriteRaw("parametersJsonSchema"u8, parameters);
+            GeminiJsonSchema.Write(json, "parametersJsonSchema"u8, parameters);
         _isStrict |= function.TryGetProperty("strict"u8, out var strict) && strict.ValueKind == JsonValueKind.True;
         json.WriteEndObject();
     }

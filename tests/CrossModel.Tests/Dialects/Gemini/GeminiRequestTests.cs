@@ -474,6 +474,17 @@ public sealed class GeminiRequestTests
         Assert.Equal("image_url.detail", Write(Messages($$"""{"role":"user","content":[{{Image("original")}}]}""")).Ignored);
     }
 
+    /// <summary>Google passes over <c>const</c>, which tells the parts of a union apart; an enum of one it keeps to.</summary>
+    [Fact]
+    public void Schema_WithAConst_HasAnEnumOfOne()
+    {
+        const string schema = """{"type":"object","properties":{"const":{"type":"string","const":"k"},"n":{"const":1.50},"b":{"const":true},"e":{"const":"a","enum":["a","b"]},"u":{"anyOf":[{"$ref":"#/$defs/m"},{"items":{"const":"i"},"default":{"const":"d"}}]}},"$defs":{"m":{"additionalProperties":{"const":""}}},"required":["const"]}""";
+        const string sent = """{"type":"object","properties":{"const":{"type":"string","enum":["k"]},"n":{"type":"number","enum":[1.50]},"b":{"const":true},"e":{"const":"a","enum":["a","b"]},"u":{"anyOf":[{"$ref":"#/$defs/m"},{"items":{"type":"string","enum":["i"]},"default":{"const":"d"}}]}},"$defs":{"m":{"additionalProperties":{"type":"string","enum":[""]}}},"required":["const"]}""";
+        Assert.Equal(sent, Write(With("\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":" + schema + "}}")).Config.GetProperty("responseJsonSchema").GetRawText());
+        Assert.Equal(sent, Write(With("\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":" + schema + "}}]"))
+            .Json.GetProperty("tools")[0].GetProperty("functionDeclarations")[0].GetProperty("parametersJsonSchema").GetRawText());
+    }
+
     [Fact]
     public void Schema_ForTheFirstGenerations_IsTheSubset()
     {
