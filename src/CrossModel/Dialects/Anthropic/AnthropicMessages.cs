@@ -187,7 +187,7 @@ internal sealed class AnthropicMessages
         var isRefused = ChatMessage.Has(message, "refusal"u8, out var refused);
         if (WriteContent(message, hasCalls || isRefused ? default : mark, place, () => Open("assistant"), textOnly: true) is { } refusal) return refusal;
         if (isRefused) _blocks.WriteText(refused, hasCalls ? default : mark, () => Open("assistant"));
-        return hasCalls ? WriteCalls(calls, mark, place) : null;
+        return hasCalls ? WriteCalls(calls, mark, place, index) : null;
     }
 
     private ApiError? WritePrefill(JsonElement message, string place)
@@ -201,7 +201,7 @@ internal sealed class AnthropicMessages
         return null;
     }
 
-    private ApiError? WriteCalls(JsonElement calls, JsonElement mark, string place)
+    private ApiError? WriteCalls(JsonElement calls, JsonElement mark, string place, int message)
     {
         var (index, count) = (0, calls.GetArrayLength());
         foreach (var call in calls.EnumerateArray())
@@ -209,6 +209,7 @@ internal sealed class AnthropicMessages
             var at = $"{place}.tool_calls[{index++}]";
             if (ChatMessage.Call(call, at, "Claude calls functions only.", out var function, out var arguments) is { } refusal) return refusal;
             Open("assistant");
+            foreach (var block in _thinking?.Between(message, index - 1) ?? []) _json.WriteRaw(block);
             _json.WriteStartObject();
             _json.WriteString("type"u8, "tool_use"u8);
             _json.WriteString("id"u8, _ids.Issue(call.GetProperty("id"u8).GetString()!));

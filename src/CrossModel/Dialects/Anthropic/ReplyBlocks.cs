@@ -6,7 +6,7 @@ using CrossModel.Protocol;
 namespace CrossModel.Dialects.Anthropic;
 
 /// <summary>
-/// The blocks of one reply and what the caller gets of them, whichever API says them: text, thinking (with its signature on the first call, and
+/// The blocks of one reply and what the caller gets of them, whichever API says them: text, thinking (with its signature on the call that follows it, and
 /// in the memory), calls, and the call of a tool that stands for the content. All text is escaped as it came.
 /// </summary>
 /// <param name="memory">Where signed thinking is kept for callers who drop it; null: the model signs none.</param>
@@ -17,7 +17,8 @@ internal sealed class ReplyBlocks(ReplyContext context, ReasoningMemory? memory)
     private readonly PooledBuffer _held = new();
     private readonly byte[]? _contentTool = context.ContentTool is { } tool ? Encoding.UTF8.GetBytes(tool) : null;
     private readonly int _choice = context.ChoiceOffset;
-    private Block? _firstCall;
+    /// <summary>The call that is remembered with its thinking once it has ended. Of a reply without any the first is: that there was none is known then.</summary>
+    private Block? _noted;
     private bool _hasContentCall;
 
     internal enum Kind { Skipped, Text, Thinking, Call, Content }
@@ -32,6 +33,8 @@ internal sealed class ReplyBlocks(ReplyContext context, ReasoningMemory? memory)
         public byte[] Name { get; init; } = [];
         /// <summary>Of a call: what stands for the arguments when none follow; JSON.</summary>
         public byte[] Input { get; init; } = [];
+        /// <summary>Of a call: the signed thinking before it, a JSON array or empty.</summary>
+        public byte[] Thinking { get; init; } = [];
         public bool HasArguments { get; set; }
     }
 
@@ -73,10 +76,15 @@ internal sealed class ReplyBlocks(ReplyContext context, ReasoningMemory? memory)
         }
         if (Calls == CallIds.Most) return CallIds.TooMany;
         if (context.ToolAliases?.GetValueOrDefault(Unescape(name)) is { } callers) name = JsonText.Escape(callers);
-        var call = new Block(Kind.Call) { Index = Calls, Id = id.IsEmpty ? Encoding.ASCII.GetBytes(CallIds.New()) : id.ToArray(), Name = name.ToArray(), Input = Compact(input) };
+        var thinking = Thinking.Take();
+        var call = new Block(Kind.Call) { Index = Calls, Thinking = thinking, Id = id.IsEmpty ? Encoding.ASCII.GetBytes(CallIds.New()) : id.ToArray(), Name = name.ToArray(), Input = Compact(input) };
         _open[index] = call;
-        client.ToolCall(_choice, Calls, call.Id, call.Name, members: Calls == 0 && memory is not null ? Thinking.ExtraContent() : default);
-        _firstCall ??= call;
+        client.ToolCall(_choice, Calls, call.Id, call.Name, members: memory is not null ? ThinkingState.ExtraContent(thinking) : default);
+        if (_noted is null && (Calls == 0 || thinking.Length > 0))
+        {
+            _noted = call;
+            _arguments.Reset();
+        }
         Calls++;
         return null;
     }
@@ -107,7 +115,7 @@ internal sealed class ReplyBlocks(ReplyContext context, ReasoningMemory? memory)
             client.Content(_choice, escaped);
             return;
         }
-        if (block == _firstCall && memory is not null) _arguments.Write(escaped);
+        if (block == _noted && memory is not null) _arguments.Write(escaped);
         client.ToolArguments(_choice, block.Index, escaped);
     }
 
@@ -118,8 +126,10 @@ internal sealed class ReplyBlocks(ReplyContext context, ReasoningMemory? memory)
         if (block.Kind == Kind.Thinking) Thinking.End();
         if (block.Kind is not (Kind.Call or Kind.Content)) return block;
         if (!block.HasArguments) Argue(block, JsonText.Escape(block.Input), client);
-        if (block == _firstCall && memory is not null && !Thinking.IsLost)
-            memory.Remember(ThinkingHistory.Kind, context.Account, Unescape(block.Id), Unescape(block.Name), Encoding.UTF8.GetBytes(Unescape(_arguments.Span)), Thinking.Blocks());
+        if (block != _noted) return block;
+        _noted = null;
+        if (memory is not null && !Thinking.IsLost)
+            memory.Remember(ThinkingHistory.Kind, context.Account, Unescape(block.Id), Unescape(block.Name), Encoding.UTF8.GetBytes(Unescape(_arguments.Span)), block.Thinking);
         return block;
     }
 

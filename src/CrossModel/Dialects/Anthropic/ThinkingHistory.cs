@@ -15,6 +15,8 @@ internal sealed class ThinkingHistory
     private readonly Dictionary<int, List<byte[]>> _blocks = [];
     // By the message that theirs begins with where it is sent.
     private readonly Dictionary<int, List<byte[]>> _starts = [];
+    // Of a message's further calls: what the model thought between it and the one before.
+    private readonly Dictionary<(int Message, int Call), List<byte[]>> _between = [];
     private readonly RefusedThinking _refused;
 
     /// <summary>Every assistant message of the open tool loop is accounted for: the first begins with thinking, and what the others had is known.</summary>
@@ -34,7 +36,9 @@ internal sealed class ThinkingHistory
         _refused = refused;
         for (var i = 0; i < messages.Length; i++)
         {
-            if (CallsOf(messages[i]) is { } calls && Find(calls, account, memory) is { } blocks) _blocks[i] = _starts[StartOf(messages, i)] = blocks;
+            if (CallsOf(messages[i]) is not { } calls || Find(i, calls, account, memory) is not { } blocks) continue;
+            _blocks[i] = blocks;
+            if (!_starts.TryAdd(StartOf(messages, i), blocks)) _starts[i] = blocks;
         }
         var open = OpenLoop(messages);
         IsWhole = open.Count == 0 || (_blocks.TryGetValue(open[0], out var first) && first.Count > 0 && open.All(_blocks.ContainsKey));
@@ -42,6 +46,9 @@ internal sealed class ThinkingHistory
 
     /// <summary>The thinking that stands before the message.</summary>
     public IReadOnlyList<byte[]> Of(int message) => _starts.GetValueOrDefault(message) ?? [];
+
+    /// <summary>The thinking that stands before a further call of the message.</summary>
+    public IReadOnlyList<byte[]> Between(int message, int call) => _between.GetValueOrDefault((message, call)) ?? [];
 
     /// <summary>Some callers send what the model said and what it called as messages of their own. They go out as one, which must begin with its thinking.</summary>
     private static int StartOf(JsonElement[] messages, int calls)
@@ -86,20 +93,48 @@ internal sealed class ThinkingHistory
     private static JsonElement? CallsOf(JsonElement message) =>
         message.TryGetProperty("tool_calls"u8, out var calls) && calls.ValueKind == JsonValueKind.Array && calls.GetArrayLength() > 0 ? calls : null;
 
-    private List<byte[]>? Find(JsonElement calls, string account, ReasoningMemory memory)
+    /// <summary>What stands before the first call; null: it is lost, or some of the message's is refused. What stands before the others goes between them.</summary>
+    private List<byte[]>? Find(int message, JsonElement calls, string account, ReasoningMemory memory)
     {
+        List<byte[]>? first = null;
+        var between = new List<(int Call, List<byte[]> Blocks)>();
+        var index = 0;
         foreach (var call in calls.EnumerateArray())
         {
-            if (Member(call, "extra_content"u8) is { } extra && Member(extra, "anthropic"u8) is { } ours && ours.TryGetProperty("thinking"u8, out var blocks)
-                && blocks.ValueKind == JsonValueKind.Array) return Signed(blocks);
+            if (IsSaid(call, account, memory, out var blocks))
+            {
+                if (blocks is null) return null;
+                if (index == 0) first = blocks;
+                else between.Add((index, blocks));
+            }
+            index++;
         }
-        var first = calls[0];
-        if (Member(first, "function"u8) is not { } function) return null;
-        var state = memory.Find(Kind, account, first.GetProperty("id"u8).GetString()!, function.GetProperty("name"u8).GetString()!, ToolArguments.Of(function));
-        if (state is null) return null;
-        if (state.Length == 0) return [];
+        if (first is not null) between.ForEach(one => _between[(message, one.Call)] = one.Blocks);
+        return first;
+    }
+
+    /// <summary>It is known what was thought before the call.</summary>
+    /// <param name="blocks">Null: the upstream has refused it.</param>
+    private bool IsSaid(JsonElement call, string account, ReasoningMemory memory, out List<byte[]>? blocks)
+    {
+        blocks = null;
+        if (Member(call, "extra_content"u8) is { } extra && Member(extra, "anthropic"u8) is { } ours && ours.TryGetProperty("thinking"u8, out var sent)
+            && sent.ValueKind == JsonValueKind.Array)
+        {
+            blocks = Signed(sent);
+            return true;
+        }
+        if (Member(call, "function"u8) is not { } function) return false;
+        var state = memory.Find(Kind, account, call.GetProperty("id"u8).GetString()!, function.GetProperty("name"u8).GetString()!, ToolArguments.Of(function));
+        if (state is null) return false;
+        if (state.Length == 0)
+        {
+            blocks = [];
+            return true;
+        }
         using var known = JsonDocument.Parse(state);
-        return Signed(known.RootElement);
+        blocks = Signed(known.RootElement);
+        return true;
     }
 
     /// <summary>Only blocks that Anthropic signs: a caller's other blocks, or another provider's thinking, must not slip in.</summary>

@@ -2,7 +2,7 @@ using CrossModel.Protocol;
 
 namespace CrossModel.Dialects.Anthropic;
 
-/// <summary>The signed thinking blocks of one reply, gathered for the next turn. Texts are escaped as they came, so they go back unmodified.</summary>
+/// <summary>The signed thinking blocks of one reply, gathered for the next turn from one call to the next. Texts are escaped as they came, so they go back unmodified.</summary>
 internal sealed class ThinkingState : IDisposable
 {
     private readonly PooledBuffer _blocks = new();
@@ -44,11 +44,16 @@ internal sealed class ThinkingState : IDisposable
         Append(_blocks, "\"}"u8);
     }
 
-    /// <summary>A JSON array; empty when there was no thinking.</summary>
-    public byte[] Blocks() => _blocks.Length == 0 || IsLost ? [] : [.. _blocks.Span, (byte)']'];
+    /// <summary>Those since the last call: a JSON array; empty when there was no thinking.</summary>
+    public byte[] Take()
+    {
+        byte[] blocks = _blocks.Length == 0 || IsLost ? [] : [.. _blocks.Span, (byte)']'];
+        _blocks.Reset();
+        return blocks;
+    }
 
-    /// <summary>The member of the first tool call that carries it; empty when there is none.</summary>
-    public byte[] ExtraContent() => Blocks() is { Length: > 0 } blocks ? [.. "\"extra_content\":{\"anthropic\":{\"thinking\":"u8, .. blocks, .. "}}"u8] : [];
+    /// <summary>The member of a call that carries what was thought before it; empty when there is none.</summary>
+    public static byte[] ExtraContent(byte[] blocks) => blocks.Length > 0 ? [.. "\"extra_content\":{\"anthropic\":{\"thinking\":"u8, .. blocks, .. "}}"u8] : [];
 
     public void Dispose()
     {

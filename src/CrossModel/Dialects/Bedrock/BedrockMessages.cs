@@ -190,7 +190,7 @@ internal sealed class BedrockMessages
         foreach (var block in _thinking?.Of(index) ?? []) WriteThinking(block);
         if (WriteContent(message, place, () => Open("assistant"), textOnly: true) is { } refusal) return refusal;
         if (ChatMessage.Has(message, "refusal"u8, out var refused)) WriteText(refused, () => Open("assistant"));
-        if (hasCalls && WriteCalls(calls, place) is { } wrong) return wrong;
+        if (hasCalls && WriteCalls(calls, place, index) is { } wrong) return wrong;
         Mark(message);
         return null;
     }
@@ -226,7 +226,7 @@ internal sealed class BedrockMessages
         return null;
     }
 
-    private ApiError? WriteCalls(JsonElement calls, string place)
+    private ApiError? WriteCalls(JsonElement calls, string place, int message)
     {
         var index = 0;
         foreach (var call in calls.EnumerateArray())
@@ -235,6 +235,7 @@ internal sealed class BedrockMessages
             if (ChatMessage.Call(call, at, "Models on Bedrock call functions only.", out var function, out var arguments) is { } refusal) return refusal;
             var name = function.GetProperty("name"u8).GetString()!;
             _called.TryAdd(name, true);
+            foreach (var block in _thinking?.Between(message, index - 1) ?? []) WriteThinking(block);
             Open("assistant");
             _json.WriteStartObject();
             _json.WriteStartObject("toolUse"u8);

@@ -490,6 +490,20 @@ public sealed class AnthropicRequestTests : AnthropicWriting
         Assert.Equal("", sent.Ignored);
     }
 
+    /// <summary>Each block is signed where it stood: in another order the API refuses them, "cannot be modified".</summary>
+    [Fact]
+    public void Thinking_BetweenCalls_StaysBetweenThem()
+    {
+        static string Call(int id, string thinking) => $$$"""{"id":"toolu_{{{id}}}","type":"function","function":{"name":"f","arguments":"{}"}{{{thinking}}}}""";
+        static string Thought(string text) => $$$""","extra_content":{"anthropic":{"thinking":[{"type":"thinking","thinking":"{{{text}}}","signature":"c2ln"}]}}""";
+        var calls = $"{Call(1, Thought("a"))},{Call(2, "")},{Call(3, Thought("b"))}";
+        string Asked(string model) => string.Concat(Write($$"""
+            {"model":"a/b","reasoning_effort":"high","messages":[{{Question}},{"role":"assistant","content":"Let me look.","tool_calls":[{{calls}}]},
+            {{Result}},{"role":"tool","tool_call_id":"toolu_2","content":"x"},{"role":"tool","tool_call_id":"toolu_3","content":"x"}]}
+            """, model).Json.GetProperty("messages")[1].GetProperty("content").EnumerateArray().Select(b => b.GetProperty("type").GetString()![..2]));
+        Assert.Equal("thtetotothto", Asked("claude-opus-4-8"));
+    }
+
     [Theory]
     [InlineData(Said + ",", Signed, true)]
     [InlineData(Said + ",", """{"id":"toolu_1","type":"function","function":{"name":"f","arguments":"{}"}}""", false)]

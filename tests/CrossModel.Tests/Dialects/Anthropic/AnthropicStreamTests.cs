@@ -32,6 +32,28 @@ public sealed class AnthropicStreamTests
         Assert.Equal("""{"a":1}""", Reading.OfStream(reply).AllContent);
     }
 
+    /// <summary>What was thought between two calls goes out with the second, and is remembered by it.</summary>
+    [Fact]
+    public void Thinking_BetweenCalls_IsOnTheCallThatFollows()
+    {
+        static string Think(int index) => $$$"""{"type":"content_block_start","index":{{{index}}},"content_block":{"type":"thinking","thinking":"t{{{index}}}","signature":"s{{{index}}}"}}""";
+        static string Call(int index) => $$$"""{"type":"content_block_start","index":{{{index}}},"content_block":{"type":"tool_use","id":"c{{{index}}}","name":"f","input":{} } }""";
+        static string Piece(int index) => $$$"""{"type":"content_block_delta","index":{{{index}}},"delta":{"type":"input_json_delta","partial_json":"{\"n\":{{{index}}}}"}}""";
+        static string Close(int index) => $$$"""{"type":"content_block_stop","index":{{{index}}}}""";
+        static string Blocks(int index) => $$$"""[{"type":"thinking","thinking":"t{{{index}}}","signature":"s{{{index}}}"}]""";
+        string[] events = [Start, Think(0), Close(0), Call(1), Piece(1), Close(1), Call(2), Piece(2), Close(2), Think(3), Close(3), Call(4), Piece(4), Close(4), End("tool_use"), Stop];
+        var memory = new ReasoningMemory(TimeProvider.System);
+        var reply = Replay.Stream(new AnthropicReply(Replayed.Context(), memory), Encoding.UTF8.GetBytes(string.Concat(events.Select(e => $"data: {e}\n\n"))));
+        Assert.Null(reply.Fault);
+        Assert.Equal(2, reply.Output.Split("\"extra_content\"").Length - 1);
+        foreach (var (call, thought) in (ReadOnlySpan<(int, int)>)[(1, 0), (4, 3)])
+        {
+            Assert.Matches($"\"id\":\"c{call}\"[^\n]*\"extra_content\":\\{{\"anthropic\":\\{{\"thinking\":\\[\\{{\"type\":\"thinking\",\"thinking\":\"t{thought}\"", reply.Output);
+            Assert.Equal(Blocks(thought), Encoding.UTF8.GetString(memory.Find("anthropic", Replayed.Context().Account, $"c{call}", "f", Encoding.UTF8.GetBytes($"{{\"n\":{call}}}"))!));
+        }
+        Assert.Null(memory.Find("anthropic", Replayed.Context().Account, "c2", "f", """{"n":2}"""u8));
+    }
+
     [Fact]
     public void Names_WrittenWithEscapes_AreReadForWhatTheyStandFor()
     {
