@@ -63,7 +63,7 @@ internal sealed class AnthropicDialect : IDialect
     public ReplyReader OpenReply(ReplyContext context, RouteModel model) => new AnthropicReply(context, _memory);
 
     public UpstreamFault ReadFault(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, UpstreamRequest upstream) =>
-        _refused.Learn(AnthropicErrors.Read(status, headers, body, _time.GetUtcNow()), upstream.Body.Memory);
+        _refused.Learn(AnthropicErrors.Read(status, headers, body, _time.GetUtcNow()), upstream);
 
     public void Dispose() { }
 }

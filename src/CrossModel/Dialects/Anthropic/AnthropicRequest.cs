@@ -44,7 +44,9 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         var schema = ChatParts.SchemaOf(format.RootElement);
         var hasSchema = schema.ValueKind == JsonValueKind.Object;
         // A tool takes any schema: what is refused of strict ones is no loss there.
-        var followsSchema = _model.StructuredOutput && SchemaSubset.Fits(schema);
+        var (isStrict, followsSchema, key) = refused.Schemas.Of(request, route.UpstreamModel, _model.StructuredOutput && request.Features.HasFlag(ChatFeatures.StrictTool),
+            hasSchema && _model.StructuredOutput && SchemaSubset.Fits(schema), otherwise: _model.TakesForcedTools);
+        upstream.Schemas = key;
         if (hasSchema && !followsSchema && !_model.TakesForcedTools) return ChatParts.Lacks("response_format", _model.StructuredOutput ? NoSuchSchema : ChatParts.NoSchema);
         upstream.ContentTool = hasSchema && !followsSchema && !IsForced ? AnthropicTools.ContentToolName(tools.RootElement) : null;
         var history = ThinkingHistory.Of(request, _model, OwnThinking, messages, options.Account, memory, refused);
@@ -61,7 +63,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
             WriteHead(json, plan);
             var writer = new AnthropicMessages(json, form, messages, KeepsThinking(plan) ? history : null, upstream.Remote, _hints);
             if ((writer.WriteSystem(ChatParts.WantsBareJson(request, hasSchema) ? ChatParts.OnlyJson : null) ?? writer.Write()) is { } refusal) return refusal;
-            new AnthropicTools(_model, tools.RootElement, choice.RootElement, upstream.ContentTool, schema)
+            new AnthropicTools(_model with { StructuredOutput = isStrict }, tools.RootElement, choice.RootElement, upstream.ContentTool, schema)
                 .Write(json, ChatParts.Is(request, ChatParameter.ParallelToolCalls, "false"u8), _hints);
             if (!OwnThinking) WriteThinking(json, plan);
             if (!OwnOutput) WriteOutput(json, plan, followsSchema ? schema : default);

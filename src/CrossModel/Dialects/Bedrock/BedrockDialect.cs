@@ -74,7 +74,7 @@ internal sealed class BedrockDialect : IDialect
 
     public UpstreamFault ReadFault(int status, HttpResponseHeaders headers, ReadOnlySpan<byte> body, UpstreamRequest upstream)
     {
-        var fault = _refused.Learn(BedrockErrors.Read(status, headers, body, _time.GetUtcNow()), upstream.Body.Memory);
+        var fault = _refused.Learn(BedrockErrors.Read(status, headers, body, _time.GetUtcNow()), upstream);
         // In the first words: further on it may be the caller's that are quoted.
         bool Says(string words) => fault.Message?.StartsWith(words, StringComparison.OrdinalIgnoreCase) is true;
         var (callsPlainly, noSampling) = (upstream.Stream && Says(NoCallsInStreams), (Says(NoTemperature) || Says(NoTopP)) && Samples(upstream.Body.Memory));

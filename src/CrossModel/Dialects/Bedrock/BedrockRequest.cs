@@ -47,14 +47,18 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
 
         var schema = ChatParts.SchemaOf(format.RootElement);
         var hasSchema = schema.ValueKind == JsonValueKind.Object;
-        var follows = family.IsClaude ? _claude.StructuredOutput && SchemaSubset.Fits(schema) : route.Facts.StructuredOutput ?? family.StructuredOutput;
+        var (isStrict, follows, key) = family.IsClaude
+            ? refused.Schemas.Of(request, route.UpstreamModel, _claude.StructuredOutput && request.Features.HasFlag(ChatFeatures.StrictTool),
+                hasSchema && _claude.StructuredOutput && SchemaSubset.Fits(schema), otherwise: family.Force != ToolForce.None)
+            : (false, route.Facts.StructuredOutput ?? family.StructuredOutput, null);
+        upstream.Schemas = key;
         if (hasSchema && !follows && !IsForced)
         {
             if (family.Force == ToolForce.None) return ChatParts.Lacks("response_format", ChatParts.NoSchema);
             upstream.ContentTool = AnthropicTools.ContentToolName(tools.RootElement);
         }
         var aliases = new ToolAliases(family.NoHyphens, tools.RootElement);
-        var bedrockTools = new BedrockTools(family, _claude, aliases, tools.RootElement, choice.RootElement, upstream.ContentTool, schema);
+        var bedrockTools = new BedrockTools(family, _claude with { StructuredOutput = isStrict }, aliases, tools.RootElement, choice.RootElement, upstream.ContentTool, schema);
         if (bedrockTools.Check() is { } unknown) return unknown;
         var history = family.IsClaude ? ThinkingHistory.Of(request, _claude, OwnThinking, messages, options.Account, memory, refused) : null;
         var plan = Plan(options, !OwnThinking && ThinkingPlan.MayThink(request, _claude, upstream.ContentTool, messages, history));

@@ -68,7 +68,7 @@ internal sealed class VertexDialect : IDialect
         var fault = isClaude && GeminiErrors.IsForeign(body)
             ? AnthropicErrors.Read(status, headers, body, _time.GetUtcNow())
             : GeminiErrors.Read(status, headers, body, _time.GetUtcNow());
-        if (isClaude) fault = _refused.Learn(fault, upstream.Body.Memory);
+        if (isClaude) fault = _refused.Learn(fault, upstream);
         var isWorthAnother = status == 401
             ? _token?.Forget() is true
             : !isClaude && fault.Failure == UpstreamFailure.Rejected && _lessons.Learn(GeminiAddress.ModelOf(upstream.Uri), GeminiErrors.MessageOf(body), upstream.Body.Memory);

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using CrossModel.Dialects;
 using CrossModel.Dialects.Anthropic;
 
 namespace CrossModel.Tests.Dialects.Anthropic;
@@ -53,6 +54,47 @@ public sealed class AnthropicSchemaTests : AnthropicWriting
     [InlineData("""{"type":"object","properties":{"a":{"enum":["b",{"c":1}]}}}""", false)]
     [InlineData("""{"type":"object","properties":{"not":{"type":"string"},"if":{"enum":["b",1,true,null]},"contains":{"$ref":"#/$defs/prefixItems"}},"$defs":{"prefixItems":{"type":"string"}}}""", true)]
     public void Schema_WithAKeywordThatIsNotTaken_IsNotHeldTo(string schema, bool isHeldTo) => AssertFits(schema, isHeldTo);
+
+    /// <summary>How large the schemas of a request may be together nobody can tell beforehand: what the upstream has refused to compile is asked for less strictly.</summary>
+    [Theory]
+    [InlineData("Too many strict tools (48). The maximum number of strict tools supported is 20. Try reducing the number of tools marked as strict.")]
+    [InlineData("The compiled grammar is too large, which would cause performance issues. Simplify your tool schemas or reduce the number of strict tools.")]
+    [InlineData("Schemas contains too many optional parameters (87), which would make grammar compilation inefficient. Reduce the number of optional parameters in your tool schemas (limit: 24).")]
+    [InlineData("Schema is too complex for compilation. Try reducing the number of tools or simplifying tool schemas.")]
+    public void Schemas_ThatAreTooMuchTogether_AreHeldToLess(string said)
+    {
+        using var dialect = new AnthropicDialect(new CrossModel.Configuration.UpstreamConfig { ApiKey = "key" }, Clock);
+        using var upstream = new UpstreamRequest();
+        using var response = new HttpResponseMessage();
+        var error = System.Text.Encoding.UTF8.GetBytes(JsonSerializer.Serialize(new { type = "error", error = new { type = "invalid_request_error", message = said } }));
+        bool Refused() => dialect.ReadFault(400, response.Headers, error, upstream).TryAgain;
+        JsonElement Ask(string body)
+        {
+            using var request = CrossModel.Tests.Protocol.Requests.Accepted(body);
+            upstream.Body.Reset();
+            upstream.Ignored.Clear();
+            Assert.Null(dialect.Write(request, new RouteModel("a/b", "claude-sonnet-4-6", new()), new WriteOptions(null, "account"), upstream));
+            return JsonDocument.Parse(upstream.Body.Memory.ToArray()).RootElement;
+        }
+        static string Body(string name) => With($$$"""
+            "tools":[{"type":"function","function":{"name":"{{{name}}}","strict":true,"parameters":{"type":"object","properties":{} } }}],
+            "response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"type":"object","properties":{"a":{"type":"string"} } } } }
+            """);
+
+        Assert.True(Ask(Body("f")).GetProperty("tools")[0].GetProperty("strict").GetBoolean());
+        Assert.True(Refused());
+        var second = Ask(Body("f"));
+        Assert.False(second.GetProperty("tools")[0].TryGetProperty("strict", out _));
+        Assert.True(second.TryGetProperty("output_config", out _));
+        Assert.Equal("tools.strict", string.Join(", ", upstream.Ignored));
+        Assert.True(Refused());
+        var third = Ask(Body("f"));
+        Assert.Equal("json", third.GetProperty("tools")[1].GetProperty("name").GetString());
+        Assert.False(third.TryGetProperty("output_config", out _));
+        Assert.False(Refused(), "it is asked for ever");
+        // Of other tools it says nothing.
+        Assert.True(Ask(Body("g")).GetProperty("tools")[0].GetProperty("strict").GetBoolean());
+    }
 
     [Fact]
     public void Schema_WithLimitsAndRemarks_SaysThemInTheDescription()

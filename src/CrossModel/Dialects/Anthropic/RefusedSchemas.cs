@@ -1,0 +1,56 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using System.Text;
+using CrossModel.Protocol;
+
+namespace CrossModel.Dialects.Anthropic;
+
+/// <summary>
+/// Schemas that one upstream has refused to compile. It makes one grammar of all that a request is to be held to, and says afterwards only that this
+/// was too much: more than 20 strict tools, more than 24 optional members or 16 of several types, or simply too large. The same tools and format are
+/// not sent there again to be held to.
+/// </summary>
+internal sealed class RefusedSchemas
+{
+    /// <summary>Beyond this many everything is forgotten.</summary>
+    private const int Most = 10_000;
+
+    private static readonly string[] Words =
+        ["compiled grammar is too large", "schema is too complex", "too many strict tools", "schemas contains too many", "grammar compilation timed out"];
+
+    private readonly ConcurrentDictionary<UInt128, bool> _refused = new();
+
+    /// <summary>What the model is to be held to, and the key under which a refusal of it is remembered; null: none would teach anything.</summary>
+    /// <param name="tools">Some tool is strict, and the model takes such.</param>
+    /// <param name="format">The model takes the schema of the reply.</param>
+    /// <param name="otherwise">The schema of the reply has another way, a tool.</param>
+    public (bool Tools, bool Format, UInt128? Key) Of(ChatRequest request, string model, bool tools, bool format, bool otherwise)
+    {
+        if (tools && KeyOf("tools", request, model) is var all && !_refused.ContainsKey(all)) return (true, format, all);
+        if (!format || !otherwise) return (false, format, null);
+        var alone = KeyOf("format", request, model);
+        return _refused.ContainsKey(alone) ? (false, false, null) : (false, true, alone);
+    }
+
+    /// <summary>The fault of a request, after a look at whether it is about its schemas: then the same request is worth another try, held to less.</summary>
+    /// <param name="key">Of what was sent.</param>
+    public UpstreamFault Learn(UpstreamFault fault, UInt128? key)
+    {
+        if (key is not { } sent || fault is not { Failure: UpstreamFailure.Rejected, Message: { } message }) return fault;
+        if (!Words.Any(words => message.Contains(words, StringComparison.OrdinalIgnoreCase))) return fault;
+        if (_refused.Count > Most) _refused.Clear();
+        _refused[sent] = true;
+        return fault with { TryAgain = true };
+    }
+
+    private static UInt128 KeyOf(string what, ChatRequest request, string model)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(Encoding.UTF8.GetBytes($"{what} {model}\n"));
+        foreach (var parameter in (ReadOnlySpan<ChatParameter>)[ChatParameter.Tools, ChatParameter.ResponseFormat])
+        {
+            if (request.Has(parameter)) hash.AppendData(request.Value(parameter).In(request.Body.Span));
+        }
+        return BitConverter.ToUInt128(hash.GetHashAndReset());
+    }
+}
