@@ -27,6 +27,9 @@ internal static class EffortSpelling
         _ => null,
     };
 
+    /// <summary>The member that keeps the model from thinking.</summary>
+    public static string None(ReasoningStyle style) => Of(style, "none", "")!;
+
     private static string Thinking(bool on) => on ? "\"thinking\":{\"type\":\"enabled\"}" : "\"thinking\":{\"type\":\"disabled\"}";
 
     /// <summary>Tokens to think with: the steps that clients of several providers use.</summary>

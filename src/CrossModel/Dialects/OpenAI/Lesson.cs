@@ -22,4 +22,8 @@ internal enum Lesson
     WantsTexts = 1 << 7,
     /// <summary>It takes no word for how much to think. It may still be kept from it.</summary>
     NoEfforts = 1 << 8,
+    /// <summary>It takes functions only where it is kept from thinking.</summary>
+    ToolsUnthinking = 1 << 9,
+    /// <summary>It can be made to call only where it is kept from thinking.</summary>
+    ForcedUnthinking = 1 << 10,
 }

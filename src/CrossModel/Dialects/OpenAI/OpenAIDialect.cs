@@ -21,7 +21,8 @@ internal sealed class OpenAIDialect : IDialect
     /// <param name="Cap">The spelling to use; null: the preset's.</param>
     /// <param name="Drops">Parameters that it does not take and that change taste only; null: none so far.</param>
     /// <param name="DropsInThought">Those that it does not take where it is asked to think.</param>
-    internal readonly record struct Learned(CapSpelling? Cap, HashSet<string>? Drops, HashSet<string>? DropsInThought, Lesson Lessons)
+    /// <param name="Efforts">The words for how much to think that it takes; null: those that are known of it.</param>
+    internal readonly record struct Learned(CapSpelling? Cap, HashSet<string>? Drops, HashSet<string>? DropsInThought, Lesson Lessons, string[]? Efforts)
     {
         public bool Has(Lesson lesson) => (Lessons & lesson) != 0;
     }
@@ -104,7 +105,12 @@ internal sealed class OpenAIDialect : IDialect
             return true;
             bool IsInThought(string name) => isInThought && name is "temperature" or "top_p";
         }
-        if (Refusals.Of(said, upstream) is var lesson and not Lesson.None) return Note(model, lesson);
+        if (Refusals.Efforts(said, sent) is { } efforts)
+        {
+            Note(model, known => known with { Efforts = efforts });
+            return true;
+        }
+        if (Refusals.Of(said, upstream, EffortSpelling.None(_preset.Reasoning)) is var lesson and not Lesson.None) return Note(model, lesson);
         if (!_preset.RequiresReasoning(model) && Refusals.Reasoning(body) is { } thinking
             && MessageEdits.HaveReasoning(sent) && !CallersWords.Hold(sent, thinking, ours: int.MaxValue))
         {

@@ -141,6 +141,11 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
 
     private void Reasoning()
     {
+        if (MayNotThink)
+        {
+            NotThink();
+            return;
+        }
         if (request.ReasoningEffort is not { } asked) return;
         var member = request.Member(ChatParameter.ReasoningEffort);
         if (model.Facts.Reasoning is false || preset.Reasoning == ReasoningStyle.Dropped || IsRefused("reasoning_effort") || (learned.Has(Lesson.NoEfforts) && asked != "none"))
@@ -153,6 +158,7 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
             model.Facts.ReasoningEfforts
                 ?? (preset.Reasoning is ReasoningStyle.NearestEffort or ReasoningStyle.ThinkingTypeAndEffort && asked != "none" ? preset.Efforts : []));
         if (preset.Reasoning is ReasoningStyle.NearestEffort) effort = Capabilities.Nearest(effort, preset.Efforts);
+        if (learned.Efforts is { } taken) effort = Capabilities.Nearest(effort, taken);
         if (preset.Reasoning == ReasoningStyle.NoneOrHigh) effort = asked == "none" ? "none" : "high";
         if (effort != asked) upstream.Ignored.Add("reasoning_effort=" + effort);
         var thinks = effort != "none";
@@ -170,6 +176,25 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
         }
         if (EffortSpelling.Of(preset.Reasoning, effort, asked) is { } spelled) _splice.Replace(member, Encoding.ASCII.GetBytes(spelled));
     }
+
+    /// <summary>What is to be done is kept, how much is thought about it is not. Nothing said of it would be the model's own way, which is to think.</summary>
+    private void NotThink()
+    {
+        Remove(ChatParameter.ReasoningEffort);
+        foreach (var own in request.Unknown)
+        {
+            if (own.Name != EffortSpelling.Member(preset.Reasoning) || !model.Forwards(own.Name)) continue;
+            _splice.Remove(own.Member);
+            upstream.Ignored.Add(own.Name);
+        }
+        InsertTop(Encoding.ASCII.GetBytes(EffortSpelling.None(preset.Reasoning)));
+        if (request.ReasoningEffort != "none") upstream.Ignored.Add("reasoning_effort=none");
+    }
+
+    /// <summary>The server has refused thinking beside such tools.</summary>
+    private bool MayNotThink => preset.Reasoning != ReasoningStyle.Dropped && learned.Drops?.Contains("reasoning_effort") is not true
+        && ((learned.Has(Lesson.ToolsUnthinking) && (request.Features.HasFlag(ChatFeatures.Tools) || request.Has(ChatParameter.Functions)))
+            || (learned.Has(Lesson.ForcedUnthinking) && request.Features.HasFlag(ChatFeatures.ForcedTool)));
 
     /// <summary>The caller sends a parameter of that name, which nobody lists, and it goes on to the server.</summary>
     private bool Forwards(string name) => request.Unknown.Any(u => u.Name == name) && model.Forwards(name);
@@ -288,7 +313,7 @@ internal readonly struct OpenAIRequest(Preset preset, OpenAIDialect.Learned lear
         if (request.Has(parameter) && !ServerLimits.IsDefault(request, parameter) && !upstream.Ignored.Contains(name)) upstream.Ignored.Add(name);
     }
 
-    private bool IsToThink => request.ReasoningEffort is not (null or "none");
+    private bool IsToThink => request.ReasoningEffort is not (null or "none") && !MayNotThink;
 
     /// <summary>The model has refused a parameter that is a matter of taste.</summary>
     private bool IsRefused(string name) => learned.Drops?.Contains(name) is true || (IsToThink && learned.DropsInThought?.Contains(name) is true);

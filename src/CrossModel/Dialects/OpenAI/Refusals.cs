@@ -34,9 +34,15 @@ internal static partial class Refusals
     public static bool WasToThink(ReadOnlySpan<byte> sent) => TopLevel.String(sent, "reasoning_effort"u8) is not (null or "none");
 
     /// <summary>How else the model wants to be asked; None: it is not said, or the request was so already.</summary>
-    public static Lesson Of(string said, UpstreamRequest upstream)
+    /// <param name="unthinking">The member that keeps a model of this server from thinking.</param>
+    public static Lesson Of(string said, UpstreamRequest upstream, string unthinking)
     {
         var sent = upstream.Body.Span;
+        if (sent.IndexOf(Encoding.ASCII.GetBytes(unthinking)) < 0)
+        {
+            if (Says(ToolsUnthinking(), said, sent) && (TopLevel.Has(sent, "tools"u8) || TopLevel.Has(sent, "functions"u8))) return Lesson.ToolsUnthinking;
+            if (Says(ForcedUnthinking(), said, sent) && TopLevel.Has(sent, "tool_choice"u8)) return Lesson.ForcedUnthinking;
+        }
         if (!upstream.Stream && Says(StreamsOnly(), said, sent)) return Lesson.StreamsOnly;
         if (WasToThink(sent) && Says(NoThinking(), said, sent)) return Lesson.NoEfforts;
         if (TopLevel.Has(sent, "n"u8) && Says(OneReply(), said, sent)) return Lesson.OneCandidate;
@@ -44,6 +50,14 @@ internal static partial class Refusals
         if (Says(ReasoningMissing(), said, sent) && SentBody.Any(sent, "messages", SentBody.LacksReasoning)) return Lesson.WantsReasoning;
         if (Says(TextsOnly(), said, sent) && SentBody.Any(sent, "messages", SentBody.IsNoText, PlaceIn(TextsOnly().Match(said)))) return Lesson.WantsTexts;
         return Says(ParametersMissing(), said, sent) && SentBody.Any(sent, "tools", SentBody.LacksParameters) ? Lesson.WantsParameters : Lesson.None;
+    }
+
+    /// <summary>The words for how much to think that the model takes, where it says so and was sent another; null: it does not, or was not.</summary>
+    public static string[]? Efforts(string said, ReadOnlySpan<byte> sent)
+    {
+        if (TopLevel.String(sent, "reasoning_effort"u8) is not { } refused || OtherEfforts().Match(said) is not { Success: true } match || AreCallers(match.Value, sent)) return null;
+        string[] taken = [.. match.Groups["taken"].Captures.Select(capture => capture.Value)];
+        return taken.Contains(refused) ? null : taken;
     }
 
     /// <summary>Of what an assistant said of its thinking in an earlier turn, the member that the server does not know or this model does not take; null: none is named.</summary>
@@ -122,6 +136,19 @@ internal static partial class Refusals
     /// <summary>Ollama.</summary>
     [GeneratedRegex("does not support thinking|think value .{1,20} is not supported for this model", RegexOptions.CultureInvariant)]
     private static partial Regex NoThinking();
+
+    /// <summary>OpenAI.</summary>
+    [GeneratedRegex("'reasoning_effort' does not support '[a-z]+' with this model. Supported values are: (?:'(?<taken>[a-z]+)'(?:, and |, | and )?)+", RegexOptions.CultureInvariant)]
+    private static partial Regex OtherEfforts();
+
+    /// <summary>OpenAI, of GPT-5.4 and newer.</summary>
+    [GeneratedRegex("Function tools with reasoning_effort are not supported", RegexOptions.CultureInvariant)]
+    private static partial Regex ToolsUnthinking();
+
+    /// <summary>DeepSeek; Moonshot; DashScope.</summary>
+    [GeneratedRegex("Thinking mode does not support this tool_choice|tool_choice '[a-z]+' is incompatible with thinking enabled"
+        + "|tool_choice parameter does not support being set to required or object in thinking mode", RegexOptions.CultureInvariant)]
+    private static partial Regex ForcedUnthinking();
 
     /// <summary>DashScope; Fireworks.</summary>
     [GeneratedRegex("enable_thinking must be set to false for non-streaming|only support stream mode|must have stream=true", RegexOptions.CultureInvariant)]

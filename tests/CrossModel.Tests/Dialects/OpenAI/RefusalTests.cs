@@ -152,6 +152,61 @@ public sealed class RefusalTests
         Assert.Null(Again(Body("[{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://x.example/a.png\"}}]", "\"content\":\"\","), Error(said)));
     }
 
+    [Theory]
+    [InlineData("minimal", "'none', 'low', 'medium', 'high', and 'xhigh'", "low")]
+    [InlineData("none", "'minimal', 'low', 'medium', and 'high'", "minimal")]
+    [InlineData("high", "'medium'", "medium")]
+    [InlineData("xhigh", "'low' and 'high'", "high")]
+    public void Effort_ThatTheModelDoesNotTake_IsTheNearestThatItDoes(string asked, string taken, string sent)
+    {
+        var said = $"Unsupported value: 'reasoning_effort' does not support '{asked}' with this model. Supported values are: {taken}.";
+        var again = Again(Requests.With($"\"reasoning_effort\":\"{asked}\""), Error(said), "openai")!;
+        Assert.Equal((sent, "reasoning_effort=" + sent), (again.Json.GetProperty("reasoning_effort").GetString(), again.Ignored));
+        var quoted = JsonSerializer.Serialize(new { model = "a/b", reasoning_effort = asked, messages = new[] { new { role = "user", content = said } } });
+        Assert.Null(Again(quoted, Error(said), "openai"));
+    }
+
+    /// <summary>From GPT-5.6 on to say nothing is refused too: the model would think by itself.</summary>
+    [Theory]
+    [InlineData("", "reasoning_effort=none")]
+    [InlineData(",\"reasoning_effort\":\"high\",\"temperature\":0.5", "reasoning_effort=none")]
+    public void Thinking_BesideTools_WhereItIsRefused_IsSwitchedOffAndNamed(string members, string ignored)
+    {
+        const string said = "Function tools with reasoning_effort are not supported for gpt-5.6-terra in /v1/chat/completions. To use function tools, use /v1/responses or set reasoning_effort to 'none'.";
+        const string tools = "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]";
+        var again = Again(Requests.With(tools + members), Error(said), "openai")!;
+        Assert.Equal(("none", ignored), (again.Json.GetProperty("reasoning_effort").GetString(), again.Ignored));
+        Assert.Equal(members.Contains("temperature", StringComparison.Ordinal), again.Json.TryGetProperty("temperature", out _));
+        using var dialect = Taught(Requests.With(tools), Error(said), "openai");
+        var without = Write(Requests.With("\"reasoning_effort\":\"high\""), dialect: dialect);
+        Assert.Equal(("high", ""), (without.Json.GetProperty("reasoning_effort").GetString(), without.Ignored));
+        Assert.Null(Again(Requests.With(tools + ",\"reasoning_effort\":\"none\""), Error(said), "openai"));
+        Assert.Null(Again(Requests.With("\"reasoning_effort\":\"high\""), Error(said), "openai"));
+    }
+
+    /// <summary>What the model is made to do is kept, and not the thinking about it.</summary>
+    [Theory]
+    [InlineData("deepseek", "Thinking mode does not support this tool_choice", "thinking", """{"type":"disabled"}""")]
+    [InlineData("moonshot", "tool_choice 'required' is incompatible with thinking enabled", "thinking", """{"type":"disabled"}""")]
+    [InlineData("moonshot", "tool_choice 'specified' is incompatible with thinking enabled", "thinking", """{"type":"disabled"}""")]
+    [InlineData("dashscope", "<400> InternalError.Algo.InvalidParameter: The tool_choice parameter does not support being set to required or object in thinking mode", "enable_thinking", "false")]
+    [InlineData(null, "Thinking mode does not support this tool_choice", "reasoning_effort", "\"none\"")]
+    public void Thinking_BesideAForcedTool_WhereItIsRefused_IsSwitchedOffAndNamed(string? preset, string said, string member, string value)
+    {
+        const string tools = "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}],\"tool_choice\":";
+        foreach (var more in (string[])["", ",\"reasoning_effort\":\"low\""])
+        {
+            foreach (var choice in (string[])["\"required\"", "{\"type\":\"function\",\"function\":{\"name\":\"f\"}}"])
+            {
+                var again = Again(Requests.With(tools + choice + more), Error(said), preset)!;
+                Assert.Equal((value, "reasoning_effort=none"), (again.Json.GetProperty(member).GetRawText(), again.Ignored));
+                Assert.Equal(choice, again.Json.GetProperty("tool_choice").GetRawText());
+            }
+        }
+        using var dialect = Taught(Requests.With(tools + "\"required\""), Error(said), preset);
+        Assert.Equal("", Write(Requests.With(tools + "\"auto\",\"reasoning_effort\":\"low\""), dialect: dialect).Ignored);
+    }
+
     [Fact]
     public void Candidates_OfAModelThatGivesOne_AreAskedOneByOne() =>
         Assert.False(Again(Requests.With("\"n\":3"), Error("invalid n: only 1 is allowed for this model"), "moonshot")!.Json.TryGetProperty("n", out _));
