@@ -91,7 +91,8 @@ internal struct UsageNumbers
             completion += surplus;
             reasoning = Math.Max(reasoning, surplus);
         }
-        if (cached > prompt) prompt += cached;           // Grok on Azure: prompt excludes what was cached
+        // Grok on Azure: prompt excludes what was cached; New API and others before Claude: what was written too. Then neither is in it.
+        if (cached > prompt || _cacheWrite > prompt) prompt += cached + (_cacheWrite ?? 0);
         prompt += _citations ?? 0;                       // Perplexity's research: what it read of its sources, asked for as input
         var written = Math.Min(_cacheWrite ?? 0, prompt - cached);
         return new TokenUsage
@@ -126,7 +127,7 @@ internal struct UsageNumbers
             || name.SequenceEqual("prompt_cache_hit_tokens"u8)
             || name.SequenceEqual("cache_read_input_tokens"u8)) Count(ref json, ref _cached, isFallback: true);
         else if (name.SequenceEqual("cache_write_tokens"u8) || name.SequenceEqual("cache_creation_input_tokens"u8)) Count(ref json, ref _cacheWrite);
-        else if (name.SequenceEqual("cached_creation_tokens"u8)) Count(ref json, ref _cacheWrite, isFallback: true);
+        else if (name.SequenceEqual("cached_creation_tokens"u8) || name.SequenceEqual("cache_creation_tokens"u8)) Count(ref json, ref _cacheWrite, isFallback: true);
         else if (name.SequenceEqual("citation_tokens"u8)) Count(ref json, ref _citations);
         else if (isDetail && name.SequenceEqual("audio_tokens"u8))
         {

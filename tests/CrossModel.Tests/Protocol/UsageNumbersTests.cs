@@ -32,6 +32,9 @@ public sealed class UsageNumbersTests
     // Portkey's gateway before Claude: prompt excludes what was cached and written, told by the total
     [InlineData("""{"prompt_tokens":3000,"completion_tokens":50,"total_tokens":4550,"prompt_tokens_details":{"cached_tokens":1000},"cache_read_input_tokens":1000,"cache_creation_input_tokens":500}""", 4500, 1000, 500, 50, 0)]
     [InlineData("""{"prompt_tokens":10,"completion_tokens":5,"total_tokens":5315,"cache_read_input_tokens":5000,"cache_creation_input_tokens":300}""", 5310, 5000, 300, 5, 0)]
+    // gateways before Claude whose total is short of them too: a first turn that writes, a second that reads and writes
+    [InlineData("""{"prompt_tokens":3,"completion_tokens":550,"total_tokens":553,"cache_read_input_tokens":0,"cache_creation_input_tokens":12304}""", 12307, 0, 12304, 550, 0)]
+    [InlineData("""{"prompt_tokens":4,"completion_tokens":7,"total_tokens":11,"prompt_tokens_details":{"cached_tokens":12304,"cached_creation_tokens":310}}""", 12618, 12304, 310, 7, 0)]
     // Perplexity's research: reasoning beside completion, however little, and its sources beside the prompt
     [InlineData("""{"prompt_tokens":108,"completion_tokens":3256,"total_tokens":3364,"citation_tokens":7299,"num_search_queries":74,"reasoning_tokens":73248}""", 7407, 0, 0, 76504, 73248)]
     [InlineData("""{"prompt_tokens":33,"completion_tokens":7163,"total_tokens":7196,"citation_tokens":20016,"num_search_queries":18,"reasoning_tokens":5000}""", 20049, 0, 0, 12163, 5000)]
@@ -46,6 +49,7 @@ public sealed class UsageNumbersTests
     [InlineData("""{"prompt_tokens":10,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":4,"cache_write_tokens":9}}""", 10, 4, 6, 5, 0)]
     [InlineData("""{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15,"cache_read_input_tokens":8,"cache_creation_input_tokens":0}""", 10, 8, 0, 5, 0)]
     [InlineData("""{"prompt_tokens":110,"completion_tokens":5,"total_tokens":115,"prompt_tokens_details":{"cached_tokens":60,"cached_creation_tokens":40}}""", 110, 60, 40, 5, 0)]
+    [InlineData("""{"prompt_tokens":110,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":60,"cache_creation_tokens":40}}""", 110, 60, 40, 5, 0)]
     [InlineData("""{"prompt_tokens":10,"total_tokens":15}""", 10, 0, 0, 5, 0)]
     // other names for both; where both are there the usual ones count
     [InlineData("""{"input_tokens":11,"output_tokens":5,"total_tokens":16,"prompt_tps":21.55}""", 11, 0, 0, 5, 0)]
