@@ -15,7 +15,7 @@ internal readonly ref struct SseEvent(ReadOnlySpan<byte> name, ReadOnlySpan<byte
 
 /// <summary>
 /// Finds the events in the bytes of a text/event-stream, however they were cut. Line ends LF, CRLF and CR; comments, <c>id:</c> and
-/// <c>retry:</c> are passed over. It remembers how far it looked, so a line of megabytes that arrives in small pieces is scanned once.
+/// <c>retry:</c> are passed over; a line of bare JSON is data. It remembers how far it looked, so a line of megabytes that arrives in small pieces is scanned once.
 /// </summary>
 internal sealed class SseReader : IDisposable
 {
@@ -96,6 +96,12 @@ internal sealed class SseReader : IDisposable
 
     private void Field(ReadOnlySpan<byte> unread, ReadOnlySpan<byte> line, int start)
     {
+        // No field's name begins so: it is data whose name a proxy has lost (GPUStack's before version 2.1).
+        if (line[0] == (byte)'{' || line.SequenceEqual("[DONE]"u8))
+        {
+            Data(unread, new JsonSpan(start, line.Length));
+            return;
+        }
         var colon = line.IndexOf((byte)':');
         var field = colon < 0 ? line : line[..colon];
         var offset = colon < 0 ? line.Length : colon + 1;

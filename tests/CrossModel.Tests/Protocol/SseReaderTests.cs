@@ -21,6 +21,8 @@ public sealed class SseReaderTests
     [InlineData("\n\n\ndata: a\n\n\n\n", "a")]
     [InlineData("data\n\ndata: a\n\n", "|a")]
     [InlineData("nonsense\ndata: a\n\n", "a")]
+    [InlineData("data: {\"a\":1}\n\n{\"b\":2}\n\n[DONE]\n\n", "{\"a\":1}|{\"b\":2}|[DONE]")]
+    [InlineData("[nonsense]\ndata: a\n{\"b\":2}\n\n", "a\n{\"b\":2}")]
     [InlineData("data: ünïcødé 🙂\n\n", "ünïcødé 🙂")]
     [InlineData("", "")]
     public void Reader_AnyCut_GivesTheSameEvents(string stream, string events)

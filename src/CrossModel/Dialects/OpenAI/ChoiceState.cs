@@ -60,6 +60,18 @@ internal sealed class ChoiceState(int index)
     private void CloseCalls(FinishReason reason, ChunkWriter client)
     {
         if (reason == FinishReason.ToolCalls && !HasCall && Calls.Count > 0) throw new JsonException("a call without a name");
+        CallState? open = null;
+        foreach (var call in Calls)
+        {
+            if (call.Index >= 0) open = call;
+            // Some servers number the rest of a call's arguments otherwise than its beginning.
+            else if (open is not null && call.Held is { WrittenCount: > 0 } rest && (!open.HasArguments || rest.WrittenSpan[0] != (byte)'{'))
+            {
+                open.HasArguments = true;
+                client.ToolArguments(Index, open.Index, rest.WrittenSpan);
+                Release(call);
+            }
+        }
         foreach (var call in Calls)
         {
             if (call.Index < 0 || call.HasArguments) continue;

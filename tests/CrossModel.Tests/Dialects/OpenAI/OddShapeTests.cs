@@ -52,6 +52,23 @@ public sealed class OddShapeTests
         }
     }
 
+    /// <summary>Seen behind compatible servers: the rest of a call's arguments under another index than its beginning.</summary>
+    [Theory]
+    [InlineData("""{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":""}}]}""",
+        """{"tool_calls":[{"index":0,"id":"b","type":"function","function":{"name":"g","arguments":""}}]}""",
+        """{"tool_calls":[{"index":1,"function":{"arguments":"{\"x\":"}}]}""", """{"tool_calls":[{"index":1,"function":{"arguments":"1}"}}]}""", "f:{} g:{\"x\":1}")]
+    [InlineData("""{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":"{\"x"}}]}""",
+        """{"tool_calls":[{"index":1,"function":{"arguments":"\":"}}]}""", """{"tool_calls":[{"index":2,"function":{"arguments":"1"}}]}""",
+        """{"tool_calls":[{"index":3,"function":{"arguments":"}"}}]}""", "f:{\"x\":1}")]
+    [InlineData("""{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":"{\"x\":1}"}}]}""",
+        """{"tool_calls":[{"index":1,"function":{"arguments":"{\"y\":2}"}}]}""", "{}", "{}", "f:{\"x\":1}")]
+    public void Arguments_NumberedOtherwiseThanTheirCall_AreItsOwn(string first, string second, string third, string fourth, string calls)
+    {
+        var reply = Stream(first, second, third, fourth);
+        Assert.Null(reply.Fault);
+        Assert.Equal(calls, string.Join(" ", Reading.OfStream(reply).Calls.Values.Select(call => $"{call.Name}:{call.Arguments}")));
+    }
+
     [Fact]
     public void Calls_WithANullAmongThem_AreTheOthers()
     {
