@@ -159,7 +159,7 @@ internal static class Presets
         new() { Name = "huggingface", Hosts = ["router.huggingface.co"], Candidates = true, Drops = OpenAIOnly, Refuses = AudioOut },
         new()
         {
-            Name = "vllm", Candidates = true, Unknown = UnknownParameters.Forward, User = UserSpelling.User,
+            Name = "vllm", Candidates = true, Unknown = UnknownParameters.Forward, User = UserSpelling.User, History = ReasoningHistory.AsReasoning,
             Drops = ["store", "metadata", "prediction", "verbosity", "web_search_options", "moderation"], Refuses = AudioOutAndFunctions,
         },
         new()

@@ -223,6 +223,7 @@ public sealed class OpenAIRequestTests
     [Theory]
     [InlineData("groq", """{"role":"assistant","r\u0065asoning\u005Fcontent" : "r","content":"a"}""", """{"role":"assistant","reasoning" : "r","content":"a"}""")]
     [InlineData("openrouter", """{"role":"\u0061ssistant","content":"a","reasoning_content":"r"}""", """{"role":"\u0061ssistant","content":"a","reasoning":"r"}""")]
+    [InlineData("vllm", """{"role":"assistant","content":"a","reasoning_content":"r"}""", """{"role":"assistant","content":"a","reasoning":"r"}""")]
     [InlineData("mistral", """{"role":"develop\u0065r","content":"a"}""", """{"role":"system","content":"a"}""")]
     public void Messages_WithEscapes_AreMendedToo(string preset, string message, string expected) =>
         Assert.Contains(expected, Write($$"""{"model":"a/b","messages":[{{message}},{"role":"user","content":"b"}]}""", preset).Body);
