@@ -12,6 +12,10 @@ internal sealed class UpstreamCall : IDisposable
     /// <summary>An event or a plain reply larger than this is no reply but a fault: base64 audio and images fit many times.</summary>
     private const int LargestReply = 64 * 1024 * 1024;
 
+    // How long a reply that has all its finish reasons is awaited for more, without and with its usage.
+    private static readonly TimeSpan UncountedEnd = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan CountedEnd = TimeSpan.FromSeconds(2);
+
     private static readonly UpstreamFault Unreadable = new(UpstreamFailure.BadReply, Detail: "the reply is JSON of another shape than a chat completion's");
 
     private readonly ChatCall _call;
@@ -25,6 +29,7 @@ internal sealed class UpstreamCall : IDisposable
     private UpstreamRequest? _seeded;
     private bool _ended;
     private bool _begun;
+    private (long TextBytes, bool IsCounted)? _finished;
     private long _taken;
     private int _atOnce;
     private TimeSpan? _firstToken;
@@ -133,6 +138,7 @@ internal sealed class UpstreamCall : IDisposable
                 if (Client.HasContent && !await Resting(SendAsync(output))) return new UpstreamFault(UpstreamFailure.ClientGone);
                 if (Reader.Fault is { } failed) return failed;
                 if (count == 0 || Reader.Ended) return null;
+                if (Reader.HasFinished) ExpectEnd();
                 // What waits here may be events without end, which are no reply.
                 if (TooMuch(UpstreamFailure.BadReply) is { } huge) return huge;
                 if (await Resting(covered())) continue;
@@ -142,14 +148,23 @@ internal sealed class UpstreamCall : IDisposable
         }
         catch (Exception e) when (_attempt.Explain(e) is { } fault)
         {
-            // A connection that breaks after the finish has taken nothing from the reply.
-            if (fault.Failure == UpstreamFailure.CutShort)
+            // A connection that breaks after the finish has taken nothing from the reply, nor has one that stays open without a word.
+            if (fault.Failure == UpstreamFailure.CutShort || (Reader.HasFinished && fault.Failure is UpstreamFailure.IdleTimeout or UpstreamFailure.TotalTimeout))
             {
                 Complete();
                 if (Reader.Fault is null) return null;
             }
             return fault;
         }
+    }
+
+    /// <summary>After the finish some servers send no end mark and do not close, but go on with comments. Usage follows at once, where it does.</summary>
+    private void ExpectEnd()
+    {
+        var finished = (Client.TextBytes, Reader.Usage is not null);
+        if (_finished == finished) return;
+        _finished = finished;
+        _attempt.EndWithin(finished.Item2 ? CountedEnd : UncountedEnd);
     }
 
     /// <summary>While the caller is slow to read, or money slow to come, the upstream is not waited for.</summary>

@@ -30,6 +30,7 @@ internal sealed class Attempt : IDisposable
     private readonly long _started;
     private UpstreamFailure _onTimeout = UpstreamFailure.FirstByteTimeout;
     private TimeSpan _idle;
+    private TimeSpan? _end;
     private int _readBytes = FirstPlainBytes;
     private HttpResponseMessage? _response;
     private Stream? _body;
@@ -121,7 +122,7 @@ internal sealed class Attempt : IDisposable
     /// <summary>Waits for bytes and appends them. 0: the end. Throws; see <see cref="Explain"/>.</summary>
     public async ValueTask<int> ReadAsync(PooledBuffer into)
     {
-        if (FirstByteAfter is not null) Arm(_idle, UpstreamFailure.IdleTimeout);
+        if (FirstByteAfter is not null) Arm(_end - Elapsed is { } left && left < _idle ? left : _idle, UpstreamFailure.IdleTimeout);
         // A read of nothing waits without a buffer: thousands of silent streams then hold none.
         if (into.Length == 0) _ = await _body!.ReadAsync(Memory<byte>.Empty, _deadline.Token);
         var room = into.GetMemory(_readBytes);
@@ -131,6 +132,9 @@ internal sealed class Attempt : IDisposable
         if (count > 0) FirstByteAfter ??= Elapsed;
         return count;
     }
+
+    /// <summary>The reply lacks no more than its usage and its end mark: they are awaited so long, whatever else comes meanwhile.</summary>
+    public void EndWithin(TimeSpan limit) => _end = Elapsed + limit;
 
     /// <summary>Until the next read nothing is asked of the upstream, so its silence is not its own: only the whole call's time goes on.</summary>
     public void Rest() => Arm(Timeout.InfiniteTimeSpan, UpstreamFailure.TotalTimeout);
@@ -167,6 +171,7 @@ internal sealed class Attempt : IDisposable
     {
         var left = _timeouts.Total - Elapsed;
         if (left <= TimeSpan.Zero) left = TimeSpan.FromMilliseconds(1);
+        if (limit <= TimeSpan.Zero && limit != Timeout.InfiniteTimeSpan) limit = TimeSpan.FromMilliseconds(1);
         var isWhole = limit == Timeout.InfiniteTimeSpan || limit >= left;
         _onTimeout = isWhole ? UpstreamFailure.TotalTimeout : onTimeout;
         _deadline.CancelAfter(isWhole ? left : limit);

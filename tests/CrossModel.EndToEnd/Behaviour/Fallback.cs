@@ -419,6 +419,33 @@ public sealed class Fallback
         Assert.Equal("counted", (string?)(await ReceiptAsync(gateway, reply))["basis"]);
     }
 
+    /// <summary>Some servers send no end mark and do not close: what their caller has is whole all the same, and he need not wait.</summary>
+    [Theory]
+    [InlineData(false, "300ms", "counted")]
+    [InlineData(true, "100s", "reported")]
+    public async Task Silence_AfterTheFinish_TakesNothingFromTheReply(bool comments, string idle, string basis)
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await UsualReply.BeginAsync(http, comments ? UsualReply.Stream().Replace(UsualReply.Done, "", StringComparison.Ordinal)
+                : UsualReply.Chunk(UsualReply.Role) + UsualReply.Chunk(UsualReply.Text("Hello!")) + UsualReply.Chunk("{}", "\"stop\""));
+            while (!http.RequestAborted.IsCancellationRequested)
+            {
+                await Task.Delay(100);
+                if (comments) await UsualReply.SendAsync(http, ": working\n\n");
+            }
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes, upstreamMore: $$""", "timeouts": { "idle": "{{idle}}", "total": "20s" }""");
+        var clock = System.Diagnostics.Stopwatch.StartNew();
+
+        var reply = await gateway.PostAsync(Stream);
+
+        Assert.Equal("[DONE]", reply.Events[^1]);
+        Assert.InRange(clock.Elapsed.TotalSeconds, 0, 15);
+        Assert.Equal(basis, (string?)(await ReceiptAsync(gateway, reply))["basis"]);
+        Assert.Single(upstream.Received);
+    }
+
     /// <summary>A reply that was cut is a failure of its route whether or not its caller had some of it: the next call goes elsewhere, and the log says why.</summary>
     [Theory]
     [InlineData(false)]

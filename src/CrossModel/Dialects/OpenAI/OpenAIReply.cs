@@ -25,6 +25,8 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
 
     private ReplyView View => _tools.View;
 
+    public override bool HasFinished => _choices.Count == context.Candidates && _choices.TrueForAll(choice => choice.Finish is not null);
+
     public override int Read(ReadOnlySpan<byte> unread, ChunkWriter client) => IsStream(unread) ? ReadEvents(unread, atEnd: false, client) : 0;
 
     public override void Complete(ReadOnlySpan<byte> unread, ChunkWriter client)
