@@ -103,14 +103,16 @@ public sealed class RepeatedCalls
         var first = gateway.PostAsync(AskStream, null, ("Idempotency-Key", "k1"));
         await Until.TrueAsync(() => upstream.Received.Count == 1);
         var joined = gateway.PostAsync(AskStream, null, ("Idempotency-Key", "k1"));
-        async Task<long> HeldAsync() => long.Parse((await gateway.Http.GetAsync("/metrics")).Text.Split('\n').Single(line => line.StartsWith("crossmodel_bytes_held ", StringComparison.Ordinal)).Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture);
-        await Until.TrueAsync(async () => await HeldAsync() > (isRoom ? 700_000 : 200_000));
+        async Task<long> MetricAsync(string name) => long.Parse((await gateway.Http.GetAsync("/metrics")).Text.Split('\n').Single(line => line.StartsWith(name + " ", StringComparison.Ordinal)).Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture);
+        // Who comes after the first has ended calls anew.
+        await Until.TrueAsync(async () => await MetricAsync("crossmodel_calls_in_flight") == 2);
+        await Until.TrueAsync(async () => await MetricAsync("crossmodel_bytes_held") > (isRoom ? 700_000 : 200_000));
         go.SetResult();
 
         Assert.EndsWith("data: [DONE]\n\n", (await first).Text, StringComparison.Ordinal);
         if (isRoom) Assert.Equal((await first).Text, (await joined).Text);
         else Assert.Equal((503, "model_unavailable"), ((int)(await joined).Status, (await joined).ErrorCode));
-        await Until.TrueAsync(async () => await HeldAsync() == 0);
+        await Until.TrueAsync(async () => await MetricAsync("crossmodel_bytes_held") == 0);
         Assert.Single(upstream.Received);
     }
 
