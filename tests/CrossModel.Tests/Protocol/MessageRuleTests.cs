@@ -30,6 +30,7 @@ public sealed class MessageRuleTests
     [InlineData("""{"role":"user","content":{"type":"text"}}""", "messages[0].content")]
     [InlineData("""{"role":"system","content":null}""", "messages[0].content")]
     [InlineData("""{"role":"assistant"}""", "messages[0].content")]
+    [InlineData("""{"role":"user","refusal":"No"}""", "messages[0].content")]
     [InlineData("""{"role":"assistant","content":null,"tool_calls":[]}""", "messages[0].content")]
     [InlineData("""{"role":"user","content":"Hi","name":7}""", "messages[0].name")]
     [InlineData("""{"role":"user","content":"Hi","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":""}}]}""", "messages[0].tool_calls")]
@@ -104,6 +105,9 @@ public sealed class MessageRuleTests
         { $"{Calls},{A1},{Ask}", "messages[0].tool_calls[1].id" },
         { $"{Calls},{A2},{{\"role\":\"assistant\",\"content\":\"Hi\"}}", "messages[0].tool_calls[0].id" },
         { $"{Calls},{A1}", "messages[0].tool_calls[1].id" },
+        // Too late is as good as not at all.
+        { $"{Calls},{A1},{Ask},{A2}", "messages[0].tool_calls[1].id" },
+        { $"{Calls},{A1},{{\"role\":\"assistant\",\"content\":\"Hi\"}},{A2}", "messages[0].tool_calls[1].id" },
         { $"{Ask},{Calls}", "messages[1].tool_calls[0].id" },
         { $"{Calls},{A1},{A2},{Ask},{A1}", "messages[4].tool_call_id" },
         { $"{Calls},{A1},{A2},{Calls.Replace("\"c1\"", "\"d1\"", StringComparison.Ordinal)},{A1}", "messages[4].tool_call_id" },

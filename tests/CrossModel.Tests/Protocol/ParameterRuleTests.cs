@@ -187,6 +187,7 @@ public sealed class ParameterRuleTests
     [InlineData("\"tool_choice\":\"none\"")]
     [InlineData(Tools + ",\"tool_choice\":\"required\"")]
     [InlineData(Tools + ",\"tool_choice\":{\"type\":\"custom\",\"custom\":{\"name\":\"c\"}}")]
+    [InlineData(Tools + ",\"tool_choice\":{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":\"auto\",\"tools\":[{\"type\":\"custom\",\"custom\":{\"name\":\"c\"}}]}}")]
     [InlineData("\"tool_choice\":{\"function\":{\"name\":\"\\u0066\"},\"type\":\"function\"}," + Tools)]
     [InlineData("\"functions\":[{\"name\":\"f\",\"parameters\":{}}],\"function_call\":{\"name\":\"f\"}")]
     [InlineData("\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":null,\"strict\":null,\"description\":null}}]")]
