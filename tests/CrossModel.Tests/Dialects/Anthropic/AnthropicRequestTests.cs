@@ -215,19 +215,20 @@ public sealed class AnthropicRequestTests : AnthropicWriting
         Assert.Equal(("adaptive", "high", ""), (sent.Json.GetProperty("thinking").GetProperty("type").GetString(), sent.Json.GetProperty("output_config").GetProperty("effort").GetString(), sent.Ignored));
     }
 
-    /// <summary>"tool_choice: type "tool" and "any" are not supported for this model."</summary>
+    /// <summary>"tool_choice: type "tool" and "any" are not supported for this model." Others take them where they do not think, which some do unless they are told not to.</summary>
     [Theory]
-    [InlineData("claude-fable-5-1", "\"required\"", "tool_choice")]
-    [InlineData("claude-opus-5-5", "{\"type\":\"function\",\"function\":{\"name\":\"f\"}}", "tool_choice")]
-    [InlineData("claude-sonnet-5-5", "{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":\"required\",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]}}", "tool_choice")]
-    [InlineData("claude-sonnet-5-5", "\"auto\"", null)]
-    [InlineData("claude-haiku-5-5", "\"required\"", null)]
-    [InlineData("claude-fable-5", "\"required\"", null)]
-    [InlineData("claude-opus-5", "\"required\"", null)]
-    public void ForcedTool_WhereTheModelTakesNone_IsRefused(string model, string choice, string? param)
+    [InlineData("claude-fable-5-1", "\"required\"", "tool_choice", null)]
+    [InlineData("claude-opus-5-5", "{\"type\":\"function\",\"function\":{\"name\":\"f\"}}", "tool_choice", null)]
+    [InlineData("claude-sonnet-5-5", "{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":\"required\",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]}}", "tool_choice", null)]
+    [InlineData("claude-sonnet-5-5", "\"auto\"", null, null)]
+    [InlineData("claude-haiku-5-5", "\"required\"", null, "disabled")]
+    [InlineData("claude-fable-5", "\"required\"", null, null)]
+    [InlineData("claude-opus-5", "\"required\"", null, "disabled")]
+    public void ForcedTool_WhereTheModelTakesNone_IsRefused(string model, string choice, string? param, string? thinking)
     {
         var sent = Write(With($"\"tools\":[{{\"type\":\"function\",\"function\":{{\"name\":\"f\"}}}}],\"tool_choice\":{choice}"), model);
         Assert.Equal((param, param is null ? null : "unsupported_parameter"), (sent.Refusal?.Param, sent.Refusal?.Code));
+        if (param is null) Assert.Equal(thinking, sent.Json.TryGetProperty("thinking", out var said) ? said.GetProperty("type").GetString() : null);
     }
 
     /// <summary>A schema that is not of the subset would be a tool, and that one cannot be forced.</summary>

@@ -184,6 +184,17 @@ public sealed class BedrockReplyTests
         Assert.Equal(finish, Reading.OfStream(reply).Finish[0]);
     }
 
+    /// <summary>{} would be a call that the model has not made.</summary>
+    [Theory]
+    [InlineData("max_tokens", "")]
+    [InlineData("content_filtered", "")]
+    [InlineData("tool_use", "{}")]
+    public void Call_WithoutArgumentsAndEnd_IsLeftSoWhereTheReplyWasCut(string said, string arguments)
+    {
+        var reply = Stream(Frames.Stream("messageStart {\"role\":\"assistant\"}", "contentBlockStart {\"contentBlockIndex\":0,\"start\":{\"toolUse\":{\"toolUseId\":\"t\",\"name\":\"f\"}}}", "messageStop {\"stopReason\":\"" + said + "\"}"));
+        Assert.Equal(arguments, Reading.OfStream(reply).Calls[0].Arguments.ToString());
+    }
+
     [Theory]
     [InlineData("malformed_model_output")]
     [InlineData("malformed_tool_use")]

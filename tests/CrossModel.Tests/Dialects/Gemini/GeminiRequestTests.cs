@@ -426,9 +426,11 @@ public sealed class GeminiRequestTests
         Assert.Equal(isTaken ? (null, null) : ("unsupported_parameter", "tools[1].function.name"), (refusal?.Code, refusal?.Param));
     }
 
-    [Fact]
-    public void Tools_Strict_AreValidated() =>
-        Same("""{"mode":"VALIDATED"}""", Write(With("\"tools\":[" + Tool.Replace("\"name\"", "\"strict\":true,\"name\"", StringComparison.Ordinal) + "]")).Json.GetProperty("toolConfig").GetProperty("functionCallingConfig"));
+    [Theory]
+    [InlineData("")]
+    [InlineData("\"tool_choice\":\"auto\",")]
+    public void Tools_Strict_AreValidated(string choice) =>
+        Same("""{"mode":"VALIDATED"}""", Write(With(choice + "\"tools\":[" + Tool.Replace("\"name\"", "\"strict\":true,\"name\"", StringComparison.Ordinal) + "]")).Json.GetProperty("toolConfig").GetProperty("functionCallingConfig"));
 
     [Theory]
     [InlineData("""{"type":"image_url","image_url":{"url":"data:image/png;base64,QUJD"}}""", """{"inlineData":{"mimeType":"image/png","data":"QUJD"}}""")]
