@@ -93,7 +93,7 @@ internal sealed class ThinkingHistory
     private static JsonElement? CallsOf(JsonElement message) =>
         message.TryGetProperty("tool_calls"u8, out var calls) && calls.ValueKind == JsonValueKind.Array && calls.GetArrayLength() > 0 ? calls : null;
 
-    /// <summary>What stands before the first call; null: it is lost, or some of the message's is refused. What stands before the others goes between them.</summary>
+    /// <summary>What stands before the first call; null: nothing is known, or some of the message's is refused. What stands before the others goes between them.</summary>
     private List<byte[]>? Find(int message, JsonElement calls, string account, ReasoningMemory memory)
     {
         List<byte[]>? first = null;
@@ -108,6 +108,12 @@ internal sealed class ThinkingHistory
                 else between.Add((index, blocks));
             }
             index++;
+        }
+        // Some callers send calls in the order in which they were done: what is known of one begins the message then.
+        if (first is null && between.Count > 0)
+        {
+            first = between[0].Blocks;
+            between.RemoveAt(0);
         }
         if (first is not null) between.ForEach(one => _between[(message, one.Call)] = one.Blocks);
         return first;

@@ -505,6 +505,20 @@ public sealed class AnthropicRequestTests : AnthropicWriting
         Assert.Equal("thtetotothto", Asked("claude-opus-4-8"));
     }
 
+    /// <summary>Some callers send calls in the order in which they were done.</summary>
+    [Fact]
+    public void Thinking_OfACallThatComesSecondNow_IsTheMessages()
+    {
+        const string other = """{"id":"toolu_2","type":"function","function":{"name":"f","arguments":"{}"}}""";
+        var sent = Write($$"""
+            {"model":"a/b","reasoning_effort":"high","messages":[{{Question}},{"role":"assistant","tool_calls":[{{other}},{{Signed}}]},
+            {{Result}},{"role":"tool","tool_call_id":"toolu_2","content":"x"}]}
+            """);
+        string[] types = [.. sent.Json.GetProperty("messages")[1].GetProperty("content").EnumerateArray().Select(b => b.GetProperty("type").GetString()!)];
+        Assert.Equal(["thinking", "tool_use", "tool_use"], types);
+        Assert.Equal("", sent.Ignored);
+    }
+
     [Theory]
     [InlineData(Said + ",", Signed, true)]
     [InlineData(Said + ",", """{"id":"toolu_1","type":"function","function":{"name":"f","arguments":"{}"}}""", false)]
