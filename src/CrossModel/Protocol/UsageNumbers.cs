@@ -91,8 +91,9 @@ internal struct UsageNumbers
             completion += surplus;
             reasoning = Math.Max(reasoning, surplus);
         }
-        // Grok on Azure: prompt excludes what was cached; New API and others before Claude: what was written too. Then neither is in it.
-        if (cached > prompt || _cacheWrite > prompt) prompt += cached + (_cacheWrite ?? 0);
+        // Grok on Azure: prompt excludes what was cached; New API and others before Claude: what was written too. LiteLLM's excluded the latter alone.
+        if (cached > prompt) prompt += cached + (_cacheWrite ?? 0);
+        else if (_cacheWrite > prompt) prompt += _cacheWrite ?? 0;
         prompt += _citations ?? 0;                       // Perplexity's research: what it read of its sources, asked for as input
         var written = Math.Min(_cacheWrite ?? 0, prompt - cached);
         return new TokenUsage

@@ -35,6 +35,8 @@ public sealed class UsageNumbersTests
     // gateways before Claude whose total is short of them too: a first turn that writes, a second that reads and writes
     [InlineData("""{"prompt_tokens":3,"completion_tokens":550,"total_tokens":553,"cache_read_input_tokens":0,"cache_creation_input_tokens":12304}""", 12307, 0, 12304, 550, 0)]
     [InlineData("""{"prompt_tokens":4,"completion_tokens":7,"total_tokens":11,"prompt_tokens_details":{"cached_tokens":12304,"cached_creation_tokens":310}}""", 12618, 12304, 310, 7, 0)]
+    // LiteLLM's for a time: what was read is in the prompt, what was written is not
+    [InlineData("""{"prompt_tokens":2049,"completion_tokens":7,"total_tokens":2056,"prompt_tokens_details":{"cached_tokens":2000},"cache_creation_input_tokens":3000}""", 5049, 2000, 3000, 7, 0)]
     // Perplexity's research: reasoning beside completion, however little, and its sources beside the prompt
     [InlineData("""{"prompt_tokens":108,"completion_tokens":3256,"total_tokens":3364,"citation_tokens":7299,"num_search_queries":74,"reasoning_tokens":73248}""", 7407, 0, 0, 76504, 73248)]
     [InlineData("""{"prompt_tokens":33,"completion_tokens":7163,"total_tokens":7196,"citation_tokens":20016,"num_search_queries":18,"reasoning_tokens":5000}""", 20049, 0, 0, 12163, 5000)]
