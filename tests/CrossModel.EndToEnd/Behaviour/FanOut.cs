@@ -169,20 +169,22 @@ public sealed class FanOut
         Assert.Equal(4, receipt["attempts"]!.AsArray().Count);
     }
 
-    /// <summary>Its provider says that it would fail again.</summary>
-    [Fact]
-    public async Task Candidate_ThatSaysNotToAskAgain_IsNotAskedAgain()
+    /// <summary>Its provider says that it would fail again, or that the request is at fault.</summary>
+    [Theory]
+    [InlineData(500, "false", 502)]
+    [InlineData(400, null, 400)]
+    public async Task Candidate_ThatWouldFailAgain_IsNotAskedAgain(int said, string? again, int status)
     {
         var count = 0;
         await using var upstream = await ScriptedUpstream.StartAsync((http, received) =>
         {
             if (Interlocked.Increment(ref count) != 2) return UsualReply.AnswerAsync(http, received);
-            http.Response.Headers["x-should-retry"] = "false";
-            return UsualReply.JsonAsync(http, """{"error":{"message":"no"}}""", 500);
+            http.Response.Headers["x-should-retry"] = again;
+            return UsualReply.JsonAsync(http, """{"error":{"message":"no"}}""", said);
         });
         await using var gateway = await GatewayAsync(upstream);
 
-        Assert.Equal(502, (int)(await gateway.PostAsync(Plain)).Status);
+        Assert.Equal(status, (int)(await gateway.PostAsync(Plain)).Status);
         Assert.InRange(upstream.Received.Count, 2, 3);
     }
 

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using CrossModel.EndToEnd.Support;
+using CrossModel.Tests.Support;
 
 namespace CrossModel.EndToEnd.Rows;
 
@@ -139,6 +140,40 @@ public sealed class StreamRowTests(RowBench bench) : IClassFixture<RowBench>, IA
         Assert.StartsWith(": keep-alive\n\n", reply.Text, StringComparison.Ordinal);
         Assert.Equal("Hello!", string.Concat(reply.Chunks.Select(c => (string?)c["choices"]![0]!["delta"]!["content"])));
         Assert.Equal("[DONE]", reply.Events[^1]);
+    }
+
+    /// <summary>However long a stream lasts: where the upstream is never silent for the whole time nothing is bridged.</summary>
+    [Fact]
+    [Row("stream:keep-alive")]
+    public async Task Events_ThatComeInTime_AreAllThatIsSent()
+    {
+        var clock = new FakeClock();
+        using var next = new SemaphoreSlim(0);
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role));
+            for (var i = 0; i < 4; i++)
+            {
+                await UsualReply.SendAsync(http, UsualReply.Chunk(UsualReply.Text("a")));
+                await next.WaitAsync();
+            }
+            await UsualReply.SendAsync(http, UsualReply.Chunk("{}", "\"stop\"") + UsualReply.Done);
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, time: clock);
+
+        using var response = await gateway.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", System.Text.Encoding.UTF8.GetBytes(Plain), gateway.Key);
+        using var body = new StreamReader(await response.Content.ReadAsStreamAsync());
+        var lines = new List<string>();
+        while (await body.ReadLineAsync() is { } line)
+        {
+            lines.Add(line);
+            if (!line.Contains("\"content\":\"a\"", StringComparison.Ordinal)) continue;
+            clock.Advance(TimeSpan.FromSeconds(10));
+            next.Release();
+        }
+
+        Assert.DoesNotContain(": keep-alive", lines);
+        Assert.Contains("data: [DONE]", lines);
     }
 
     [Fact]
