@@ -138,7 +138,7 @@ internal sealed class UpstreamCall : IDisposable
                 if (Client.HasContent && !await Resting(SendAsync(output))) return new UpstreamFault(UpstreamFailure.ClientGone);
                 if (Reader.Fault is { } failed) return failed;
                 if (count == 0 || Reader.Ended) return null;
-                if (Reader.HasFinished) ExpectEnd();
+                ExpectEnd();
                 // What waits here may be events without end, which are no reply.
                 if (TooMuch(UpstreamFailure.BadReply) is { } huge) return huge;
                 if (await Resting(covered())) continue;
@@ -161,10 +161,10 @@ internal sealed class UpstreamCall : IDisposable
     /// <summary>After the finish some servers send no end mark and do not close, but go on with comments. Usage follows at once, where it does.</summary>
     private void ExpectEnd()
     {
-        var finished = (Client.TextBytes, Reader.Usage is not null);
+        (long TextBytes, bool IsCounted)? finished = Reader.HasFinished ? (Client.TextBytes, Reader.Usage is not null) : null;
         if (_finished == finished) return;
         _finished = finished;
-        _attempt.EndWithin(finished.Item2 ? CountedEnd : UncountedEnd);
+        _attempt.EndWithin(finished is { } whole ? whole.IsCounted ? CountedEnd : UncountedEnd : null);
     }
 
     /// <summary>While the caller is slow to read, or money slow to come, the upstream is not waited for.</summary>

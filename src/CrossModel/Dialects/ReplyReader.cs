@@ -25,7 +25,7 @@ internal abstract class ReplyReader : IDisposable
     /// the rest of the body need not be awaited.</summary>
     public bool Ended { get; protected set; }
 
-    /// <summary>Every choice has its finish reason, and only usage and the end mark are missing, which some servers do not send.</summary>
+    /// <summary>Every choice has its finish reason and has said nothing with it or since: only usage and the end mark are missing, which some servers do not send.</summary>
     public virtual bool HasFinished => false;
 
     /// <summary>Reads what is whole of a stream's bytes and writes the caller's events. Answers how many bytes were used; the rest comes again with more behind it.</summary>

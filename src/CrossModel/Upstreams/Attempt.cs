@@ -133,8 +133,8 @@ internal sealed class Attempt : IDisposable
         return count;
     }
 
-    /// <summary>The reply lacks no more than its usage and its end mark: they are awaited so long, whatever else comes meanwhile.</summary>
-    public void EndWithin(TimeSpan limit) => _end = Elapsed + limit;
+    /// <summary>The reply lacks no more than its usage and its end mark: they are awaited so long, whatever else comes meanwhile. Null: it goes on.</summary>
+    public void EndWithin(TimeSpan? limit) => _end = Elapsed + limit;
 
     /// <summary>Until the next read nothing is asked of the upstream, so its silence is not its own: only the whole call's time goes on.</summary>
     public void Rest() => Arm(Timeout.InfiniteTimeSpan, UpstreamFailure.TotalTimeout);

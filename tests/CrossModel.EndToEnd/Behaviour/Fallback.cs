@@ -446,6 +446,26 @@ public sealed class Fallback
         Assert.Single(upstream.Received);
     }
 
+    /// <summary>Gateways before Gemini give each of its pieces a finish reason: none of them is the end, however long the next one takes.</summary>
+    [Fact]
+    public async Task Finish_WithEachPiece_IsNoEnd()
+    {
+        static string Piece(string text) =>
+            UsualReply.Chunk(UsualReply.Text(text), "\"stop\"").Replace("}]}", $"}}],\"usage\":{UsualReply.Usage}}}", StringComparison.Ordinal);
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await UsualReply.BeginAsync(http, Piece("Hel"));
+            await Task.Delay(4000);
+            await UsualReply.SendAsync(http, Piece("lo!") + UsualReply.Done);
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes);
+
+        var reply = await gateway.PostAsync(Stream);
+
+        Assert.Contains("lo!", reply.Text, StringComparison.Ordinal);
+        Assert.Equal("[DONE]", reply.Events[^1]);
+    }
+
     /// <summary>A reply that was cut is a failure of its route whether or not its caller had some of it: the next call goes elsewhere, and the log says why.</summary>
     [Theory]
     [InlineData(false)]

@@ -18,6 +18,8 @@ internal sealed class ChoiceState(int index)
     public bool HasFunctionCall { get; set; }
     /// <summary>Null until the upstream said why the choice ended.</summary>
     public FinishReason? Finish { get; set; }
+    /// <summary>A finish has come by itself, and nothing since: some servers give each piece of a text one.</summary>
+    public bool IsAtEnd { get; set; }
     /// <summary>Of its calls it is noted what they are known by when they come back.</summary>
     public bool NotesCalls { get; init; }
     public bool HasCall => NamedCalls > 0 || HasFunctionCall;

@@ -24,6 +24,7 @@ internal readonly struct OpenAIChunk(ReplyTools tools, Preset preset, ContentPat
         var says = EditDelta(text, view, choice, client);
         var said = FinishMap.Read(view.Finish.In(text), choice.HasCall, out var reason);
         if (said == FinishMap.Said.Failed) return false;
+        choice.IsAtEnd = !says && (choice.IsAtEnd || said == FinishMap.Said.Reason);
         // A second finish is passed over, and results that an asynchronous filter sends on their own leave nothing behind.
         if (!says && (choice.Finish is not null || (said == FinishMap.Said.Nothing && isStripped && goesOn))) return true;
         if (said == FinishMap.Said.Reason && !says)

@@ -25,7 +25,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
 
     private ReplyView View => _tools.View;
 
-    public override bool HasFinished => _choices.Count == context.Candidates && _choices.TrueForAll(choice => choice.Finish is not null);
+    public override bool HasFinished => _choices.Count == context.Candidates && _choices.TrueForAll(choice => choice.IsAtEnd);
 
     public override int Read(ReadOnlySpan<byte> unread, ChunkWriter client) => IsStream(unread) ? ReadEvents(unread, atEnd: false, client) : 0;
 
