@@ -29,6 +29,7 @@ internal sealed class UpstreamCall : IDisposable
     private UpstreamRequest? _seeded;
     private bool _ended;
     private bool _begun;
+    private bool _brokeOff;
     private (long TextBytes, bool IsCounted)? _finished;
     private long _taken;
     private int _atOnce;
@@ -152,6 +153,7 @@ internal sealed class UpstreamCall : IDisposable
             if (fault.Failure == UpstreamFailure.CutShort || (Reader.HasFinished && fault.Failure is UpstreamFailure.IdleTimeout or UpstreamFailure.TotalTimeout))
             {
                 Complete();
+                _brokeOff = true;
                 if (Reader.Fault is null) return null;
             }
             return fault;
@@ -161,7 +163,7 @@ internal sealed class UpstreamCall : IDisposable
     /// <summary>After the finish some servers send no end mark and do not close, but go on with comments. Usage follows at once, where it does.</summary>
     private void ExpectEnd()
     {
-        (long TextBytes, bool IsCounted)? finished = Reader.HasFinished ? (Client.TextBytes, Reader.Usage is not null) : null;
+        (long TextBytes, bool IsCounted)? finished = Reader.HasFinished ? (Client.TextBytes, Reader.Usage is not null && Client.TextBytes <= Reader.CountedTextBytes) : null;
         if (_finished == finished) return;
         _finished = finished;
         _attempt.EndWithin(finished is { } whole ? whole.IsCounted ? CountedEnd : UncountedEnd : null);
@@ -190,7 +192,7 @@ internal sealed class UpstreamCall : IDisposable
 
     /// <summary>What a stream gave, whole or not. A usage object that came before text of a reply that then broke off says nothing of that text, but of the prompt.</summary>
     public Produced Produced() =>
-        new(Reader.Ended || Client.TextBytes <= Reader.CountedTextBytes ? Reader.Usage : null,
+        new((Reader.Ended && !_brokeOff) || Client.TextBytes <= Reader.CountedTextBytes ? Reader.Usage : null,
             Client.TextBytes, Client.HasContent || Client.IsBlocked,
             Reader.Usage ?? Reader.PromptUsage);
 

@@ -446,6 +446,27 @@ public sealed class Fallback
         Assert.Single(upstream.Received);
     }
 
+    /// <summary>Usage of the prompt alone, with the first event, is no sign that the last has come, and is not what a reply is charged by that its server never ends.</summary>
+    [Theory]
+    [InlineData("100s", "reported", 3)]
+    [InlineData("300ms", "counted", 2)] // 6 bytes, four a token
+    public async Task Usage_OfThePromptAlone_IsNotThatOfTheReply(string idle, string basis, int tokens)
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            await UsualReply.BeginAsync(http, UsualReply.UsageChunk.Replace("\"completion_tokens\":3,\"total_tokens\":12", "\"completion_tokens\":0,\"total_tokens\":9", StringComparison.Ordinal)
+                .Replace(",\"completion_tokens_details\":{\"reasoning_tokens\":1}", "", StringComparison.Ordinal)
+                + UsualReply.Chunk(UsualReply.Role) + UsualReply.Chunk(UsualReply.Text("Hello!")) + UsualReply.Chunk("{}", "\"stop\""));
+            await Task.Delay(4000, http.RequestAborted);
+            await UsualReply.SendAsync(http, UsualReply.UsageChunk + UsualReply.Done);
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, TwoRoutes, upstreamMore: $$""", "timeouts": { "idle": "{{idle}}" }""");
+
+        var receipt = await ReceiptAsync(gateway, await gateway.PostAsync(Stream));
+
+        Assert.Equal((basis, tokens), ((string?)receipt["basis"], (int)receipt["usage"]!["completion_tokens"]!));
+    }
+
     /// <summary>Gateways before Gemini give each of its pieces a finish reason: none of them is the end, however long the next one takes.</summary>
     [Fact]
     public async Task Finish_WithEachPiece_IsNoEnd()
