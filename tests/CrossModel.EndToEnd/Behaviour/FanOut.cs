@@ -119,17 +119,21 @@ public sealed class FanOut
 
     /// <summary>What one of several calls said besides numbers is not true of all; of a single one it is kept.</summary>
     [Theory]
-    [InlineData(1, true)]
-    [InlineData(3, false)]
-    public async Task Stream_WhatTheServerAddsToItsUsage_IsKeptOfASingleCallOnly(int candidates, bool isKept)
+    [InlineData(1, true, true)]
+    [InlineData(3, true, false)]
+    [InlineData(1, false, true)]
+    [InlineData(3, false, false)]
+    public async Task Usage_WhatTheServerAddsToIt_IsKeptOfASingleCallOnly(int candidates, bool streams, bool isKept)
     {
-        await using var upstream = await ScriptedUpstream.StartAsync((http, _) =>
-            UsualReply.BeginAsync(http, UsualReply.Stream().Replace("\"total_tokens\":12", "\"total_tokens\":12,\"queue_time\":0.5", StringComparison.Ordinal)));
+        static string Longer(string reply) => reply.Replace("\"total_tokens\":12", "\"total_tokens\":12,\"queue_time\":0.5", StringComparison.Ordinal);
+        await using var upstream = await ScriptedUpstream.StartAsync((http, _) => streams
+            ? UsualReply.BeginAsync(http, Longer(UsualReply.Stream()))
+            : UsualReply.JsonAsync(http, Longer(UsualReply.Plain())));
         await using var gateway = await GatewayAsync(upstream);
 
-        var reply = await gateway.PostAsync(Stream.Replace("\"n\":3", $"\"n\":{candidates}", StringComparison.Ordinal));
+        var reply = await gateway.PostAsync((streams ? Stream : Plain).Replace("\"n\":3", $"\"n\":{candidates}", StringComparison.Ordinal));
 
-        var usage = reply.Chunks[^1]["usage"]!.AsObject();
+        var usage = (streams ? reply.Chunks[^1] : reply.Json)["usage"]!.AsObject();
         Assert.Equal(9 * candidates, (int)usage["prompt_tokens"]!);
         Assert.Equal(isKept, usage.ContainsKey("queue_time"));
     }
