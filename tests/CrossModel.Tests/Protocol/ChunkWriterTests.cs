@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 using System.Text.Json;
 using CrossModel.Protocol;
@@ -65,6 +66,18 @@ public sealed class ChunkWriterTests : IDisposable
         writer.Finish(0, FinishReason.Length);
         writer.ReleaseFinish();
         Assert.Single(Text.Split("\"length\"").Skip(1));
+    }
+
+    [Fact]
+    public void Tail_BehindAFinish_WaitsWithIt()
+    {
+        using var writer = Writer();
+        writer.Content(0, "a"u8);
+        writer.Finish(0, FinishReason.Stop);
+        writer.OpenTail().Write("aside"u8);
+        Assert.DoesNotContain("aside", Text);
+        writer.ReleaseFinish();
+        Assert.Matches("\"stop\"[^a]*aside$", Text);
     }
 
     [Fact]

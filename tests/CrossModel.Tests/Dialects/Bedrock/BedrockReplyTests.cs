@@ -196,6 +196,12 @@ public sealed class BedrockReplyTests
     }
 
     [Theory]
+    [InlineData("contentBlockDelta {\"contentBlockIndex\":0,\"delta\":{\"text\":\"y\"}}")]
+    [InlineData("contentBlockStart {\"contentBlockIndex\":1,\"start\":{\"toolUse\":{\"toolUseId\":\"t\",\"name\":\"f\"}}}")]
+    public void Content_BehindTheEndOfTheMessage_IsNoReply(string late) => Assert.Equal(UpstreamFailure.BadReply,
+        Stream(Frames.Stream("contentBlockDelta {\"contentBlockIndex\":0,\"delta\":{\"text\":\"x\"}}", "messageStop {\"stopReason\":\"end_turn\"}", late)).Fault?.Failure);
+
+    [Theory]
     [InlineData("malformed_model_output")]
     [InlineData("malformed_tool_use")]
     public void Finish_Malformed_IsAFailure(string said) =>

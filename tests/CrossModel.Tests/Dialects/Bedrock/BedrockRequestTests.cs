@@ -192,6 +192,7 @@ public sealed class BedrockRequestTests
     [InlineData(Nova, Tool + ",\"tool_choice\":\"none\"", "toolConfig", "", "")]
     [InlineData(Nova, Tool + ",\"parallel_tool_calls\":false", "additionalModelRequestFields", "", "parallel_tool_calls, tools.strict")]
     [InlineData(OldClaude, Tool + ",\"parallel_tool_calls\":false", "additionalModelRequestFields", "{\"tool_choice\":{\"type\":\"auto\",\"disable_parallel_tool_use\":true}}", "tools.strict")]
+    [InlineData(OldClaude, Tool + ",\"parallel_tool_calls\":false,\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}", "additionalModelRequestFields", "{\"tool_choice\":{\"type\":\"tool\",\"name\":\"f\",\"disable_parallel_tool_use\":true}}", "tools.strict")]
     [InlineData(Nova, "\"response_format\":{\"type\":\"json_object\",\"schema\":{}}", "outputConfig", "", "response_format.schema")]
     [InlineData(Nova, "\"response_format\":{\"type\":\"json_object\"}", "system", "[{\"text\":\"Respond with one JSON object and nothing else.\"}]", "")]
     [InlineData(GptOss, "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"object\"}}}", "outputConfig", "{\"textFormat\":{\"type\":\"json_schema\",\"structure\":{\"jsonSchema\":{\"name\":\"n\",\"schema\":\"{\\\"type\\\":\\\"object\\\"}\"}}}}", "")]

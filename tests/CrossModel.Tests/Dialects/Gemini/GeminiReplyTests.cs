@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using CrossModel.Dialects;
 using CrossModel.Dialects.Gemini;
+using CrossModel.Protocol;
 using CrossModel.Tests.Dialects.OpenAI;
 using CrossModel.Tests.Support;
 
@@ -50,6 +51,19 @@ public sealed class GeminiReplyTests
     {
         var fault = Stream(Chunk("""{"text":""}""", said)).Fault;
         Assert.Equal((failure, again), (fault!.Failure.ToString(), fault.TryAgain));
+    }
+
+    /// <summary>The first chunks count the prompt alone: where the reply breaks off behind them its text is counted.</summary>
+    [Theory]
+    [InlineData("", 0)]
+    [InlineData(",\"candidatesTokenCount\":1", 1)]
+    public void Usage_AmidAStream_TellsOfTheTextBeforeIt(string output, long told)
+    {
+        using var written = new PooledBuffer();
+        using var client = new ChunkWriter(written, "chatcmpl_ours", 1, "vendor/model", includeUsage: false);
+        using var reader = GoogleRecorded.Reader();
+        reader.Read(Encoding.UTF8.GetBytes(Chunk("""{"text":"a"}""", more: ",\"usageMetadata\":{\"promptTokenCount\":3" + output + "}") + Chunk("""{"text":"bc"}""")), client);
+        Assert.Equal((told, 3L), (reader.CountedTextBytes, client.TextBytes));
     }
 
     [Fact]

@@ -1,3 +1,7 @@
+using System.Text;
+using CrossModel.Dialects.OpenAI;
+using CrossModel.Protocol;
+
 namespace CrossModel.Tests.Dialects.OpenAI;
 
 /// <summary>What comes at a stream's end or behind it.</summary>
@@ -34,5 +38,36 @@ public sealed class OpenAIEndingTests
         var reply = Replayed.Stream(whole + Chunk("""{"content":"hi"}""") + Chunk("{}", "\"stop\"") + Done);
         Assert.Null(reply.Fault);
         Assert.Equal("hi", Reading.OfStream(reply).AllContent);
+    }
+
+    /// <summary>A server may answer a stream with a plain reply.</summary>
+    [Theory]
+    [InlineData("stop")]
+    [InlineData("length")]
+    [InlineData("content_filter")]
+    [InlineData("tool_calls")]
+    public void Finish_OfAPlainReplyToAStream_IsItsOwn(string finish)
+    {
+        var reply = Replayed.Stream($$"""{"choices":[{"index":0,"message":{"role":"assistant","content":"a"},"finish_reason":"{{finish}}"}]}""");
+        Assert.Equal(finish, Reading.OfStream(reply).Finish[0]);
+    }
+
+    [Fact]
+    public void Audio_OfAPlainReplyToAStream_IsContent()
+    {
+        var reply = Replayed.Stream("""{"choices":[{"index":0,"message":{"role":"assistant","content":null,"audio":{"id":"a","data":"UklGRg=="}},"finish_reason":"stop"}]}""");
+        Assert.True(reply.HasContent);
+        Assert.Contains("\"audio\":{\"id\":\"a\",\"data\":\"UklGRg==\"}", reply.Output, StringComparison.Ordinal);
+    }
+
+    /// <summary>Where a reply breaks off, the text that came after its usage is counted.</summary>
+    [Fact]
+    public void Usage_AmidAStream_TellsOfTheTextBeforeIt()
+    {
+        using var output = new PooledBuffer();
+        using var client = new ChunkWriter(output, "chatcmpl_ours", 1, "vendor/model", includeUsage: false);
+        using var reader = new OpenAIReply(Replayed.Context(), Presets.Unknown);
+        reader.Read(Encoding.UTF8.GetBytes(Chunk("""{"content":"a"}""").Replace("\"choices\"", "\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1},\"choices\"", StringComparison.Ordinal) + Chunk("""{"content":"bc"}""")), client);
+        Assert.Equal((1L, 3L), (reader.CountedTextBytes, client.TextBytes));
     }
 }
