@@ -51,6 +51,12 @@ internal static class RequestBody
                 if (refusal is not null || read.IsCompleted) return refusal;
             }
         }
+        catch (Exception e) when (IsCallerGone(call.Http, e))
+        {
+            // The web server may not know it yet: it would go on to read the body, and log as an error that it cannot.
+            call.Http.Abort();
+            throw;
+        }
         // To the web server a chunk size beyond all numbers is no BadHttpRequestException, and a NUL in a trailer not even an IOException.
         catch (Exception e) when (e is IOException and not ConnectionResetException or InvalidOperationException)
         {

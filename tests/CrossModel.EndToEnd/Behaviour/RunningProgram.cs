@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
@@ -73,6 +74,28 @@ public sealed partial class RunningProgram
         Assert.Equal(0, await ended);
         Assert.Equal("0.999988", (await ServerProcess.CommandAsync("accounts", "balance", "acme", "--config", config)).Output.Trim());
         Assert.Equal(0, (await ServerProcess.CommandAsync("ledger", "verify", "--config", config)).ExitCode);
+    }
+
+    /// <summary>Callers who give up while their body goes up are an everyday matter. On one processor the gateway mostly hears of it before the web server does.</summary>
+    [Fact]
+    public async Task Callers_WhoResetInsideTheirBodies_AreNoErrorsInTheLog()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        var (config, key) = await SiteAsync(upstream);
+        await using var server = await ServerProcess.StartWithAsync(config, ("DOTNET_PROCESSOR_COUNT", "1"), ("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS", "0"));
+        for (var i = 0; i < 100; i++)
+        {
+            // No TcpClient, which says goodbye first.
+            using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { LingerState = new LingerOption(true, 0) };
+            await socket.ConnectAsync(server.Http.Base.Host, server.Http.Base.Port, TestContext.Current.CancellationToken);
+            await socket.SendAsync(Encoding.ASCII.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: 300000\r\n\r\n{{"), TestContext.Current.CancellationToken);
+            await Task.Delay(i % 10, TestContext.Current.CancellationToken);
+        }
+        Assert.Equal(0, await server.TerminateAsync());
+
+        var log = (await server.LogAsync()).Split('\n');
+        Assert.Contains(log, line => line.Contains("\"status\":499", StringComparison.Ordinal));
+        Assert.DoesNotContain(log, line => line.Contains("\"level\":\"error\"", StringComparison.Ordinal));
     }
 
     [Fact]
