@@ -134,6 +134,7 @@ public sealed class Fallback
     [Theory]
     [InlineData("0", "1")]
     [InlineData("1", "1")]
+    [InlineData("1.2", "2")]
     [InlineData("2", "2")]
     public async Task RateLimit_OfTheProvider_TellsToWaitAtLeastASecond(string said, string told)
     {
