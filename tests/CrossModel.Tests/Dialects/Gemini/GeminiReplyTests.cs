@@ -137,6 +137,10 @@ public sealed class GeminiReplyTests
     [InlineData("\"promptTokenCount\":100,\"cachedContentTokenCount\":60,\"candidatesTokenCount\":50,\"thoughtsTokenCount\":30,\"totalTokenCount\":180", 100, 60, 80, 30)]
     // Vertex AI, at times: the prompt without what came from the cache, and the total too.
     [InlineData("\"promptTokenCount\":5,\"cachedContentTokenCount\":13710,\"candidatesTokenCount\":20,\"totalTokenCount\":25", 13715, 13710, 20, 0)]
+    // Nothing visible came.
+    [InlineData("\"promptTokenCount\":100,\"thoughtsTokenCount\":30,\"totalTokenCount\":130", 100, 0, 30, 30)]
+    // It came, and only the total tells how much.
+    [InlineData("\"promptTokenCount\":100,\"toolUsePromptTokenCount\":7,\"thoughtsTokenCount\":30,\"totalTokenCount\":150", 107, 0, 43, 30)]
     // Gateways that count thoughts as visible.
     [InlineData("\"promptTokenCount\":100,\"candidatesTokenCount\":50,\"thoughtsTokenCount\":30,\"totalTokenCount\":150", 100, 0, 50, 30)]
     [InlineData("\"promptTokenCount\":100,\"toolUsePromptTokenCount\":7,\"candidatesTokenCount\":50,\"thoughtsTokenCount\":50,\"totalTokenCount\":157", 107, 0, 50, 50)]

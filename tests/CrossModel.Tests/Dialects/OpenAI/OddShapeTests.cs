@@ -165,6 +165,7 @@ public sealed class OddShapeTests
     public void Arrays_OfManyDeltas_AreGatheredInOnePass()
     {
         using var collector = new ChunkCollector();
+        collector.Writer.Delta(0, "\"annotations\":[ ]"u8);
         for (var i = 0; i < 4000; i++) collector.Writer.Delta(0, Encoding.ASCII.GetBytes($$"""
             "annotations":[{"n":{{i}},"text":"{{new string('a', 80)}}"}],"other":{{(i % 2 == 0 ? "null" : i)}}
             """));

@@ -182,6 +182,10 @@ public sealed class OpenAIRequestTests
         Assert.Contains("""[{"role":"user","content":"a"},{"content":null,"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},{""",
             Write(Requests.Messages("""{"role":"user","content":"a"},{"content":null,"refusal":null,"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}],"function_call":null},{"role":"tool","tool_call_id":"c","content":"x"}"""), "groq").Body, StringComparison.Ordinal);
 
+    [Fact]
+    public void Reply_SentBackWithNullForCalls_LosesThemAtAServerThatTakesNoNull() =>
+        Assert.Contains("""[{"role":"assistant","content":"a"},{""", Write(Requests.Messages("""{"role":"assistant","content":"a","tool_calls":null},{"role":"user","content":"b"}"""), "groq").Body, StringComparison.Ordinal);
+
     /// <summary>Else one caller would decide what all others are served; nor is it left out of what another role says, or where the model insists on it.</summary>
     [Theory]
     [InlineData(null, "a/b", """{"role":"assistant","content":null,"reasoning_content":"r","tool_calls":[{"id":"reasoning_details not supported","type":"function","function":{"name":"f","arguments":"{}"}}]}""", "reasoning_details not supported")]
