@@ -101,18 +101,26 @@ public sealed class StreamRowTests(RowBench bench) : IClassFixture<RowBench>, IA
     [Row("stream:keep-alive")]
     public async Task Silence_OfTheUpstream_IsBridgedByComments()
     {
+        var read = new TaskCompletionSource();
         await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
         {
             await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role));
-            await Task.Delay(400);
+            await read.Task;
             await UsualReply.SendAsync(http, UsualReply.Chunk(UsualReply.Text("Hello!")) + UsualReply.Chunk("{}", "\"stop\"") + UsualReply.Done);
         });
         await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, more: "\"limits\": { \"keepAlive\": \"50ms\" },");
 
-        var reply = await gateway.PostAsync(Plain);
-
-        Assert.Contains("\n\n: keep-alive\n\n", "\n\n" + reply.Text, StringComparison.Ordinal);
-        Assert.Equal("Hello!", string.Concat(reply.Chunks.Select(c => (string?)c["choices"]![0]!["delta"]!["content"])));
+        using var response = await gateway.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", System.Text.Encoding.UTF8.GetBytes(Plain), gateway.Key);
+        using var body = new StreamReader(await response.Content.ReadAsStreamAsync());
+        // One after another, as long as it is silent.
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.Equal(": keep-alive", await body.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken));
+            Assert.Equal("", await body.ReadLineAsync());
+        }
+        read.SetResult();
+        var events = (await body.ReadToEndAsync()).Split("\n\n").Where(e => e.StartsWith("data: {", StringComparison.Ordinal));
+        Assert.Equal("Hello!", string.Concat(events.Select(e => (string?)JsonNode.Parse(e["data: ".Length..])!["choices"]![0]!["delta"]!["content"])));
     }
 
     [Fact]
