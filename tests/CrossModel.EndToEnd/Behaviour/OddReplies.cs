@@ -55,6 +55,22 @@ public sealed class OddReplies
         Assert.Equal((502, "provider_error"), ((int)plain.Status, plain.ErrorCode));
     }
 
+    /// <summary>Some servers send their headers before the model has begun: until the first byte of the body it is no silence amid a reply.</summary>
+    [Fact]
+    public async Task Reply_WhoseHeadersCameEarly_MayComeAsLateAsAPlainOne()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            http.Response.ContentType = "application/json";
+            await http.Response.Body.FlushAsync();
+            await Task.Delay(700);
+            await http.Response.WriteAsync(UsualReply.Plain());
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, upstreamMore: """, "timeouts": { "firstByte": "200ms", "idle": "200ms" } """);
+
+        Assert.Equal(200, (int)(await gateway.PostAsync(Plain)).Status);
+    }
+
     [Fact]
     public async Task Arguments_NullInAStreamThatIsGathered_AddNothing()
     {
