@@ -104,9 +104,6 @@ internal sealed class UpstreamRequest : IDisposable
     /// <summary>A tool that the model is made to call because it cannot follow a schema otherwise: its input is the reply's content. Null: none.</summary>
     public string? ContentTool { get; set; }
 
-    /// <summary>What the schemas are known by that it is to be held to, where its dialect learns from a refusal of them; null: there are none.</summary>
-    public UInt128? Schemas { get; set; }
-
     /// <summary>The functions that the model may call, where its dialect must tell a real call from an invented one; null: none, or not needed.</summary>
     public IReadOnlySet<string>? ToolNames { get; set; }
 

@@ -44,9 +44,8 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
         var schema = ChatParts.SchemaOf(format.RootElement);
         var hasSchema = schema.ValueKind == JsonValueKind.Object;
         // A tool takes any schema: what is refused of strict ones is no loss there.
-        var (isStrict, followsSchema, key) = refused.Schemas.Of(request, route.UpstreamModel, _model.StructuredOutput && request.Features.HasFlag(ChatFeatures.StrictTool),
+        var (isStrict, followsSchema) = refused.Schemas.Of(request, route.UpstreamModel, upstream, _model.StructuredOutput && request.Features.HasFlag(ChatFeatures.StrictTool),
             hasSchema && _model.StructuredOutput && SchemaSubset.Fits(schema), otherwise: _model.TakesForcedTools);
-        upstream.Schemas = key;
         if (hasSchema && !followsSchema && !_model.TakesForcedTools) return ChatParts.Lacks("response_format", _model.StructuredOutput ? NoSuchSchema : ChatParts.NoSchema);
         upstream.ContentTool = hasSchema && !followsSchema && !IsForced ? AnthropicTools.ContentToolName(tools.RootElement) : null;
         var history = ThinkingHistory.Of(request, _model, OwnThinking, messages, options.Account, memory, refused);

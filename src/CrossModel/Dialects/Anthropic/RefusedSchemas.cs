@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text;
 using CrossModel.Protocol;
@@ -20,26 +21,35 @@ internal sealed class RefusedSchemas
 
     private readonly ConcurrentDictionary<UInt128, bool> _refused = new();
 
-    /// <summary>What the model is to be held to, and the key under which a refusal of it is remembered; null: none would teach anything.</summary>
+    // By what they were written into: few requests have any, and each member of one is paid for by every call of every dialect.
+    private readonly ConditionalWeakTable<UpstreamRequest, object> _keys = new();
+
+    /// <summary>What the model is to be held to in this request.</summary>
     /// <param name="tools">Some tool is strict, and the model takes such.</param>
     /// <param name="format">The model takes the schema of the reply.</param>
     /// <param name="otherwise">The schema of the reply has another way, a tool.</param>
-    public (bool Tools, bool Format, UInt128? Key) Of(ChatRequest request, string model, bool tools, bool format, bool otherwise)
+    public (bool Tools, bool Format) Of(ChatRequest request, string model, UpstreamRequest upstream, bool tools, bool format, bool otherwise)
     {
-        if (tools && KeyOf("tools", request, model) is var all && !_refused.ContainsKey(all)) return (true, format, all);
-        if (!format || !otherwise) return (false, format, null);
-        var alone = KeyOf("format", request, model);
-        return _refused.ContainsKey(alone) ? (false, false, null) : (false, true, alone);
+        if (tools && MayBeHeld("tools", request, model, upstream)) return (true, format);
+        // Where it has no other way a refusal would teach nothing.
+        return (false, format && (!otherwise || MayBeHeld("format", request, model, upstream)));
+    }
+
+    private bool MayBeHeld(string what, ChatRequest request, string model, UpstreamRequest upstream)
+    {
+        var key = KeyOf(what, request, model);
+        if (_refused.ContainsKey(key)) return false;
+        _keys.AddOrUpdate(upstream, key);
+        return true;
     }
 
     /// <summary>The fault of a request, after a look at whether it is about its schemas: then the same request is worth another try, held to less.</summary>
-    /// <param name="key">Of what was sent.</param>
-    public UpstreamFault Learn(UpstreamFault fault, UInt128? key)
+    public UpstreamFault Learn(UpstreamFault fault, UpstreamRequest upstream)
     {
-        if (key is not { } sent || fault is not { Failure: UpstreamFailure.Rejected, Message: { } message }) return fault;
+        if (fault is not { Failure: UpstreamFailure.Rejected, Message: { } message } || !_keys.TryGetValue(upstream, out var key)) return fault;
         if (!Words.Any(words => message.Contains(words, StringComparison.OrdinalIgnoreCase))) return fault;
         if (_refused.Count > Most) _refused.Clear();
-        _refused[sent] = true;
+        _refused[(UInt128)key] = true;
         return fault with { TryAgain = true };
     }
 

@@ -27,7 +27,7 @@ internal sealed class RefusedThinking
     public UpstreamFault Learn(UpstreamFault fault, UpstreamRequest upstream) =>
         fault is { Failure: UpstreamFailure.Rejected, Message: { } message } && IsAbout(message) && LearnAll(upstream.Body.Memory)
             ? fault with { TryAgain = true }
-            : Schemas.Learn(fault, upstream.Schemas);
+            : Schemas.Learn(fault, upstream);
 
     private static bool IsAbout(string message)
     {

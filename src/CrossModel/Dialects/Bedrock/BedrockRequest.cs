@@ -47,11 +47,10 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
 
         var schema = ChatParts.SchemaOf(format.RootElement);
         var hasSchema = schema.ValueKind == JsonValueKind.Object;
-        var (isStrict, follows, key) = family.IsClaude
-            ? refused.Schemas.Of(request, route.UpstreamModel, _claude.StructuredOutput && request.Features.HasFlag(ChatFeatures.StrictTool),
+        var (isStrict, follows) = family.IsClaude
+            ? refused.Schemas.Of(request, route.UpstreamModel, upstream, _claude.StructuredOutput && request.Features.HasFlag(ChatFeatures.StrictTool),
                 hasSchema && _claude.StructuredOutput && SchemaSubset.Fits(schema), otherwise: family.Force != ToolForce.None)
-            : (false, route.Facts.StructuredOutput ?? family.StructuredOutput, null);
-        upstream.Schemas = key;
+            : (false, route.Facts.StructuredOutput ?? family.StructuredOutput);
         if (hasSchema && !follows && !IsForced)
         {
             if (family.Force == ToolForce.None) return ChatParts.Lacks("response_format", ChatParts.NoSchema);
