@@ -38,7 +38,12 @@ internal sealed class RefusedSchemas
     private bool MayBeHeld(string what, ChatRequest request, string model, UpstreamRequest upstream)
     {
         var key = KeyOf(what, request, model);
-        if (_refused.ContainsKey(key)) return false;
+        if (_refused.ContainsKey(key))
+        {
+            // It may hold what was written for the try before.
+            _keys.Remove(upstream);
+            return false;
+        }
         _keys.AddOrUpdate(upstream, key);
         return true;
     }
