@@ -54,6 +54,13 @@ public sealed class ConsoleInChromium
 
     private static void Press(ChromeDriver page, string words) => page.FindElement(By.XPath($"//button[normalize-space()='{words}']")).Click();
 
+    private static async Task SignInAsync(ChromeDriver page, TestGateway gateway)
+    {
+        page.Navigate().GoToUrl(await LinkAsync(gateway));
+        Press(page, "Sign in");
+        await ShowsAsync(page, Heading, "Accounts");
+    }
+
     /// <summary>As those do who press every button so: the browser sends the form twice and shows the second answer.</summary>
     private static void DoubleClick(ChromeDriver page, string words) => new Actions(page).DoubleClick(page.FindElement(By.XPath($"//button[normalize-space()='{words}']"))).Perform();
 
@@ -65,9 +72,7 @@ public sealed class ConsoleInChromium
         await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
         await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
         using var page = Chromium.Start();
-        page.Navigate().GoToUrl(await LinkAsync(gateway));
-        Press(page, "Sign in");
-        await ShowsAsync(page, Heading, "Accounts");
+        await SignInAsync(page, gateway);
 
         Fill(page, "Name", "acme");
         Press(page, "Make account");
@@ -113,9 +118,7 @@ public sealed class ConsoleInChromium
         await using var gateway = await TestGateway.StartAsync("http://127.0.0.1:1/v1", Priced);
         var keys = new KeyStore(gateway.Gateway.Database);
         using var page = Chromium.Start();
-        page.Navigate().GoToUrl(await LinkAsync(gateway));
-        Press(page, "Sign in");
-        await ShowsAsync(page, Heading, "Accounts");
+        await SignInAsync(page, gateway);
 
         Fill(page, "Name", "acme");
         Fill(page, "Prepaid", "5");
@@ -157,12 +160,9 @@ public sealed class ConsoleInChromium
         await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced);
         var call = await AskAsync(gateway, gateway.Key);
         var account = Assert.Single(await new AccountStore(gateway.Gateway.Database).ListAsync()).Account;
-        var link = await LinkAsync(gateway);
         using var page = Chromium.Start();
         page.Manage().Window.Size = new System.Drawing.Size(500, 900);
-        page.Navigate().GoToUrl(link);
-        Press(page, "Sign in");
-        await ShowsAsync(page, Heading, "Accounts");
+        await SignInAsync(page, gateway);
         foreach (var path in new[] { "", $"/accounts/{account.Id}", $"/accounts/{account.Id}/requests", $"/requests/{call.Header("x-request-id")}", "/models", "/margin", "/nothing" })
         {
             page.Navigate().GoToUrl(new Uri(gateway.Address, "/console" + path));
