@@ -39,13 +39,13 @@ internal static class SchemaReferences
         {
             switch (SchemaSubset.Holds(member.Name))
             {
-                case SchemaSubset.Parts.Named when member.Value.ValueKind == JsonValueKind.Object:
+                case SchemaParts.Named when member.Value.ValueKind == JsonValueKind.Object:
                     foreach (var part in member.Value.EnumerateObject()) In(part.Value, found);
                     break;
-                case SchemaSubset.Parts.Listed when member.Value.ValueKind == JsonValueKind.Array:
+                case SchemaParts.Listed when member.Value.ValueKind == JsonValueKind.Array:
                     foreach (var part in member.Value.EnumerateArray()) In(part, found);
                     break;
-                case SchemaSubset.Parts.One:
+                case SchemaParts.One:
                     In(member.Value, found);
                     break;
             }

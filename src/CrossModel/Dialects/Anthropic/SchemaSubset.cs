@@ -31,10 +31,10 @@ internal static class SchemaSubset
     private static bool IsSaid(JsonElement schema) => SolePart(schema) is { } part ? IsSaid(part) :
         schema.ValueKind == JsonValueKind.Object && !IsMap(schema) && schema.EnumerateObject().All(member => Holds(member.Name) switch
         {
-            Parts.Named when member.Value.ValueKind == JsonValueKind.Object => member.Value.EnumerateObject().All(part => IsSaid(part.Value)),
-            Parts.Listed when member.Value.ValueKind == JsonValueKind.Array =>
+            SchemaParts.Named when member.Value.ValueKind == JsonValueKind.Object => member.Value.EnumerateObject().All(part => IsSaid(part.Value)),
+            SchemaParts.Listed when member.Value.ValueKind == JsonValueKind.Array =>
                 member.Value.EnumerateArray().All(part => IsSaid(part) && (member.Name != "allOf" || JoinsOthers(part))),
-            Parts.One => IsSaid(member.Value),
+            SchemaParts.One => IsSaid(member.Value),
             _ => member.Name switch
             {
                 "$ref" => member.Value.ValueKind == JsonValueKind.String && member.Value.GetString()!.StartsWith("#/", StringComparison.Ordinal),
@@ -80,7 +80,11 @@ internal static class SchemaSubset
         {
             if (member.NameEquals("description"u8)) continue;
             if (!IsTaken(schema, member)) notes.Append(notes.Length > 0 ? ", " : "").Append(member.Name).Append(": ").Append(member.Value.GetRawText());
-            else if (!member.NameEquals("additionalProperties"u8)) WriteMember(json, member);
+            else if (!member.NameEquals("additionalProperties"u8))
+            {
+                json.WritePropertyName(member.NameEquals("oneOf"u8) ? "anyOf" : member.Name);
+                json.WriteParts(Holds(member.Name), member.Value, static (json, part) => Write(json, part));
+            }
         }
         if (IsObject(schema)) json.WriteBoolean("additionalProperties"u8, false);
         if (notes.Length > 0) description = description is null ? $"({notes})" : $"{description} ({notes})";
@@ -106,41 +110,11 @@ internal static class SchemaSubset
     };
 
     /// <summary>How a member of a schema holds schemas.</summary>
-    public static Parts Holds(string member) => member switch
+    public static SchemaParts Holds(string member) => member switch
     {
-        "properties" or "$defs" or "definitions" => Parts.Named,
-        "anyOf" or "oneOf" or "allOf" => Parts.Listed,
-        "items" => Parts.One,
-        _ => Parts.None,
+        "properties" or "$defs" or "definitions" => SchemaParts.Named,
+        "anyOf" or "oneOf" or "allOf" => SchemaParts.Listed,
+        "items" => SchemaParts.One,
+        _ => SchemaParts.None,
     };
-
-    private static void WriteMember(Utf8JsonWriter json, JsonProperty member)
-    {
-        json.WritePropertyName(member.NameEquals("oneOf"u8) ? "anyOf" : member.Name);
-        switch (Holds(member.Name))
-        {
-            case Parts.Named when member.Value.ValueKind == JsonValueKind.Object:
-                json.WriteStartObject();
-                foreach (var part in member.Value.EnumerateObject())
-                {
-                    json.WritePropertyName(part.Name);
-                    Write(json, part.Value);
-                }
-                json.WriteEndObject();
-                break;
-            case Parts.Listed when member.Value.ValueKind == JsonValueKind.Array:
-                json.WriteStartArray();
-                foreach (var part in member.Value.EnumerateArray()) Write(json, part);
-                json.WriteEndArray();
-                break;
-            case Parts.One:
-                Write(json, member.Value);
-                break;
-            default:
-                json.WriteRaw(member.Value);
-                break;
-        }
-    }
-
-    public enum Parts { None, One, Listed, Named }
 }

@@ -30,8 +30,13 @@ internal static class GeminiJsonSchema
         json.WriteStartObject();
         foreach (var member in schema.EnumerateObject())
         {
-            if (member.NameEquals("const"u8) && IsEnumerable(member.Value) && !schema.TryGetProperty("enum"u8, out _)) WriteOnly(json, schema, member.Value);
-            else WriteMember(json, member);
+            if (member.NameEquals("const"u8) && IsEnumerable(member.Value) && !schema.TryGetProperty("enum"u8, out _))
+            {
+                WriteOnly(json, schema, member.Value);
+                continue;
+            }
+            json.WritePropertyName(member.Name);
+            json.WriteParts(Holds(member), member.Value, Write);
         }
         json.WriteEndObject();
     }
@@ -46,32 +51,13 @@ internal static class GeminiJsonSchema
         json.WriteEndArray();
     }
 
-    /// <summary>Where a member holds schemas they are written so too; what else it holds is no schema, though it may look like one.</summary>
-    private static void WriteMember(Utf8JsonWriter json, JsonProperty member)
+    /// <summary>How a member holds schemas, which are written so too; what else it holds is no schema, though it may look like one.</summary>
+    private static SchemaParts Holds(JsonProperty member) => member.Name switch
     {
-        json.WritePropertyName(member.Name);
-        switch (member.Name)
-        {
-            case "properties" or "$defs" or "definitions" or "patternProperties" when member.Value.ValueKind == JsonValueKind.Object:
-                json.WriteStartObject();
-                foreach (var part in member.Value.EnumerateObject())
-                {
-                    json.WritePropertyName(part.Name);
-                    Write(json, part.Value);
-                }
-                json.WriteEndObject();
-                break;
-            case "anyOf" or "oneOf" or "allOf" or "prefixItems" or "items" when member.Value.ValueKind == JsonValueKind.Array:
-                json.WriteStartArray();
-                foreach (var part in member.Value.EnumerateArray()) Write(json, part);
-                json.WriteEndArray();
-                break;
-            case "items" or "additionalProperties" or "not":
-                Write(json, member.Value);
-                break;
-            default:
-                json.WriteRaw(member.Value);
-                break;
-        }
-    }
+        "properties" or "$defs" or "definitions" or "patternProperties" => SchemaParts.Named,
+        "anyOf" or "oneOf" or "allOf" or "prefixItems" => SchemaParts.Listed,
+        "items" when member.Value.ValueKind == JsonValueKind.Array => SchemaParts.Listed,
+        "items" or "additionalProperties" or "not" => SchemaParts.One,
+        _ => SchemaParts.None,
+    };
 }
