@@ -8,7 +8,7 @@ namespace CrossModel.Dialects.Anthropic;
 internal sealed class AnthropicDialect : IDialect
 {
     private readonly ReasoningMemory _memory;
-    private readonly RefusedThinking _refused = new();
+    private readonly ClaudeRefusals _refused = new();
     private readonly IReadOnlyDictionary<string, string> _headers;
     private readonly TimeProvider _time;
     private readonly KeyTurns _keys;

@@ -4,7 +4,7 @@ using CrossModel.Protocol;
 namespace CrossModel.Dialects.Anthropic;
 
 /// <summary>Translates a chat completion into a Messages request. docs/dialects/anthropic.md says row by row what becomes of each parameter.</summary>
-internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memory, RefusedThinking refused, ChatRequest request, RouteModel route, UpstreamRequest upstream)
+internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memory, ClaudeRefusals refused, ChatRequest request, RouteModel route, UpstreamRequest upstream)
 {
     /// <summary>A plain call that may write more than this takes longer than ten minutes, which the API does not hold a connection for: it is streamed and collected.</summary>
     private const long LongestPlain = 21_333;
@@ -48,7 +48,7 @@ internal sealed class AnthropicRequest(AnthropicForm form, ReasoningMemory memor
             hasSchema && _model.StructuredOutput && SchemaSubset.Fits(schema), otherwise: _model.TakesForcedTools);
         if (hasSchema && !followsSchema && !_model.TakesForcedTools) return ChatParts.Lacks("response_format", _model.StructuredOutput ? NoSuchSchema : ChatParts.NoSchema);
         upstream.ContentTool = hasSchema && !followsSchema && !IsForced ? AnthropicTools.ContentToolName(tools.RootElement) : null;
-        var history = ThinkingHistory.Of(request, _model, OwnThinking, messages, options.Account, memory, refused);
+        var history = ThinkingHistory.Of(request, _model, OwnThinking, messages, options.Account, memory, refused.Thinking);
         var mayThink = !OwnThinking && ThinkingPlan.MayThink(request, _model, upstream.ContentTool, messages, history);
         var plan = ThinkingPlan.Of(request, _model, options.CapOutputTokens, mayThink, upstream.Ignored);
         if (OwnOutput && hasSchema && followsSchema)

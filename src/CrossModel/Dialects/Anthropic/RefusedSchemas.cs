@@ -48,14 +48,14 @@ internal sealed class RefusedSchemas
         return true;
     }
 
-    /// <summary>The fault of a request, after a look at whether it is about its schemas: then the same request is worth another try, held to less.</summary>
-    public UpstreamFault Learn(UpstreamFault fault, UpstreamRequest upstream)
+    /// <summary>True: the upstream refused a request for its schemas, and it is to be held to less.</summary>
+    public bool Learn(string message, UpstreamRequest upstream)
     {
-        if (fault is not { Failure: UpstreamFailure.Rejected, Message: { } message } || !_keys.TryGetValue(upstream, out var key)) return fault;
-        if (!Words.Any(words => message.Contains(words, StringComparison.OrdinalIgnoreCase))) return fault;
+        if (!_keys.TryGetValue(upstream, out var key)) return false;
+        if (!Words.Any(words => message.Contains(words, StringComparison.OrdinalIgnoreCase))) return false;
         if (_refused.Count > Most) _refused.Clear();
         _refused[(UInt128)key] = true;
-        return fault with { TryAgain = true };
+        return true;
     }
 
     private static UInt128 KeyOf(string what, ChatRequest request, string model)

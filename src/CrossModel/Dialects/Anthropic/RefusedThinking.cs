@@ -16,18 +16,11 @@ internal sealed class RefusedThinking
 
     private readonly ConcurrentDictionary<UInt128, bool> _refused = new();
 
-    /// <summary>Schemas that it has refused.</summary>
-    public RefusedSchemas Schemas { get; } = new();
-
     /// <param name="block">As Anthropic writes it.</param>
     public bool Holds(JsonElement block) => !_refused.IsEmpty && SealOf(block) is { } seal && _refused.ContainsKey(Key(seal));
 
-    /// <summary>The fault of a request, after a look at whether it is about thinking of earlier turns, or its schemas: then the same request is worth another try, without.</summary>
-    /// <param name="upstream">Its body is in Anthropic's form or in Converse's.</param>
-    public UpstreamFault Learn(UpstreamFault fault, UpstreamRequest upstream) =>
-        fault is { Failure: UpstreamFailure.Rejected, Message: { } message } && IsAbout(message) && LearnAll(upstream.Body.Memory)
-            ? fault with { TryAgain = true }
-            : Schemas.Learn(fault, upstream);
+    /// <summary>True: the upstream refused a request for its thinking of earlier turns.</summary>
+    public bool Learn(string message, ReadOnlyMemory<byte> sent) => IsAbout(message) && LearnAll(sent);
 
     private static bool IsAbout(string message)
     {

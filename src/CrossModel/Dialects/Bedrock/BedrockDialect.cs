@@ -20,7 +20,7 @@ internal sealed class BedrockDialect : IDialect
     private static readonly AnthropicForm Invoked = new(NamesModel: false, NamesStream: false, BodyVersion: "bedrock-2023-05-31", ReadsLinks: false) { NamesCaller = false };
 
     private readonly ReasoningMemory _memory;
-    private readonly RefusedThinking _refused = new();
+    private readonly ClaudeRefusals _refused = new();
     private readonly ConcurrentDictionary<string, Lesson> _lessons = new();
     private readonly BedrockCredentials _credentials;
     private readonly IReadOnlyDictionary<string, string> _headers;

@@ -6,7 +6,7 @@ using CrossModel.Protocol;
 namespace CrossModel.Dialects.Bedrock;
 
 /// <summary>Translates a chat completion into a Converse request. docs/dialects/bedrock.md says row by row what becomes of each parameter.</summary>
-internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memory, RefusedThinking refused, ChatRequest request, RouteModel route, UpstreamRequest upstream)
+internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memory, ClaudeRefusals refused, ChatRequest request, RouteModel route, UpstreamRequest upstream)
 {
     private const string NoCalls = "Answer in words. Do not call a tool.";
 
@@ -59,7 +59,7 @@ internal sealed class BedrockRequest(BedrockFamily family, ReasoningMemory memor
         var aliases = new ToolAliases(family.NoHyphens, tools.RootElement);
         var bedrockTools = new BedrockTools(family, _claude with { StructuredOutput = isStrict }, aliases, tools.RootElement, choice.RootElement, upstream.ContentTool, schema);
         if (bedrockTools.Check() is { } unknown) return unknown;
-        var history = family.IsClaude ? ThinkingHistory.Of(request, _claude, OwnThinking, messages, options.Account, memory, refused) : null;
+        var history = family.IsClaude ? ThinkingHistory.Of(request, _claude, OwnThinking, messages, options.Account, memory, refused.Thinking) : null;
         var plan = Plan(options, !OwnThinking && ThinkingPlan.MayThink(request, _claude, upstream.ContentTool, messages, history));
 
         using (var json = new Utf8JsonWriter(upstream.Body, ChatParts.WriterOptions))

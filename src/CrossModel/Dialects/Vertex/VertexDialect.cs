@@ -19,7 +19,7 @@ internal sealed class VertexDialect : IDialect
     private readonly GoogleToken? _token;
     private readonly GeminiLessons _lessons = new();
     private readonly ReasoningMemory _memory;
-    private readonly RefusedThinking _refused = new();
+    private readonly ClaudeRefusals _refused = new();
 
     /// <param name="token">Owned; null: by the configuration.</param>
     public VertexDialect(UpstreamConfig config, TimeProvider time, GoogleToken? token = null)
