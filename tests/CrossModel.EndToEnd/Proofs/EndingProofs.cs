@@ -282,12 +282,28 @@ public sealed class EndingProofs
     [Fact]
     public async Task BalanceExhausted_InAStreamThatStopsThen_EndsWithLength()
     {
-        // Money for 18 + 10 tokens of hold; the upstream ignores the cap and sends 12 bytes (3 tokens) again and again.
-        await using var site = await EndingSite.StartAsync(EndlessAsync, model: ", \"stopAtBalance\": true", balance: (EstimatedPrompt * 1000 + 10 * 2000) / 1_000_000_000m);
-        var reply = await site.StreamAsync(maxTokens: 10);
-        Assert.Equal("[DONE]", reply.Events[^1]);
-        Assert.Contains(reply.Chunks, c => (string?)c["choices"]?[0]?["finish_reason"] == "length");
-        var receipt = await site.ReceiptAsync(reply.Header("x-request-id")!);
+        // Money for 18 + 10 tokens of hold; the upstream ignores the cap and sends 12 bytes (3 tokens) again and again, each once the caller has read the
+        // one before: what comes while the gateway is kept from reading would be read at once, and be delivered before it is asked whether there is money.
+        using var next = new SemaphoreSlim(1);
+        await using var site = await EndingSite.StartAsync(async (http, _) =>
+        {
+            for (var i = 0; i < 2000; i++)
+            {
+                await next.WaitAsync(http.RequestAborted);
+                await SendAsync(http, Chunk(TwelveBytes));
+            }
+        }, model: ", \"stopAtBalance\": true", balance: (EstimatedPrompt * 1000 + 10 * 2000) / 1_000_000_000m);
+        using var response = await site.OpenAsync(stream: true, maxTokens: 10);
+        using var lines = new StreamReader(await response.Content.ReadAsStreamAsync());
+        var read = new List<string>();
+        while (await lines.ReadLineAsync() is { } line)
+        {
+            read.Add(line);
+            if (line.Contains("twelve bytes", StringComparison.Ordinal)) next.Release();
+        }
+        Assert.Equal("data: [DONE]", read.Last(line => line.Length > 0));
+        Assert.Contains(read, line => line.Contains("\"finish_reason\":\"length\"", StringComparison.Ordinal));
+        var receipt = await site.ReceiptAsync(response.Headers.GetValues("x-request-id").Single());
         Assert.Equal("counted", (string?)receipt["basis"]);
         Assert.Equal(200, (int)receipt["status"]!);
         // It ended within the money: all of it was charged, and little of what was delivered is the operator's loss.
@@ -468,15 +484,6 @@ public sealed class EndingProofs
         // 147,483,648 × 1.00 + 2,000,000,000 × 2.00 USD per million, of which 1 USD was there.
         Assert.Equal("4146.483648", (string?)receipt["uncovered"]);
         Assert.Equal("0.00", (string?)(await site.AccountAsync())["balance"]);
-    }
-
-    private static async Task EndlessAsync(HttpContext http, Received _)
-    {
-        for (var i = 0; i < 2000 && !http.RequestAborted.IsCancellationRequested; i++)
-        {
-            await SendAsync(http, Chunk(TwelveBytes));
-            await Task.Delay(20);
-        }
     }
 
     private static async Task SendAsync(HttpContext http, params string[] events)

@@ -52,8 +52,8 @@ internal sealed class EndingSite : IAsyncDisposable
 
     public Task<HttpReply> StreamAsync(int? maxTokens = null) => Gateway.PostAsync(Body(stream: true, maxTokens));
 
-    public Task<HttpResponseMessage> OpenAsync(bool stream, CancellationToken cancellation = default) =>
-        Gateway.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", Encoding.UTF8.GetBytes(Body(stream, null)), Gateway.Key, cancellation: cancellation);
+    public Task<HttpResponseMessage> OpenAsync(bool stream, int? maxTokens = null, CancellationToken cancellation = default) =>
+        Gateway.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions", Encoding.UTF8.GetBytes(Body(stream, maxTokens)), Gateway.Key, cancellation: cancellation);
 
     public static string Body(bool stream, int? maxTokens) =>
         $$"""{"model":"test/model",{{(maxTokens is { } cap ? $"\"max_tokens\":{cap}," : "")}}{{(stream ? "\"stream\":true,\"stream_options\":{\"include_usage\":true}," : "")}}"messages":[{"role":"user","content":"123456789 123456789 123456789 "}]}""";
@@ -71,14 +71,14 @@ internal sealed class EndingSite : IAsyncDisposable
         using var leaving = new CancellationTokenSource();
         if (onceUpstreamWasAsked)
         {
-            var call = OpenAsync(stream, leaving.Token);
+            var call = OpenAsync(stream, cancellation: leaving.Token);
             while (_upstream.Received.Count == 0) await Task.Delay(5);
             await leaving.CancelAsync();
             await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call);
         }
         else
         {
-            using var response = await OpenAsync(stream, leaving.Token);
+            using var response = await OpenAsync(stream, cancellation: leaving.Token);
             await using var body = await response.Content.ReadAsStreamAsync();
             Assert.True(await body.ReadAsync(new byte[16]) > 0);
         }
