@@ -42,7 +42,9 @@ internal sealed class Admission(LimitGate limits, Purses purses)
         if (answer is { Hold: null, DatabaseAway: false } && Estimate.Within(call.Request, call.Plan, call.Created, answer.Available) is { } smaller)
         {
             var second = await purses.HoldAsync(call.Caller.Account, smaller.Amount, call.Aborted);
-            if (second.Hold is not null) (answer, call.Estimate) = (second, smaller);
+            if (second.Hold is not null) call.Estimate = smaller;
+            // Gone in between: nobody knows what the account has.
+            if (second.Hold is not null || second.DatabaseAway) answer = second;
         }
         call.Hold = answer.Hold;
         if (answer.DatabaseAway) return ApiErrors.ModelUnavailable("The books cannot be reached, so no new call is taken on. Retry after the time given in retry-after.");
