@@ -66,7 +66,8 @@ internal sealed class LogLines : ILoggerProvider
             }
             if (dropped > 0)
                 _writing.Write(System.Text.Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture,
-                    $"{{\"level\":\"warning\",\"message\":\"{dropped} log lines were dropped: nobody took them fast enough\"}}\n")));
+                    $$"""{"time":"{{_time.GetUtcNow().UtcDateTime:O}}","level":"warning","category":"CrossModel.LogLines","event":102"""
+                    + $$""","message":"{{dropped}} log lines were dropped: nobody took them fast enough","dropped":{{dropped}}}""" + $"\n")));
             try
             {
                 _target.Write(_writing.Span);
