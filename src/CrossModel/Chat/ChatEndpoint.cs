@@ -151,7 +151,7 @@ internal sealed partial class ChatEndpoint(
             var rule = FailureRules.Of(fault);
             route.Failed(fault);
             // A caller that leaves is no failure of the upstream's: the line of the call says 499.
-            if (fault.Failure != UpstreamFailure.ClientGone) Failed(log, call.RequestId, route.Upstream.Name, fault.Failure, fault.Status, fault.Detail, rule.Alarm);
+            if (fault.Failure != UpstreamFailure.ClientGone) Failed(log, call.RequestId, route.Upstream.Name, UpstreamCall.Outcome(fault.Failure), fault.Status, fault.Detail, rule.Alarm);
             if (isAnswered) return null;
             call.Faults.Add(fault);
             if (asked > FailureRules.MostAgain(fault) || rule.RetryAfter is not { } pause || call.Elapsed > FailureRules.RetryWindow || !(isLast || fault.TryAgain)) return fault;
@@ -171,5 +171,5 @@ internal sealed partial class ChatEndpoint(
     }
 
     [LoggerMessage(EventId = 2, Level = LogLevel.Warning, Message = "request {RequestId} attempt failed: upstream={Upstream} failure={Failure} status={Status} detail={Detail} alarm={Alarm}")]
-    private static partial void Failed(ILogger log, string requestId, string upstream, UpstreamFailure failure, int? status, string? detail, bool alarm);
+    private static partial void Failed(ILogger log, string requestId, string upstream, string failure, int? status, string? detail, bool alarm);
 }

@@ -280,7 +280,8 @@ internal sealed class UpstreamCall : IDisposable
         return fault;
     }
 
-    private static string Outcome(UpstreamFailure failure) => System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName(failure.ToString());
+    /// <summary>A failure's one name in records, metrics and the log.</summary>
+    public static string Outcome(UpstreamFailure failure) => System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName(failure.ToString());
 
     public void Dispose()
     {

@@ -508,7 +508,7 @@ public sealed class Fallback
 
         Assert.Equal("[DONE]", second.Events[^1]);
         Assert.Single(upstream.Received, r => (string?)r.Json["model"] == "first");
-        Assert.Contains(gateway.Log.All, line => line.Contains("attempt failed: upstream=up failure=CutShort", StringComparison.Ordinal));
+        Assert.Contains(gateway.Log.All, line => line.Contains("attempt failed: upstream=up failure=cut_short", StringComparison.Ordinal));
     }
 
     /// <summary>A connection that breaks before a reply is a failure like others: another route is tried first.</summary>
@@ -527,7 +527,7 @@ public sealed class Fallback
 
         Assert.Equal("[DONE]", reply.Events[^1]);
         Assert.Equal("first,second", string.Join(',', upstream.Received.Select(r => (string?)r.Json["model"])));
-        Assert.Contains(gateway.Log.All, line => line.Contains("failure=ServerError", StringComparison.Ordinal));
+        Assert.Contains(gateway.Log.All, line => line.Contains("failure=server_error", StringComparison.Ordinal));
     }
 
     /// <summary>Bytes that say nothing, such as comments, are no token yet.</summary>
