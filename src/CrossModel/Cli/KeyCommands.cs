@@ -116,7 +116,7 @@ internal static class KeyCommands
             var old = await FindAsync(context, parse.GetValue(which)!);
             var status = old.Entry.StatusAt(context.Database.Now);
             if (status is "revoked" or "expired")
-                throw new RefusedException($"The key {old.Entry.Prefix} is {status}, so there is nothing to carry over. crossmodel keys create makes a new one.");
+                throw new RefusedException($"The key {old.Entry.Prefix} is {status}, so there is nothing to carry over. {MakesAnother(old)}");
             var made = await new KeyStore(context.Database).RotateAsync(old.Entry.Id, TimeSpan.FromMilliseconds(parse.GetValue(grace) ?? 0))
                 ?? throw new RefusedException($"The key {old.Entry.Prefix} was revoked meanwhile, so there is nothing to carry over."
                     + " crossmodel keys list shows whether it was rotated.");
@@ -138,12 +138,15 @@ internal static class KeyCommands
         var found = await FindAsync(context, which);
         // Revoking twice is done already; anything else would only seem to bring it back.
         if (found.Entry.Revoked && done != "revoked")
-            throw new RefusedException($"The key {found.Entry.Prefix} is revoked for good. crossmodel keys create --account {Options.Word(found.Account)} makes a new one.");
+            throw new RefusedException($"The key {found.Entry.Prefix} is revoked for good. {MakesAnother(found)}");
         var after = await new KeyStore(context.Database).ChangeAsync(found.Entry.Id, change);
         var still = done == "enabled" && after!.StatusAt(context.Database.Now) == "expired"
             ? $", but it has expired: crossmodel keys set {after.Id} --expires 30d lets it in again" : "";
         context.Answers.Write($"Key {after!.Prefix} ({after.Name}) {done}{still}", json => Members(json, after, found.Account, context.Database.Now));
     }
+
+    private static string MakesAnother(KeyListing key) =>
+        $"crossmodel keys create --account {Options.Word(key.Account)} --name {Options.Word(key.Entry.Name)} makes a new one.";
 
     public static async Task<KeyListing> FindAsync(CommandContext context, string which)
     {

@@ -31,7 +31,7 @@ internal static class SimulateCommand
             }
             catch (Exception e) when (e is IOException or SocketException or FormatException or InvalidOperationException)
             {
-                throw new RefusedException($"Cannot listen on {parse.GetValue(urls)}: {e.Message}");
+                throw new RefusedException($"Cannot listen on {parse.GetValue(urls)}: {e.Message.TrimEnd('.')}. Name another with --urls.");
             }
         });
         return simulate;

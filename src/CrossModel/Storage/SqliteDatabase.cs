@@ -40,7 +40,8 @@ internal sealed class SqliteDatabase : Database
         {
             var file = Path.GetFullPath(path);
             if (!options.MayMake && !File.Exists(file))
-                throw new DatabaseException($"There is no database at {file}. Run the command in the server's folder, or name the server's configuration with --config.");
+                throw new DatabaseException($"There is no database at {file}. Run the command in the server's folder, or name the server's configuration with --config;"
+                    + " crossmodel accounts create NAME makes a new database.");
             Directory.CreateDirectory(Path.GetDirectoryName(file)!);
             if (options.Server) serverLock = TakeServerLock(file);
             // SQLite would let everybody read it. The files that it makes beside it have this one's mode.
@@ -175,7 +176,7 @@ internal sealed class SqliteDatabase : Database
         catch (Exception e) when (e is SqliteException or IOException or UnauthorizedAccessException)
         {
             if (File.Exists(unfinished)) File.Delete(unfinished);
-            throw new DatabaseException($"The copy could not be written: {e.Message}", e);
+            throw new DatabaseException($"The copy could not be written: {e.Message.TrimEnd('.')}. Name a file in a folder that is there, can be written and has room.", e);
         }
     }
 

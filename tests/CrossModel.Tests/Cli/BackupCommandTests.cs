@@ -38,6 +38,7 @@ public sealed class BackupCommandTests
         await run.GoodAsync("accounts", "create", "acme");
         Assert.Equal(1, await run.RunAsync("backup", "nowhere/copy.db"));
         Assert.Contains("The copy could not be written", run.Error, StringComparison.Ordinal);
+        Assert.Contains("Name a file in a folder that is there", run.Error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -72,6 +72,7 @@ public sealed class CommandLineTests
         var run = new CommandRun();
         Assert.Equal(1, await run.RunAsync(line.Split(' ')));
         Assert.Contains($"There is no database at {run.DatabaseFile}", run.Error, StringComparison.Ordinal);
+        Assert.Contains("crossmodel accounts create", run.Error, StringComparison.Ordinal);
         Assert.Equal("", run.Out);
         Assert.Empty(Directory.EnumerateFileSystemEntries(run.Folder));
     }
@@ -181,6 +182,16 @@ public sealed class CommandLineTests
         Assert.Equal(2, await run.RunAsync(words));
         Assert.Contains(words[^1], run.Error, StringComparison.Ordinal);
         Assert.Empty(run.Served);
+    }
+
+    [Fact]
+    public async Task Simulate_WhereThePortIsTaken_SaysHowToNameAnother()
+    {
+        using var taken = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        taken.Start();
+        var run = new CommandRun();
+        Assert.Equal(1, await run.RunAsync("simulate", "--urls", $"http://{taken.LocalEndpoint}"));
+        Assert.Contains("Name another with --urls", run.Error, StringComparison.Ordinal);
     }
 
     [Fact]
