@@ -155,7 +155,7 @@ internal sealed class LimitGate : IAsyncDisposable
 
     private async Task KeepUpAsync()
     {
-        var swept = 0L;
+        var (swept, fails) = (0L, false);
         using var timer = new PeriodicTimer(_shares is null ? SweepEvery : Shares.Tick, _database.Time);
         try
         {
@@ -164,14 +164,18 @@ internal sealed class LimitGate : IAsyncDisposable
                 try
                 {
                     if (_shares is not null) await _shares.TickAsync(_stopping.Token);
-                    if (Now - swept < SweepEvery.Ticks) continue;
-                    swept = Now;
-                    await SweepAsync();
+                    if (Now - swept >= SweepEvery.Ticks)
+                    {
+                        swept = Now;
+                        await SweepAsync();
+                    }
+                    fails = false;
                 }
                 catch (Exception e) when (e is not OperationCanceledException)
                 {
-                    // Leases that cannot be renewed run out by themselves; the next tick tries again.
-                    _log.UpkeepFailed(_database.Reason(e));
+                    // Leases that cannot be renewed run out by themselves; the next tick tries again. Said once, until one works: they come four times a second.
+                    if (!fails) _log.UpkeepFailed(_database.Reason(e));
+                    fails = true;
                 }
             }
         }

@@ -2,6 +2,7 @@ using CrossModel.Accounts;
 using CrossModel.Limits;
 using CrossModel.Storage;
 using CrossModel.Tests.Support;
+using Microsoft.Extensions.Logging;
 
 namespace CrossModel.Tests.Limits;
 
@@ -96,6 +97,46 @@ public sealed class ShareLeaseTests : IAsyncLifetime
     /// <summary>While the clock stands still: nothing is waited for.</summary>
     private async Task<Seat?> AdmitAtOnceAsync(Caller caller, long tokens = 1, long cost = 0) =>
         (await _gate.AdmitAsync(caller, null, tokens, cost, TestContext.Current.CancellationToken).AsTask().WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken)).Seat;
+
+    /// <summary>It is tried four times a second: an hour without the database would be many thousand lines.</summary>
+    [Fact]
+    public async Task Upkeep_ThatFailsForLong_IsSaidOnceUntilItWorksAgain()
+    {
+        var log = new Lines();
+        await using var gate = new LimitGate(_database, shared: true, log);
+        (await gate.SeatAsync(Limited)).Dispose();
+        for (var outage = 1; outage <= 2; outage++)
+        {
+            await _database.WriteAsync(session => session.ExecuteAsync("ALTER TABLE limit_share RENAME TO away"));
+            await UntilAsync(() =>
+            {
+                _clock.Advance(TimeSpan.FromMilliseconds(250));
+                return Task.FromResult(log.Count == outage);
+            });
+            for (var i = 0; i < 8; i++)
+            {
+                _clock.Advance(TimeSpan.FromMilliseconds(250));
+                await Task.Delay(20, TestContext.Current.CancellationToken);
+            }
+            Assert.Equal(outage, log.Count);
+            await _database.WriteAsync(session => session.ExecuteAsync("ALTER TABLE away RENAME TO limit_share"));
+            await RenewalAsync(Limited);
+        }
+    }
+
+    private sealed class Lines : ILogger
+    {
+        private int _count;
+
+        public int Count => Volatile.Read(ref _count);
+
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            Interlocked.Increment(ref _count);
+    }
 
     [Fact]
     public async Task Share_OfADeadNode_IsFreeOnceItHasRunOut()
