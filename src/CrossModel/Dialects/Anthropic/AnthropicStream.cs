@@ -164,7 +164,7 @@ internal sealed class AnthropicStream(ReplyContext context, ReasoningMemory memo
 
     private void Stop(int index, ChunkWriter client)
     {
-        if (_blocks.End(index, client) is { Kind: ReplyBlocks.Kind.Text } && _citations.Annotations() is { Length: > 0 } annotations) client.Delta(_choice, annotations);
+        if (_blocks.End(index, client) is { Kind: ReplyBlocks.Kind.Text }) _citations.End();
     }
 
     private void ReadEnd(in AnthropicEvent evt)
@@ -189,6 +189,7 @@ internal sealed class AnthropicStream(ReplyContext context, ReasoningMemory memo
         {
             foreach (var index in _blocks.Unended()) Stop(index, client);
         }
+        if (_citations.Annotations() is { Length: > 0 } annotations) client.Delta(_choice, annotations);
         _blocks.Finish(reason, client);
         Ended = true;
     }

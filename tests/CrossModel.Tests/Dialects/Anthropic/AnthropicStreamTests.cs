@@ -54,6 +54,19 @@ public sealed class AnthropicStreamTests
         Assert.Null(memory.Find("anthropic", Replayed.Context().Account, "c2", "f", """{"n":2}"""u8));
     }
 
+    /// <summary>OpenAI says all of them in one delta: its SDK for Python fails at a second one, the one for Node keeps only the last.</summary>
+    [Fact]
+    public void Citations_OfSeveralBlocks_AreOneDelta()
+    {
+        static string Open(int index, string text) => $$$"""{"type":"content_block_start","index":{{{index}}},"content_block":{"type":"text","text":"{{{text}}}"}}""";
+        static string Cite(int index, string page) => $$$"""{"type":"content_block_delta","index":{{{index}}},"delta":{"type":"citations_delta","citation":{"type":"web_search_result_location","url":"https://{{{page}}}","title":"{{{page}}}"} } }""";
+        static string Close(int index) => $$$"""{"type":"content_block_stop","index":{{{index}}}}""";
+        static string Page(string page, int start, int end) => $$$"""{"type":"url_citation","url_citation":{"start_index":{{{start}}},"end_index":{{{end}}},"url":"https://{{{page}}}","title":"{{{page}}}"}}""";
+        var reply = Read(Start, Open(0, "One"), Cite(0, "a"), Close(0), Open(1, " and "), Close(1), Open(2, "two"), Cite(2, "b"), Cite(2, "c"), Close(2), End("end_turn"), Stop);
+        Assert.Contains($"\"delta\":{{\"annotations\":[{Page("a", 0, 3)},{Page("b", 8, 11)},{Page("c", 8, 11)}]}}", reply.Output, StringComparison.Ordinal);
+        Assert.Single(reply.Output.Split('\n'), line => line.Contains("annotations", StringComparison.Ordinal));
+    }
+
     [Fact]
     public void Names_WrittenWithEscapes_AreReadForWhatTheyStandFor()
     {
