@@ -6,7 +6,7 @@ namespace CrossModel.Protocol;
 internal static partial class ChatRequestReader
 {
     private static readonly NameTable CallMembers = new("id", "type", "function", "custom", "extra_content", "cache_control");
-    private static readonly NameTable FunctionMembers = new("name", "arguments");
+    private static readonly NameTable FunctionMembers = new("name", "arguments", "parsed_arguments");
     private static readonly NameTable CustomCallMembers = new("name", "input");
     private static readonly NameTable ToolTypes = new("function", "custom");
 
@@ -87,14 +87,15 @@ internal static partial class ChatRequestReader
         {
             if (!Is(JsonTokenType.StartObject))
             {
-                RefuseMessages(place, $"an object with {table}");
+                RefuseMessages(place, $"an object with {table.Names[0]}, {table.Names[1]}");
                 return;
             }
             var present = 0;
             var members = Members();
             while (NextMember(table, ref members, out var member))
             {
-                if (member < 0) _json.Skip();
+                var name = _nameStart;
+                if (member is < 0 or 2) _json.Skip();
                 else if (IsNull) continue;
                 else if (!Is(JsonTokenType.String)) RefuseMessages($"{place}.{table.Names[member]}", "a string");
                 else
@@ -102,10 +103,11 @@ internal static partial class ChatRequestReader
                     _request.Prompt.TextBytes += TextLength();
                     if (member > 0 || _json.ValueSpan.Length > 0) present |= 1 << member;
                 }
+                if (member == 2) Note(LeftoverKind.Parsed, name);
             }
             if (_refusal is not null || present == 3) return;
             var lacking = $"{place}.{table.Names[(present & 1) == 0 ? 0 : 1]}";
-            Refuse(ApiErrors.InvalidMessages(lacking, $"{lacking} is missing. A call is sent back as it came, with {table}."));
+            Refuse(ApiErrors.InvalidMessages(lacking, $"{lacking} is missing. A call is sent back as it came, with {table.Names[0]}, {table.Names[1]}."));
         }
 
         private void ReadToolCallId(ref Message message)

@@ -11,12 +11,12 @@ internal static partial class ChatRequestReader
 
     private static readonly NameTable MessageMembers = new(
         "role", "content", "name", "tool_calls", "tool_call_id", "refusal", "audio", "function_call",
-        "reasoning_content", "reasoning", "reasoning_details", "cache_control", "prompt_cache_breakpoint", "extra_content", "annotations");
+        "reasoning_content", "reasoning", "reasoning_details", "cache_control", "prompt_cache_breakpoint", "extra_content", "annotations", "parsed");
 
     private enum MessageMember
     {
         Role, Content, Name, ToolCalls, ToolCallId, Refusal, Audio, FunctionCall,
-        ReasoningContent, Reasoning, ReasoningDetails, CacheControl, PromptCacheBreakpoint, ExtraContent, Annotations,
+        ReasoningContent, Reasoning, ReasoningDetails, CacheControl, PromptCacheBreakpoint, ExtraContent, Annotations, Parsed,
     }
 
     /// <summary>What is known of a message before all its members are: the role may come last.</summary>
@@ -72,6 +72,7 @@ internal static partial class ChatRequestReader
                 {
                     ReadMessageMember((MessageMember)member, ref message);
                     if ((MessageMember)member == MessageMember.Annotations) Note(LeftoverKind.Annotations, name);
+                    else if ((MessageMember)member == MessageMember.Parsed) Note(LeftoverKind.Parsed, name);
                     else if ((MessageMember)member == MessageMember.ToolCalls && message.Calls == 0) Note(LeftoverKind.NoCalls, name);
                 }
             }
@@ -82,6 +83,7 @@ internal static partial class ChatRequestReader
         {
             if (member is MessageMember.Refusal or MessageMember.Audio or MessageMember.FunctionCall or MessageMember.ToolCalls or MessageMember.Annotations)
                 Note(LeftoverKind.Null, name);
+            else if (member is MessageMember.Parsed) Note(LeftoverKind.Parsed, name);
             else message.HasReasoning |= member is MessageMember.ReasoningContent or MessageMember.Reasoning or MessageMember.ReasoningDetails;
         }
 
@@ -137,7 +139,7 @@ internal static partial class ChatRequestReader
                     _request.Features |= ChatFeatures.ExtraContent;
                     _json.Skip();
                     break;
-                case MessageMember.Annotations:
+                case MessageMember.Annotations or MessageMember.Parsed:
                     _json.Skip();
                     break;
             }

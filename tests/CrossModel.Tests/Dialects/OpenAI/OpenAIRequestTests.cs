@@ -177,6 +177,16 @@ public sealed class OpenAIRequestTests
     public void Reply_SentBack_LosesWhatSaysNothingToTheServer(string? preset, string expected) =>
         Assert.Contains("[" + expected + ",{", Write(Requests.Messages("""{"refusal":null,"role":"assistant","content":"a", "tool_calls":[ ],"audio":null,"function_call" : null,"annotations":[{"type":"url_citation"}],"reasoning_content":null},{"role":"user","content":"b"}"""), preset).Body, StringComparison.Ordinal);
 
+    /// <summary>OpenAI's SDKs put what they have parsed beside the text (<c>parse</c>, <c>stream</c>, <c>runTools</c>) and send it back so. OpenAI passes over it; Groq, Mistral and others refuse a member that they do not know.</summary>
+    [Theory]
+    [InlineData("openai")]
+    [InlineData(null)]
+    [InlineData("groq")]
+    [InlineData("mistral")]
+    public void Reply_SentBackAsAnSdkHasParsedIt_LosesWhatItParsed(string? preset) =>
+        Assert.Contains("""[{"role":"assistant","content":"{\"a\":1}"},{"content":null,"role":"assistant","tool_calls":[{"id":"abcdefghi","function":{"arguments":"{}","name":"f"},"type":"function"}]},{""",
+            Write(Requests.Messages("""{"role":"assistant","content":"{\"a\":1}","parsed":{"a":1}},{"content":null,"role":"assistant","tool_calls":[{"id":"abcdefghi","function":{"arguments":"{}","name":"f","parsed_arguments":{"b":[2]}},"type":"function"}],"parsed":null},{"role":"tool","tool_call_id":"abcdefghi","content":"x"}"""), preset).Body, StringComparison.Ordinal);
+
     [Fact]
     public void Reply_SentBackWithCalls_KeepsThem() =>
         Assert.Contains("""[{"role":"user","content":"a"},{"content":null,"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},{""",
