@@ -21,7 +21,8 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         var count = CallsFor(call.Request, call.Prepared!);
         using var others = count > 1 ? CancellationTokenSource.CreateLinkedTokenSource(call.Aborted) : null;
         var calls = new UpstreamCall[count];
-        for (var i = 0; i < count; i++) calls[i] = new UpstreamCall(call, route, i, time, others?.Token ?? call.Aborted);
+        var order = count > 1 && call.Request.Stream ? new Beginnings(count) : null;
+        for (var i = 0; i < count; i++) calls[i] = new UpstreamCall(call, route, i, order, time, others?.Token ?? call.Aborted);
         try
         {
             var (fault, isAnswered) = call.Request.Stream ? await StreamAsync(call, route, calls, others) : (await PlainAsync(call, route, calls, others), false);
@@ -128,17 +129,17 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         {
             if (await calls[i].OpenAsync() is { } refused) return refused;
             call.Served = route;
-            var failed = await calls[i].PumpAsync(output, () => Settlement.CoversAsync(call, route, calls, turn));
+            var failed = await calls[i].PumpAsync(output, () => Settlement.CoversAsync(call, route, calls, turn)) ?? await calls[i].AwaitTurnAsync();
             // Only the last finish chunk must wait for the charge; an earlier candidate's may go.
             if (failed is null && Interlocked.Decrement(ref running) > 0)
             {
                 calls[i].Client.ReleaseFinish();
-                await output.WriteAsync(calls[i].Events);
+                await calls[i].SendAsync(output);
             }
             return failed;
         }, i => calls[i].Client.HasContent ? false : Renew(call, route, calls, i, others), others);
 
-        if (fault is not null && !calls.Any(c => c.Client.HasContent)) return (fault, false);
+        if (fault is not null && !calls.Any(c => c.IsDelivered)) return (fault, false);
 
         var gone = fault?.Failure == UpstreamFailure.ClientGone;
         var error = fault is null || gone ? null : FailureRules.ToCaller(fault);
@@ -231,7 +232,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
     {
         Waste(call, route, calls[i]);
         calls[i].Dispose();
-        calls[i] = new UpstreamCall(call, route, i, time, others?.Token ?? call.Aborted);
+        calls[i] = new UpstreamCall(call, route, i, calls[i].Order, time, others?.Token ?? call.Aborted);
         return true;
     }
 }

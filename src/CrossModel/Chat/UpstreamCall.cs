@@ -34,10 +34,12 @@ internal sealed class UpstreamCall : IDisposable
     private long _taken;
     private int _atOnce;
     private TimeSpan? _firstToken;
+    private bool _sent;
 
-    public UpstreamCall(ChatCall call, Route route, int offset, TimeProvider time, CancellationToken cancellation)
+    /// <param name="order">In which the streams of several calls begin; null: there is one call, or no stream.</param>
+    public UpstreamCall(ChatCall call, Route route, int offset, Beginnings? order, TimeProvider time, CancellationToken cancellation)
     {
-        (_call, _route, _cancellation) = (call, route, cancellation);
+        (_call, _route, Order, _cancellation) = (call, route, order, cancellation);
         var request = call.Request;
         _context = new ReplyContext(call.ReplyId, call.Created.ToUnixTimeSeconds(), route.Owner.Id, request.Stream, request.IncludeUsage, offset, call.Caller.Account.Id)
         {
@@ -56,6 +58,11 @@ internal sealed class UpstreamCall : IDisposable
     }
 
     public ReplyReader Reader { get; }
+
+    public Beginnings? Order { get; }
+
+    /// <summary>Something of its stream has gone to the caller.</summary>
+    public bool IsDelivered => _sent;
 
     /// <summary>Writes the caller's stream. A plain reply has none.</summary>
     public ChunkWriter Client => _client!;
@@ -176,7 +183,8 @@ internal sealed class UpstreamCall : IDisposable
         return step;
     }
 
-    private ValueTask<bool> SendAsync(StreamOutput output)
+    /// <summary>To the caller, what is in <see cref="Events"/>. False: the caller is gone.</summary>
+    public ValueTask<bool> SendAsync(StreamOutput output)
     {
         if (_firstToken is null) _seeded?.ReleaseBody();
         _firstToken ??= Elapsed;
@@ -187,11 +195,38 @@ internal sealed class UpstreamCall : IDisposable
             // A stream that has begun is not asked for anew: of a long prompt one copy less is held while it lasts.
             if (Relay.CallsFor(_call.Request, _call.Prepared!) == 1) _call.Prepared!.ReleaseBody();
         }
+        if (Order is not null && !_sent) return BeginAsync(output, Order);
+        _sent = true;
         return output.WriteAsync(Events);
     }
 
-    /// <summary>What a stream gave, whole or not. A usage object that came before text of a reply that then broke off says nothing of that text, but of the prompt.</summary>
-    public Produced Produced() =>
+    private async ValueTask<bool> BeginAsync(StreamOutput output, Beginnings order)
+    {
+        await order.TurnOf(_context.ChoiceOffset).WaitAsync(_cancellation);
+        _sent = true;
+        var isThere = await output.WriteAsync(Events);
+        order.HasBegun(_context.ChoiceOffset);
+        return isThere;
+    }
+
+    /// <summary>A reply without content begins with its end: not before those that come first.</summary>
+    public async ValueTask<UpstreamFault?> AwaitTurnAsync()
+    {
+        if (Order is null || _sent) return null;
+        try
+        {
+            await Order.TurnOf(_context.ChoiceOffset).WaitAsync(_cancellation);
+            return null;
+        }
+        catch (Exception e) when (_attempt.Explain(e) is { } fault)
+        {
+            return fault;
+        }
+    }
+
+    /// <summary>What a stream gave, whole or not. A usage object that came before text of a reply that then broke off says nothing of that text, but of the prompt.
+    /// Text that still waited for its turn is nobody's.</summary>
+    public Produced Produced() => !_sent && Client.HasContent ? new Produced(null, 0, HasContent: false, Reader.Usage ?? Reader.PromptUsage) :
         new((Reader.Ended && !_brokeOff) || Client.TextBytes <= Reader.CountedTextBytes ? Reader.Usage : null,
             Client.TextBytes, Client.HasContent || Client.IsBlocked,
             Reader.Usage ?? Reader.PromptUsage);

@@ -296,6 +296,82 @@ public sealed class FanOut
         Assert.NotEqual("0.00", (string?)receipt["cost"]);
     }
 
+    /// <summary>OpenAI's SDK for Python keeps what it reads in a list, and fails at a candidate that begins before a lower one.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Candidates_BeginInOrder(bool isFirstEmpty)
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, received) =>
+        {
+            var candidate = (int)received.Json["seed"]! - 41;
+            await Task.Delay(150 * (2 - candidate));
+            await (isFirstEmpty && candidate == 0
+                ? UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role) + UsualReply.Chunk("{}", "\"stop\"") + UsualReply.UsageChunk + UsualReply.Done)
+                : UsualReply.AnswerAsync(http, received));
+        });
+        await using var gateway = await GatewayAsync(upstream);
+
+        var reply = await gateway.PostAsync(Stream.Replace("\"n\":3", "\"n\":3,\"seed\":41", StringComparison.Ordinal));
+
+        if (!isFirstEmpty) AssertWhole(reply);
+        Assert.Equal("[DONE]", reply.Events[^1]);
+        var indices = reply.Chunks.SelectMany(chunk => chunk["choices"]!.AsArray()).Select(choice => (int)choice!["index"]!).ToList();
+        Assert.Equal([0, 1, 2], indices.Distinct());
+        Assert.Equal(36, (int)reply.Chunks[^1]["usage"]!["total_tokens"]!);
+    }
+
+    /// <summary>What waited for its turn was never delivered: another route may still give all of them.</summary>
+    [Fact]
+    public async Task Candidate_FailsForEverBeforeTheOthersBegin_TheNextRouteServes()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, received) =>
+        {
+            if ((int)received.Json["seed"]! > 41)
+            {
+                await UsualReply.AnswerAsync(http, received);
+                return;
+            }
+            await Task.Delay(200);
+            await UsualReply.JsonAsync(http, """{"error":{"message":"no"}}""", 500);
+        });
+        await using var other = await UpstreamAsync(_ => false);
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced.Replace(" } ],", " }, { \"upstream\": \"other\", \"model\": \"m\" } ],", StringComparison.Ordinal),
+            upstreamMore: """, "preset": "groq" """, upstreams: $$""", "other": { "baseUrl": "{{other.BaseUrl}}", "preset": "groq" } """);
+
+        var reply = await gateway.PostAsync(Stream.Replace("\"n\":3", "\"n\":3,\"seed\":41", StringComparison.Ordinal));
+
+        AssertWhole(reply);
+        Assert.Equal(3, other.Received.Count);
+        Assert.Equal("0.000036", (string?)(await ReceiptAsync(gateway, reply))["cost"]);
+    }
+
+    /// <summary>Nor is it paid when the stream ends before its turn came.</summary>
+    [Fact]
+    public async Task Candidate_ThatWaitedWhenTheStreamBroke_CostsItsPromptAlone()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, received) =>
+        {
+            var candidate = (int)received.Json["seed"]! - 41;
+            if (candidate == 1)
+            {
+                await Task.Delay(20_000, http.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                return;
+            }
+            await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role) + UsualReply.Chunk(UsualReply.Text(candidate == 0 ? "four" : new string('x', 4000))));
+            await Task.Delay(candidate == 0 ? 400 : 20_000, http.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            http.Abort();
+        });
+        await using var gateway = await GatewayAsync(upstream);
+
+        var reply = await gateway.PostAsync(Stream.Replace("\"n\":3", "\"n\":3,\"seed\":41", StringComparison.Ordinal));
+
+        Assert.Equal("provider_error", (string?)JsonNode.Parse(reply.Events[^1])!["error"]?["code"]);
+        Assert.DoesNotContain("xxxx", reply.Text, StringComparison.Ordinal);
+        var receipt = await ReceiptAsync(gateway, reply);
+        Assert.Equal(("counted", 1), ((string?)receipt["basis"], (int)receipt["usage"]!["completion_tokens"]!));
+    }
+
     private static async Task AssertWaivedAsync(TestGateway gateway, HttpReply reply)
     {
         Assert.Equal("100.00", (string?)(await gateway.Http.GetAsync("/v1/account", gateway.Key)).Json["balance"]);
