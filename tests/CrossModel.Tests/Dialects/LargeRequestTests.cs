@@ -65,4 +65,22 @@ public sealed class LargeRequestTests
         new GeminiSchema(json, parsed.RootElement).Write();
         Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(10));
     }
+
+    /// <summary>Each is written into few bytes or none, and would be read whole at each of many references.</summary>
+    [Theory]
+    [InlineData("a long name")]
+    [InlineData("unknown members")]
+    public void Schema_WhoseReferencesLeadToMuch_IsWrittenInTime(string shape)
+    {
+        var name = shape == "a long name" ? new string('n', 500_000) : "n";
+        var last = shape == "a long name" ? "" : Many(100_000, "\"x#\":1");
+        static string Twice(string name) => "{\"anyOf\":[{\"$ref\":\"#/$defs/" + name + "\"},{\"$ref\":\"#/$defs/" + name + "\"}]}";
+        var definitions = string.Join(',', Enumerable.Range(0, 20).Select(i => $"\"d{i}\":{Twice(i < 19 ? $"d{i + 1}" : name)}"));
+        using var parsed = JsonDocument.Parse("{\"$ref\":\"#/$defs/d0\",\"$defs\":{" + definitions + ",\"" + name + "\":{" + last + "}}}");
+        using var target = new MemoryStream();
+        using var json = new Utf8JsonWriter(target);
+        var clock = Stopwatch.StartNew();
+        new GeminiSchema(json, parsed.RootElement).Write();
+        Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(10));
+    }
 }

@@ -10,7 +10,10 @@ internal sealed class GeminiSchema(Utf8JsonWriter json, JsonElement root)
 {
     private const int Deepest = 32;
 
-    /// <summary>Bytes beyond the schema's own: what is referred to is written at each reference, and a page of definitions could become gigabytes.</summary>
+    /// <summary>
+    /// Bytes beyond the schema's own: what is referred to is read and written at each reference, and a page of definitions could become gigabytes. Counted
+    /// as they are read: what is not written costs its time, too.
+    /// </summary>
     private const int MostInlined = 2 * 1024 * 1024;
 
     private static readonly HashSet<string> Kept =
@@ -19,7 +22,7 @@ internal sealed class GeminiSchema(Utf8JsonWriter json, JsonElement root)
         "minimum", "maximum", "minLength", "maxLength", "pattern", "example", "default",
     ];
 
-    private readonly long _end = json.BytesCommitted + json.BytesPending + JsonMarshal.GetRawUtf8Value(root).Length + MostInlined;
+    private long _left = JsonMarshal.GetRawUtf8Value(root).Length + MostInlined;
 
     private readonly SchemaIndex _index = new(root);
 
@@ -31,6 +34,12 @@ internal sealed class GeminiSchema(Utf8JsonWriter json, JsonElement root)
         List<string> entered = [];
         while (schema.ValueKind == JsonValueKind.Object && schema.TryGetProperty("$ref"u8, out var reference) && reference.ValueKind == JsonValueKind.String)
         {
+            _left -= JsonMarshal.GetRawUtf8Value(reference).Length;
+            if (_left < 0)
+            {
+                schema = default;
+                break;
+            }
             var path = reference.GetString()!;
             // A chain of references counts as depth: many may lead into one that is long.
             if (depth + entered.Count > Deepest || !open.Add(path))
@@ -40,9 +49,10 @@ internal sealed class GeminiSchema(Utf8JsonWriter json, JsonElement root)
             }
             entered.Add(path);
             schema = _index.Find(path) ?? default;
+            if (schema.ValueKind == JsonValueKind.Object) _left -= JsonMarshal.GetRawUtf8Value(schema).Length;
         }
         json.WriteStartObject();
-        if (schema.ValueKind == JsonValueKind.Object && depth <= Deepest && json.BytesCommitted + json.BytesPending < _end) Members(schema, open, depth);
+        if (schema.ValueKind == JsonValueKind.Object && depth <= Deepest && _left >= 0) Members(schema, open, depth);
         else json.WriteString("type"u8, "OBJECT"u8);
         json.WriteEndObject();
         open.ExceptWith(entered);
