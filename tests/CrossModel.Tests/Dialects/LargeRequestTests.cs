@@ -83,4 +83,25 @@ public sealed class LargeRequestTests
         new GeminiSchema(json, parsed.RootElement).Write();
         Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(10));
     }
+
+    [Theory]
+    [InlineData("anthropic", "\"oneOf\":[]")]
+    [InlineData("gemini", "\"const\":\"a\"")]
+    public void Schema_WithOneMemberManyTimes_IsWrittenInTime(string dialect, string member) =>
+        InTime(dialect, "{\"type\":\"object\",\"properties\":{\"a\":{" + Many(300_000, member) + "}}}");
+
+    private static void InTime(string dialect, string schema)
+    {
+        var body = new PooledBuffer();
+        body.Write(Encoding.UTF8.GetBytes("{\"model\":\"a/b\",\"messages\":[" + User + "],\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":" + schema + "}}}"));
+        Assert.Null(ChatRequestReader.Read(body, out var request));
+        using (request)
+        {
+            using var speaker = GoldenCase.Dialect(dialect, TimeProvider.System);
+            using var upstream = new UpstreamRequest();
+            var clock = Stopwatch.StartNew();
+            Assert.Null(speaker.Write(request!, GoldenCase.DefaultRoute(dialect), new WriteOptions(null, "account"), upstream));
+            Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(10));
+        }
+    }
 }

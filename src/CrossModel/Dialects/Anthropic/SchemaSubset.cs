@@ -75,11 +75,13 @@ internal static class SchemaSubset
         }
         var notes = new StringBuilder();
         var description = remark ?? DescriptionOf(schema);
+        // Looked for once: a caller may write one name any number of times.
+        var hasAnyOf = schema.TryGetProperty("anyOf"u8, out _);
         json.WriteStartObject();
         foreach (var member in schema.EnumerateObject())
         {
             if (member.NameEquals("description"u8)) continue;
-            if (!IsTaken(schema, member)) notes.Append(notes.Length > 0 ? ", " : "").Append(member.Name).Append(": ").Append(member.Value.GetRawText());
+            if (!IsTaken(member, hasAnyOf)) notes.Append(notes.Length > 0 ? ", " : "").Append(member.Name).Append(": ").Append(member.Value.GetRawText());
             else if (!member.NameEquals("additionalProperties"u8))
             {
                 json.WritePropertyName(member.NameEquals("oneOf"u8) ? "anyOf" : member.Name);
@@ -101,11 +103,11 @@ internal static class SchemaSubset
 
     private static bool IsObjectWord(JsonElement type) => type.ValueKind == JsonValueKind.String && type.ValueEquals("object"u8);
 
-    private static bool IsTaken(JsonElement schema, JsonProperty member) => member.Name switch
+    private static bool IsTaken(JsonProperty member, bool hasAnyOf) => member.Name switch
     {
         "minItems" => member.Value.ValueKind == JsonValueKind.Number && member.Value.TryGetInt32(out var least) && least is 0 or 1,
         "format" => member.Value.ValueKind == JsonValueKind.String && Formats.Contains(member.Value.GetString()!),
-        "oneOf" => !schema.TryGetProperty("anyOf"u8, out _),
+        "oneOf" => !hasAnyOf,
         _ => Taken.Contains(member.Name),
     };
 

@@ -27,12 +27,14 @@ internal static class GeminiJsonSchema
             json.WriteRaw(schema);
             return;
         }
+        // Looked for once: a caller may write one name any number of times.
+        var (isTyped, isEnum) = (schema.TryGetProperty("type"u8, out _), schema.TryGetProperty("enum"u8, out _));
         json.WriteStartObject();
         foreach (var member in schema.EnumerateObject())
         {
-            if (member.NameEquals("const"u8) && IsEnumerable(member.Value) && !schema.TryGetProperty("enum"u8, out _))
+            if (member.NameEquals("const"u8) && IsEnumerable(member.Value) && !isEnum)
             {
-                WriteOnly(json, schema, member.Value);
+                WriteOnly(json, isTyped, member.Value);
                 continue;
             }
             json.WritePropertyName(member.Name);
@@ -43,9 +45,9 @@ internal static class GeminiJsonSchema
 
     private static bool IsEnumerable(JsonElement value) => value.ValueKind is JsonValueKind.String or JsonValueKind.Number;
 
-    private static void WriteOnly(Utf8JsonWriter json, JsonElement schema, JsonElement value)
+    private static void WriteOnly(Utf8JsonWriter json, bool isTyped, JsonElement value)
     {
-        if (!schema.TryGetProperty("type"u8, out _)) json.WriteString("type"u8, value.ValueKind == JsonValueKind.String ? "string"u8 : "number"u8);
+        if (!isTyped) json.WriteString("type"u8, value.ValueKind == JsonValueKind.String ? "string"u8 : "number"u8);
         json.WriteStartArray("enum"u8);
         json.WriteRaw(value);
         json.WriteEndArray();
