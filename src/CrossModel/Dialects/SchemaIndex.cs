@@ -28,6 +28,12 @@ internal sealed class SchemaIndex(JsonElement schema)
         return found;
     }
 
+    /// <summary>The one spelling of a reference that may be written in many (<c>#/$defs/a</c>, <c>#/$defs/%61</c>).</summary>
+    public static string Plain(string reference) => reference.AsSpan().ContainsAny('%', '~')
+        ? string.Join('/', reference.Split('/').Select(step =>
+            JsonStrings.Step(step).Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal).Replace("%", "%25", StringComparison.Ordinal)))
+        : reference;
+
     private static Dictionary<string, JsonElement> PartsOf(JsonElement holder)
     {
         if (holder.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array)) return Nothing;

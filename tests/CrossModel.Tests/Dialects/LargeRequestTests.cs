@@ -90,6 +90,16 @@ public sealed class LargeRequestTests
     public void Schema_WithOneMemberManyTimes_IsWrittenInTime(string dialect, string member) =>
         InTime(dialect, "{\"type\":\"object\",\"properties\":{\"a\":{" + Many(300_000, member) + "}}}");
 
+    /// <summary>One definition has as many names as its letters can be written in.</summary>
+    [Fact]
+    public void Schema_WithManySpellingsOfAReference_IsWrittenInTime()
+    {
+        var references = string.Join(',', Enumerable.Range(0, 4096).Select(i =>
+            "{\"$ref\":\"#/$defs/" + string.Concat(Enumerable.Range(0, 12).Select(bit => (i >> bit & 1) == 0 ? "a" : "%61")) + "\"}"));
+        InTime("anthropic", "{\"type\":\"object\",\"properties\":{\"a\":{\"anyOf\":[" + references + "]}},\"$defs\":{\"aaaaaaaaaaaa\":{\"anyOf\":["
+            + Many(100_000, "{\"type\":\"string\"}") + "]}}}");
+    }
+
     private static void InTime(string dialect, string schema)
     {
         var body = new PooledBuffer();

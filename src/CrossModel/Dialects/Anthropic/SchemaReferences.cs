@@ -15,14 +15,16 @@ internal static class SchemaReferences
         var path = new Stack<(string Name, Queue<string> Leads)>([("#", In(schema, []))]);
         while (path.TryPeek(out var at))
         {
-            if (!at.Leads.TryDequeue(out var name))
+            if (!at.Leads.TryDequeue(out var written))
             {
                 path.Pop();
                 open.Remove(at.Name);
                 done.Add(at.Name);
+                continue;
             }
-            else if (open.Contains(name)) return false;
-            else if (!done.Contains(name) && index.Find(name) is { } part)
+            var name = SchemaIndex.Plain(written);
+            if (open.Contains(name)) return false;
+            if (!done.Contains(name) && index.Find(name) is { } part)
             {
                 open.Add(name);
                 path.Push((name, In(part, [])));
