@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using CrossModel.Dialects;
 using CrossModel.Dialects.Gemini;
+using CrossModel.Dialects.OpenAI;
 using CrossModel.Protocol;
 using CrossModel.Tests.Golden;
 
@@ -98,6 +99,15 @@ public sealed class LargeRequestTests
             "{\"$ref\":\"#/$defs/" + string.Concat(Enumerable.Range(0, 12).Select(bit => (i >> bit & 1) == 0 ? "a" : "%61")) + "\"}"));
         InTime("anthropic", "{\"type\":\"object\",\"properties\":{\"a\":{\"anyOf\":[" + references + "]}},\"$defs\":{\"aaaaaaaaaaaa\":{\"anyOf\":["
             + Many(100_000, "{\"type\":\"string\"}") + "]}}}");
+    }
+
+    [Fact]
+    public void Texts_WithManyMembersBesideThem_AreJoinedInTime()
+    {
+        var messages = Encoding.UTF8.GetBytes("[{\"role\":\"user\",\"content\":[" + Many(2, "{\"type\":\"text\",\"text\":\"a\"," + Many(200_000, "\"x#\":1") + "}") + "]}]");
+        var clock = Stopwatch.StartNew();
+        ContentEdits.ToTexts(messages, new JsonSpan(0, messages.Length), new BodySplice(), []);
+        Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(10));
     }
 
     private static void InTime(string dialect, string schema)

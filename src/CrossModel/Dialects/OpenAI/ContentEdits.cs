@@ -9,6 +9,8 @@ internal static class ContentEdits
     /// <param name="ignored">Takes the names of what a block had beside its text.</param>
     public static void ToTexts(ReadOnlySpan<byte> body, JsonSpan messages, BodySplice splice, List<string> ignored)
     {
+        // A caller names what is beside a text, and how much of it there is.
+        var names = new HashSet<string>(ignored);
         var json = new Utf8JsonReader(messages.In(body));
         json.Read();
         while (json.Read() && json.TokenType == JsonTokenType.StartObject)
@@ -24,14 +26,14 @@ internal static class ContentEdits
                 has = true;
                 var content = new JsonSpan(value, messages.Start + (int)json.BytesConsumed - value);
                 if (kind == JsonTokenType.Null) splice.Replace(content, "\"\""u8);
-                else if (kind == JsonTokenType.StartArray && TextOf(content.In(body), ignored) is { } text) splice.Replace(content, text);
+                else if (kind == JsonTokenType.StartArray && TextOf(content.In(body), names, ignored) is { } text) splice.Replace(content, text);
             }
             if (!has) splice.InsertFirst(start, "\"content\":\"\""u8);
         }
     }
 
     /// <summary>As JSON; null: there is another block than text.</summary>
-    private static byte[]? TextOf(ReadOnlySpan<byte> blocks, List<string> ignored)
+    private static byte[]? TextOf(ReadOnlySpan<byte> blocks, HashSet<string> names, List<string> ignored)
     {
         using var json = JsonDocument.Parse(blocks.ToArray());
         var text = new List<byte> { (byte)'"' };
@@ -44,7 +46,7 @@ internal static class ContentEdits
         text.Add((byte)'"');
         foreach (var member in json.RootElement.EnumerateArray().SelectMany(block => block.EnumerateObject()))
         {
-            if (member.Name is not ("type" or "text") && member.Value.ValueKind != JsonValueKind.Null && !ignored.Contains(member.Name)) ignored.Add(member.Name);
+            if (member.Name is not ("type" or "text") && member.Value.ValueKind != JsonValueKind.Null && names.Add(member.Name)) ignored.Add(member.Name);
         }
         return [.. text];
     }
