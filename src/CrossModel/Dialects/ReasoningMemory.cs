@@ -20,6 +20,9 @@ internal sealed class ReasoningMemory(TimeProvider time, long capacity = Reasoni
     /// <summary>State larger than this is not kept: one caller shall not push out all others.</summary>
     public const int LargestState = 1024 * 1024;
 
+    /// <summary>What is put back into one request, in bytes: a caller may repeat a call any number of times, each in fewer bytes than its state.</summary>
+    public const int MostOfRequest = 8 * 1024 * 1024;
+
     /// <summary>A tool loop may wait for a person, not for a week.</summary>
     public static readonly TimeSpan Lifetime = TimeSpan.FromHours(12);
 
@@ -77,6 +80,14 @@ internal sealed class ReasoningMemory(TimeProvider time, long capacity = Reasoni
             _byUse.AddLast(node);
             return node.Value.State;
         }
+    }
+
+    /// <summary>As the other, for a request that more is put back into; null too where that would be too much.</summary>
+    /// <param name="put">Bytes that were put into it before; counted on.</param>
+    public byte[]? Find(string kind, string account, string callId, string name, ReadOnlySpan<byte> arguments, ref long put)
+    {
+        var state = put > MostOfRequest ? null : Find(kind, account, callId, name, arguments);
+        return state is null || (put += state.Length) > MostOfRequest ? null : state;
     }
 
     private void Drop(LinkedListNode<Entry> node)

@@ -6,6 +6,7 @@ using CrossModel.Dialects.Gemini;
 using CrossModel.Dialects.OpenAI;
 using CrossModel.Protocol;
 using CrossModel.Tests.Golden;
+using CrossModel.Tests.Support;
 
 namespace CrossModel.Tests.Dialects;
 
@@ -108,6 +109,25 @@ public sealed class LargeRequestTests
         var clock = Stopwatch.StartNew();
         ContentEdits.ToTexts(messages, new JsonSpan(0, messages.Length), new BodySplice(), []);
         Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(10));
+    }
+
+    /// <summary>A call that is sent again and again, each time with the state that it was thought from, would become many times the caller's body.</summary>
+    [Theory]
+    [InlineData("anthropic")]
+    [InlineData("bedrock")]
+    [InlineData("gemini")]
+    public void State_OfACallThatIsRepeated_IsNotPutBackWithoutEnd(string dialect)
+    {
+        var time = new FakeClock();
+        var state = new string('A', 500_000);
+        var (kind, kept) = dialect == "gemini" ? ("gemini", state) : ("anthropic", "[{\"type\":\"thinking\",\"thinking\":\"t\",\"signature\":\"" + state + "\"}]");
+        ReasoningMemory.Of(time).Remember(kind, "account", "c", "f", "{}"u8, Encoding.UTF8.GetBytes(kept));
+        var calls = Many(200, "{" + Calls.Replace("f#", "f", StringComparison.Ordinal) + "}");
+        using var request = CrossModel.Tests.Protocol.Requests.Accepted("{\"model\":\"a/b\",\"reasoning_effort\":\"low\",\"messages\":[" + User + "," + calls + "]}");
+        using var speaker = GoldenCase.Dialect(dialect, time);
+        using var upstream = new UpstreamRequest();
+        Assert.Null(speaker.Write(request, GoldenCase.DefaultRoute(dialect), new WriteOptions(null, "account"), upstream));
+        Assert.InRange(upstream.Body.Length, 1, 20_000_000);
     }
 
     private static void InTime(string dialect, string schema)

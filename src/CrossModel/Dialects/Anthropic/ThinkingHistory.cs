@@ -18,6 +18,7 @@ internal sealed class ThinkingHistory
     // Of a message's further calls: what the model thought between it and the one before.
     private readonly Dictionary<(int Message, int Call), List<byte[]>> _between = [];
     private readonly RefusedThinking _refused;
+    private long _put;
 
     /// <summary>Every assistant message of the open tool loop is accounted for: the first begins with thinking, and what the others had is known.</summary>
     public bool IsWhole { get; }
@@ -131,7 +132,7 @@ internal sealed class ThinkingHistory
             return true;
         }
         if (Member(call, "function"u8) is not { } function) return false;
-        var state = memory.Find(Kind, account, call.GetProperty("id"u8).GetString()!, function.GetProperty("name"u8).GetString()!, ToolArguments.Of(function));
+        var state = memory.Find(Kind, account, call.GetProperty("id"u8).GetString()!, function.GetProperty("name"u8).GetString()!, ToolArguments.Of(function), ref _put);
         if (state is null) return false;
         if (state.Length == 0)
         {

@@ -9,13 +9,15 @@ namespace CrossModel.Dialects.Gemini;
 /// </summary>
 internal sealed class Signatures(GeminiHost host, GeminiLessons lessons, ReasoningMemory memory, string account)
 {
+    private long _put;
+
     /// <summary>Base64 text; empty: none is to be sent.</summary>
     /// <param name="call">An element of <c>tool_calls</c>.</param>
     /// <param name="arguments">Unescaped.</param>
     /// <param name="isRequired">The model refuses the call without one.</param>
     public ReadOnlySpan<byte> Find(JsonElement call, string id, string name, ReadOnlySpan<byte> arguments, bool isRequired)
     {
-        var found = OfCaller(call) ?? memory.Find(host.StateKind, account, id, name, arguments);
+        var found = OfCaller(call) ?? memory.Find(host.StateKind, account, id, name, arguments, ref _put);
         if (found is { Length: > 0 } && !lessons.IsForeign(found)) return found;
         return isRequired ? GoogleState.SkipMarker : default;
     }

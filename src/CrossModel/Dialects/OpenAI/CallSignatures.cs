@@ -10,6 +10,8 @@ namespace CrossModel.Dialects.OpenAI;
 /// </summary>
 internal sealed class CallSignatures(ReasoningMemory memory, string account)
 {
+    private long _put;
+
     /// <summary>Of a call or of a delta of one; null: it has none.</summary>
     public static string? Of(JsonElement call) =>
         call.ValueKind == JsonValueKind.Object && call.TryGetProperty("extra_content"u8, out var extra) ? InExtra(extra) : null;
@@ -67,7 +69,7 @@ internal sealed class CallSignatures(ReasoningMemory memory, string account)
                     (name, arguments) = (value.RootElement.TextOf("name"u8) ?? "", ToolArguments.Of(value.RootElement));
                 else if (isExtra) (extra, isSigned) = (new JsonSpan(at, calls.Start + (int)json.BytesConsumed - at), InExtra(value.RootElement) is not null);
             }
-            if (isSigned || (memory.Find(GoogleState.Kind, account, id, name, arguments) ?? (isRequired && isFirst ? GoogleState.SkipMarker.ToArray() : null)) is not { Length: > 0 } state) continue;
+            if (isSigned || (memory.Find(GoogleState.Kind, account, id, name, arguments, ref _put) ?? (isRequired && isFirst ? GoogleState.SkipMarker.ToArray() : null)) is not { Length: > 0 } state) continue;
             byte[] member = [.. "\"extra_content\":{\"google\":{\"thought_signature\":\""u8, .. JsonText.Escape(Encoding.UTF8.GetString(state)), .. "\"}}"u8];
             if (extra.IsPresent) splice.Replace(extra, member);
             else splice.InsertFirst(start, member);
