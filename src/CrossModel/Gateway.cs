@@ -143,9 +143,9 @@ internal sealed class Gateway : IAsyncDisposable
         await store.FreeAllRunningAsync();
         var repeats = new Repeats(store, time);
         var meters = new Meters();
-        var files = Room(new RemoteFiles(options.MayFetchFrom, time));
+        var remote = Room(new RemoteFiles(options.MayFetchFrom, time));
         var chat = new ChatEndpoint(
-            snapshots, keys, new Admission(limits, purses), capacity, new RemoteInputs(files, time), new Relay(settlement, repeats, time), settlement, repeats,
+            snapshots, keys, new Admission(limits, purses), capacity, new RemoteInputs(remote, time), new Relay(settlement, repeats, time), settlement, repeats,
             new ReplyCache(store), meters, time, logs.CreateLogger<ChatEndpoint>());
         var metrics = new MetricsEndpoint(meters, capacity, books, settlements, snapshots, time, hasOwnAddress: config.Metrics.Urls is not null);
         var door = new FrontDoor(
@@ -159,8 +159,9 @@ internal sealed class Gateway : IAsyncDisposable
             await listener.StartAsync(answer, cancellation);
             return listener;
         }
-        var listener = await ListenAsync(options.Urls ?? config.Urls, OpenFiles.Connections(),
-            "the process may open no more files for them (LimitNOFILE, ulimit -n)", door.HandleAsync);
+        var listener = OpenFiles.Connections() is { } files && files <= Capacity.MostConnections
+            ? await ListenAsync(options.Urls ?? config.Urls, files, "the process may open no more files for them (LimitNOFILE, ulimit -n)", door.HandleAsync)
+            : await ListenAsync(options.Urls ?? config.Urls, Capacity.MostConnections, "the process may use no more memory for them", door.HandleAsync);
         var metricsListener = config.Metrics.Urls is { } own ? await ListenAsync(own, MetricsConnections, "metrics.urls takes no more", metrics.AnswerThereAsync) : null;
         watcher.Start(builder.ApplyAsync);
         var gateway = new Gateway(listener, rooms, stopping, capacity, snapshots, builder, logs)

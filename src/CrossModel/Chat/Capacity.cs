@@ -16,6 +16,13 @@ internal sealed class Capacity(Snapshots snapshots)
     // A call in flight costs about 30 KB, counted as 128 KB with its sockets.
     private static readonly long Share = ShareOf(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
     private static readonly int UsualCalls = (int)Math.Clamp(Share / (128 * 1024), 64, 100_000);
+
+    /// <summary>
+    /// Connections whose heads and forms there is room for, at 256 KB of the process's memory each: strangers without a key may send so much and wait. Two for
+    /// each call.
+    /// </summary>
+    public static readonly long MostConnections = Share / (64 * 1024);
+
     private long _bytes;
     private int _calls;
     private volatile bool _draining;

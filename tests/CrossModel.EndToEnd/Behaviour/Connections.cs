@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using CrossModel.EndToEnd.Proofs;
 using CrossModel.EndToEnd.Support;
 using CrossModel.Tests.Support;
@@ -67,6 +68,41 @@ public sealed class Connections
         await server.TerminateAsync();
         // A line a minute, not one for each.
         Assert.Single((await server.LogAsync()).Split('\n'), line => line.Contains("\"event\":101", StringComparison.Ordinal));
+    }
+
+    // Three quarters of 256 MiB, in hexadecimal.
+    private const string LittleMemory = "C000000";
+
+    [Fact]
+    public async Task MoreHeadsThanMemory_EndNothing()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
+        var (config, key) = await SiteAsync(upstream.BaseUrl);
+        await using var server = await ServerProcess.StartWithAsync(config, ("DOTNET_GCHeapHardLimit", LittleMemory));
+        var head = Encoding.ASCII.GetBytes("GET /healthz HTTP/1.1\r\nHost: x\r\n" + string.Concat(Enumerable.Range(0, 4).Select(i => $"x-{i}: {new string('a', 7500)}\r\n")));
+        var strangers = new List<Socket>();
+        for (var i = 0; i < 4000; i++)
+        {
+            var stranger = new Socket(SocketType.Stream, ProtocolType.Tcp);
+            strangers.Add(stranger);
+            try
+            {
+                await stranger.ConnectAsync(IPAddress.Loopback, server.Http.Base.Port);
+                await stranger.SendAsync(head);
+            }
+            catch (SocketException)
+            {
+                // One of too many.
+            }
+        }
+        strangers.ForEach(s => s.Dispose());
+
+        await Until.TrueAsync(async () => (int)(await server.Http.GetAsync("/healthz")).Status == 200, seconds: 10);
+        Assert.Equal(HttpStatusCode.OK, (await AskAsync(server, key)).Status);
+        await server.TerminateAsync();
+        var log = await server.LogAsync();
+        Assert.DoesNotContain("OutOfMemory", log, StringComparison.Ordinal);
+        Assert.Contains("\"event\":101", log, StringComparison.Ordinal);
     }
 
     [Fact]
