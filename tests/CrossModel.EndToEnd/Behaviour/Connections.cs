@@ -105,6 +105,41 @@ public sealed class Connections
         Assert.Contains("\"event\":101", log, StringComparison.Ordinal);
     }
 
+    /// <summary>What comes behind a call that runs waits with its sender.</summary>
+    [Fact]
+    public async Task BytesBehindACall_AreNotTaken()
+    {
+        var ends = new TaskCompletionSource();
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, received) =>
+        {
+            await ends.Task.WaitAsync(TimeSpan.FromSeconds(60));
+            await UsualReply.AnswerAsync(http, received);
+        });
+        var (config, key) = await SiteAsync(upstream.BaseUrl);
+        await using var server = await ServerProcess.StartAsync(config);
+        async Task<long> MemoryAsync() => long.Parse(
+            (await server.Http.GetAsync("/metrics")).Text.Split("\nprocess_resident_memory_bytes ")[1].Split('\n')[0], CultureInfo.InvariantCulture);
+        var call = Encoding.ASCII.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: {Plain.Length}\r\n\r\n{Plain}");
+        var callers = new List<Socket>();
+        for (var i = 0; i < 150; i++)
+        {
+            var caller = new Socket(SocketType.Stream, ProtocolType.Tcp);
+            callers.Add(caller);
+            await caller.ConnectAsync(IPAddress.Loopback, server.Http.Base.Port);
+            await caller.SendAsync(call);
+        }
+        await Until.TrueAsync(() => upstream.Received.Count == callers.Count, seconds: 30);
+        var before = await MemoryAsync();
+        var more = new byte[1_500_000];
+        var sending = callers.Select(caller => caller.SendAsync(more)).ToList();
+        await Task.WhenAny(Task.WhenAll(sending), Task.Delay(TimeSpan.FromSeconds(4)));
+        var taken = await MemoryAsync() - before;
+        callers.ForEach(caller => caller.Dispose());
+        ends.SetResult();
+
+        Assert.InRange(taken / callers.Count, long.MinValue, 256 * 1024);
+    }
+
     [Fact]
     public async Task Upstream_SilentForLong_IsKeptInTheNetworksMemory()
     {
