@@ -159,11 +159,9 @@ internal sealed class Gateway : IAsyncDisposable
             await listener.StartAsync(answer, cancellation);
             return listener;
         }
-        // Who says how many calls there may be says that there is memory for their connections.
-        var most = Math.Max(Capacity.MostConnections, config.Limits.CallsInFlight ?? 0);
-        var listener = OpenFiles.Connections() is { } files && files <= most
+        var listener = OpenFiles.Connections() is { } files && files <= Capacity.MostConnections
             ? await ListenAsync(options.Urls ?? config.Urls, files, "the process may open no more files for them (LimitNOFILE, ulimit -n)", door.HandleAsync)
-            : await ListenAsync(options.Urls ?? config.Urls, most, "the process may use no more memory for them", door.HandleAsync);
+            : await ListenAsync(options.Urls ?? config.Urls, Capacity.MostConnections, "the process may use no more memory for them", door.HandleAsync);
         var metricsListener = config.Metrics.Urls is { } own ? await ListenAsync(own, MetricsConnections, "metrics.urls takes no more", metrics.AnswerThereAsync) : null;
         watcher.Start(builder.ApplyAsync);
         var gateway = new Gateway(listener, rooms, stopping, capacity, snapshots, builder, logs)

@@ -137,16 +137,16 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
                 await calls[i].SendAsync(output);
             }
             return failed;
-        }, i => calls[i].Client.HasContent ? false : Renew(call, route, calls, i, others), others);
-
-        if (fault is not null && !calls.Any(c => c.IsDelivered)) return (fault, false);
+        }, i => calls[i].IsDelivered ? false : Renew(call, route, calls, i, others), others);
 
         var gone = fault?.Failure == UpstreamFailure.ClientGone;
+        if (fault is not null && !calls.Any(c => gone ? c.Client.HasContent : c.IsDelivered)) return (fault, false);
+
         var error = fault is null || gone ? null : FailureRules.ToCaller(fault);
         // A candidate that never began takes the whole call with it: nothing of it is paid, what others delivered neither.
-        var isWaived = error is not null && !calls[failing].Client.HasContent;
+        var isWaived = error is not null && !calls[failing].IsDelivered;
         if (isWaived) Waste(call, route, calls);
-        var produced = isWaived ? [] : Array.ConvertAll(calls, static c => c.Produced());
+        var produced = isWaived ? [] : Array.ConvertAll(calls, c => c.Produced(delivers: fault is null || gone));
         if (gone) call.Status = StatusCodes.Status499ClientClosedRequest;
         var record = Settlement.Write(call, new Ending(route, gone ? StatusCodes.Status499ClientClosedRequest : StatusCodes.Status200OK, error?.Code, produced));
         var last = calls[^1];
@@ -207,11 +207,25 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
     {
         async Task<UpstreamFault?> RunAsync(int i)
         {
-            var fault = calls[i].End(await run(i));
+            var fault = calls[i].End(await RunOneAsync(i));
             if (fault is not null && calls.Length > 1 && fault.Failure is not (UpstreamFailure.ClientGone or UpstreamFailure.Rejected) && (fault.TryAgain || !fault.NotAgain) && renew(i))
-                fault = calls[i].End(await run(i));
+                fault = calls[i].End(await RunOneAsync(i));
             if (fault is not null) others?.Cancel();
             return fault;
+        }
+
+        async ValueTask<UpstreamFault?> RunOneAsync(int i)
+        {
+            try
+            {
+                return await run(i);
+            }
+            catch
+            {
+                // A defect; the others would wait for their turn after it.
+                others?.Cancel();
+                throw;
+            }
         }
 
         if (calls.Length == 1) return (calls[0].End(await run(0)), 0);

@@ -183,11 +183,15 @@ internal sealed class UpstreamCall : IDisposable
         return step;
     }
 
-    /// <summary>To the caller, what is in <see cref="Events"/>. False: the caller is gone.</summary>
+    /// <summary>To the caller, what is in <see cref="Events"/>; before its turn it stays there, and its upstream is read on: a server that serves one after
+    /// the other would else never come to those before. False: the caller is gone.</summary>
     public ValueTask<bool> SendAsync(StreamOutput output)
     {
-        if (_firstToken is null) _seeded?.ReleaseBody();
-        _firstToken ??= Elapsed;
+        if (_sent) return output.WriteAsync(Events);
+        if (Order?.TurnOf(_context.ChoiceOffset).IsCompleted == false) return new(true);
+        _sent = true;
+        _seeded?.ReleaseBody();
+        _firstToken = Elapsed;
         if (_call.FirstToken is null)
         {
             _call.FirstToken = _call.Elapsed;
@@ -195,21 +199,17 @@ internal sealed class UpstreamCall : IDisposable
             // A stream that has begun is not asked for anew: of a long prompt one copy less is held while it lasts.
             if (Relay.CallsFor(_call.Request, _call.Prepared!) == 1) _call.Prepared!.ReleaseBody();
         }
-        if (Order is not null && !_sent) return BeginAsync(output, Order);
-        _sent = true;
-        return output.WriteAsync(Events);
+        return Order is null ? output.WriteAsync(Events) : BeginAsync(output, Order);
     }
 
     private async ValueTask<bool> BeginAsync(StreamOutput output, Beginnings order)
     {
-        await order.TurnOf(_context.ChoiceOffset).WaitAsync(_cancellation);
-        _sent = true;
         var isThere = await output.WriteAsync(Events);
         order.HasBegun(_context.ChoiceOffset);
         return isThere;
     }
 
-    /// <summary>A reply without content begins with its end: not before those that come first.</summary>
+    /// <summary>What has ended before its turn waits for it.</summary>
     public async ValueTask<UpstreamFault?> AwaitTurnAsync()
     {
         if (Order is null || _sent) return null;
@@ -224,9 +224,9 @@ internal sealed class UpstreamCall : IDisposable
         }
     }
 
-    /// <summary>What a stream gave, whole or not. A usage object that came before text of a reply that then broke off says nothing of that text, but of the prompt.
-    /// Text that still waited for its turn is nobody's.</summary>
-    public Produced Produced() => !_sent && Client.HasContent ? new Produced(null, 0, HasContent: false, Reader.Usage ?? Reader.PromptUsage) :
+    /// <summary>What a stream gave, whole or not. A usage object that came before text of a reply that then broke off says nothing of that text, but of the prompt.</summary>
+    /// <param name="delivers">All of it goes to the caller, or would if he had not left; else what still waits for its turn is nobody's.</param>
+    public Produced Produced(bool delivers) => !delivers && !_sent && Client.HasContent ? new Produced(null, 0, HasContent: false, Reader.Usage ?? Reader.PromptUsage) :
         new((Reader.Ended && !_brokeOff) || Client.TextBytes <= Reader.CountedTextBytes ? Reader.Usage : null,
             Client.TextBytes, Client.HasContent || Client.IsBlocked,
             Reader.Usage ?? Reader.PromptUsage);

@@ -45,7 +45,11 @@ public sealed class FanOut
             }
             await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role) + UsualReply.Chunk(UsualReply.Text("Hel")));
             if (candidate == 0) again.SetResult();
-            if (candidate == 1) await again.Task;
+            if (candidate == 1)
+            {
+                await again.Task;
+                await UsualReply.SendAsync(http, UsualReply.Chunk(UsualReply.Text("lo")));
+            }
             await Task.Delay(candidate == 1 ? 200 : 20_000, http.RequestAborted);
             http.Abort();
         });
@@ -274,10 +278,9 @@ public sealed class FanOut
     [Fact]
     public async Task Candidate_FailsAfterContent_EndsTheStreamAndWhatWasDeliveredIsPaid()
     {
-        var count = 0;
         await using var upstream = await ScriptedUpstream.StartAsync(async (http, received) =>
         {
-            if (Interlocked.Increment(ref count) != 2)
+            if ((int)received.Json["seed"]! != 41)
             {
                 await UsualReply.AnswerAsync(http, received);
                 return;
@@ -287,7 +290,7 @@ public sealed class FanOut
         });
         await using var gateway = await GatewayAsync(upstream);
 
-        var reply = await gateway.PostAsync(Stream);
+        var reply = await gateway.PostAsync(Stream.Replace("\"n\":3", "\"n\":3,\"seed\":41", StringComparison.Ordinal));
 
         Assert.Equal("provider_error", (string?)JsonNode.Parse(reply.Events[^1])!["error"]!["code"]);
         Assert.DoesNotContain("[DONE]", reply.Text, StringComparison.Ordinal);
@@ -319,6 +322,28 @@ public sealed class FanOut
         var indices = reply.Chunks.SelectMany(chunk => chunk["choices"]!.AsArray()).Select(choice => (int)choice!["index"]!).ToList();
         Assert.Equal([0, 1, 2], indices.Distinct());
         Assert.Equal(36, (int)reply.Chunks[^1]["usage"]!["total_tokens"]!);
+    }
+
+    /// <summary>A server that serves one after the other, a later one first, must be able to end it: more than any buffer on the way holds.</summary>
+    [Fact]
+    public async Task Candidates_ServedOneAfterTheOther_LastFirst_AllCome()
+    {
+        using var one = new SemaphoreSlim(0);
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, received) =>
+        {
+            if ((int)received.Json["seed"]! < 43) await one.WaitAsync(http.RequestAborted);
+            await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role));
+            for (var i = 0; i < 100; i++) await UsualReply.SendAsync(http, UsualReply.Chunk(UsualReply.Text(new string('x', 100_000))));
+            await UsualReply.SendAsync(http, UsualReply.Chunk("{}", "\"stop\"") + UsualReply.UsageChunk + UsualReply.Done);
+            one.Release();
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced, upstreamMore: """, "preset": "groq", "timeouts": { "firstByte": "20s" } """);
+
+        var reply = await gateway.PostAsync(Stream.Replace("\"n\":3", "\"n\":3,\"seed\":41", StringComparison.Ordinal));
+
+        Assert.Equal("[DONE]", reply.Events[^1]);
+        Assert.Equal(300, reply.Text.Split(new string('x', 100_000)).Length - 1);
+        Assert.Equal("3", reply.Header("x-crossmodel-attempts"));
     }
 
     /// <summary>What waited for its turn was never delivered: another route may still give all of them.</summary>

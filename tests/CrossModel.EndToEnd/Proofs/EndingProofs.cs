@@ -185,6 +185,23 @@ public sealed class EndingProofs
     }
 
     [Fact]
+    public async Task UpstreamCut_InsideTheOnlyEvent_IsPaidAsDelivered()
+    {
+        // Whole but for the blank line behind it.
+        await using var site = await EndingSite.StartAsync(async (http, _) =>
+        {
+            http.Response.ContentType = "text/event-stream";
+            await http.Response.Body.WriteAsync(Encoding.UTF8.GetBytes($"data: {Chunk(TwelveBytes, "stop")}\n"));
+            await http.Response.Body.FlushAsync();
+            await CutAsync(http);
+        });
+        var reply = await site.StreamAsync();
+        Assert.Equal("[DONE]", reply.Events[^1]);
+        Assert.Contains("twelve bytes", reply.Text, StringComparison.Ordinal);
+        await site.AssertRecordAsync(reply, "counted", 200, (EstimatedPrompt, 3), EstimatedPrompt * 1000 + 3 * 2000);
+    }
+
+    [Fact]
     public async Task UpstreamError_InsideAStream_IsCounted()
     {
         await using var site = await EndingSite.EventsAsync(Chunk(TwelveBytes), """{"error":{"message":"overloaded","type":"server_error"}}""");
