@@ -31,7 +31,7 @@ internal sealed partial class FrontDoor(
             if (http.Request.Path.Value == "/v1/chat/completions" && HttpMethods.IsPost(http.Request.Method)) await chat.HandleAsync(http, requestId, stopping);
             else await AnswerElsewhereAsync(http);
         }
-        catch (Exception e) when (RequestBody.IsCallerGone(http, e))
+        catch (Exception e) when (Departure.Told(http, e))
         {
             // Nobody is left to be told.
         }

@@ -39,7 +39,7 @@ internal sealed partial class ChatEndpoint(
             await SocketTurn.End();
             await ReplyHeaders.RefuseAsync(call, refusal);
         }
-        catch (Exception e) when (RequestBody.IsCallerGone(http, e))
+        catch (Exception e) when (Departure.Told(http, e))
         {
             call.Status = StatusCodes.Status499ClientClosedRequest;
             // Gone while nobody was asked, such as between two tries.

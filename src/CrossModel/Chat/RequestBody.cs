@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using CrossModel.Protocol;
 using Microsoft.AspNetCore.Connections;
 
@@ -51,7 +50,7 @@ internal static class RequestBody
                 if (refusal is not null || read.IsCompleted) return refusal;
             }
         }
-        catch (Exception e) when (IsCallerGone(call.Http, e))
+        catch (Exception e) when (Departure.Told(call.Http, e))
         {
             // The web server may not know it yet: it would go on to read the body, and log as an error that it cannot.
             call.Http.Abort();
@@ -65,8 +64,4 @@ internal static class RequestBody
                 : ApiErrors.InvalidJson("The request body could not be read to its end: it arrived too slowly or broken. Send it again.");
         }
     }
-
-    /// <summary>A connection that is reset, or times out, may tell who reads of it before it tells that the request is aborted.</summary>
-    public static bool IsCallerGone(HttpContext http, Exception e) =>
-        e is ConnectionResetException or SocketException || (e is OperationCanceledException or IOException && http.RequestAborted.IsCancellationRequested);
 }

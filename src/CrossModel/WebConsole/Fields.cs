@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using CrossModel.Accounts;
 using CrossModel.Billing;
 using CrossModel.Configuration;
@@ -26,8 +27,22 @@ internal sealed class Fields(IFormCollection form)
         if (request.HttpContext.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size) size.MaxRequestBodySize = Largest;
         try
         {
-            var reader = new FormPipeReader(request.BodyReader) { ValueCountLimit = 64, KeyLengthLimit = 64, ValueLengthLimit = 16 * 1024 };
-            return (new Fields(new FormCollection(await reader.ReadFormAsync(request.HttpContext.RequestAborted))), null);
+            using var body = new PooledBuffer();
+            while (true)
+            {
+                var read = await request.BodyReader.ReadAsync(request.HttpContext.RequestAborted);
+                foreach (var part in read.Buffer) body.Write(part.Span);
+                request.BodyReader.AdvanceTo(read.Buffer.End);
+                if (read.IsCompleted) break;
+            }
+            using var reader = new FormReader(Encoding.UTF8.GetString(body.Span)) { ValueCountLimit = 64, KeyLengthLimit = 64, ValueLengthLimit = 16 * 1024 };
+            return (new Fields(new FormCollection(reader.ReadForm())), null);
+        }
+        catch (Exception e) when (Departure.Told(request.HttpContext, e))
+        {
+            // As for the body of a call: the web server would go on to read it.
+            request.HttpContext.Abort();
+            throw;
         }
         // A chunk size beyond all numbers is no BadHttpRequestException to the web server, and a NUL in a trailer not even an IOException.
         catch (Exception e) when (e is InvalidDataException or IOException or InvalidOperationException)

@@ -13,11 +13,11 @@ public sealed class Connections
 {
     private const string Plain = """{"model":"test/model","messages":[{"role":"user","content":"Hi"}]}""";
 
-    private static async Task<(string Config, string Key)> SiteAsync(string baseUrl, string more = "")
+    private static async Task<(string Config, string Key)> SiteAsync(string baseUrl)
     {
         var config = Path.Combine(TempFolder.New(), "crossmodel.json");
         await File.WriteAllTextAsync(config, $$"""
-            { "urls": "http://127.0.0.1:0", "database": "sqlite:test.db",{{more}}
+            { "urls": "http://127.0.0.1:0", "database": "sqlite:test.db",
               "upstreams": { "up": { "baseUrl": "{{baseUrl}}" } },
               "models": { "test/model": { "routes": [ { "upstream": "up", "model": "m" } ], "price": "free" } } }
             """);
@@ -105,6 +105,23 @@ public sealed class Connections
         Assert.Contains("\"event\":101", log, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Form_OfAStrangerWhoLeaves_IsNoLineOfTheLog()
+    {
+        var (config, key) = await SiteAsync("http://127.0.0.1:9/v1");
+        await using var server = await ServerProcess.StartAsync(config);
+        for (var i = 0; i < 20; i++)
+        {
+            using var stranger = new Socket(SocketType.Stream, ProtocolType.Tcp) { LingerState = new LingerOption(enable: i % 2 == 0, seconds: 0) };
+            await stranger.ConnectAsync(IPAddress.Loopback, server.Http.Base.Port);
+            await stranger.SendAsync(Encoding.ASCII.GetBytes("POST /console/sign-in HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 6000\r\n\r\nlink=x"));
+            await Task.Delay(50);
+        }
+        Assert.Equal(200, (int)(await server.Http.GetAsync("/v1/models", key)).Status);
+        await server.TerminateAsync();
+        Assert.DoesNotContain("\"exception\"", await server.LogAsync(), StringComparison.Ordinal);
+    }
+
     /// <summary>What comes behind a call that runs waits with its sender.</summary>
     [Fact]
     public async Task BytesBehindACall_AreNotTaken()
@@ -138,27 +155,6 @@ public sealed class Connections
         ends.SetResult();
 
         Assert.InRange(taken / callers.Count, long.MinValue, 256 * 1024);
-    }
-
-    /// <summary>As many as there may be calls, though the memory alone would not speak for them.</summary>
-    [Fact]
-    public async Task Connections_OfAllCallsThatMayBe_AreTaken()
-    {
-        await using var upstream = await ScriptedUpstream.StartAsync(UsualReply.AnswerAsync);
-        var (config, _) = await SiteAsync(upstream.BaseUrl, """ "limits": { "callsInFlight": 700 }, """);
-        await using var server = await ServerProcess.StartWithAsync(config, ("DOTNET_GCHeapHardLimit", LittleMemory));
-        var callers = new List<Socket>();
-        for (var i = 0; i < 690; i++)
-        {
-            callers.Add(new Socket(SocketType.Stream, ProtocolType.Tcp));
-            await callers[^1].ConnectAsync(IPAddress.Loopback, server.Http.Base.Port);
-        }
-        // The last one is answered, and so none before was sent away.
-        await callers[^1].SendAsync("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"u8.ToArray());
-        var answer = new byte[12];
-        Assert.Equal(answer.Length, await callers[^1].ReceiveAsync(answer));
-        Assert.Equal("HTTP/1.1 200", Encoding.ASCII.GetString(answer));
-        callers.ForEach(caller => caller.Dispose());
     }
 
     [Fact]

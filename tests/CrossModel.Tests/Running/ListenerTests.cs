@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net.Sockets;
-using CrossModel.Chat;
+using CrossModel.Protocol;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
@@ -49,7 +49,7 @@ public sealed class ListenerTests
     /// <summary>What reading a body throws then, as the web server passes it on.</summary>
     [Fact]
     public void Caller_WhoseConnectionTimesOut_IsGone() =>
-        Assert.True(RequestBody.IsCallerGone(new DefaultHttpContext(), new SocketException((int)SocketError.TimedOut)));
+        Assert.True(Departure.Told(new DefaultHttpContext(), new SocketException((int)SocketError.TimedOut)));
 
     /// <summary>Whoever takes no replies needs no key: strangers would write the log.</summary>
     [Fact]
