@@ -129,7 +129,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         {
             if (await calls[i].OpenAsync() is { } refused) return refused;
             call.Served = route;
-            var failed = await calls[i].PumpAsync(output, () => Settlement.CoversAsync(call, route, calls, turn)) ?? await calls[i].AwaitTurnAsync();
+            var failed = await calls[i].PumpAsync(output, () => Settlement.CoversAsync(call, route, calls, turn)) ?? await calls[i].AwaitTurnAsync(output);
             // Only the last finish chunk must wait for the charge; an earlier candidate's may go.
             if (failed is null && Interlocked.Decrement(ref running) > 0)
             {

@@ -209,14 +209,14 @@ internal sealed class UpstreamCall : IDisposable
         return isThere;
     }
 
-    /// <summary>What has ended before its turn waits for it.</summary>
-    public async ValueTask<UpstreamFault?> AwaitTurnAsync()
+    /// <summary>What has ended before its turn waits for it, and goes out before the charge, as every stream's content does.</summary>
+    public async ValueTask<UpstreamFault?> AwaitTurnAsync(StreamOutput output)
     {
         if (Order is null || _sent) return null;
         try
         {
             await Order.TurnOf(_context.ChoiceOffset).WaitAsync(_cancellation);
-            return null;
+            return Client.HasContent && !await SendAsync(output) ? new UpstreamFault(UpstreamFailure.ClientGone) : null;
         }
         catch (Exception e) when (_attempt.Explain(e) is { } fault)
         {
