@@ -1,5 +1,6 @@
+using System.Buffers;
 using System.Globalization;
-using System.Text;
+using System.IO.Pipelines;
 using CrossModel.Accounts;
 using CrossModel.Billing;
 using CrossModel.Configuration;
@@ -35,8 +36,8 @@ internal sealed class Fields(IFormCollection form)
                 request.BodyReader.AdvanceTo(read.Buffer.End);
                 if (read.IsCompleted) break;
             }
-            using var reader = new FormReader(Encoding.UTF8.GetString(body.Span)) { ValueCountLimit = 64, KeyLengthLimit = 64, ValueLengthLimit = 16 * 1024 };
-            return (new Fields(new FormCollection(reader.ReadForm())), null);
+            var reader = new FormPipeReader(PipeReader.Create(new ReadOnlySequence<byte>(body.Memory))) { ValueCountLimit = 64, KeyLengthLimit = 64, ValueLengthLimit = 16 * 1024 };
+            return (new Fields(new FormCollection(await reader.ReadFormAsync())), null);
         }
         catch (Exception e) when (Departure.Told(request.HttpContext, e))
         {
