@@ -137,7 +137,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
                 await calls[i].SendAsync(output);
             }
             return failed;
-        }, i => calls[i].IsDelivered ? false : Renew(call, route, calls, i, others), others);
+        }, i => !calls[i].IsDelivered && Renew(call, route, calls, i, others), others);
 
         var gone = fault?.Failure == UpstreamFailure.ClientGone;
         if (fault is not null && !calls.Any(c => gone ? c.Client.HasContent : c.IsDelivered)) return (fault, false);
@@ -207,18 +207,12 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
     {
         async Task<UpstreamFault?> RunAsync(int i)
         {
-            var fault = calls[i].End(await RunOneAsync(i));
-            if (fault is not null && calls.Length > 1 && fault.Failure is not (UpstreamFailure.ClientGone or UpstreamFailure.Rejected) && (fault.TryAgain || !fault.NotAgain) && renew(i))
-                fault = calls[i].End(await RunOneAsync(i));
-            if (fault is not null) others?.Cancel();
-            return fault;
-        }
-
-        async ValueTask<UpstreamFault?> RunOneAsync(int i)
-        {
+            UpstreamFault? fault;
             try
             {
-                return await run(i);
+                fault = calls[i].End(await run(i));
+                if (fault is not null && calls.Length > 1 && fault.Failure is not (UpstreamFailure.ClientGone or UpstreamFailure.Rejected) && (fault.TryAgain || !fault.NotAgain) && renew(i))
+                    fault = calls[i].End(await run(i));
             }
             catch
             {
@@ -226,6 +220,8 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
                 others?.Cancel();
                 throw;
             }
+            if (fault is not null) others?.Cancel();
+            return fault;
         }
 
         if (calls.Length == 1) return (calls[0].End(await run(0)), 0);

@@ -34,7 +34,6 @@ internal sealed class UpstreamCall : IDisposable
     private long _taken;
     private int _atOnce;
     private TimeSpan? _firstToken;
-    private bool _sent;
 
     /// <param name="order">In which the streams of several calls begin; null: there is one call, or no stream.</param>
     public UpstreamCall(ChatCall call, Route route, int offset, Beginnings? order, TimeProvider time, CancellationToken cancellation)
@@ -62,7 +61,7 @@ internal sealed class UpstreamCall : IDisposable
     public Beginnings? Order { get; }
 
     /// <summary>Something of its stream has gone to the caller.</summary>
-    public bool IsDelivered => _sent;
+    public bool IsDelivered { get; private set; }
 
     /// <summary>Writes the caller's stream. A plain reply has none.</summary>
     public ChunkWriter Client => _client!;
@@ -187,9 +186,9 @@ internal sealed class UpstreamCall : IDisposable
     /// the other would else never come to those before. False: the caller is gone.</summary>
     public ValueTask<bool> SendAsync(StreamOutput output)
     {
-        if (_sent) return output.WriteAsync(Events);
+        if (IsDelivered) return output.WriteAsync(Events);
         if (Order?.TurnOf(_context.ChoiceOffset).IsCompleted == false) return new(true);
-        _sent = true;
+        IsDelivered = true;
         _seeded?.ReleaseBody();
         _firstToken = Elapsed;
         if (_call.FirstToken is null)
@@ -212,7 +211,7 @@ internal sealed class UpstreamCall : IDisposable
     /// <summary>What has ended before its turn waits for it, and goes out before the charge, as every stream's content does.</summary>
     public async ValueTask<UpstreamFault?> AwaitTurnAsync(StreamOutput output)
     {
-        if (Order is null || _sent) return null;
+        if (Order is null || IsDelivered) return null;
         try
         {
             await Order.TurnOf(_context.ChoiceOffset).WaitAsync(_cancellation);
@@ -226,10 +225,13 @@ internal sealed class UpstreamCall : IDisposable
 
     /// <summary>What a stream gave, whole or not. A usage object that came before text of a reply that then broke off says nothing of that text, but of the prompt.</summary>
     /// <param name="delivers">All of it goes to the caller, or would if he had not left; else what still waits for its turn is nobody's.</param>
-    public Produced Produced(bool delivers) => !delivers && !_sent && Client.HasContent ? new Produced(null, 0, HasContent: false, Reader.Usage ?? Reader.PromptUsage) :
-        new((Reader.Ended && !_brokeOff) || Client.TextBytes <= Reader.CountedTextBytes ? Reader.Usage : null,
-            Client.TextBytes, Client.HasContent || Client.IsBlocked,
-            Reader.Usage ?? Reader.PromptUsage);
+    public Produced Produced(bool delivers)
+    {
+        var prompt = Reader.Usage ?? Reader.PromptUsage;
+        if (!delivers && !IsDelivered && Client.HasContent) return new(null, 0, HasContent: false, prompt);
+        return new((Reader.Ended && !_brokeOff) || Client.TextBytes <= Reader.CountedTextBytes ? Reader.Usage : null,
+            Client.TextBytes, Client.HasContent || Client.IsBlocked, prompt);
+    }
 
     private void Complete()
     {
