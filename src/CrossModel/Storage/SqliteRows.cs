@@ -18,6 +18,7 @@ internal sealed class SqliteRows(SqliteConnection connection) : RowStatements
         var prepared = Prepare(statement, "");
         for (var i = 0; i < rows.Count; i++)
         {
+            prepared.Begin();
             bind(rows[i], prepared);
             while (prepared.Step()) { }
         }
@@ -29,6 +30,7 @@ internal sealed class SqliteRows(SqliteConnection connection) : RowStatements
         var prepared = Prepare(statement, ending);
         for (var i = 0; i < rows.Count; i++)
         {
+            prepared.Begin();
             bind(rows[i], prepared);
             while (prepared.Step()) found.Add(map(prepared.Row));
         }
@@ -59,6 +61,13 @@ internal sealed class SqliteRows(SqliteConnection connection) : RowStatements
 
         public FoundRow Row { get; } = new Found(statement);
 
+        /// <summary>Ready for a row's values, whatever became of the row before.</summary>
+        public void Begin()
+        {
+            if (_bound > 0) raw.sqlite3_reset(statement);
+            _bound = 0;
+        }
+
         public override void Add(string text)
         {
             // An empty span has no address, and SQLite takes no address for NULL.
@@ -76,7 +85,7 @@ internal sealed class SqliteRows(SqliteConnection connection) : RowStatements
 
         public override void Add(long number) => Check(raw.sqlite3_bind_int64(statement, ++_bound, number));
 
-        /// <summary>True: a row is there. False: done, and ready for the next row's values.</summary>
+        /// <summary>True: a row is there. False: done.</summary>
         public bool Step()
         {
             var code = raw.sqlite3_step(statement);
@@ -89,9 +98,7 @@ internal sealed class SqliteRows(SqliteConnection connection) : RowStatements
 
         private void Check(int code)
         {
-            if (code == raw.SQLITE_OK) return;
-            _bound = 0;
-            SqliteException.ThrowExceptionForRC(code, database);
+            if (code != raw.SQLITE_OK) SqliteException.ThrowExceptionForRC(code, database);
         }
 
         public void Dispose() => statement.Dispose();

@@ -63,6 +63,33 @@ public abstract class DatabaseContract(bool postgres)
     }
 
     [Fact]
+    public async Task Rows_WhereOneCannotBeBoundOrRead_TheStatementServesTheNextWrite()
+    {
+        await using var database = await TestDatabase.OpenNewAsync(postgres);
+        var insert = new ManyRows("INSERT INTO change (kind, number) {rows}", "tn");
+        var select = new ManyRows("SELECT kind, number FROM change{, rows} WHERE kind = {1}", "t");
+        Task Write(string kind, bool fails) => database.WriteAsync(async session =>
+        {
+            await insert.ExecuteAsync(session, [kind], (k, values) =>
+            {
+                values.Add(k);
+                if (fails) throw new InvalidOperationException("not bound");
+                values.Add(1);
+            });
+            return true;
+        }, Cancel);
+        Task<List<long>> Read(string kind, bool fails) => database.WriteAsync(session => select.QueryAsync(session, [kind], static (k, values) => values.Add(k),
+            row => fails ? throw new InvalidOperationException("not read") : row.Number(1)).AsTask(), Cancel);
+
+        await Write("first", fails: false);
+        await Assert.ThrowsAsync<InvalidOperationException>(() => Write("second", fails: true));
+        await Write("third", fails: false);
+        await Assert.ThrowsAsync<InvalidOperationException>(() => Read("first", fails: true));
+        Assert.Equal([1], await Read("third", fails: false));
+        Assert.Empty(await Read("second", fails: false));
+    }
+
+    [Fact]
     public async Task Write_SameUniqueValueTwice_IsAUniqueViolationAndNotAway()
     {
         await using var database = await TestDatabase.OpenNewAsync(postgres);
