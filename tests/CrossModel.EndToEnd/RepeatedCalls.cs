@@ -501,6 +501,44 @@ public sealed class RepeatedCalls
         await blocked!;
     }
 
+    /// <summary>Whoever has mended his request sends it at once, under the same key: the database may still hold it for the call that has failed.</summary>
+    [Fact]
+    public async Task Failure_ThatTheCallerHas_FreesTheKeyForAnotherBody_WhileTheDatabaseIsYetToBeTold()
+    {
+        var (isHeld, letGo) = (new TaskCompletionSource(), new TaskCompletionSource());
+        var address = await TestDatabase.NewAddressAsync(postgres: true);
+        await using var database = await TestDatabase.OpenAsync(address);
+        Task? holding = null;
+        // The row can be read, but not deleted.
+        Task HoldAsync() => database.WriteAsync(async session =>
+        {
+            await session.FirstAsync("SELECT request_id FROM stored_reply FOR UPDATE", row => row.GetString(0));
+            isHeld.SetResult();
+            await letGo.Task;
+            return 0;
+        });
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, _) =>
+        {
+            if (holding is not null)
+            {
+                await UsualReply.JsonAsync(http, Reply);
+                return;
+            }
+            holding = HoldAsync();
+            await isHeld.Task;
+            await UsualReply.JsonAsync(http, """{"error":{"message":"no","type":"invalid_request_error"}}""", 400);
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced, database: address);
+
+        var failed = await gateway.PostAsync(Ask, null, ("Idempotency-Key", "k1"), ("Connection", "close"));
+        var mended = gateway.PostAsync(Ask.Replace("hi", "ho", StringComparison.Ordinal), null, ("Idempotency-Key", "k1"));
+        await Task.WhenAny(mended, Task.Delay(300, TestContext.Current.CancellationToken));
+        letGo.SetResult();
+
+        Assert.Equal((400, 200), ((int)failed.Status, (int)(await mended).Status));
+        await holding!;
+    }
+
     [Fact]
     public async Task Caller_WhoDrops_FindsTheReplyWhenItComesBack()
     {

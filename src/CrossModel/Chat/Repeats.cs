@@ -94,7 +94,7 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
 
     /// <summary>Before a call's caller is told that it failed: who repeats it at once starts anew, and does not join what has ended.</summary>
     /// <remarks>What is refused to one key says nothing of the account's other keys: who has joined with one looks for himself.</remarks>
-    public static void Fail(Run run, ApiError failure) => run.Leave(failure is { Status: 401 or 404 } ? default : new RunOutcome(null, failure));
+    public static void Fail(Run run, ApiError failure) => run.Fail(failure is { Status: 401 or 404 } ? default : new RunOutcome(null, failure));
 
     /// <summary>The call has ended without a reply to keep: those who joined share its failure, and the key is free.</summary>
     public async ValueTask FreeAsync(Run run, ApiError? failure)
@@ -111,6 +111,8 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
         }
     }
 
+    private void End(Run run) => store.End(run.Name.Account, run.Name.Key, run.RequestId);
+
     /// <summary>What joined callers get; default: nothing, they look for the key anew.</summary>
     internal readonly record struct RunOutcome(KeptReply? Reply, ApiError? Failure);
 
@@ -125,6 +127,12 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
         public Task<RunOutcome> Outcome => _outcome.Task;
 
         public Recording Recording { get; } = new(name.Account, name.Key, requestId);
+
+        public void Fail(RunOutcome outcome)
+        {
+            repeats.End(this);
+            Leave(outcome);
+        }
 
         public void Leave(RunOutcome outcome)
         {

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
 using CrossModel.Protocol;
@@ -67,6 +68,9 @@ internal sealed partial class ReplyStore(Database database, string node, ILogger
 
     private readonly List<HeldKey> _toFree = [];
 
+    /// <summary>The calls that have ended under a key and still hold it in the database: who wants the key meanwhile frees it himself.</summary>
+    private readonly ConcurrentDictionary<(string Account, string KeyHash), string> _ended = new();
+
     private long _swept;
 
     private static readonly ManyRows Keep = new(
@@ -118,6 +122,7 @@ internal sealed partial class ReplyStore(Database database, string node, ILogger
     private Task<(Claim Claim, SealedReply? Kept)> TakeSealedAsync(string account, string keyHash, string body, string requestId) => database.WriteAsync(async session =>
     {
         await SweepAsync(session);
+        if (_ended.TryGetValue((account, keyHash), out var ended)) await ForgetAsync(session, account, keyHash, ended);
         await session.ExecuteAsync(
             """
             DELETE FROM stored_reply WHERE account_id = @account AND key_hash = @key
@@ -208,13 +213,18 @@ internal sealed partial class ReplyStore(Database database, string node, ILogger
             if (cost is null) await ForgetAsync(session, reply.Account, reply.KeyHash, reply.Reply.RequestId);
     }
 
+    /// <summary>A call has failed, and its caller may be told: the next one gets the key, though the database does not know yet.</summary>
+    public void End(string account, string key, string requestId) => _ended[(account, HashOf(key))] = requestId;
+
     /// <summary>A call that failed leaves its key to the next: at once, or as soon as a database that is away can be told.</summary>
     public async Task FreeAsync(string account, string key, string requestId)
     {
         var held = new HeldKey(account, HashOf(key), requestId);
+        _ended[(held.Account, held.Hash)] = requestId;
         try
         {
             await database.WriteAsync(session => ForgetAsync(session, held.Account, held.Hash, held.RequestId));
+            Freed(held);
         }
         catch (Exception e) when (database.IsAway(e))
         {
@@ -257,6 +267,7 @@ internal sealed partial class ReplyStore(Database database, string node, ILogger
             {
                 // A database that is closed: a process that ends has freed its keys. Whatever else it was must not keep the next ones waiting.
             }
+            some.ForEach(Freed);
             lock (_toFree)
             {
                 _toFree.RemoveRange(0, some.Count);
@@ -264,6 +275,8 @@ internal sealed partial class ReplyStore(Database database, string node, ILogger
             }
         }
     }
+
+    private void Freed(HeldKey held) => _ended.TryRemove(new((held.Account, held.Hash), held.RequestId));
 
     private static Task<int> ForgetAsync(Session session, string account, string keyHash, string requestId) => session.ExecuteAsync(
         "DELETE FROM stored_reply WHERE account_id = @account AND key_hash = @key AND request_id = @request",
