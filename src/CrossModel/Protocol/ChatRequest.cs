@@ -90,8 +90,8 @@ internal enum LeftoverKind
     NoCalls,
     /// <summary><c>annotations</c>, which are for whoever reads the reply.</summary>
     Annotations,
-    /// <summary><c>parsed</c>, and <c>parsed_arguments</c> of a call: what OpenAI's SDKs have made of the text beside it.</summary>
-    Parsed,
+    /// <summary><c>parsed</c>, and <c>parsed_arguments</c> of a call: what OpenAI's SDKs have made of the text beside it. A call's <c>index</c>, which they leave from a stream.</summary>
+    FromSdk,
 }
 
 /// <param name="Member">From the opening quote of the name to the end of the value.</param>

@@ -5,12 +5,12 @@ namespace CrossModel.Protocol;
 
 internal static partial class ChatRequestReader
 {
-    private static readonly NameTable CallMembers = new("id", "type", "function", "custom", "extra_content", "cache_control");
+    private static readonly NameTable CallMembers = new("id", "type", "function", "custom", "extra_content", "cache_control", "index");
     private static readonly NameTable FunctionMembers = new("name", "arguments", "parsed_arguments");
     private static readonly NameTable CustomCallMembers = new("name", "input");
     private static readonly NameTable ToolTypes = new("function", "custom");
 
-    private enum CallMember { Id, Type, Function, Custom, ExtraContent, CacheControl }
+    private enum CallMember { Id, Type, Function, Custom, ExtraContent, CacheControl, Index }
 
     private ref partial struct Pass
     {
@@ -38,7 +38,13 @@ internal static partial class ChatRequestReader
             var members = Members();
             while (NextMember(CallMembers, ref members, out var member))
             {
+                var name = _nameStart;
                 if (member < 0) _json.Skip();
+                else if ((CallMember)member == CallMember.Index)
+                {
+                    _json.Skip();
+                    Note(LeftoverKind.FromSdk, name);
+                }
                 else if (IsNull) continue;
                 else switch ((CallMember)member)
                     {
@@ -103,7 +109,7 @@ internal static partial class ChatRequestReader
                     _request.Prompt.TextBytes += TextLength();
                     if (member > 0 || _json.ValueSpan.Length > 0) present |= 1 << member;
                 }
-                if (member == 2) Note(LeftoverKind.Parsed, name);
+                if (member == 2) Note(LeftoverKind.FromSdk, name);
             }
             if (_refusal is not null || present == 3) return;
             var lacking = $"{place}.{table.Names[(present & 1) == 0 ? 0 : 1]}";

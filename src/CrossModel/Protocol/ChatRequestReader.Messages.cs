@@ -72,7 +72,7 @@ internal static partial class ChatRequestReader
                 {
                     ReadMessageMember((MessageMember)member, ref message);
                     if ((MessageMember)member == MessageMember.Annotations) Note(LeftoverKind.Annotations, name);
-                    else if ((MessageMember)member == MessageMember.Parsed) Note(LeftoverKind.Parsed, name);
+                    else if ((MessageMember)member == MessageMember.Parsed) Note(LeftoverKind.FromSdk, name);
                     else if ((MessageMember)member == MessageMember.ToolCalls && message.Calls == 0) Note(LeftoverKind.NoCalls, name);
                 }
             }
@@ -83,7 +83,7 @@ internal static partial class ChatRequestReader
         {
             if (member is MessageMember.Refusal or MessageMember.Audio or MessageMember.FunctionCall or MessageMember.ToolCalls or MessageMember.Annotations)
                 Note(LeftoverKind.Null, name);
-            else if (member is MessageMember.Parsed) Note(LeftoverKind.Parsed, name);
+            else if (member is MessageMember.Parsed) Note(LeftoverKind.FromSdk, name);
             else message.HasReasoning |= member is MessageMember.ReasoningContent or MessageMember.Reasoning or MessageMember.ReasoningDetails;
         }
 

@@ -187,6 +187,16 @@ public sealed class OpenAIRequestTests
         Assert.Contains("""[{"role":"assistant","content":"{\"a\":1}"},{"content":null,"role":"assistant","tool_calls":[{"id":"abcdefghi","function":{"arguments":"{}","name":"f"},"type":"function"}]},{""",
             Write(Requests.Messages("""{"role":"assistant","content":"{\"a\":1}","parsed":{"a":1}},{"content":null,"role":"assistant","tool_calls":[{"id":"abcdefghi","function":{"arguments":"{}","name":"f","parsed_arguments":{"b":[2]}},"type":"function"}],"parsed":null},{"role":"tool","tool_call_id":"abcdefghi","content":"x"}"""), preset).Body, StringComparison.Ordinal);
 
+    /// <summary>OpenAI's SDK for Python leaves a stream's <c>index</c> in the calls of the message that it has put together. vLLM with Mistral's tokenizer refused it.</summary>
+    [Theory]
+    [InlineData("openai")]
+    [InlineData(null)]
+    [InlineData("vllm")]
+    [InlineData("mistral")]
+    public void Calls_SentBackAsAStreamHadThem_LoseTheirIndexAlone(string? preset) =>
+        Assert.Contains("""[{"role":"assistant","tool_calls":[{"id":"abcdefghi","function":{"arguments":"{\"index\":1}","name":"f","index":2},"type":"function","more":3},{"id":"abcdefghj","type":"function","function":{"name":"f","arguments":"{}"}}],"index":4},{""",
+            Write(Requests.Messages("""{"role":"assistant","tool_calls":[{"index":0,"id":"abcdefghi","function":{"arguments":"{\"index\":1}","name":"f","index":2},"type":"function","more":3},{"id":"abcdefghj","type":"function","function":{"name":"f","arguments":"{}"},"index":null}],"index":4},{"role":"tool","tool_call_id":"abcdefghi","content":"x"},{"role":"tool","tool_call_id":"abcdefghj","content":"x"}"""), preset).Body, StringComparison.Ordinal);
+
     [Fact]
     public void Reply_SentBackWithCalls_KeepsThem() =>
         Assert.Contains("""[{"role":"user","content":"a"},{"content":null,"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},{""",
