@@ -58,14 +58,14 @@ internal sealed partial class FrontDoor(
             case "/v1/chat/completions":
                 return Methods.NotAllowed(http, "POST");
             case "/healthz":
-                return Methods.IsRead(http) ? await WriteAsync(http, StatusCodes.Status200OK, """{"status":"ok"}"""u8.ToArray()) : Methods.NotAllowed(http, "GET");
+                return Methods.IsRead(http) ? await WriteAsync(http, StatusCodes.Status200OK, """{"status":"ok"}"""u8.ToArray()) : Methods.NotAllowed(http, Methods.Read);
             case "/readyz":
-                return Methods.IsRead(http) ? await readiness.AnswerAsync(http) : Methods.NotAllowed(http, "GET");
+                return Methods.IsRead(http) ? await readiness.AnswerAsync(http) : Methods.NotAllowed(http, Methods.Read);
             case MetricsPath:
-                return Methods.IsRead(http) ? await metrics.AnswerAsync(http) : Methods.NotAllowed(http, "GET");
+                return Methods.IsRead(http) ? await metrics.AnswerAsync(http) : Methods.NotAllowed(http, Methods.Read);
             case "/v1/models" or "/v1/account":
             case var _ when path.StartsWith(ModelPrefix, StringComparison.Ordinal) || path.StartsWith(RequestPrefix, StringComparison.Ordinal):
-                if (!Methods.IsRead(http)) return Methods.NotAllowed(http, "GET");
+                if (!Methods.IsRead(http)) return Methods.NotAllowed(http, Methods.Read);
                 var answer = await keys.FindAsync(http.Request.Headers.Authorization);
                 return answer.Refusal ?? await ReadAsync(http, path, answer.Caller!);
             default:

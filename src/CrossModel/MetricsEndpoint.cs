@@ -33,7 +33,7 @@ internal sealed class MetricsEndpoint(Meters meters, Capacity capacity, Books bo
         http.Response.Headers["x-request-id"] = RequestIds.NewRequest(time);
         var refusal = http.Request.Path.Value != FrontDoor.MetricsPath ? ApiErrors.NotFound(http.Request.Path.Value ?? "", "GET " + FrontDoor.MetricsPath)
             : Methods.IsRead(http) ? await AnswerAsync(http, loopbackOnly: false)
-            : Methods.NotAllowed(http, "GET");
+            : Methods.NotAllowed(http, Methods.Read);
         if (refusal is not null) await ReplyHeaders.RefuseAsync(http, refusal);
     }
 

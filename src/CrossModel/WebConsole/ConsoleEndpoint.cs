@@ -46,7 +46,7 @@ internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Fu
         headers["Referrer-Policy"] = "no-referrer";
         headers.CacheControl = "no-store";
         var path = (http.Request.Path.Value ?? "")[Root.Length..].Split('/', StringSplitOptions.RemoveEmptyEntries);
-        if (path is ["style.css"]) return Methods.IsRead(http) ? await StyleSheet.WriteAsync(http) : Methods.NotAllowed(http, "GET");
+        if (path is ["style.css"]) return Methods.IsRead(http) ? await StyleSheet.WriteAsync(http) : Methods.NotAllowed(http, Methods.Read);
         // Before its turn and after it: who sends or takes slowly keeps nobody waiting.
         var form = HttpMethods.IsPost(http.Request.Method) ? await Fields.ReadAsync(http.Request) : default;
         byte[]? html;
@@ -89,7 +89,7 @@ internal sealed class ConsoleEndpoint(Database database, Snapshots snapshots, Fu
             outcome = fault is not null ? fault
                 : form is not null ? await PostAsync(http, path, who, form)
                 : Methods.IsRead(http) ? await ShowAsync(http, path, who)
-                : Methods.NotAllowed(http, "GET, POST");
+                : Methods.NotAllowed(http, Methods.Read + ", POST");
         }
         catch (Exception e) when (database.IsAway(e))
         {

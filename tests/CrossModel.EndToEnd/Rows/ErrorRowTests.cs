@@ -226,12 +226,15 @@ public sealed class ErrorRowTests(RowBench bench) : IClassFixture<RowBench>, IAs
     [Row("endpoint:chat")]
     [InlineData("GET", "/v1/chat/completions", "POST")]
     [InlineData("DELETE", "/v1/chat/completions", "POST")]
-    [InlineData("POST", "/v1/models", "GET")]
-    [InlineData("PUT", "/v1/models/test/model", "GET")]
-    [InlineData("POST", "/v1/account", "GET")]
-    [InlineData("POST", "/v1/requests/req_1", "GET")]
-    [InlineData("POST", "/healthz", "GET")]
-    [InlineData("POST", "/readyz", "GET")]
+    [InlineData("POST", "/v1/models", "GET, HEAD")]
+    [InlineData("PUT", "/v1/models/test/model", "GET, HEAD")]
+    [InlineData("POST", "/v1/account", "GET, HEAD")]
+    [InlineData("POST", "/v1/requests/req_1", "GET, HEAD")]
+    [InlineData("POST", "/healthz", "GET, HEAD")]
+    [InlineData("POST", "/readyz", "GET, HEAD")]
+    [InlineData("POST", "/metrics", "GET, HEAD")]
+    [InlineData("POST", "/console/style.css", "GET, HEAD")]
+    [InlineData("PUT", "/console", "GET, HEAD, POST")]
     public async Task Method_Wrong_IsNotAllowed(string method, string path, string allowed)
     {
         var reply = await Http.SendAsync(new HttpMethod(method), path, null, bench.Gateway.Key);
