@@ -93,6 +93,7 @@ internal sealed class Purses : IAsyncDisposable
 
     private async Task BeatLoopAsync()
     {
+        var fails = false;
         using var timer = new PeriodicTimer(Nodes.Interval, _books.Database.Time);
         while (await NextAsync(timer))
         {
@@ -100,6 +101,8 @@ internal sealed class Purses : IAsyncDisposable
             {
                 await _nodes.BeatAsync(_stopping.Token);
                 await _nodes.BuryAsync(_stopping.Token);
+                if (fails) _books.Log.BeatsAgain();
+                fails = false;
             }
             catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
             {
@@ -107,8 +110,9 @@ internal sealed class Purses : IAsyncDisposable
             }
             catch (Exception e)
             {
-                // It tries again at the next beat; meanwhile IsAlive turns false by itself and nobody is admitted.
-                _books.Log.BeatFailed(_books.Database.Reason(e));
+                // It tries again at the next beat; meanwhile IsAlive turns false by itself and nobody is admitted. Said once, until one works.
+                if (!fails) _books.Log.BeatFailed(_books.Database.Reason(e));
+                fails = true;
             }
         }
     }
@@ -159,4 +163,7 @@ internal static partial class Log
 
     [LoggerMessage(EventId = 7012, Level = LogLevel.Warning, Message = "This node could not renew its leases ({Fault}); it stops admitting calls if this lasts")]
     public static partial void BeatFailed(this ILogger log, string fault);
+
+    [LoggerMessage(EventId = 7013, Level = LogLevel.Information, Message = "This node renews its leases again")]
+    public static partial void BeatsAgain(this ILogger log);
 }

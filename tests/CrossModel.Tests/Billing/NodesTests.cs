@@ -1,5 +1,6 @@
 using CrossModel.Billing;
 using CrossModel.Tests.Support;
+using Microsoft.Extensions.Logging;
 
 namespace CrossModel.Tests.Billing;
 
@@ -88,6 +89,41 @@ public sealed class NodesTests
         Assert.Equal(["node_watcher"], await NamesAsync());
 
         Task<List<string>> NamesAsync() => database.ReadAsync(s => s.QueryAsync("SELECT id FROM node ORDER BY id", row => row.GetString(0)));
+    }
+
+    /// <summary>It beats every two seconds: an hour without the database would be many hundred lines.</summary>
+    [Fact]
+    public async Task Beat_ThatFailsForLong_IsSaidOnce_AndOnceThatItIsOver()
+    {
+        var (clock, log) = (new FakeClock(), new Events());
+        await using var database = await TestDatabase.OpenAsync(await TestDatabase.NewAddressAsync(postgres: true), clock, server: true);
+        await using var purses = await Purses.StartAsync(new Books(database, log), TestContext.Current.CancellationToken);
+        for (var outage = 1; outage <= 2; outage++)
+        {
+            await database.WriteAsync(session => session.ExecuteAsync("ALTER TABLE node RENAME TO away"));
+            await Till.UntilAsync(() => Task.FromResult(log.Count(7012) == outage), clock);
+            for (var i = 0; i < 8; i++)
+            {
+                clock.Advance(TimeSpan.FromSeconds(2));
+                await Task.Delay(30, TestContext.Current.CancellationToken);
+            }
+            Assert.Equal((outage, outage - 1), (log.Count(7012), log.Count(7013)));
+            await database.WriteAsync(session => session.ExecuteAsync("ALTER TABLE away RENAME TO node"));
+            await Till.UntilAsync(() => Task.FromResult(log.Count(7013) == outage), clock);
+        }
+    }
+
+    private sealed class Events : ILogger
+    {
+        private readonly System.Collections.Concurrent.ConcurrentQueue<int> _events = new();
+
+        public int Count(int id) => _events.Count(seen => seen == id);
+
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => _events.Enqueue(eventId.Id);
     }
 
     /// <summary>The others may have seen it as early as it was sent.</summary>
