@@ -14,7 +14,7 @@ internal static class ConsoleCommand
     public static Command Build(CommandEnvironment environment)
     {
         var account = new Option<string?>("--account") { Description = "Of this account alone, for its holder (default: the operator's, all accounts)", HelpName = "NAME" };
-        var valid = new Option<long?>("--valid") { Description = "How long the link can be used, once (default: 15m)", HelpName = "15m", CustomParser = Options.ReadDuration };
+        var valid = new Option<long?>("--valid") { Description = "How long the link can be used, once (default: 15m)", HelpName = "15m", CustomParser = Options.ReadLasting };
         var console = new Command("console", "Print a link that signs in at the web console, once") { account, valid };
         console.OnDatabase(environment, async (context, parse) =>
         {

@@ -20,13 +20,13 @@ internal static class KeyCommands
 
     private sealed class KeyOptions
     {
-        private readonly Option<Given<long?>?> _expires = new("--expires") { Description = "Works for this long from now", HelpName = "30d", CustomParser = Options.ReadDurationOrNone };
+        private readonly Option<Given<long?>?> _expires = new("--expires") { Description = "Works for this long from now", HelpName = "30d", CustomParser = Options.ReadLastingOrNone };
         private readonly Option<Given<IReadOnlyList<string>>?> _models = new("--models") { Description = "The models it may call", HelpName = "a/b,c/*", CustomParser = Options.ReadModels };
         private readonly Option<Given<long?>?> _cache = new("--cache")
         {
             Description = "Keep its replies this long for calls that ask for the cache (x-crossmodel-cache)",
             HelpName = "24h",
-            CustomParser = Options.ReadDurationOrNone,
+            CustomParser = Options.ReadLastingOrNone,
         };
         private readonly TermsOptions _terms = new();
 

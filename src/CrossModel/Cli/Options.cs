@@ -72,8 +72,11 @@ internal static class Options
     /// <summary>Milliseconds.</summary>
     public static long? ReadDuration(ArgumentResult result) => Read(result, ReadDuration, "a duration like 300ms, 30s, 5m, 24h or 90d", TooLong);
 
-    /// <summary>Milliseconds.</summary>
-    public static Given<long?>? ReadDurationOrNone(ArgumentResult result) => ReadOrNone(result, ReadDuration, "a duration like 24h or 30d, or none", TooLong);
+    /// <summary>Milliseconds of what is to last: no time at all is a slip.</summary>
+    public static long? ReadLasting(ArgumentResult result) => Read(result, ReadLasting, "a duration above zero, like 15m or 24h", TooLong);
+
+    /// <summary>Milliseconds of what is to last.</summary>
+    public static Given<long?>? ReadLastingOrNone(ArgumentResult result) => ReadOrNone(result, ReadLasting, "a duration above zero, like 24h or 30d, or none", TooLong);
 
     /// <summary>A moment, or a duration back from now.</summary>
     public static Moment? ReadMoment(ArgumentResult result)
@@ -136,6 +139,8 @@ internal static class Options
         long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count >= 1 && count <= most ? count : null;
 
     private static long? ReadDuration(string text) => (long?)Durations.Parse(text)?.TotalMilliseconds;
+
+    private static long? ReadLasting(string text) => ReadDuration(text) is > 0 and var lasts ? lasts : null;
 }
 
 /// <summary>The limits that accounts and keys can have.</summary>

@@ -70,6 +70,10 @@ internal sealed class Fields(IFormCollection form)
     /// <summary>Nano-dollars; 0 for an empty field.</summary>
     public long Amount(string name) => Read(name, Usd.Parse, "a plain decimal in USD with at most 9 places, like 10.00") ?? 0;
 
+    /// <summary>The milliseconds of what is to last; null for an empty field.</summary>
+    public long? Lasting(string name) =>
+        Read(name, text => Durations.Parse(text) is { Ticks: > 0 } lasts ? (long)lasts.TotalMilliseconds : null, "a duration above zero, like 24h or 90d, or nothing");
+
     /// <summary>The milliseconds of a duration; null for an empty field.</summary>
     public long? Duration(string name) => Read(name, text => (long?)Durations.Parse(text)?.TotalMilliseconds, "a duration like 30s, 24h or 90d");
 

@@ -15,7 +15,7 @@ internal sealed class KeyPages(Database database)
     public async Task<Outcome> CreateAsync(SignedIn who, string accountId, Fields fields)
     {
         if (!who.MaySee(accountId) || await new AccountStore(database).FindByIdAsync(accountId) is null) return AccountPages.NoAccount();
-        var order = new KeyOrder(accountId, fields.Name("name"), database.Now + fields.Duration("expires"), fields.Models("models"), fields.Terms());
+        var order = new KeyOrder(accountId, fields.Name("name"), database.Now + fields.Lasting("expires"), fields.Models("models"), fields.Terms());
         if ((fields.Fault ?? await FullAsync(who)) is { } fault) return fault;
         return Outcome.Show<NewKeyPage>(await _keys.CreateAsync(order));
     }

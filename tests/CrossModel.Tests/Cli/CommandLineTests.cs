@@ -31,6 +31,12 @@ public sealed class CommandLineTests
     [InlineData("keys create --account a --name b --expires soon")]
     [InlineData("keys create --account a --name b --models a/b,,c")]
     [InlineData("keys create --account a --name b --models a*b")]
+    [InlineData("keys create --account a --name b --expires 0s")]
+    [InlineData("keys create --account a --name b --expires -5m")]
+    [InlineData("keys create --account a --name b --cache 0s")]
+    [InlineData("keys set x --expires 0ms")]
+    [InlineData("console --valid 0s")]
+    [InlineData("console --valid -5m")]
     [InlineData("keys rotate x --grace 1w")]
     [InlineData("keys rotate x --grace none")]
     public async Task Usage_Wrong_EndsWithTwoAndTouchesNothing(string line)
