@@ -30,8 +30,9 @@ internal static class AccountCommands
                 return account;
             });
             if (made is null)
-                throw new RefusedException($"There is an account \"{called}\" already. crossmodel accounts credit adds to its balance, crossmodel accounts set changes its terms.");
-            context.Answers.Write($"Account \"{called}\" made, balance {Usd.Format(credit)} USD. A key for it: crossmodel keys create --account {Options.Word(called)} --name LABEL", json =>
+                throw new RefusedException($"There is an account \"{called}\" already."
+                    + $" {context.Next("accounts credit")} adds to its balance, {context.Next("accounts set")} changes its terms.");
+            context.Answers.Write($"Account \"{called}\" made, balance {Usd.Format(credit)} USD. A key for it: {context.Next($"keys create --account {Options.Word(called)} --name LABEL")}", json =>
             {
                 json.WriteString("id", made.Id);
                 json.WriteString("name", called);
@@ -115,7 +116,7 @@ internal static class AccountCommands
         if (await accounts.FindAsync(name) is { } found) return found;
         var hint = NearestName.Question(name, (await accounts.ListAsync()).Select(account => account.Account.Name));
         throw new RefusedException($"There is no account \"{name}\"{(hint is null ? "." : "; " + hint)}"
-            + $" crossmodel accounts list shows all, crossmodel accounts create {Options.Word(name)} makes it.");
+            + $" {context.Next("accounts list")} shows all, {context.Next($"accounts create {Options.Word(name)}")} makes it.");
     }
 
     private static async Task WriteAsync(CommandContext context, string name)

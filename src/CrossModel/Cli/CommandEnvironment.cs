@@ -48,13 +48,18 @@ internal sealed record ServeOrder(string? ConfigFile, string? Urls);
 internal sealed class RefusedException(string message) : Exception(message);
 
 /// <summary>What a command works with: the database that the configuration names, opened beside a server that may be running.</summary>
-internal sealed class CommandContext(LoadedConfig loaded, Database database, Answers answers) : IAsyncDisposable
+internal sealed class CommandContext(LoadedConfig loaded, string? configFile, Database database, Answers answers) : IAsyncDisposable
 {
     /// <summary>Without secrets. Refuses where the configuration is at fault.</summary>
     public GatewayConfig Config => loaded.Config ?? throw new RefusedException(ConfigReport.Text(loaded).TrimEnd());
 
     public Database Database => database;
     public Answers Answers => answers;
+
+    /// <summary>Another command as it is to be typed, on the same database.</summary>
+    public string Next(string command) => Next(command, configFile);
+
+    private static string Next(string command, string? configFile) => $"crossmodel {command}{(configFile is null ? "" : $" --config {Options.Word(configFile)}")}";
 
     /// <summary>Commits begun before the command's own work.</summary>
     private readonly long _before = database.Commits;
@@ -71,8 +76,12 @@ internal sealed class CommandContext(LoadedConfig loaded, Database database, Ans
             ? ConfigLoader.LoadText("{}"u8.ToArray(), Path.Combine(environment.Folder, "crossmodel.json"), environment.Variables, expandSecrets: false, environment.Rules)
             : ConfigLoader.Load(file, environment.Variables, expandSecrets: false, environment.Rules);
         if (loaded.Database is not { } address) throw new RefusedException(ConfigReport.Text(loaded).TrimEnd());
-        var options = new DatabaseOptions(loaded.Config?.Storage ?? new StorageConfig(), environment.Time, Server: false, new ErrorLog(environment.Error)) { MayMake = makes };
-        return new CommandContext(loaded, await Database.OpenAsync(address, options, ct), new Answers(environment.Out, json));
+        var options = new DatabaseOptions(loaded.Config?.Storage ?? new StorageConfig(), environment.Time, Server: false, new ErrorLog(environment.Error))
+        {
+            IfMissing = makes ? null : (configFile is null ? "Run the command in the server's folder, or name the server's configuration with --config; " : "")
+                + $"{Next("accounts create NAME", configFile)} makes a new database.",
+        };
+        return new CommandContext(loaded, configFile, await Database.OpenAsync(address, options, ct), new Answers(environment.Out, json));
     }
 
     public ValueTask DisposeAsync() => database.DisposeAsync();

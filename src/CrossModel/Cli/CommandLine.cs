@@ -77,7 +77,7 @@ internal static class CommandLine
     /// <param name="makes">A SQLite file that is not there is made; otherwise it is refused.</param>
     /// <param name="ifUnknown">What to do when nobody can say whether it was done; null: look first.</param>
     public static void OnDatabase(
-        this Command command, CommandEnvironment environment, Func<CommandContext, ParseResult, Task> body, bool makes = false, Func<ParseResult, string>? ifUnknown = null) =>
+        this Command command, CommandEnvironment environment, Func<CommandContext, ParseResult, Task> body, bool makes = false, Func<CommandContext, ParseResult, string>? ifUnknown = null) =>
         command.OnDatabase(environment, async (context, parse) =>
         {
             await body(context, parse);
@@ -86,7 +86,7 @@ internal static class CommandLine
 
     /// <summary>Gives the command a body that works on the database and answers the exit code.</summary>
     public static void OnDatabase(
-        this Command command, CommandEnvironment environment, Func<CommandContext, ParseResult, Task<int>> body, bool makes = false, Func<ParseResult, string>? ifUnknown = null) =>
+        this Command command, CommandEnvironment environment, Func<CommandContext, ParseResult, Task<int>> body, bool makes = false, Func<CommandContext, ParseResult, string>? ifUnknown = null) =>
         command.SetAction(async (parse, ct) =>
         {
             await using var context = await CommandContext.OpenAsync(environment, parse.GetValue(Options.Config), parse.GetValue(Options.Json), makes, ct);
@@ -103,7 +103,7 @@ internal static class CommandLine
             {
                 // A connection that is cut at the commit leaves open whether it happened: "try again" would do it twice.
                 var isAway = context.Database.IsAway(e);
-                var outcome = !context.HasChangedNothing ? $"It is not known whether it was done. {ifUnknown?.Invoke(parse) ?? "Look before you repeat it."}"
+                var outcome = !context.HasChangedNothing ? $"It is not known whether it was done. {ifUnknown?.Invoke(context, parse) ?? "Look before you repeat it."}"
                     : isAway ? "Nothing was changed: try again." : "Nothing was changed.";
                 throw new RefusedException($"{context.Database.Name} {(isAway ? "does not answer, is busy or cannot be written" : "cannot be used")}"
                     + $" ({e.Message.TrimEnd('.')}). {outcome}");

@@ -33,9 +33,9 @@ internal static class CreditCommand
                 json.WriteBoolean("added", added);
                 json.Usd("balance", balance);
             });
-        }, ifUnknown: parse => parse.GetValue(reference) is { } id
+        }, ifUnknown: (context, parse) => parse.GetValue(reference) is { } id
             ? $"Repeat it with the same --ref {Options.Word(id)}: it credits once."
-            : $"Look at crossmodel accounts show {Options.Word(parse.GetValue(name)!)} before you repeat it.");
+            : $"Look at {context.Next($"accounts show {Options.Word(parse.GetValue(name)!)}")} before you repeat it.");
         return credit;
     }
 }

@@ -116,10 +116,10 @@ internal static class KeyCommands
             var old = await FindAsync(context, parse.GetValue(which)!);
             var status = old.Entry.StatusAt(context.Database.Now);
             if (status is "revoked" or "expired")
-                throw new RefusedException($"The key {old.Entry.Prefix} is {status}, so there is nothing to carry over. {MakesAnother(old)}");
+                throw new RefusedException($"The key {old.Entry.Prefix} is {status}, so there is nothing to carry over. {MakesAnother(context, old)}");
             var made = await new KeyStore(context.Database).RotateAsync(old.Entry.Id, TimeSpan.FromMilliseconds(parse.GetValue(grace) ?? 0))
                 ?? throw new RefusedException($"The key {old.Entry.Prefix} was revoked meanwhile, so there is nothing to carry over."
-                    + " crossmodel keys list shows whether it was rotated.");
+                    + $" {context.Next("keys list")} shows whether it was rotated.");
             WriteNew(context, made, old.Account);
         });
         return rotate;
@@ -138,15 +138,15 @@ internal static class KeyCommands
         var found = await FindAsync(context, which);
         // Revoking twice is done already; anything else would only seem to bring it back.
         if (found.Entry.Revoked && done != "revoked")
-            throw new RefusedException($"The key {found.Entry.Prefix} is revoked for good. {MakesAnother(found)}");
+            throw new RefusedException($"The key {found.Entry.Prefix} is revoked for good. {MakesAnother(context, found)}");
         var after = await new KeyStore(context.Database).ChangeAsync(found.Entry.Id, change);
         var still = done == "enabled" && after!.StatusAt(context.Database.Now) == "expired"
-            ? $", but it has expired: crossmodel keys set {after.Id} --expires 30d lets it in again" : "";
+            ? $", but it has expired: {context.Next($"keys set {after.Id} --expires 30d")} lets it in again" : "";
         context.Answers.Write($"Key {after!.Prefix} ({after.Name}) {done}{still}", json => Members(json, after, found.Account, context.Database.Now));
     }
 
-    private static string MakesAnother(KeyListing key) =>
-        $"crossmodel keys create --account {Options.Word(key.Account)} --name {Options.Word(key.Entry.Name)} makes a new one.";
+    private static string MakesAnother(CommandContext context, KeyListing key) =>
+        $"{context.Next($"keys create --account {Options.Word(key.Account)} --name {Options.Word(key.Entry.Name)}")} makes a new one.";
 
     public static async Task<KeyListing> FindAsync(CommandContext context, string which)
     {
@@ -155,8 +155,8 @@ internal static class KeyCommands
         if (found.Count > 1)
             throw new RefusedException($"{found.Count} keys begin like that: {string.Join(", ", found.Select(key => key.Entry.Id))}. Name one by its id.");
         if (which.Length == ApiKey.Length && !ApiKey.HasValidChecksum(which))
-            throw new RefusedException("This is no key: its checksum is wrong, so it is probably mistyped or cut. crossmodel keys list shows all keys with their ids.");
-        throw new RefusedException("There is no such key. crossmodel keys list shows all keys with their ids.");
+            throw new RefusedException($"This is no key: its checksum is wrong, so it is probably mistyped or cut. {context.Next("keys list")} shows all keys with their ids.");
+        throw new RefusedException($"There is no such key. {context.Next("keys list")} shows all keys with their ids.");
     }
 
     private static void WriteNew(CommandContext context, NewKey made, string account) => context.Answers.Write(made.Key, json =>

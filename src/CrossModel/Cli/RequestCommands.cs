@@ -41,7 +41,7 @@ internal static class RequestCommands
         {
             var request = await new UsageQueries(context.Database).FindAsync(parse.GetValue(id)!)
                 ?? throw new RefusedException("There is no such request on the books: it was refused, never arrived, or its record was pruned."
-                    + " crossmodel requests list --account NAME shows an account's.");
+                    + $" {context.Next("requests list --account NAME")} shows an account's.");
             context.Answers.Write(Text(request), json => Receipt.WriteWhole(json, request));
         });
         return show;

@@ -6,8 +6,8 @@ namespace CrossModel.Storage;
 /// <param name="Server">True for the server: on SQLite it takes the file for itself. Command-line processes say false and may write beside it.</param>
 internal sealed record DatabaseOptions(StorageConfig Storage, TimeProvider Time, bool Server, ILogger Log)
 {
-    /// <summary>A SQLite file that is not there is made. False: it is refused, so that nobody is told about an empty one what was meant for another.</summary>
-    public bool MayMake { get; init; } = true;
+    /// <summary>A SQLite file that is not there is refused with these words, so that nobody is told about an empty one what was meant for another. Null: it is made.</summary>
+    public string? IfMissing { get; init; }
 }
 
 /// <summary>The database cannot be used; the message is for people and names what to do.</summary>

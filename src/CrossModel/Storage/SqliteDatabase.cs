@@ -39,9 +39,7 @@ internal sealed class SqliteDatabase : Database
         try
         {
             var file = Path.GetFullPath(path);
-            if (!options.MayMake && !File.Exists(file))
-                throw new DatabaseException($"There is no database at {file}. Run the command in the server's folder, or name the server's configuration with --config;"
-                    + " crossmodel accounts create NAME makes a new database.");
+            if (options.IfMissing is { } advice && !File.Exists(file)) throw new DatabaseException($"There is no database at {file}. {advice}");
             Directory.CreateDirectory(Path.GetDirectoryName(file)!);
             if (options.Server) serverLock = TakeServerLock(file);
             // SQLite would let everybody read it. The files that it makes beside it have this one's mode.

@@ -212,6 +212,27 @@ public sealed class CommandLineTests
         Assert.Single((await run.JsonAsync("accounts", "list", "--config", "etc/own.json")).EnumerateArray());
     }
 
+    /// <summary>Pasted without it, the other command would work on another database.</summary>
+    [Fact]
+    public async Task Config_IsNamedAgainInWhatIsToBeTypedNext()
+    {
+        var run = new CommandRun();
+        var file = Path.Combine(run.Folder, "my own.json");
+        await File.WriteAllTextAsync(file, """{ "database": "sqlite:books.db" }""", TestContext.Current.CancellationToken);
+        string[] config = ["--config", "my own.json"];
+        async Task<string> RefusedAsync(params string[] words)
+        {
+            Assert.Equal(1, await run.RunAsync([.. words, .. config]));
+            return run.Error.TrimEnd('\n');
+        }
+        Assert.EndsWith("crossmodel accounts create NAME --config 'my own.json' makes a new database.", await RefusedAsync("accounts", "list"), StringComparison.Ordinal);
+        Assert.EndsWith("crossmodel keys create --account acme --name LABEL --config 'my own.json'", await run.GoodAsync(["accounts", "create", "acme", .. config]), StringComparison.Ordinal);
+        Assert.Contains("crossmodel accounts credit --config 'my own.json' adds", await RefusedAsync("accounts", "create", "acme"), StringComparison.Ordinal);
+        Assert.EndsWith("crossmodel accounts list --config 'my own.json' shows all, crossmodel accounts create nobody --config 'my own.json' makes it.", await RefusedAsync("accounts", "show", "nobody"), StringComparison.Ordinal);
+        Assert.EndsWith("crossmodel keys list --config 'my own.json' shows all keys with their ids.", await RefusedAsync("keys", "revoke", "x"), StringComparison.Ordinal);
+        Assert.EndsWith("crossmodel requests list --account NAME --config 'my own.json' shows an account's.", await RefusedAsync("requests", "show", "req_x"), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Config_AtFaultElsewhere_StillLetsAKeyBeRevoked()
     {

@@ -6,7 +6,7 @@ namespace CrossModel.Tests.Cli;
 public sealed class CutCommitTests
 {
     [Theory]
-    [InlineData("crossmodel accounts show acme before you repeat it")]
+    [InlineData("crossmodel accounts show acme --config cut.json before you repeat it")]
     [InlineData("the same --ref pay-1", "--ref", "pay-1")]
     public async Task Credit_CutAtTheCommit_SaysThatNobodyKnows(string advice, params string[] more)
     {
