@@ -35,5 +35,5 @@ internal sealed class RequestLine(ChatCall call)
 
     /// <summary>For a person at a terminal.</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
-        $"request {call.RequestId} client_id={call.ClientRequestId} status={call.Status} error={call.ErrorCode} key={call.Caller?.Key.Prefix} model={call.ModelId} upstream={call.Served?.Upstream.Name} attempts={call.AttemptCount} duration_ms={DurationMs} first_token_ms={FirstTokenMs} input_tokens={call.Usage.InputTokens} output_tokens={call.Usage.OutputTokens}");
+        $"request {call.RequestId} client_request_id={call.ClientRequestId} status={call.Status} error={call.ErrorCode} key={call.Caller?.Key.Prefix} model={call.ModelId} upstream={call.Served?.Upstream.Name} attempts={call.AttemptCount} duration_ms={DurationMs} first_token_ms={FirstTokenMs} input_tokens={call.Usage.InputTokens} output_tokens={call.Usage.OutputTokens}");
 }

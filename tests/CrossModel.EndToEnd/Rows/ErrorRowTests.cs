@@ -377,7 +377,7 @@ public sealed class ErrorRowTests(RowBench bench) : IClassFixture<RowBench>, IAs
         await bench.Gateway.PostAsync(Hi, null, ("x-client-request-id", new string('x', 513)));
 
         Assert.NotEqual("req_forged", reply.Header("x-request-id"));
-        Assert.Contains(bench.Gateway.Log.All, l => l.Contains("client_id=mine-4711", StringComparison.Ordinal) && l.Contains(reply.Header("x-request-id")!, StringComparison.Ordinal));
+        Assert.Contains(bench.Gateway.Log.All, l => l.Contains("client_request_id=mine-4711", StringComparison.Ordinal) && l.Contains(reply.Header("x-request-id")!, StringComparison.Ordinal));
         Assert.DoesNotContain(bench.Gateway.Log.All, l => l.Contains("xxxxxxxx", StringComparison.Ordinal));
         Assert.Null(bench.Upstream.Received[^1].Headers.GetValueOrDefault("x-client-request-id"));
     }
