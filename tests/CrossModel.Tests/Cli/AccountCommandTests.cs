@@ -26,6 +26,12 @@ public sealed class AccountCommandTests
     [InlineData("")]
     [InlineData(" acme")]
     [InlineData("ac\nme")]
+    [InlineData("ac\u202eme")]
+    [InlineData("ac\u2066me")]
+    [InlineData("acme\u200b")]
+    [InlineData("\ufeffacme")]
+    [InlineData("ac\u2028me")]
+    [InlineData("ac\U000e0061me")]
     public async Task Create_BadName_IsWrongUsage(string name) => Assert.Equal(2, await new CommandRun().RunAsync("accounts", "create", name));
 
     [Fact]
