@@ -144,9 +144,10 @@ internal sealed class Gateway : IAsyncDisposable
         var repeats = new Repeats(store, time);
         var meters = new Meters();
         var remote = Room(new RemoteFiles(options.MayFetchFrom, time));
+        var log = logs.CreateLogger<ChatEndpoint>();
         var chat = new ChatEndpoint(
-            snapshots, keys, new Admission(limits, purses), capacity, new RemoteInputs(remote, time), new Relay(settlement, repeats, time), settlement, repeats,
-            new ReplyCache(store), meters, time, logs.CreateLogger<ChatEndpoint>());
+            snapshots, keys, new Admission(limits, purses), capacity, new RemoteInputs(remote, time), new Relay(settlement, repeats, time, log), settlement, repeats,
+            new ReplyCache(store), meters, time, log);
         var metrics = new MetricsEndpoint(meters, capacity, books, settlements, snapshots, time, hasOwnAddress: config.Metrics.Urls is not null);
         var door = new FrontDoor(
             chat, new AccountEndpoints(database, purses, snapshots), keys, snapshots, new Readiness(capacity, changes, purses, snapshots), metrics,

@@ -15,7 +15,7 @@ namespace CrossModel.Chat;
 ///  4 repeated?     Repeats, ReplyCache          8 settle     Settlement, exactly once, before a reply's last bytes
 /// </code>
 /// </summary>
-internal sealed partial class ChatEndpoint(
+internal sealed class ChatEndpoint(
     Snapshots snapshots, KeyRing keys, Admission admission, Capacity capacity, RemoteInputs remote, Relay relay, Settlement settlement, Repeats repeats, ReplyCache cache,
     Meters meters, TimeProvider time, ILogger<ChatEndpoint> log)
 {
@@ -150,8 +150,7 @@ internal sealed partial class ChatEndpoint(
             if (tries > 1 && fault is { IsOfKey: false, Failure: not UpstreamFailure.Rejected }) fault = fault with { TryAgain = false };
             var rule = FailureRules.Of(fault);
             route.Failed(fault);
-            // A caller that leaves is no failure of the upstream's: the line of the call says 499.
-            if (fault.Failure != UpstreamFailure.ClientGone) Failed(log, call.RequestId, route.Upstream.Name, UpstreamCall.Outcome(fault.Failure), fault.Status, fault.Detail, rule.Alarm);
+            AttemptLine.Log(log, call, route, fault);
             if (isAnswered) return null;
             call.Faults.Add(fault);
             if (asked > FailureRules.MostAgain(fault) || rule.RetryAfter is not { } pause || call.Elapsed > FailureRules.RetryWindow || !(isLast || fault.TryAgain)) return fault;
@@ -169,7 +168,4 @@ internal sealed partial class ChatEndpoint(
         var refusal = call.Prepared is null ? Resolution.Prepare(call, route) : null;
         return refusal ?? (call.Prepared!.WantsFiles ? await remote.FetchAsync(call) ?? Resolution.Prepare(call, route) : null);
     }
-
-    [LoggerMessage(EventId = 2, Level = LogLevel.Warning, Message = "request {RequestId} attempt failed: upstream={Upstream} failure={Failure} status={Status} detail={Detail} alarm={Alarm}")]
-    private static partial void Failed(ILogger log, string requestId, string upstream, string failure, int? status, string? detail, bool alarm);
 }

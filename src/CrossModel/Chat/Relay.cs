@@ -9,7 +9,7 @@ namespace CrossModel.Chat;
 /// Asks one route of a call and carries its reply to the caller. Several candidates of an upstream that gives one at a time are asked
 /// side by side and merged.
 /// </summary>
-internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider time)
+internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider time, ILogger<ChatEndpoint> log)
 {
     /// <summary>
     /// Answers no fault when the upstream did its part, else the fault, and whether the caller was answered all the same: with a reply that an error
@@ -116,7 +116,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         {
             (replies[i], var failed) = await calls[i].AskPlainAsync();
             return failed;
-        }, i => Renew(call, route, calls, i, others), others);
+        }, (i, failed) => Renew(call, route, calls, i, failed, others), others);
         return fault;
     }
 
@@ -137,7 +137,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
                 await calls[i].SendAsync(output);
             }
             return failed;
-        }, i => !calls[i].IsDelivered && Renew(call, route, calls, i, others), others);
+        }, (i, failed) => !calls[i].IsDelivered && Renew(call, route, calls, i, failed, others), others);
 
         var gone = fault?.Failure == UpstreamFailure.ClientGone;
         if (fault is not null && !calls.Any(c => gone ? c.Client.HasContent : c.IsDelivered)) return (fault, false);
@@ -203,7 +203,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
     /// Runs every upstream call of a route; with several, one that fails before content is tried once more. Answers the first fault that stays, and
     /// whose it is; the other calls are cancelled then.
     /// </summary>
-    private static async ValueTask<(UpstreamFault? Fault, int Index)> EachAsync(UpstreamCall[] calls, Func<int, ValueTask<UpstreamFault?>> run, Func<int, bool> renew, CancellationTokenSource? others)
+    private static async ValueTask<(UpstreamFault? Fault, int Index)> EachAsync(UpstreamCall[] calls, Func<int, ValueTask<UpstreamFault?>> run, Func<int, UpstreamFault, bool> renew, CancellationTokenSource? others)
     {
         async Task<UpstreamFault?> RunAsync(int i)
         {
@@ -211,7 +211,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
             try
             {
                 fault = calls[i].End(await run(i));
-                if (fault is not null && calls.Length > 1 && fault.Failure is not (UpstreamFailure.ClientGone or UpstreamFailure.Rejected) && (fault.TryAgain || !fault.NotAgain) && renew(i))
+                if (fault is not null && calls.Length > 1 && fault.Failure is not (UpstreamFailure.ClientGone or UpstreamFailure.Rejected) && (fault.TryAgain || !fault.NotAgain) && renew(i, fault))
                     fault = calls[i].End(await run(i));
             }
             catch
@@ -238,8 +238,9 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
             if (upstream.Reader.Usage is { } usage) Settlement.Waste(call, route, usage);
     }
 
-    private bool Renew(ChatCall call, Route route, UpstreamCall[] calls, int i, CancellationTokenSource? others)
+    private bool Renew(ChatCall call, Route route, UpstreamCall[] calls, int i, UpstreamFault failed, CancellationTokenSource? others)
     {
+        AttemptLine.Log(log, call, route, failed);
         Waste(call, route, calls[i]);
         calls[i].Dispose();
         calls[i] = new UpstreamCall(call, route, i, calls[i].Order, time, others?.Token ?? call.Aborted);

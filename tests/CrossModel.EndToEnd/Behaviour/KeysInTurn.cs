@@ -8,12 +8,12 @@ public sealed class KeysInTurn
     private const string Plain = """{"model":"keys/model","messages":[{"role":"user","content":"Hi"}]}""";
     private const string Stream = """{"model":"keys/model","messages":[{"role":"user","content":"Hi"}],"stream":true}""";
 
-    private static Task<TestGateway> StartAsync(ScriptedUpstream upstream, string keys) => TestGateway.StartAsync(upstream.BaseUrl,
+    private static Task<TestGateway> StartAsync(ScriptedUpstream upstream, string keys, string more = "") => TestGateway.StartAsync(upstream.BaseUrl,
         """
         "keys/model": { "routes": [ { "upstream": "keys", "model": "m" } ], "price": { "input": 1, "output": 1 } },
         "keys/other": { "routes": [ { "upstream": "keys", "model": "other" } ], "price": { "input": 1, "output": 1 } }
         """,
-        upstreams: $$""", "keys": { "dialect": "openai", "baseUrl": "{{upstream.BaseUrl}}", "apiKeys": {{keys}} } """);
+        upstreams: $$""", "keys": { "dialect": "openai", "baseUrl": "{{upstream.BaseUrl}}", "apiKeys": {{keys}}{{more}} } """);
 
     private static Task<ScriptedUpstream> AnsweringAsync(int status) => ScriptedUpstream.StartAsync((http, received) =>
         received.Headers["authorization"].EndsWith("good", StringComparison.Ordinal) ? UsualReply.AnswerAsync(http, received) : UsualReply.JsonAsync(http, """{"error":{"message":"not with this key"}}""", status));
@@ -44,6 +44,25 @@ public sealed class KeysInTurn
         Assert.Contains("key 1 of 2", line, StringComparison.Ordinal);
         Assert.Contains(status == 429 ? "alarm=False" : "alarm=True", line, StringComparison.Ordinal);
         Assert.DoesNotContain("bad", line, StringComparison.Ordinal);
+    }
+
+    /// <summary>Of candidates side by side each is tried again by itself.</summary>
+    [Theory]
+    [InlineData(Plain)]
+    [InlineData(Stream)]
+    public async Task Key_ThatIsRefusedToCandidates_IsToldToTheOperator(string body)
+    {
+        await using var upstream = await AnsweringAsync(401);
+        await using var gateway = await StartAsync(upstream, """["bad", "good"]""", """, "preset": "groq" """);
+
+        var reply = await gateway.PostAsync(body.Replace("}]", "}],\"n\":2", StringComparison.Ordinal));
+
+        Assert.Equal(200, (int)reply.Status);
+        var refused = KeysOf(upstream).Count(key => key == "bad");
+        Assert.InRange(refused, 1, 2);
+        var lines = gateway.Log.All.Where(l => l.Contains("attempt failed", StringComparison.Ordinal)).ToList();
+        Assert.Equal(refused, lines.Count);
+        Assert.All(lines, line => Assert.Contains("key 1 of 2", line, StringComparison.Ordinal));
     }
 
     [Fact]
