@@ -29,14 +29,14 @@ internal sealed class AccountStore(Database database)
     /// <summary>Null: good. Else what is wrong with the name.</summary>
     public static string? FaultOfName(string name) =>
         name.Length is 0 or > LongestName ? $"A name has 1 to {LongestName} characters."
-        // One that turns the text around it, or cannot be seen, makes a name look like another's.
-        : name.EnumerateRunes().Any(IsUnseen) || name.Trim() != name ? "A name holds no control or invisible characters and neither begins nor ends with a blank."
+        : HasUnseen(name) || name.Trim() != name ? "A name holds no control or invisible characters and neither begins nor ends with a blank."
         // A mistyped option would else become an account.
         : name[0] == '-' ? "A name does not begin with a hyphen, as options do."
         : null;
 
-    private static bool IsUnseen(Rune letter) =>
-        Rune.GetUnicodeCategory(letter) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;
+    /// <summary>It has what cannot be seen, or turns the text around it: it would look like another's, or write on a terminal what it likes.</summary>
+    public static bool HasUnseen(string text) => text.EnumerateRunes().Any(static letter =>
+        Rune.GetUnicodeCategory(letter) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator);
 
     /// <summary>Inside a transaction of the caller's, so that the first credit is part of it. Null: the name is taken.</summary>
     public static async Task<Account?> CreateAsync(Session session, string name, TimeProvider time)

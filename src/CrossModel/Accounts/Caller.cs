@@ -53,7 +53,7 @@ internal sealed record KeyEntry(string Id, string AccountId, string Name, string
         var models = text.Split(',', StringSplitOptions.TrimEntries);
         // A star is only understood at the end: "vendor/*", or "*" for all.
         return models.All(model => model.Length > 0 && model.TrimEnd('*').Length >= model.Length - 1
-            && !model.TrimEnd('*').Contains('*', StringComparison.Ordinal) && !model.Any(char.IsWhiteSpace))
+            && !model.TrimEnd('*').Contains('*', StringComparison.Ordinal) && !model.Any(char.IsWhiteSpace) && !AccountStore.HasUnseen(model))
             ? models : null;
     }
 

@@ -326,6 +326,7 @@ public sealed partial class ConsoleTests
     [InlineData("accounts/{id}/keys", "expires", "99999999d")]
     [InlineData("accounts/{id}/keys", "expires", "0s")]
     [InlineData("accounts/{id}/keys", "models", "a/*b")]
+    [InlineData("accounts/{id}/keys", "models", "a/\u001b[2J")]
     [InlineData("accounts/{id}/keys", "name", "two\nlines")]
     public async Task Field_ThatCannotBeRead_IsNamedAndNothingChanges(string form, string field, string value)
     {

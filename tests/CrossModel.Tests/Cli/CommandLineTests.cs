@@ -31,6 +31,8 @@ public sealed class CommandLineTests
     [InlineData("keys create --account a --name b --expires soon")]
     [InlineData("keys create --account a --name b --models a/b,,c")]
     [InlineData("keys create --account a --name b --models a*b")]
+    [InlineData("keys create --account a --name b --models a/\u001b[2J")]
+    [InlineData("keys create --account a --name b --models a/\u202eb")]
     [InlineData("keys create --account a --name b --expires 0s")]
     [InlineData("keys create --account a --name b --expires -5m")]
     [InlineData("keys create --account a --name b --cache 0s")]
