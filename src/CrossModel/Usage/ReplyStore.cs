@@ -220,7 +220,8 @@ internal sealed partial class ReplyStore(Database database, string node, ILogger
     public async Task FreeAsync(string account, string key, string requestId)
     {
         var held = new HeldKey(account, HashOf(key), requestId);
-        _ended[(held.Account, held.Hash)] = requestId;
+        // Unless it is known already, or another call has taken the key since and has ended, too.
+        _ended.TryAdd((held.Account, held.Hash), requestId);
         try
         {
             await database.WriteAsync(session => ForgetAsync(session, held.Account, held.Hash, held.RequestId));

@@ -52,6 +52,21 @@ public sealed class ReplyStoreTests
         Assert.Equal(1, time.Awaited);
     }
 
+    /// <summary>Each is a request mended once more: none waits until the database has been told of the one before.</summary>
+    [Fact]
+    public async Task Key_OfCallsThatFailOneAfterTheOther_IsFreeForTheNextBody()
+    {
+        await using var database = await TestDatabase.OpenNewAsync(postgres: false);
+        var store = new ReplyStore(database, "node", NullLogger.Instance);
+        for (byte i = 1; i <= 3; i++)
+        {
+            Assert.Equal(default, await store.ClaimAsync("acc", "k", [i], $"req_{i}"));
+            store.End("acc", "k", $"req_{i}");
+            // The one before has it told only now.
+            if (i > 1) await store.FreeAsync("acc", "k", $"req_{i - 1}");
+        }
+    }
+
     [Fact]
     public async Task Key_ThatCannotHaveBeenTaken_IsNotFreed()
     {
