@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using CrossModel.Protocol;
 
 namespace CrossModel.Tests.Protocol;
@@ -80,6 +81,19 @@ public sealed class ChunkWriterTests : IDisposable
         Assert.Matches("\"stop\"[^a]*aside$", Text);
     }
 
+    /// <summary>The money is gone while another choice writes: one that has said why it ended keeps its own word.</summary>
+    [Fact]
+    public void FinishOpen_OfAChoiceThatHasFinished_ChangesNothing()
+    {
+        using var writer = Writer();
+        writer.Content(0, "a"u8);
+        writer.Content(1, "b"u8);
+        writer.Finish(0, FinishReason.Stop);
+        writer.FinishOpen(FinishReason.Length);
+        writer.ReleaseFinish();
+        Assert.Equal([(0, "stop"), (1, "length")], Regex.Matches(Text, "\"index\":(.),.*\"finish_reason\":\"(.*?)\"").Select(end => (int.Parse(end.Groups[1].Value), end.Groups[2].Value)));
+    }
+
     [Fact]
     public void Counting_RoleAlone_IsNoContent()
     {
@@ -116,5 +130,39 @@ public sealed class ChunkWriterTests : IDisposable
             + "\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":3,\"prompt_tokens_details\":{\"cached_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":0}}}",
             Text);
         Assert.True(reply.HasContent);
+    }
+
+    /// <summary>A blocked reply costs what its provider reports, one without usage what is counted of it.</summary>
+    [Fact]
+    public void Collector_WhatAReplyIsChargedBy_IsTheStreams()
+    {
+        using var collector = new ChunkCollector();
+        collector.Writer.Reasoning(0, "\\u00e9"u8);
+        collector.Writer.ToolCall(0, 0, "call_1"u8, "name"u8, "{}"u8);
+        collector.Writer.Finish(0, FinishReason.ToolCalls);
+        collector.Writer.RememberUsage(0, "{\"queue_time\":0.5}"u8, default);
+        using var counted = collector.Collect(null);
+        Assert.Equal((8, false), (counted.TextBytes, counted.IsBlocked));
+        Assert.Equal("{\"queue_time\":0.5}", Encoding.UTF8.GetString(counted.UpstreamUsage.Span));
+
+        using var empty = new ChunkCollector();
+        empty.Writer.Finish(0, FinishReason.ContentFilter);
+        using var blocked = empty.Collect(null);
+        Assert.True(blocked is { IsBlocked: true, HasContent: false });
+    }
+
+    [Fact]
+    public void Collector_ARefusalOrLogprobsThatEndInNull_AreKept()
+    {
+        using var collector = new ChunkCollector();
+        var writer = collector.Writer;
+        writer.Refusal(0, "No."u8);
+        writer.Logprobs(0, "{\"content\":null,\"refusal\":[1]}"u8);
+        writer.Logprobs(0, "{\"content\":null,\"refusal\":null}"u8);
+        writer.Finish(0, FinishReason.Stop);
+        using var reply = collector.Collect(null);
+        Assert.Equal(
+            "{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":null,\"refusal\":\"No.\"},\"logprobs\":{\"content\":null,\"refusal\":[1]},\"finish_reason\":\"stop\"}",
+            Encoding.UTF8.GetString(reply.Choices.Span));
     }
 }

@@ -15,6 +15,34 @@ public sealed class UsageNumbersTests
         Assert.Equal(new TokenUsage { InputTokens = 10, OutputTokens = 5 }, numbers.Normalise(surplusIsReasoning: false));
     }
 
+    [Fact]
+    public void Usage_OfSeveralCalls_IsTheSumInEveryClass()
+    {
+        var one = new TokenUsage
+        {
+            InputTokens = 100,
+            CachedInputTokens = 40,
+            CacheWriteTokens = 30,
+            CacheWriteHourTokens = 20,
+            AudioInputTokens = 10,
+            OutputTokens = 50,
+            ReasoningTokens = 15,
+            AudioOutputTokens = 5,
+        };
+        var two = new TokenUsage
+        {
+            InputTokens = 200,
+            CachedInputTokens = 80,
+            CacheWriteTokens = 60,
+            CacheWriteHourTokens = 40,
+            AudioInputTokens = 20,
+            OutputTokens = 100,
+            ReasoningTokens = 30,
+            AudioOutputTokens = 10,
+        };
+        Assert.Equal(two, one + one);
+    }
+
     [Theory]
     // OpenAI
     [InlineData("""{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15,"prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":2}}""", 10, 4, 0, 5, 2)]
