@@ -32,6 +32,26 @@ public sealed class OpenAIEndingTests
     }
 
     [Fact]
+    public void Finish_SaidAgainWithMoreText_IsTheFirst()
+    {
+        var reading = Reading.OfStream(Replayed.Stream(Chunk("""{"content":"a"}""", "\"length\"") + Chunk("""{"content":"b"}""", "\"stop\"") + Done));
+        Assert.Equal(("ab", "length"), (reading.AllContent, reading.Finish[0]));
+    }
+
+    /// <summary>A reply that is at its end is awaited for two seconds only: it is not at its end while its text goes on, however like the events are.</summary>
+    [Fact]
+    public void Text_BehindAFinish_IsNoEnd()
+    {
+        using var output = new PooledBuffer();
+        using var client = new ChunkWriter(output, "chatcmpl_ours", 1, "vendor/model", includeUsage: false);
+        using var reader = new OpenAIReply(Replayed.Context(), Presets.Unknown);
+        reader.Read(Encoding.UTF8.GetBytes(string.Concat("abc".Select(letter => Chunk($$"""{"content":"{{letter}}"}"""))) + Chunk("{}", "\"stop\"")), client);
+        Assert.True(reader.HasFinished);
+        reader.Read(Encoding.UTF8.GetBytes(Chunk("""{"content":"d"}""")), client);
+        Assert.False(reader.HasFinished);
+    }
+
+    [Fact]
     public void Chunks_BehindAReplyThatWasWhole_SayNothingNew()
     {
         var whole = """data: {"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}""" + "\n\n";
@@ -50,6 +70,23 @@ public sealed class OpenAIEndingTests
     {
         var reply = Replayed.Stream($$"""{"choices":[{"index":0,"message":{"role":"assistant","content":"a"},"finish_reason":"{{finish}}"}]}""");
         Assert.Equal(finish, Reading.OfStream(reply).Finish[0]);
+    }
+
+    /// <summary>Written over several lines, as some servers do, and with the index that Mistral gives calls in plain replies, too.</summary>
+    [Theory]
+    [InlineData("\n")]
+    [InlineData("\r\n")]
+    [InlineData("\r")]
+    public void Calls_OfAPlainReplyToAStream_AreOneLineAndNumberedOnce(string lineEnd)
+    {
+        var reply = Replayed.Stream("""
+            {"choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"index":3,
+              "id":"a","type":"function","function":{"name":"f",
+              "arguments":"{}"}}]},"finish_reason":"tool_calls"}]}
+            """.ReplaceLineEndings(lineEnd));
+        Assert.DoesNotContain('\r', reply.Output);
+        Assert.Contains("\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"type\":\"function\",\"function\":{\"name\":\"f\",", reply.Output, StringComparison.Ordinal);
+        Assert.Equal("{}", Reading.OfStream(reply).Calls[0].Arguments.ToString());
     }
 
     [Fact]

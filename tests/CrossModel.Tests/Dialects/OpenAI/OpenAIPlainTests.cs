@@ -31,6 +31,16 @@ public sealed class OpenAIPlainTests
         Assert.Equal((2, 3), (usage.GetProperty("prompt_tokens").GetInt32(), usage.GetProperty("completion_tokens").GetInt32()));
     }
 
+    [Fact]
+    public void Call_WithEmptyArguments_HasNone() =>
+        Assert.Equal("""[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]""",
+            Message("""{"content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":""}}]}""").GetProperty("tool_calls").GetRawText());
+
+    /// <summary>Sound is an answer, though nothing of it is text: such a reply is paid.</summary>
+    [Fact]
+    public void Audio_WithoutText_IsContent() =>
+        Assert.True(Replayed.Plain(Choice("""{"content":null,"audio":{"id":"a","data":"UklGRg=="}}""")).HasContent);
+
     [Theory]
     [InlineData("\"delta\":{\"content\":\"Hello\"}")]
     [InlineData("\"text\":\"Hello\"")]

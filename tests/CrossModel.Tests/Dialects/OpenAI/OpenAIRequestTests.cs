@@ -105,6 +105,7 @@ public sealed class OpenAIRequestTests
     [InlineData("deepseek", "xhigh", """{"thinking":{"type":"enabled"},"reasoning_effort":"high"}""", "reasoning_effort=high")]
     [InlineData("openrouter", "low", """{"reasoning":{"effort":"low"}}""", "")]
     [InlineData("dashscope", "none", """{"enable_thinking":false}""", "")]
+    [InlineData("dashscope", "minimal", """{"enable_thinking":true,"thinking_budget":512}""", "")]
     [InlineData("dashscope", "medium", """{"enable_thinking":true,"thinking_budget":2048}""", "")]
     [InlineData("zai", "high", """{"thinking":{"type":"enabled"}}""", "")]
     [InlineData("mistral", "low", """{"reasoning_effort":"high"}""", "reasoning_effort=high")]
@@ -248,6 +249,7 @@ public sealed class OpenAIRequestTests
     [InlineData("groq", """{"role":"assistant","r\u0065asoning\u005Fcontent" : "r","content":"a"}""", """{"role":"assistant","reasoning" : "r","content":"a"}""")]
     [InlineData("openrouter", """{"role":"\u0061ssistant","content":"a","reasoning_content":"r"}""", """{"role":"\u0061ssistant","content":"a","reasoning":"r"}""")]
     [InlineData("vllm", """{"role":"assistant","content":"a","reasoning_content":"r"}""", """{"role":"assistant","content":"a","reasoning":"r"}""")]
+    [InlineData("vllm", """{"role":"assistant","reasoning":"r","reasoning_content":"r","content":"a"}""", """{"role":"assistant","reasoning":"r","content":"a"}""")]
     [InlineData("mistral", """{"role":"develop\u0065r","content":"a"}""", """{"role":"system","content":"a"}""")]
     public void Messages_WithEscapes_AreMendedToo(string preset, string message, string expected) =>
         Assert.Contains(expected, Write($$"""{"model":"a/b","messages":[{{message}},{"role":"user","content":"b"}]}""", preset).Body);
@@ -324,7 +326,7 @@ public sealed class OpenAIRequestTests
     {
         var sent = Write(With("\"temperature\":1.7"), "zai");
         Assert.Equal(("1", "temperature=1"), (sent.Json.GetProperty("temperature").GetRawText(), sent.Ignored));
-        Assert.Equal("temperature", Write(With("\"temperature\":1"), facts: new ModelFacts { Temperature = false }).Ignored);
+        Assert.Equal("temperature, top_p", Write(With("\"temperature\":1,\"top_p\":0.5"), facts: new ModelFacts { Temperature = false }).Ignored);
         Assert.Equal("0", Write(With("\"temperature\":0"), "zai").Json.GetProperty("temperature").GetRawText());
     }
 

@@ -25,6 +25,21 @@ public sealed class OpenAIStreamTests
         Assert.Equal(4, reply.TextBytes);
     }
 
+    /// <summary>Usage that the caller has not asked for is taken out with one comma, wherever it stands and however the event is spaced.</summary>
+    [Theory]
+    [InlineData("""{"usage":null,"choices":[]}""", """{"choices":[]}""")]
+    [InlineData("""{ "usage" : null , "choices":[]}""", """{  "choices":[]}""")]
+    [InlineData("""{"choices":[] , "usage" : null }""", """{"choices":[]  }""")]
+    [InlineData("""{"choices":[],"usage":null}""", """{"choices":[]}""")]
+    public void Usage_UnaskedFor_IsTakenOutWithOneComma(string sent, string shown)
+    {
+        var choices = """[{"index":0,"delta":{"content":"a"},"logprobs":null,"finish_reason":null}]""";
+        var reply = Replayed.Stream("data: " + sent.Replace("[]", choices, StringComparison.Ordinal) + "\n\n" + Chunk("{}", "\"stop\"") + Done, usage: false);
+        var added = """ "id":"chatcmpl_ours","object":"chat.completion.chunk","created":1234567890,"model":"vendor/model",""".TrimStart();
+        var expected = shown.Insert(1, added).Replace("[]", choices.Replace("{\"content\"", "{\"role\":\"assistant\",\"content\"", StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.Equal(expected, reply.Events()[0]);
+    }
+
     /// <summary>Events like one before are not parsed: they must fare as if they came alone.</summary>
     [Theory]
     [InlineData("")]
@@ -226,7 +241,8 @@ public sealed class OpenAIStreamTests
         var tool = Tools("""{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":""}}""") + Pieces(p => $$$"""{"tool_calls":[{"index":0,"function":{"arguments":"{{{p}}}"}}]}""") + end;
         var whole = $$$"""data: {"object":"chat.completion","choices":[{"index":0,"message":{"content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{{{arguments}}}"}}]},"finish_reason":"tool_calls"}]}""" + "\n\n" + Done;
         var old = $$$"""data: {"object":"chat.completion","choices":[{"index":0,"message":{"content":null,"function_call":{"name":"f","arguments":"{{{arguments}}}"}},"finish_reason":"function_call"}]}""" + "\n\n" + Done;
-        Assert.Equal([18, 18, 18, 18, 18], new[] { function, custom, tool, whole, old }.Select(body => Replayed.Stream(body).TextBytes));
+        const string plainCustom = """data: {"object":"chat.completion","choices":[{"index":0,"message":{"content":null,"tool_calls":[{"id":"a","type":"custom","custom":{"name":"f","input":"seventeen letters"}}]},"finish_reason":"tool_calls"}]}""" + "\n\n" + Done;
+        Assert.Equal([18, 18, 18, 18, 18, 18], new[] { function, custom, tool, whole, old, plainCustom }.Select(body => Replayed.Stream(body).TextBytes));
         Assert.Equal(18, Replayed.Plain($$$"""{"choices":[{"index":0,"message":{"content":null,"function_call":{"name":"f","arguments":"{{{arguments}}}"}},"finish_reason":"function_call"}]}""").TextBytes);
     }
 
@@ -474,7 +490,15 @@ public sealed class OpenAIStreamTests
     {
         Assert.Equal(5, Replayed.Stream("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"},\"usage\":{\"prompt_tokens\":2,\"completion_tokens\":3}}]}\n\n" + Done).Usage!.Value.TotalTokens);
         Assert.Equal(5, Replayed.Stream(Chunk("""{"content":"a"}""", members: ""","x_groq":{"id":"r","usage":{"prompt_tokens":2,"completion_tokens":3}}""") + Done).Usage!.Value.TotalTokens);
+        // Groq's own says nothing more where the usual one has come.
+        Assert.Equal(5, Replayed.Stream(Chunk("""{"content":"a"}""", members: ""","usage":{"prompt_tokens":2,"completion_tokens":3}""")
+            + Chunk("{}", "\"stop\"", members: ""","x_groq":{"usage":{"prompt_tokens":7,"completion_tokens":7}}""") + Done).Usage!.Value.TotalTokens);
     }
+
+    /// <summary>Whoever the server says is speaking.</summary>
+    [Fact]
+    public void Role_OfTheFirstDelta_IsTheAssistants() =>
+        Assert.Equal("a", Reading.OfStream(Replayed.Stream(Chunk("""{"role":"model","content":"a"}""") + Chunk("{}", "\"stop\"") + Done)).AllContent);
 
     [Fact]
     public void Usage_Hostile_IsAbsent() => Assert.Null(Replayed.Stream(Chunk("""{"content":"a"}""", members: ""","usage":{"prompt_tokens":-2,"completion_tokens":3}""") + Done).Usage);
