@@ -41,9 +41,11 @@ public sealed class AnthropicErrorsTests
         Assert.Equal((failure, code), (fault.Failure.ToString(), fault.Code));
     }
 
-    [Fact]
-    public void SpendLimit_ThatNoWaitingHeals_IsTheOperators() =>
-        Assert.Equal(UpstreamFailure.Operator, Read(429, Error("rate_limit_error", "limit", ",\"details\":{\"error_code\":\"enforced_spend_limit_reached\"}")).Failure);
+    [Theory]
+    [InlineData("enforced_spend_limit_reached")]
+    [InlineData("contract_spend_limit_reached")]
+    public void SpendLimit_ThatNoWaitingHeals_IsTheOperators(string code) =>
+        Assert.Equal(UpstreamFailure.Operator, Read(429, Error("rate_limit_error", "limit", $",\"details\":{{\"error_code\":\"{code}\"}}")).Failure);
 
     [Fact]
     public void RateLimit_SaysWhenToComeBack() =>

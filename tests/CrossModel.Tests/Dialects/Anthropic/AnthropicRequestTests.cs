@@ -264,6 +264,16 @@ public sealed class AnthropicRequestTests : AnthropicWriting
         Assert.Equal(budget, sent.GetProperty("thinking").GetProperty("budget_tokens").GetInt64());
     }
 
+    /// <summary>A cap that was raised for thinking that has no room either is the caller's again.</summary>
+    [Fact]
+    public void Budget_WithoutRoomBesideACap_LeavesTheCap()
+    {
+        var sent = Write(With("\"max_tokens\":100,\"reasoning_effort\":\"high\""), facts: new ModelFacts { MaxOutputTokens = 1500 });
+        Assert.Equal("reasoning_effort", sent.Ignored);
+        Assert.Equal(100, sent.Json.GetProperty("max_tokens").GetInt64());
+        Assert.False(sent.Json.TryGetProperty("thinking", out _));
+    }
+
     [Fact]
     public void Budget_WithoutRoom_IsDroppedAndNamed()
     {
@@ -337,6 +347,28 @@ public sealed class AnthropicRequestTests : AnthropicWriting
     {
         var refusal = Write("""{"model":"a/b","messages":[{"role":"user","content":"q"},{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{\"x\":\"\\ud800\"}"}}]},{"role":"tool","tool_call_id":"c","content":"r"}]}""").Refusal;
         Assert.Equal("invalid_messages", refusal?.Code);
+    }
+
+    /// <summary>One call at a time has no place but in a choice, and none where nothing is called.</summary>
+    [Theory]
+    [InlineData("", """{"type":"auto","disable_parallel_tool_use":true}""")]
+    [InlineData(",\"tool_choice\":\"auto\"", """{"type":"auto","disable_parallel_tool_use":true}""")]
+    [InlineData(",\"tool_choice\":\"required\"", """{"type":"any","disable_parallel_tool_use":true}""")]
+    [InlineData(",\"tool_choice\":\"none\"", """{"type":"none"}""")]
+    public void ParallelCalls_Unwanted_AreSaidInTheChoice(string choice, string expected)
+    {
+        var sent = Write(With($$$"""  "tools":[{"type":"function","function":{"name":"f"}}],"parallel_tool_calls":false{{{choice}}}"""));
+        Assert.Equal(expected, sent.Json.GetProperty("tool_choice").GetRawText());
+        Assert.Equal("", sent.Ignored);
+    }
+
+    /// <summary>Clients mislabel, and the API refuses an image whose type is another than it says.</summary>
+    [Fact]
+    public void Image_UnderAnothersType_GoesOutUnderItsOwn()
+    {
+        const string block = """{"type":"image_url","image_url":{"url":"data:image/jpeg;base64,iVBORw0KGgo="}}""";
+        var sent = Write($$"""{"model":"a/b","messages":[{"role":"user","content":[{{block}}]}]}""");
+        Assert.Equal("image/png", sent.Json.GetProperty("messages")[0].GetProperty("content")[0].GetProperty("source").GetProperty("media_type").GetString());
     }
 
     [Fact]
@@ -531,6 +563,31 @@ public sealed class AnthropicRequestTests : AnthropicWriting
             {"role":"assistant","tool_calls":[{{next}}]},{"role":"tool","tool_call_id":"toolu_2","content":"x"},{"role":"assistant","content":" "}]}
             """);
         Assert.Equal((thinks, thinks ? "" : "reasoning_effort"), (sent.Json.TryGetProperty("thinking", out _), sent.Ignored));
+    }
+
+    /// <summary>What was thought before its first calls does not say what was before its second.</summary>
+    [Fact]
+    public void Thinking_LostAmidALoop_IsNotAskedFor()
+    {
+        const string next = """{"id":"toolu_2","type":"function","function":{"name":"f","arguments":"{}"}}""";
+        var sent = Write($$"""
+            {"model":"a/b","reasoning_effort":"high","messages":[{{Question}},{"role":"assistant","tool_calls":[{{Signed}}]},{{Result}},
+            {"role":"assistant","tool_calls":[{{next}}]},{"role":"tool","tool_call_id":"toolu_2","content":"x"}]}
+            """);
+        Assert.False(sent.Json.TryGetProperty("thinking", out _));
+        Assert.Equal("reasoning_effort", sent.Ignored);
+    }
+
+    [Fact]
+    public void Thinking_LostBeforeTheUserSpokeAgain_DoesNotMatter()
+    {
+        const string lost = """{"id":"toolu_2","type":"function","function":{"name":"f","arguments":"{}"}}""";
+        var sent = Write($$"""
+            {"model":"a/b","reasoning_effort":"high","messages":[{{Question}},{"role":"assistant","tool_calls":[{{lost}}]},{"role":"tool","tool_call_id":"toolu_2","content":"x"},
+            {"role":"user","content":"And there?"},{"role":"assistant","tool_calls":[{{Signed}}]},{{Result}}]}
+            """);
+        Assert.True(sent.Json.TryGetProperty("thinking", out _));
+        Assert.Equal("", sent.Ignored);
     }
 
     [Fact]

@@ -65,6 +65,10 @@ public sealed class AnthropicStreamTests
         var reply = Read(Start, Open(0, "One"), Cite(0, "a"), Close(0), Open(1, " and "), Close(1), Open(2, "two"), Cite(2, "b"), Cite(2, "c"), Close(2), End("end_turn"), Stop);
         Assert.Contains($"\"delta\":{{\"annotations\":[{Page("a", 0, 3)},{Page("b", 8, 11)},{Page("c", 8, 11)}]}}", reply.Output, StringComparison.Ordinal);
         Assert.Single(reply.Output.Split('\n'), line => line.Contains("annotations", StringComparison.Ordinal));
+
+        // What a page is cited for may follow it.
+        static string More(string text) => $$$"""{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"{{{text}}}"}}""";
+        Assert.Contains(Page("a", 0, 3), Read(Start, Open(0, ""), Cite(0, "a"), More("On"), More("e"), Close(0), Open(1, " more"), Close(1), End("end_turn"), Stop).Output, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -196,6 +200,16 @@ public sealed class AnthropicStreamTests
     {
         var reply = Read(Start, Text("Hi"), End("end_turn", usage), Stop);
         Assert.Equal(((long?)input, (long?)output), (reply.Usage?.InputTokens, reply.Usage?.OutputTokens));
+    }
+
+    /// <summary>What was thought is a part of what was written, and priced as such: never more.</summary>
+    [Theory]
+    [InlineData(3, 3)]
+    [InlineData(2000, 7)]
+    public void Usage_OfThinking_IsAPartOfTheOutput(int said, int thought)
+    {
+        var reply = Read(Start, Text("Hi"), End("end_turn", $$""" "output_tokens":7,"output_tokens_details":{"thinking_tokens":{{said}}}"""), Stop);
+        Assert.Equal((7L, (long)thought), (reply.Usage!.Value.OutputTokens, reply.Usage.Value.ReasoningTokens));
     }
 
     // What is written for an hour is a part of what is written; where only message_start says how long, it holds.
