@@ -154,6 +154,7 @@ public sealed class BedrockReplyTests
 
     [Theory]
     [InlineData("[{\"inputTokens\":4,\"ttl\":\"1h\"},{\"ttl\":\"5m\",\"inputTokens\":2}]", 6, 4)]
+    [InlineData("[{\"ttl\":\"1h\",\"inputTokens\":1},{\"ttl\":\"5m\",\"inputTokens\":2},{\"ttl\":\"1h\",\"inputTokens\":3}]", 6, 4)]
     [InlineData("[{\"ttl\":\"5m\",\"inputTokens\":6}]", 6, 0)]
     [InlineData("[{\"ttl\":\"1h\",\"inputTokens\":2147483648},{\"ttl\":\"1h\",\"inputTokens\":2147483648}]", 6, 6)]
     [InlineData("[7,{\"ttl\":{\"a\":[1]},\"inputTokens\":6},{\"ttl\":\"1h\"},[]]", 6, 0)]

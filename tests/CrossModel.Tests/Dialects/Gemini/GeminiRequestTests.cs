@@ -333,6 +333,15 @@ public sealed class GeminiRequestTests
         Assert.Equal("skip_thought_signature_validator", sent.Contents[1].GetProperty("parts")[0].GetProperty("thoughtSignature").GetString());
     }
 
+    /// <summary>Of calls side by side Google signs the first alone.</summary>
+    [Fact]
+    public void Signature_OfSeveralCalls_IsTheFirstOnes()
+    {
+        var sent = Write(Messages("""{"role":"user","content":"u"}""", $$"""{"role":"assistant","tool_calls":[{{Call}},{{Call.Replace("c1", "c2", StringComparison.Ordinal)}}]}""",
+            """{"role":"tool","tool_call_id":"c1","content":"r"}""", """{"role":"tool","tool_call_id":"c2","content":"r"}"""), "gemini-3-pro-preview");
+        Assert.Equal([true, false], sent.Contents[1].GetProperty("parts").EnumerateArray().Select(part => part.TryGetProperty("thoughtSignature", out _)));
+    }
+
     [Fact]
     public void Signature_CalledCorrupted_IsReplacedByTheMarkerFromThenOn()
     {
