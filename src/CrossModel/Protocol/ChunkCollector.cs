@@ -67,6 +67,8 @@ internal sealed class ChunkCollector : IDisposable
     {
         private readonly PooledBuffer _content = new();
         private readonly PooledBuffer _reasoning = new();
+        /// <summary>As some servers name it.</summary>
+        private readonly PooledBuffer _plainReasoning = new();
         private readonly PooledBuffer _refusal = new();
         private readonly List<Call> _calls = [];
         private readonly Dictionary<string, Grown> _others = [];
@@ -86,6 +88,7 @@ internal sealed class ChunkCollector : IDisposable
             else if (member.Value.ValueKind != JsonValueKind.String) Append(_others, member);
             else if (member.NameEquals("content"u8)) _content.Write(raw[1..^1]);
             else if (member.NameEquals("reasoning_content"u8)) _reasoning.Write(raw[1..^1]);
+            else if (member.NameEquals("reasoning"u8)) _plainReasoning.Write(raw[1..^1]);
             else if (member.NameEquals("refusal"u8))
             {
                 _hasRefusal |= raw.Length > 2;
@@ -113,6 +116,11 @@ internal sealed class ChunkCollector : IDisposable
             {
                 target.Write(",\"reasoning_content\":"u8);
                 String(target, _reasoning);
+            }
+            if (_plainReasoning.Length > 0)
+            {
+                target.Write(",\"reasoning\":"u8);
+                String(target, _plainReasoning);
             }
             target.Write(",\"refusal\":"u8);
             if (_hasRefusal) String(target, _refusal);
@@ -146,6 +154,7 @@ internal sealed class ChunkCollector : IDisposable
         {
             _content.Dispose();
             _reasoning.Dispose();
+            _plainReasoning.Dispose();
             _refusal.Dispose();
             foreach (var call in _calls) call.Arguments.Dispose();
         }

@@ -36,6 +36,16 @@ public sealed class OpenAIPlainTests
         Assert.Equal("""[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]""",
             Message("""{"content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":""}}]}""").GetProperty("tool_calls").GetRawText());
 
+    /// <summary>A server may answer a plain call with a stream, and say under a name of its own what was thought.</summary>
+    [Fact]
+    public void Reasoning_UnderAnotherName_OfAStreamThatIsGathered_IsWhole()
+    {
+        static string Event(string delta, string finish = "null") => $$$"""data: {"choices":[{"index":0,"delta":{{{delta}}},"finish_reason":{{{finish}}}}]}""" + "\n\n";
+        var reply = Replayed.Plain(Event("""{"reasoning":"First "}""") + Event("""{"reasoning":"second."}""") + Event("""{"content":"Hi"}""") + Event("{}", "\"stop\"") + "data: [DONE]\n\n");
+        var message = JsonDocument.Parse(reply.Output).RootElement.GetProperty("choices")[0].GetProperty("message");
+        Assert.Equal(("First second.", "First second."), (message.GetProperty("reasoning").GetString(), message.GetProperty("reasoning_content").GetString()));
+    }
+
     /// <summary>Sound is an answer, though nothing of it is text: such a reply is paid.</summary>
     [Fact]
     public void Audio_WithoutText_IsContent() =>
