@@ -85,6 +85,19 @@ public sealed class GeminiReplyTests
         Assert.Equal(1, reply.Output.Split("extra_content").Length - 1);
     }
 
+    /// <summary>Vertex AI may give arguments in pieces, each with its place.</summary>
+    [Fact]
+    public void Arguments_InPieces_ArePutTogether()
+    {
+        static string Piece(string pieces) => Chunk($$$"""{"functionCall":{"partialArgs":[{{{pieces}}}],"willContinue":true}}""");
+        var reading = Reading.OfStream(Stream(Chunk("""{"functionCall":{"name":"f","willContinue":true}}""")
+            + Piece("""{"jsonPath":"$.stops[0].city","stringValue":"Os","willContinue":true}""")
+            + Piece("""{"jsonPath":"$.stops[0].city","stringValue":"lo"},{"jsonPath":"$.stops[0].days","numberValue":2}""")
+            + Piece("""{"jsonPath":"$.stops[1].home","boolValue":true},{"jsonPath":"$.note","nullValue":"NULL_VALUE"}""")
+            + Chunk("""{"functionCall":{}}""", "STOP")));
+        Assert.Equal("""{"stops":[{"city":"Oslo","days":2},{"home":true}],"note":null}""", reading.Calls[0].Arguments.ToString());
+    }
+
     [Fact]
     public void Calls_WithOneId_GetTwo()
     {

@@ -31,10 +31,13 @@ public sealed class OpenAIPlainTests
         Assert.Equal((2, 3), (usage.GetProperty("prompt_tokens").GetInt32(), usage.GetProperty("completion_tokens").GetInt32()));
     }
 
-    [Fact]
-    public void Call_WithEmptyArguments_HasNone() =>
+    [Theory]
+    [InlineData("\"\"")]
+    [InlineData("null")]
+    [InlineData("false")]
+    public void Call_WithEmptyArguments_HasNone(string arguments) =>
         Assert.Equal("""[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]""",
-            Message("""{"content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":""}}]}""").GetProperty("tool_calls").GetRawText());
+            Message($$$"""{"content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":{{{arguments}}} }}]}""").GetProperty("tool_calls").GetRawText());
 
     /// <summary>A server may answer a plain call with a stream, and say under a name of its own what was thought.</summary>
     [Fact]
