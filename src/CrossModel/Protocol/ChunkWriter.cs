@@ -23,7 +23,6 @@ internal sealed class ChunkWriter : IDisposable
     private UInt128 _begun;
     private UInt128 _finished;
     private int _withheld = -1;
-    private int _usageCall = -1;
 
     public ChunkWriter(IBufferWriter<byte> target, string id, long created, string model, bool includeUsage)
     {
@@ -190,16 +189,13 @@ internal sealed class ChunkWriter : IDisposable
     }
 
     /// <summary>Remembers what the upstream itself said of usage, for the usage chunk: its further members are kept there.</summary>
-    /// <param name="call">The choice offset of the call: what several calls said side by side means nothing in sum, and is left out.</param>
     /// <param name="usage">The upstream's usage object.</param>
     /// <param name="members">Further members of the upstream's usage chunk, joined by commas.</param>
-    public void RememberUsage(int call, ReadOnlySpan<byte> usage, ReadOnlySpan<byte> members)
+    public void RememberUsage(ReadOnlySpan<byte> usage, ReadOnlySpan<byte> members)
     {
         if (!IncludeUsage) return;
         _upstreamUsage.Reset();
         _upstreamMembers.Reset();
-        if (_usageCall >= 0 && _usageCall != call) return;
-        _usageCall = call;
         _upstreamUsage.Write(usage);
         _upstreamMembers.Write(members);
     }

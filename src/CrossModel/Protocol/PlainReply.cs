@@ -83,8 +83,8 @@ internal sealed class PlainReply : IDisposable
         target.Write(Root.Span[at..]);
     }
 
-    /// <summary>One reply of several calls side by side: the first one's members, every one's choices in order,
-    /// usage in sum (null if one said none). The parts are emptied.</summary>
+    /// <summary>One reply of several calls side by side, to be written: the first one's members, every one's choices in order. What each has used is asked
+    /// before; the others are emptied.</summary>
     public static PlainReply Merge(IReadOnlyList<PlainReply> replies)
     {
         var merged = replies[0];
@@ -93,10 +93,6 @@ internal sealed class PlainReply : IDisposable
             var next = replies[i];
             merged.Choices.Write(","u8);
             merged.Choices.Write(next.Choices.Span);
-            merged.Usage = merged.Usage is { } sum && next.Usage is { } usage ? sum + usage : null;
-            merged.HasContent |= next.HasContent;
-            merged.IsBlocked |= next.IsBlocked;
-            merged.TextBytes += next.TextBytes;
             merged.UpstreamUsage.Clear();
             next.Dispose();
         }
@@ -144,7 +140,7 @@ internal sealed class PlainReply : IDisposable
                 _ => FinishReason.Stop,
             });
         }
-        client.RememberUsage(0, OneLine(UpstreamUsage.Span.ToArray()), default);
+        client.RememberUsage(OneLine(UpstreamUsage.Span.ToArray()), default);
     }
 
     public void Dispose()

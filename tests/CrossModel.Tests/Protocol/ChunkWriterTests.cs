@@ -39,7 +39,7 @@ public sealed class ChunkWriterTests : IDisposable
         using var writer = Writer(usage: true);
         writer.Content(0, "x"u8);
         writer.Finish(0, FinishReason.Length);
-        writer.RememberUsage(0, "{\"prompt_tokens\":\"no\",\"queue_time\":0.5,\"cost\":9,\"cost_details\":{},\"prompt_tokens_details\":{\"cached_tokens\":8,\"audio_tokens\":1}}"u8, "\"timings\":{}"u8);
+        writer.RememberUsage("{\"prompt_tokens\":\"no\",\"queue_time\":0.5,\"cost\":9,\"cost_details\":{},\"prompt_tokens_details\":{\"cached_tokens\":8,\"audio_tokens\":1}}"u8, "\"timings\":{}"u8);
         writer.ReleaseFinish();
         writer.Usage(new TokenUsage { InputTokens = 3, CachedInputTokens = 1, OutputTokens = 2 }, 1_500_000_010);
         var chunks = Text.Split("\n\n", StringSplitOptions.RemoveEmptyEntries).Select(e => JsonDocument.Parse(e[6..]).RootElement).ToList();
@@ -140,7 +140,7 @@ public sealed class ChunkWriterTests : IDisposable
         collector.Writer.Reasoning(0, "\\u00e9"u8);
         collector.Writer.ToolCall(0, 0, "call_1"u8, "name"u8, "{}"u8);
         collector.Writer.Finish(0, FinishReason.ToolCalls);
-        collector.Writer.RememberUsage(0, "{\"queue_time\":0.5}"u8, default);
+        collector.Writer.RememberUsage("{\"queue_time\":0.5}"u8, default);
         using var counted = collector.Collect(null);
         Assert.Equal((8, false), (counted.TextBytes, counted.IsBlocked));
         Assert.Equal("{\"queue_time\":0.5}", Encoding.UTF8.GetString(counted.UpstreamUsage.Span));

@@ -218,7 +218,7 @@ internal sealed class OpenAIReply(ReplyContext context, Preset preset, Action? g
                 _tools.Text.Write(member.In(text));
             }
         }
-        client.RememberUsage(context.ChoiceOffset, Usage is null ? default : usage.In(text), _tools.Text.Span);
+        client.RememberUsage(Usage is null ? default : usage.In(text), _tools.Text.Span);
     }
 
     /// <summary>Some servers have it inside a choice, or in a member of their own.</summary>
