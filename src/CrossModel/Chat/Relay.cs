@@ -145,8 +145,9 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         var error = fault is null || gone ? null : FailureRules.ToCaller(fault);
         // A candidate that never began takes the whole call with it: nothing of it is paid, what others delivered neither.
         var isWaived = error is not null && !calls[failing].IsDelivered;
-        if (isWaived) Waste(call, route, calls);
-        var produced = isWaived ? [] : Array.ConvertAll(calls, c => c.Produced(delivers: fault is null || gone));
+        var paid = fault is null ? calls : Array.FindAll(calls, c => !isWaived && c.HasBegun);
+        if (fault is not null) Waste(call, route, [.. calls.Except(paid)]);
+        var produced = Array.ConvertAll(paid, c => c.Produced(delivers: fault is null || gone));
         if (gone) call.Status = StatusCodes.Status499ClientClosedRequest;
         var record = Settlement.Write(call, new Ending(route, gone ? StatusCodes.Status499ClientClosedRequest : StatusCodes.Status200OK, error?.Code, produced));
         var last = calls[^1];

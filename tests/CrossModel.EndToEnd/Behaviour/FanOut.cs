@@ -405,6 +405,43 @@ public sealed class FanOut
         Assert.Equal(("counted", 1), ((string?)receipt["basis"], (int)receipt["usage"]!["completion_tokens"]!));
     }
 
+    /// <summary>A server that takes one call at a time has not so much as begun with the others when the stream ends.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Candidate_ThatNeverBegan_CostsNothing(bool callerLeaves)
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, received) =>
+        {
+            if ((int)received.Json["seed"]! == 41)
+            {
+                await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role) + UsualReply.Chunk(UsualReply.Text("four")));
+                await Task.Delay(callerLeaves ? 20_000 : 400, http.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                http.Abort();
+            }
+            else
+            {
+                await Task.Delay(20_000, http.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        });
+        await using var gateway = await TestGateway.StartAsync(upstream.BaseUrl, Priced.Replace("\"output\": 1", "\"output\": 1, \"request\": 0.5", StringComparison.Ordinal),
+            upstreamMore: """, "preset": "groq" """);
+
+        string id;
+        using (var response = await gateway.Http.OpenAsync(HttpMethod.Post, "/v1/chat/completions",
+            System.Text.Encoding.UTF8.GetBytes(Stream.Replace("\"n\":3", "\"n\":3,\"seed\":41", StringComparison.Ordinal)), gateway.Key))
+        {
+            id = response.Headers.GetValues("x-request-id").Single();
+            await Until.TrueAsync(() => upstream.Received.Count == 3);
+            if (!callerLeaves) await Http.ReadAsync(response);
+        }
+
+        await Until.TrueAsync(async () => (int)(await gateway.Http.GetAsync("/v1/requests/" + id, gateway.Key)).Status == 200);
+        var receipt = (await gateway.Http.GetAsync("/v1/requests/" + id, gateway.Key)).Json;
+        Assert.Equal(("counted", "0.50001"), ((string?)receipt["basis"], (string?)receipt["cost"]));
+        Assert.Equal((9, 1), ((int)receipt["usage"]!["prompt_tokens"]!, (int)receipt["usage"]!["completion_tokens"]!));
+    }
+
     private static async Task AssertWaivedAsync(TestGateway gateway, HttpReply reply)
     {
         Assert.Equal("100.00", (string?)(await gateway.Http.GetAsync("/v1/account", gateway.Key)).Json["balance"]);
