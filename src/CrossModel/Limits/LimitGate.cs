@@ -168,6 +168,7 @@ internal sealed class LimitGate : IAsyncDisposable
                     {
                         swept = Now;
                         await SweepAsync();
+                        if (_shares is not null) await _shares.SweepAsync(_stopping.Token);
                     }
                     fails = false;
                 }

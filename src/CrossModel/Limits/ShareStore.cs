@@ -7,6 +7,8 @@ internal sealed class ShareStore(Database database, string node)
 {
     // Two seconds longer than a node uses it (see Shares).
     private const long LeaseMs = 10_000;
+    // Far from what clocks may differ by.
+    private const long LeftMs = 60_000;
 
     /// <summary>One deal at a time about a subject, over all nodes, until the transaction ends. Answers what the other nodes have of it, and how many they are.</summary>
     public async Task<(ShareAmounts Others, long Count)> BeginDealAsync(Session session, string subject)
@@ -61,6 +63,10 @@ internal sealed class ShareStore(Database database, string node)
 
     public Task DeleteAsync(string subject, CancellationToken ct) => database.WriteAsync(session => session.ExecuteAsync(
         "DELETE FROM limit_share WHERE subject = @subject AND node = @node", ("@subject", subject), ("@node", node)), ct);
+
+    /// <summary>Takes away what nodes that were killed have left: a node that starts is another one, and never looks at them.</summary>
+    public Task DeleteLeftAsync(CancellationToken ct) => database.WriteAsync(session => session.ExecuteAsync(
+        "DELETE FROM limit_share WHERE node <> @node AND expires < @before", ("@node", node), ("@before", database.Now - LeftMs)), ct);
 
     public Task DeleteAllAsync() => database.WriteAsync(session => session.ExecuteAsync("DELETE FROM limit_share WHERE node = @node", ("@node", node)));
 }

@@ -232,6 +232,9 @@ internal sealed class Shares(Database database, string node, Func<long> clock)
         }
     }
 
+    /// <summary>To be called now and then: takes away the rows of nodes that were killed.</summary>
+    public Task SweepAsync(CancellationToken ct) => _store.DeleteLeftAsync(ct);
+
     /// <summary>Gives everything back: the node stops.</summary>
     public Task ReleaseAsync() => _leased.IsEmpty ? Task.CompletedTask : _store.DeleteAllAsync();
 }

@@ -405,6 +405,18 @@ public sealed class ShareLeaseTests : IAsyncLifetime
         Assert.Equal("0", RequestsLeft(Limited));
     }
 
+    /// <summary>A node that was killed does not do it itself, and comes back under another name.</summary>
+    [Fact]
+    public async Task Share_OfANodeThatWasKilled_IsTakenAway()
+    {
+        await OtherNodeAsync(9, TimeSpan.FromSeconds(10));
+        await UntilAsync(async () =>
+        {
+            _clock.Advance(TimeSpan.FromSeconds(30));
+            return await _database.ReadAsync(session => session.FirstAsync("SELECT 1 FROM limit_share", _ => true), TestContext.Current.CancellationToken) is false;
+        });
+    }
+
     [Fact]
     public async Task Share_NotUsedForAWhile_IsForgotten_AndLeasedAnew()
     {
