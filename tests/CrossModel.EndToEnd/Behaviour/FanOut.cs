@@ -432,8 +432,8 @@ public sealed class FanOut
             System.Text.Encoding.UTF8.GetBytes(Stream.Replace("\"n\":3", "\"n\":3,\"seed\":41", StringComparison.Ordinal)), gateway.Key))
         {
             id = response.Headers.GetValues("x-request-id").Single();
-            await Until.TrueAsync(() => upstream.Received.Count == 3);
-            if (!callerLeaves) await Http.ReadAsync(response);
+            if (callerLeaves) await Until.TrueAsync(() => upstream.Received.Count == 3);
+            else await Http.ReadAsync(response);
         }
 
         await Until.TrueAsync(async () => (int)(await gateway.Http.GetAsync("/v1/requests/" + id, gateway.Key)).Status == 200);
