@@ -143,7 +143,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         if (fault is not null && !calls.Any(c => gone ? c.Client.HasContent : c.IsDelivered)) return (fault, false);
 
         var error = fault is null || gone ? null : FailureRules.ToCaller(fault);
-        // A candidate that never began takes the whole call with it: nothing of it is paid, what others delivered neither.
+        // A candidate that fails before any of it was delivered takes the whole call with it: nothing of it is paid, what others delivered neither.
         var isWaived = error is not null && !calls[failing].IsDelivered;
         var paid = fault is null ? calls : Array.FindAll(calls, c => !isWaived && c.HasBegun);
         if (fault is not null) Waste(call, route, [.. calls.Except(paid)]);

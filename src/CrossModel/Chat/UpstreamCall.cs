@@ -231,7 +231,7 @@ internal sealed class UpstreamCall : IDisposable
     public Produced Produced(bool delivers)
     {
         var prompt = Reader.Usage ?? Reader.PromptUsage;
-        if (!delivers && !IsDelivered && Client.HasContent) return new(null, 0, HasContent: false, prompt);
+        if (!delivers && !IsDelivered) return new(null, 0, HasContent: false, prompt);
         return new((Reader.Ended && !_brokeOff) || Client.TextBytes <= Reader.CountedTextBytes ? Reader.Usage : null,
             Client.TextBytes, Client.HasContent || Client.IsBlocked, prompt);
     }

@@ -442,6 +442,26 @@ public sealed class FanOut
         Assert.Equal((9, 1), ((int)receipt["usage"]!["prompt_tokens"]!, (int)receipt["usage"]!["completion_tokens"]!));
     }
 
+    /// <summary>Tokens that its server has reported and the caller has seen nothing of.</summary>
+    [Fact]
+    public async Task Candidate_ThatThoughtWhileItWaited_CostsItsPromptAloneWhenTheStreamBreaks()
+    {
+        await using var upstream = await ScriptedUpstream.StartAsync(async (http, received) =>
+        {
+            var candidate = (int)received.Json["seed"]! - 41;
+            if (candidate == 0) await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role) + UsualReply.Chunk(UsualReply.Text("four")));
+            if (candidate == 2) await UsualReply.BeginAsync(http, UsualReply.Chunk(UsualReply.Role)
+                + UsualReply.UsageChunk.Replace("\"completion_tokens\":3,\"total_tokens\":12", "\"completion_tokens\":500,\"total_tokens\":509", StringComparison.Ordinal));
+            await Task.Delay(candidate == 0 ? 600 : 20_000, http.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            http.Abort();
+        });
+        await using var gateway = await GatewayAsync(upstream);
+
+        var receipt = await ReceiptAsync(gateway, await gateway.PostAsync(Stream.Replace("\"n\":3", "\"n\":3,\"seed\":41", StringComparison.Ordinal)));
+
+        Assert.Equal(("counted", 1), ((string?)receipt["basis"], (int)receipt["usage"]!["completion_tokens"]!));
+    }
+
     private static async Task AssertWaivedAsync(TestGateway gateway, HttpReply reply)
     {
         Assert.Equal("100.00", (string?)(await gateway.Http.GetAsync("/v1/account", gateway.Key)).Json["balance"]);
