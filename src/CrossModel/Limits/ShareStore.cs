@@ -65,8 +65,13 @@ internal sealed class ShareStore(Database database, string node)
         "DELETE FROM limit_share WHERE subject = @subject AND node = @node", ("@subject", subject), ("@node", node)), ct);
 
     /// <summary>Takes away what nodes that were killed have left: a node that starts is another one, and never looks at them.</summary>
+    /// <remarks>A row that somebody holds is left for the next time: whoever waits here renews nothing.</remarks>
     public Task DeleteLeftAsync(CancellationToken ct) => database.WriteAsync(session => session.ExecuteAsync(
-        "DELETE FROM limit_share WHERE node <> @node AND expires < @before", ("@node", node), ("@before", database.Now - LeftMs)), ct);
+        $"""
+        DELETE FROM limit_share WHERE (subject, node) IN
+          (SELECT s.subject, s.node FROM limit_share s WHERE s.node <> @node AND s.expires < @before{database.FreeRowLock("s")})
+        """,
+        ("@node", node), ("@before", database.Now - LeftMs)), ct);
 
     public Task DeleteAllAsync() => database.WriteAsync(session => session.ExecuteAsync("DELETE FROM limit_share WHERE node = @node", ("@node", node)));
 }

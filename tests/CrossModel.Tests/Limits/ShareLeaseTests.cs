@@ -417,6 +417,32 @@ public sealed class ShareLeaseTests : IAsyncLifetime
         });
     }
 
+    /// <summary>PostgreSQL keeps the locks of a connection whose end it has not noticed; who waits for them renews no share of its own.</summary>
+    [Fact]
+    public async Task Share_OfANodeThatWasKilledInItsTransaction_KeepsNobodyWaiting()
+    {
+        var ct = TestContext.Current.CancellationToken;
+        await using var database = await TestDatabase.OpenNewAsync(postgres: true);
+        await database.WriteAsync(session => session.ExecuteAsync(
+            "INSERT INTO limit_share (subject, node, requests, tokens, parallel, spend, expires) VALUES ('held', 'killed', 0, 0, 0, 0, 1), ('left', 'killed', 0, 0, 0, 0, 1)"), ct);
+        var (isHeld, letGo) = (new TaskCompletionSource(), new TaskCompletionSource());
+        var holding = database.WriteAsync(async session =>
+        {
+            await session.FirstAsync("SELECT node FROM limit_share WHERE subject = 'held' FOR UPDATE", row => row.GetString(0));
+            isHeld.SetResult();
+            await letGo.Task;
+        }, ct);
+        await isHeld.Task;
+
+        var sweep = new ShareStore(database, "alive").DeleteLeftAsync(ct);
+        var ended = await Task.WhenAny(sweep, Task.Delay(10_000, ct));
+        letGo.SetResult();
+        await holding;
+
+        Assert.Same(sweep, ended);
+        Assert.Equal(["held"], await database.ReadAsync(session => session.QueryAsync("SELECT subject FROM limit_share", row => row.GetString(0)), ct));
+    }
+
     [Fact]
     public async Task Share_NotUsedForAWhile_IsForgotten_AndLeasedAnew()
     {
