@@ -111,7 +111,7 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
         }
     }
 
-    private void End(Run run) => store.End(run.Name.Account, run.Name.Key, run.RequestId);
+    private void Ended(Run run) => store.Ended(run.Name.Account, run.Name.Key, run.RequestId);
 
     /// <summary>What joined callers get; default: nothing, they look for the key anew.</summary>
     internal readonly record struct RunOutcome(KeptReply? Reply, ApiError? Failure);
@@ -130,7 +130,7 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
 
         public void Fail(RunOutcome outcome)
         {
-            repeats.End(this);
+            repeats.Ended(this);
             Leave(outcome);
         }
 

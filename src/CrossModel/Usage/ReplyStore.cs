@@ -106,7 +106,11 @@ internal sealed partial class ReplyStore(Database database, string node, ILogger
         catch (Exception e) when (database.IsAway(e))
         {
             // Perhaps it was taken and nobody has seen it.
-            if (database.Commits != commits) FreeLater(new(account, HashOf(key), requestId));
+            if (database.Commits != commits)
+            {
+                Ended(account, key, requestId);
+                FreeLater(new(account, HashOf(key), requestId));
+            }
             return new Claim(DatabaseAway: true);
         }
     }
@@ -214,7 +218,7 @@ internal sealed partial class ReplyStore(Database database, string node, ILogger
     }
 
     /// <summary>A call has failed, and its caller may be told: the next one gets the key, though the database does not know yet.</summary>
-    public void End(string account, string key, string requestId) => _ended[(account, HashOf(key))] = requestId;
+    public void Ended(string account, string key, string requestId) => _ended[(account, HashOf(key))] = requestId;
 
     /// <summary>A call that failed leaves its key to the next: at once, or as soon as a database that is away can be told.</summary>
     public async Task FreeAsync(string account, string key, string requestId)

@@ -61,7 +61,7 @@ public sealed class ReplyStoreTests
         for (byte i = 1; i <= 3; i++)
         {
             Assert.Equal(default, await store.ClaimAsync("acc", "k", [i], $"req_{i}"));
-            store.End("acc", "k", $"req_{i}");
+            store.Ended("acc", "k", $"req_{i}");
             // The one before has it told only now.
             if (i > 1) await store.FreeAsync("acc", "k", $"req_{i - 1}");
         }
@@ -76,5 +76,20 @@ public sealed class ReplyStoreTests
         await database.WriteAsync(session => session.ExecuteAsync("PRAGMA query_only = ON"));
         Assert.Equal(new Claim(DatabaseAway: true), await store.ClaimAsync("acc", "k", BodyHash, "req"));
         Assert.False(time.IsAwaited);
+    }
+
+    /// <summary>It may have been taken, and nobody has seen it: whoever was refused may come again with another body.</summary>
+    [Fact]
+    public async Task Claim_CutAtItsCommit_LeavesTheKeyToAnyBody()
+    {
+        var address = await TestDatabase.NewAddressAsync(postgres: true);
+        using var wire = CutWire.Of(address, "INSERT INTO stored_reply", out var cut);
+        // The tables first.
+        await using (await TestDatabase.OpenAsync(address)) { }
+        await using var database = await TestDatabase.OpenAsync(cut);
+        var store = new ReplyStore(database, "node", NullLogger.Instance);
+
+        Assert.Equal(new Claim(DatabaseAway: true), await store.ClaimAsync("acc", "k", [1], "req_1"));
+        Assert.Equal(default, await store.ClaimAsync("acc", "k", [2], "req_2"));
     }
 }
