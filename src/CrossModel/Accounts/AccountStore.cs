@@ -1,6 +1,5 @@
 using System.Data.Common;
-using System.Globalization;
-using System.Text;
+using CrossModel.Protocol;
 using CrossModel.Storage;
 
 namespace CrossModel.Accounts;
@@ -29,14 +28,10 @@ internal sealed class AccountStore(Database database)
     /// <summary>Null: good. Else what is wrong with the name.</summary>
     public static string? FaultOfName(string name) =>
         name.Length is 0 or > LongestName ? $"A name has 1 to {LongestName} characters."
-        : HasUnseen(name) || name.Trim() != name ? "A name holds no control or invisible characters and neither begins nor ends with a blank."
+        : Unseen.IsIn(name) || name.Trim() != name ? "A name holds no control or formatting characters and neither begins nor ends with a blank."
         // A mistyped option would else become an account.
         : name[0] == '-' ? "A name does not begin with a hyphen, as options do."
         : null;
-
-    /// <summary>It has what cannot be seen, or turns the text around it: it would look like another's, or write on a terminal what it likes.</summary>
-    public static bool HasUnseen(string text) => text.EnumerateRunes().Any(static letter =>
-        Rune.GetUnicodeCategory(letter) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator);
 
     /// <summary>Inside a transaction of the caller's, so that the first credit is part of it. Null: the name is taken.</summary>
     public static async Task<Account?> CreateAsync(Session session, string name, TimeProvider time)

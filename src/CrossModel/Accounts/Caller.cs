@@ -1,3 +1,5 @@
+using CrossModel.Protocol;
+
 namespace CrossModel.Accounts;
 
 /// <summary>Limits of a key, an account, or each account on one model; null: none. Counts per sliding minute, spend in nano-dollars per UTC day, month, in all.</summary>
@@ -53,7 +55,7 @@ internal sealed record KeyEntry(string Id, string AccountId, string Name, string
         var models = text.Split(',', StringSplitOptions.TrimEntries);
         // A star is only understood at the end: "vendor/*", or "*" for all.
         return models.All(model => model.Length > 0 && model.TrimEnd('*').Length >= model.Length - 1
-            && !model.TrimEnd('*').Contains('*', StringComparison.Ordinal) && !model.Any(char.IsWhiteSpace) && !AccountStore.HasUnseen(model))
+            && !model.TrimEnd('*').Contains('*', StringComparison.Ordinal) && !model.Any(char.IsWhiteSpace) && !Unseen.IsIn(model))
             ? models : null;
     }
 

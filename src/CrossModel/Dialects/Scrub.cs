@@ -1,7 +1,7 @@
-using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
 using CrossModel.Configuration;
+using CrossModel.Protocol;
 
 namespace CrossModel.Dialects;
 
@@ -35,7 +35,7 @@ internal static partial class Scrub
     {
         Message = WithoutSecrets(fault.Message, upstream, all),
         Param = WithoutSecrets(fault.Param, upstream, all),
-        Detail = fault.Detail is null ? null : OneLine(WithoutQuotes(Message(WithoutSecrets(fault.Detail, upstream, all)), request)),
+        Detail = fault.Detail is null ? null : Unseen.Blank(WithoutQuotes(Message(WithoutSecrets(fault.Detail, upstream, all)), request)),
     };
 
     private static string? WithoutSecrets(string? text, UpstreamConfig speaker, IEnumerable<UpstreamConfig> all)
@@ -59,10 +59,6 @@ internal static partial class Scrub
         if (!Uri.TryCreate(upstream.BaseUrl, UriKind.Absolute, out var address) || !(isSpeaker || address.Host.Contains('.', StringComparison.Ordinal))) return text;
         return text.Replace(address.Authority, "[address]", StringComparison.OrdinalIgnoreCase).Replace(address.Host, "[address]", StringComparison.OrdinalIgnoreCase);
     }
-
-    /// <summary>A log is read at a terminal, too, which obeys what it is shown: nothing may begin a line, move the cursor or turn the writing around.</summary>
-    private static string OneLine(string text) => string.Concat(text.Select(letter =>
-        char.IsControl(letter) || char.GetUnicodeCategory(letter) is UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator ? ' ' : letter));
 
     /// <summary>Stretches of text that stand in the request too are cut out; of a large request nothing is searched and nothing told.</summary>
     private static string WithoutQuotes(string text, ReadOnlySpan<byte> request)

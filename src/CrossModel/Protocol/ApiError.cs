@@ -148,10 +148,10 @@ internal static class ApiErrors
     public static ApiError UpstreamRejected(string message, string code = "upstream_rejected", string? param = null) =>
         new(400, InvalidRequest, code, message, param is null ? null : Echo(param));
 
-    /// <summary>The caller's own text, cut to <see cref="EchoLength"/> characters, never inside a surrogate pair, control characters shown as a space.</summary>
+    /// <summary>The caller's own text, cut to <see cref="EchoLength"/> characters, never inside a surrogate pair, what is <see cref="Unseen"/> shown as a blank.</summary>
     public static string Echo(string text)
     {
         var cut = text.Length <= EchoLength ? text : text[..(char.IsHighSurrogate(text[EchoLength - 2]) ? EchoLength - 2 : EchoLength - 1)] + "…";
-        return cut.Any(char.IsControl) ? string.Concat(cut.Select(c => char.IsControl(c) ? ' ' : c)) : cut;
+        return Unseen.Blank(cut);
     }
 }
