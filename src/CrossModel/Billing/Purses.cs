@@ -93,7 +93,7 @@ internal sealed class Purses : IAsyncDisposable
 
     private async Task BeatLoopAsync()
     {
-        var fails = false;
+        string? said = null;
         using var timer = new PeriodicTimer(Nodes.Interval, _books.Database.Time);
         while (await NextAsync(timer))
         {
@@ -101,8 +101,8 @@ internal sealed class Purses : IAsyncDisposable
             {
                 await _nodes.BeatAsync(_stopping.Token);
                 await _nodes.BuryAsync(_stopping.Token);
-                if (fails) _books.Log.BeatsAgain();
-                fails = false;
+                if (said is not null) _books.Log.BeatsAgain();
+                said = null;
             }
             catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
             {
@@ -110,9 +110,10 @@ internal sealed class Purses : IAsyncDisposable
             }
             catch (Exception e)
             {
-                // It tries again at the next beat; meanwhile IsAlive turns false by itself and nobody is admitted. Said once, until one works.
-                if (!fails) _books.Log.BeatFailed(_books.Database.Reason(e));
-                fails = true;
+                // It tries again at the next beat; meanwhile IsAlive turns false by itself and nobody is admitted. Each reason is said once, until one works.
+                var reason = _books.Database.Reason(e);
+                if (reason != said) _books.Log.BeatFailed(reason);
+                said = reason;
             }
         }
     }
@@ -161,7 +162,7 @@ internal static partial class Log
     [LoggerMessage(EventId = 7011, Level = LogLevel.Warning, Message = "This node was taken for dead (frozen, or cut off from the database): its leases went back to the accounts, it leases anew")]
     public static partial void LeasesLost(this ILogger log);
 
-    [LoggerMessage(EventId = 7012, Level = LogLevel.Warning, Message = "This node could not renew its leases ({Fault}); it stops admitting calls if this lasts")]
+    [LoggerMessage(EventId = 7012, Level = LogLevel.Warning, Message = "This node could not renew its leases, or take back those of a dead one ({Fault}); it stops admitting calls if its own run out")]
     public static partial void BeatFailed(this ILogger log, string fault);
 
     [LoggerMessage(EventId = 7013, Level = LogLevel.Information, Message = "This node renews its leases again")]

@@ -62,7 +62,7 @@ internal sealed record LimitsConfig
     [Bounds(1)]
     public long? BufferedBytes { get; init; }
 
-    /// <summary>Calls in flight at once; over it 503. Null (default): by memory, one call per 128 KiB of a quarter of it. Connections are limited by memory, whatever this says.</summary>
+    /// <summary>Calls in flight at once; over it 503. Null (default): by memory, one call per 128 KiB of a quarter of it. Connections are limited by memory and open files, whatever this says.</summary>
     [Bounds(1, int.MaxValue)]
     public int? CallsInFlight { get; init; }
 
