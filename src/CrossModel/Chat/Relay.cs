@@ -145,7 +145,7 @@ internal sealed class Relay(Settlement settlement, Repeats repeats, TimeProvider
         var error = fault is null || gone ? null : FailureRules.ToCaller(fault);
         // A candidate that fails before any of it was delivered takes the whole call with it: nothing of it is paid, what others delivered neither.
         var isWaived = error is not null && !calls[failing].IsDelivered;
-        var paid = fault is null ? calls : Array.FindAll(calls, c => !isWaived && c.HasBegun);
+        var paid = fault is null ? calls : Array.FindAll(calls, c => !isWaived && c.HasProduced);
         if (fault is not null) Waste(call, route, [.. calls.Except(paid)]);
         var produced = Array.ConvertAll(paid, c => c.Produced(delivers: fault is null || gone));
         if (gone) call.Status = StatusCodes.Status499ClientClosedRequest;

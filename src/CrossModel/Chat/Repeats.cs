@@ -92,10 +92,6 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
         run.Leave(new RunOutcome(reply, null));
     }
 
-    /// <summary>Before a call's caller is told that it failed: who repeats it at once starts anew, and does not join what has ended.</summary>
-    /// <remarks>What is refused to one key says nothing of the account's other keys: who has joined with one looks for himself.</remarks>
-    public static void Fail(Run run, ApiError failure) => run.Fail(failure is { Status: 401 or 404 } ? default : new RunOutcome(null, failure));
-
     /// <summary>The call has ended without a reply to keep: those who joined share its failure, and the key is free.</summary>
     public async ValueTask FreeAsync(Run run, ApiError? failure)
     {
@@ -128,10 +124,12 @@ internal sealed class Repeats(ReplyStore store, TimeProvider time)
 
         public Recording Recording { get; } = new(name.Account, name.Key, requestId);
 
-        public void Fail(RunOutcome outcome)
+        /// <summary>Before its caller is told that it failed: who repeats the call at once starts anew, and does not join what has ended.</summary>
+        /// <remarks>What is refused to one key says nothing of the account's other keys: who has joined with one looks for himself.</remarks>
+        public void Fail(ApiError failure)
         {
             repeats.Ended(this);
-            Leave(outcome);
+            Leave(failure is { Status: 401 or 404 } ? default : new RunOutcome(null, failure));
         }
 
         public void Leave(RunOutcome outcome)

@@ -96,7 +96,7 @@ internal static class ReplyHeaders
         call.Refusal = error;
         // A refusal is a last byte, too: whoever tries again at once finds the seat free.
         call.Seat?.Dispose();
-        if (call.Run is { } run) Repeats.Fail(run, error);
+        call.Run?.Fail(error);
         if (call.Http.RequestAborted.IsCancellationRequested)
         {
             // Nobody is left to be told.

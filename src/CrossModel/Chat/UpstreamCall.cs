@@ -224,7 +224,7 @@ internal sealed class UpstreamCall : IDisposable
     }
 
     /// <summary>Something of its stream was there, if only tokens that nobody sees. What had not begun when its call broke off costs nothing, its prompt neither.</summary>
-    public bool HasBegun => Client.HasContent || Client.IsBlocked || Reader.Usage is { OutputTokens: > 0 };
+    public bool HasProduced => Client.HasContent || Client.IsBlocked || Reader.Usage is { OutputTokens: > 0 };
 
     /// <summary>What a stream gave, whole or not. A usage object that came before text of a reply that then broke off says nothing of that text, but of the prompt.</summary>
     /// <param name="delivers">All of it goes to the caller, or would if he had not left; else what still waits for its turn is nobody's.</param>

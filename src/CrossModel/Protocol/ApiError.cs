@@ -142,7 +142,7 @@ internal static class ApiErrors
         new(404, InvalidRequest, "not_found", $"There is nothing at {Echo(path)}. The endpoint is {endpoint}.");
 
     public static ApiError MethodNotAllowed(string method, string allowed) =>
-        new(405, InvalidRequest, "method_not_allowed", $"{Echo(method)} is not allowed here. Use {allowed}.");
+        new(405, InvalidRequest, "method_not_allowed", $"{Echo(method)} is not allowed here. Use {allowed.Replace(", ", " or ", StringComparison.Ordinal)}.");
 
     /// <summary>A fault of the request that only the upstream saw; its message is passed on, scrubbed.</summary>
     public static ApiError UpstreamRejected(string message, string code = "upstream_rejected", string? param = null) =>
