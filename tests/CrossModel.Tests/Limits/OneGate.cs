@@ -5,7 +5,8 @@ using CrossModel.Tests.Support;
 namespace CrossModel.Tests.Limits;
 
 /// <summary>Each test has a gate of its own, alone on a new database.</summary>
-public abstract class OneGate : IAsyncLifetime
+/// <param name="shared">As if other nodes could come.</param>
+public abstract class OneGate(bool shared = false) : IAsyncLifetime
 {
     private protected FakeClock Clock { get; } = new();
     private protected Database Database { get; private set; } = null!;
@@ -14,7 +15,7 @@ public abstract class OneGate : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         Database = await TestDatabase.OpenNewAsync(postgres: false, Clock);
-        Gate = Gates.Open(Database);
+        Gate = Gates.Open(Database, shared);
     }
 
     public async ValueTask DisposeAsync()
